@@ -1,0 +1,13 @@
+# Interface targets for warnings and sanitizers, linked PRIVATE by every target of ours; never global flags.
+add_library(regatta_warnings INTERFACE)
+target_compile_options(regatta_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wnon-virtual-dtor
+                                                  -Woverloaded-virtual -Wold-style-cast)
+if(REGATTA_WERROR)
+  target_compile_options(regatta_warnings INTERFACE -Werror)
+endif()
+
+add_library(regatta_sanitizers INTERFACE)
+if(REGATTA_SANITIZE)
+  target_compile_options(regatta_sanitizers INTERFACE -fsanitize=${REGATTA_SANITIZE} -fno-omit-frame-pointer)
+  target_link_options(regatta_sanitizers INTERFACE -fsanitize=${REGATTA_SANITIZE})
+endif()

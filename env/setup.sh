@@ -1,0 +1,85 @@
+#!/bin/bash
+# Sets up Regatta on Debian 12 or Ubuntu 24.04: system packages, LibTorch, build. Run it again at will.
+usage() {
+  cat <<'TEXT'
+env/setup.sh [options]
+  --cpu         the small CPU form of LibTorch
+  --cuda        the full form of LibTorch (default where nvidia-smi or nvcc is found)
+  --with-tests  also the packages that only tests and checks use (env/packages-test.txt)
+  --no-build    stop before the build
+  --help        this text
+REGATTA_PREFIX   where LibTorch goes, shared by all checkouts (default ~/.local/share/regatta)
+REGATTA_JOBS     compilers at a time (default: one a core, at most one for each 2 GiB of memory)
+CMAKE_PREFIX_PATH  a LibTorch found there is used, and none is installed
+TEXT
+}
+set -euo pipefail
+
+form="" build=1 tests=0
+while [ $# -gt 0 ]; do
+  case $1 in
+    --cpu) form=cpu ;;
+    --cuda) form=cuda ;;
+    --with-tests) tests=1 ;;
+    --no-build) build=0 ;;
+    --help | -h) usage; exit 0 ;;
+    *) echo "setup: unknown option '$1'" >&2; usage >&2; exit 2 ;;
+  esac
+  shift
+done
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+begin=$SECONDS
+lap=$SECONDS
+say() { echo "setup: $*"; }
+done_in() { say "$1: $((SECONDS - lap)) s"; lap=$SECONDS; }
+
+find_cuda() {   # what makes this a machine for the full form, or nothing
+  if command -v nvidia-smi >/dev/null && nvidia-smi -L >/dev/null 2>&1; then
+    echo "GPU, driver $(nvidia-smi --query-gpu=driver_version --format=csv,noheader | head -n 1)"
+  elif command -v nvcc >/dev/null || [ -x /usr/local/cuda/bin/nvcc ]; then
+    echo "CUDA toolkit, no GPU"
+  fi
+}
+
+given_torch() {   # the folder of a LibTorch on CMAKE_PREFIX_PATH, or nothing
+  local folder folders
+  IFS=':;' read -r -a folders <<<"${CMAKE_PREFIX_PATH:-}"
+  for folder in "${folders[@]}"; do
+    if [ -e "$folder/include/ATen/core/Tensor.h" ]; then
+      echo "$folder"
+      return
+    fi
+  done
+}
+
+env/packages.sh env/packages.txt
+[ "$tests" = 0 ] || env/packages.sh --optional env/packages-test.txt
+done_in packages
+
+torch=$(given_torch)
+if [ -n "$torch" ]; then
+  say "LibTorch given by CMAKE_PREFIX_PATH: $torch"
+else
+  cuda=$(find_cuda)
+  say "found ${cuda:-neither GPU nor CUDA toolkit}"
+  if [ -z "$form" ]; then
+    form=$([ -n "$cuda" ] && echo cuda || echo cpu)
+  fi
+  torch=$(env/libtorch.sh "$form" | tail -n 1)
+fi
+done_in LibTorch
+
+if [ "$build" = 1 ]; then
+  jobs=$(awk -v cores="$(nproc)" '/^MemAvailable/ { n = int($2 / 2097152); print n < 1 ? 1 : n < cores ? n : cores }' /proc/meminfo)
+  stale=()
+  if ! grep -qsxF "REGATTA_TORCH_ROOT:PATH=$torch" build/release/CMakeCache.txt; then
+    stale=(-U 'REGATTA_TORCH_*' -U 'REGATTA_C10*' -U REGATTA_CUDA_INCLUDE)   # what was found of another LibTorch
+  fi
+  cmake --preset release "${stale[@]}" "-DREGATTA_TORCH_ROOT=$torch"
+  done_in configuration
+  cmake --build --preset release --parallel "${REGATTA_JOBS:-$jobs}"
+  done_in build
+  say "programs in build/release/bin"
+fi
+say "all done in $((SECONDS - begin)) s"

@@ -1,0 +1,31 @@
+// Who a process is, across hosts and reboots, and whether it still lives.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace regatta {
+
+std::string host_name();
+
+/// The kernel's boot id: changes at each reboot.
+std::string boot_id();
+
+/// Enough to tell a process from a later one with the same pid.
+struct ProcessIdentity {
+  std::string host;
+  std::string boot;
+  std::int64_t pid = 0;
+  std::uint64_t start_ticks = 0;  ///< field 22 of /proc/PID/stat
+
+  bool operator==(const ProcessIdentity&) const = default;
+};
+
+ProcessIdentity this_process();
+
+enum class Liveness { kAlive, kGone, kUnknown };
+
+/// kUnknown for a process on another host or an earlier boot of another machine.
+Liveness liveness(const ProcessIdentity& process);
+
+}  // namespace regatta

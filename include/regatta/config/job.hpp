@@ -1,0 +1,84 @@
+// A job: one sweep. A base recipe, axes by JSON pointer into it, a sampler, totals and an objective.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "regatta/config/options.hpp"
+
+namespace regatta {
+
+inline constexpr int kJobSchema = 1;
+
+/// One axis; exactly one of list, linear, log, integer is given.
+struct AxisOptions {
+  Json list = Json::array();
+  std::vector<double> linear;
+  std::vector<double> log;
+  std::vector<int> integer;
+  int points = 0;
+
+  template <class Self, class V>
+  static void visit(Self& s, V&& v) {
+    v("list", s.list, "values of any type, one by one");
+    v("linear", s.linear, "[low, high]: evenly spaced or uniformly drawn");
+    v("log", s.log, "[low, high], both positive: evenly spaced or uniformly drawn in the logarithm", at_least(0.0));
+    v("integer", s.integer, "[low, high], both included");
+    v("points", s.points, "how many values of a linear, log or integer axis `grid` takes", between(0, 100000));
+  }
+};
+
+struct ObjectiveOptions {
+  std::string metric = "dice";
+  std::string direction;
+
+  template <class Self, class V>
+  static void visit(Self& s, V&& v) {
+    v("metric", s.metric, "validation metric that ranks the trials; one of the recipe's /validation/metrics");
+    v("direction", s.direction, "maximise or minimise; empty: the metric's own", one_of({"", "maximise", "minimise"}));
+  }
+};
+
+struct JobOptions {
+  int schema = kJobSchema;
+  std::string name = "sweep";
+  Json recipe = Json::object();
+  std::map<std::string, AxisOptions> axes;
+  std::string sampler = "grid";
+  std::int64_t seed = 0;
+  std::int64_t trials = 0;
+  int replicates = 1;
+  ObjectiveOptions objective;
+  int max_attempts = 3;
+  int threads_per_trial = 0;
+  int gpus_per_trial = 1;
+
+  template <class Self, class V>
+  static void visit(Self& s, V&& v) {
+    v("schema", s.schema, "version of this file's layout", between(kJobSchema, kJobSchema));
+    v("name", s.name, "of the sweep and its folder: letters, digits, '.', '_', '-'", not_identity());
+    v("recipe", s.recipe, "the base recipe: an object, or the path of a recipe file, relative to the job's folder");
+    v("axes", s.axes, "what varies: JSON pointer into the recipe -> axis");
+    v("sampler", s.sampler, "how points are chosen; `regatta plan` lists the samplers");
+    v("seed", s.seed, "of random points and replicates", between(0, 9007199254740991.0));
+    v("trials", s.trials, "trials in total; 0: all points of the grid, times replicates", between(0, 10000000).not_identity());
+    v("replicates", s.replicates, "trainings of each point, with different seeds", between(1, 1000));
+    v("objective", s.objective, "");
+    v("max_attempts", s.max_attempts, "failed attempts after which a trial is quarantined", between(1, 100).not_identity());
+    v("threads_per_trial", s.threads_per_trial, "CPU threads of a trial; 0: the job's cores over its local ranks",
+      between(0, 1024).not_identity());
+    v("gpus_per_trial", s.gpus_per_trial, "GPUs of one trial", between(1, 1).not_identity());
+  }
+};
+
+/// Reads a job, puts the recipe file's content in place of its path and checks what needs no model.
+/// Paths inside the recipe become absolute. @throws ConfigError, DataError
+JobOptions read_job(const std::filesystem::path& path);
+
+/// Rules across fields: axis forms, axis pointers of known names, name characters. @throws ConfigError
+void validate(const JobOptions& job);
+
+}  // namespace regatta

@@ -1,0 +1,177 @@
+// A recipe: everything that defines one training. `regatta train` reads it, a sweep varies it, a checkpoint stores it.
+// Options of models and losses stay JSON here; their own structs live in their own files in nn.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "regatta/config/options.hpp"
+
+namespace regatta {
+
+inline constexpr int kRecipeSchema = 1;
+
+struct DataOptions {
+  std::string archive;
+  std::string train_split = "train";
+  std::string val_split = "val";
+
+  template <class Self, class V>
+  static void visit(Self& s, V&& v) {
+    v("archive", s.archive, "archive made by `regatta pack`; relative to the recipe's folder", not_identity());
+    v("train_split", s.train_split, "split whose pairs are trained on");
+    v("val_split", s.val_split, "split whose pairs are validated on");
+  }
+};
+
+struct ModelChoice {
+  std::string name = "voxelmorph-2";
+  Json options = Json::object();
+
+  template <class Self, class V>
+  static void visit(Self& s, V&& v) {
+    v("name", s.name, "network; `regatta plan --models` lists them");
+    v("options", s.options, "the network's own options");
+  }
+};
+
+struct LossTerm {
+  double weight = 1.0;
+  Json options = Json::object();
+
+  template <class Self, class V>
+  static void visit(Self& s, V&& v) {
+    v("weight", s.weight, "factor of this term in the sum", between(0.0, 1e6));
+    v("options", s.options, "the loss's own options");
+  }
+};
+
+struct OptimOptions {
+  std::string name = "adam";
+  double lr = 1e-4;
+  bool amsgrad = true;
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double eps = 1e-8;
+  double weight_decay = 0.0;
+  std::string schedule = "poly";
+  double power = 0.9;
+  std::int64_t horizon_epochs = 0;
+
+  template <class Self, class V>
+  static void visit(Self& s, V&& v) {
+    v("name", s.name, "optimiser", one_of({"adam"}));
+    v("lr", s.lr, "step size of an update", between(1e-10, 10.0));
+    v("amsgrad", s.amsgrad, "keep the largest second moment (AMSGrad)");
+    v("beta1", s.beta1, "decay of the first moment", between(0.0, 0.9999999));
+    v("beta2", s.beta2, "decay of the second moment", between(0.0, 0.9999999));
+    v("eps", s.eps, "added to the root of the second moment", between(0.0, 1.0));
+    v("weight_decay", s.weight_decay, "L2 penalty added to the gradient", between(0.0, 1.0));
+    v("schedule", s.schedule, "poly: lr (1 - epoch/horizon)^power, rounded to 8 decimals, per epoch; or constant",
+      one_of({"poly", "constant"}));
+    v("power", s.power, "exponent of `poly`", between(0.0, 10.0));
+    v("horizon_epochs", s.horizon_epochs, "epochs of `poly`; 0: the training's length when it was born",
+      between(0, 10000000));
+  }
+};
+
+struct TrainOptions {
+  std::int64_t epochs = 500;
+  std::int64_t steps = 0;
+  int batch = 1;
+  std::int64_t seed = 0;
+  bool flip = false;
+
+  template <class Self, class V>
+  static void visit(Self& s, V&& v) {
+    v("epochs", s.epochs, "passes over the training pairs, in total", between(1, 10000000));
+    v("steps", s.steps, "optimiser steps in total; 0: epochs x steps per epoch", between(0, 1000000000));
+    v("batch", s.batch, "pairs a step", between(1, 64));
+    v("seed", s.seed, "of initial weights, pair order and augmentation", between(0, 9007199254740991.0));
+    v("flip", s.flip, "mirror fixed and moving together along each axis with probability 1/2");
+  }
+};
+
+struct ValidationOptions {
+  std::int64_t every_epochs = 1;
+  bool at_start = true;
+  std::vector<std::string> metrics = {"dice", "ncc", "folding", "sdlogj"};
+  std::string best = "dice";
+
+  template <class Self, class V>
+  static void visit(Self& s, V&& v) {
+    v("every_epochs", s.every_epochs, "validate after every so many epochs, and at the end", between(1, 10000000));
+    v("at_start", s.at_start, "validate before the first step too");
+    v("metrics", s.metrics, "what is measured on the validation pairs");
+    v("best", s.best, "the metric by which the best checkpoint is chosen; one of `metrics`");
+  }
+};
+
+struct CheckpointOptions {
+  double every_s = 300.0;
+  std::int64_t every_steps = 0;
+  int keep = 2;
+
+  template <class Self, class V>
+  static void visit(Self& s, V&& v) {
+    v("every_s", s.every_s, "seconds between checkpoints", between(0.0, 1e6).not_identity());
+    v("every_steps", s.every_steps, "also after every so many steps; 0: only by time", between(0, 1000000000).not_identity());
+    v("keep", s.keep, "newest checkpoints kept, besides the best weights", between(1, 100).not_identity());
+  }
+};
+
+struct RunOptions {
+  std::string device = "auto";
+  int threads = 0;
+  std::string backend = "reference";
+  bool channels_last = true;
+  bool tf32 = true;
+  double log_every_s = 5.0;
+
+  template <class Self, class V>
+  static void visit(Self& s, V&& v) {
+    v("device", s.device, "auto, cpu or cuda:N", not_identity());
+    v("threads", s.threads, "CPU threads; 0: decided at the first start and kept (on the CPU it decides the bits)",
+      between(0, 1024).not_identity());
+    v("backend", s.backend, "implementation of the layers", one_of({"reference"}));
+    v("channels_last", s.channels_last, "memory layout NDHWC of the activations");
+    v("tf32", s.tf32, "TF32 in convolutions on the GPU; losses and warps stay in full precision");
+    v("log_every_s", s.log_every_s, "seconds between progress lines in a log", between(0.1, 3600).not_identity());
+  }
+};
+
+struct Recipe {
+  int schema = kRecipeSchema;
+  DataOptions data;
+  ModelChoice model;
+  std::map<std::string, LossTerm> losses;
+  OptimOptions optim;
+  TrainOptions train;
+  ValidationOptions validation;
+  CheckpointOptions checkpoint;
+  RunOptions run;
+
+  template <class Self, class V>
+  static void visit(Self& s, V&& v) {
+    v("schema", s.schema, "version of this file's layout", between(kRecipeSchema, kRecipeSchema));
+    v("data", s.data, "");
+    v("model", s.model, "");
+    v("losses", s.losses, "");
+    v("optim", s.optim, "");
+    v("train", s.train, "");
+    v("validation", s.validation, "");
+    v("checkpoint", s.checkpoint, "");
+    v("run", s.run, "");
+  }
+};
+
+/// Reads and checks what can be checked without nn: types, ranges, cross-field rules.
+/// @param source  for messages
+Recipe recipe_from_json(const Json& value, const std::string& source);
+
+/// Rules that concern several fields. @throws ConfigError
+void validate(const Recipe& recipe);
+
+}  // namespace regatta

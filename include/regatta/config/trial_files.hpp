@@ -1,0 +1,136 @@
+// The folder of one training: where its files are and what stands in them. The same for `regatta train` and for a
+// sweep's trial:
+//
+//   recipe.json                          resolved, everything that defines the trial
+//   a1/metrics.jsonl, a1/pairs.jsonl     lines of attempt 1 (first line: the step at which it started)
+//   a1/log.txt                           what the trial's process printed
+//   a1/checkpoints/000000120.safetensors, manifest.json
+//   result.json, best.safetensors
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "regatta/base/text.hpp"
+#include "regatta/config/options.hpp"
+
+namespace regatta {
+
+inline constexpr int kResultSchema = 1;
+
+struct TrialFiles {
+  std::filesystem::path root;
+
+  std::filesystem::path recipe() const { return root / "recipe.json"; }
+  std::filesystem::path result() const { return root / "result.json"; }
+  std::filesystem::path best_weights() const { return root / "best.safetensors"; }
+  std::filesystem::path attempt(int number) const { return root / str("a", number); }
+  std::filesystem::path metrics(int number) const { return attempt(number) / "metrics.jsonl"; }
+  std::filesystem::path pairs(int number) const { return attempt(number) / "pairs.jsonl"; }
+  std::filesystem::path log(int number) const { return attempt(number) / "log.txt"; }
+  std::filesystem::path checkpoints(int number) const { return attempt(number) / "checkpoints"; }
+  std::filesystem::path manifest(int number) const { return checkpoints(number) / "manifest.json"; }
+
+  /// Numbers of the attempts whose folders exist, ascending.
+  std::vector<int> attempts() const;
+};
+
+struct CheckpointFile {
+  std::filesystem::path path;
+  int attempt = 0;
+  std::int64_t step = 0;
+};
+
+/// Published checkpoints of all attempts (named in their manifests), newest step first, later attempt first at a tie.
+/// Quarantined (".bad") and temporary files are not listed.
+std::vector<CheckpointFile> list_checkpoints(const TrialFiles& files);
+
+/// "000000120.safetensors"
+std::string checkpoint_name(std::int64_t step);
+
+/// How a trial stands or ended.
+enum class TrialStatus { kOk, kPruned, kDiverged, kInfeasible, kFailed, kQuarantined };
+const char* status_name(TrialStatus status);
+std::optional<TrialStatus> trial_status_from(const std::string& name);
+
+/// How one attempt at a trial ended.
+enum class AttemptStatus { kOk, kPaused, kTimeout, kPreempted, kDiverged, kBadInput, kFailed, kSignal, kOom, kDevice, kHang, kLost };
+const char* status_name(AttemptStatus status);
+std::optional<AttemptStatus> attempt_status_from(const std::string& name);
+
+/// What made a result: enough to find the same conditions again.
+struct Provenance {
+  std::string build;
+  std::string torch;
+  std::string device;
+  std::string driver;
+  std::string host;
+  std::string archive;
+  std::string data_fingerprint;
+  std::string started_utc;
+  std::string finished_utc;
+
+  template <class Self, class V>
+  static void visit(Self& s, V&& v) {
+    v("build", s.build, "version and git revision");
+    v("torch", s.torch, "LibTorch, CUDA and cuDNN versions");
+    v("device", s.device, "processor or GPU");
+    v("driver", s.driver, "GPU driver");
+    v("host", s.host, "host of the last attempt");
+    v("archive", s.archive, "path of the data");
+    v("data_fingerprint", s.data_fingerprint, "hash of the data");
+    v("started_utc", s.started_utc, "first start");
+    v("finished_utc", s.finished_utc, "end");
+  }
+};
+
+/// result.json of a training that ran to its end.
+struct TrialResult {
+  int schema = kResultSchema;
+  std::string status = "ok";
+  std::string recipe_hash;
+  std::int64_t steps = 0;
+  std::int64_t epochs = 0;
+  std::int64_t parameters = 0;
+  std::string best_metric;
+  std::int64_t best_step = 0;
+  std::map<std::string, double> best;
+  std::map<std::string, double> initial;
+  std::map<std::string, double> last;
+  double train_s = 0.0;
+  double ms_per_step = 0.0;
+  std::int64_t peak_device_bytes = 0;
+  std::string determinism = "bitwise";
+  std::string resume = "none";
+  int attempts = 1;
+  std::string weights_xxh3;
+  Provenance provenance;
+};
+
+Json to_json(const TrialResult& result);
+
+/// @throws DataError naming `source` if it is not a result of a schema that this build reads
+TrialResult result_from_json(const Json& value, const std::string& source);
+
+/// One line of metrics.jsonl.
+struct MetricLine {
+  enum class Kind { kStart, kTrain, kValidation };
+  Kind kind = Kind::kTrain;
+  std::int64_t step = 0;
+  std::int64_t epoch = 0;
+  double lr = 0.0;
+  double ms_per_step = 0.0;
+  std::map<std::string, double> values;  ///< loss parts ("total", "ncc") or metrics
+};
+
+std::string metric_line_text(const MetricLine& line);
+
+/// Lines of all attempts as one history: what an earlier attempt wrote beyond the step at which a later one started is
+/// left out; torn lines are skipped.
+std::vector<MetricLine> read_metric_lines(const TrialFiles& files);
+
+}  // namespace regatta

@@ -1,0 +1,51 @@
+// The flat registry of a network's parameters, under the key names of the reference repositories, in their order.
+// Layers are made over it and keep tensors; optimiser, checkpoints and exchange of weights see only this list.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+namespace regatta {
+
+/// How a parameter is drawn when a training is born. Values are a pure function of (seed, index, element).
+struct Init {
+  enum class Kind { kUniform, kNormal, kConstant };
+  Kind kind = Kind::kConstant;
+  double scale = 0.0;  ///< half-width, standard deviation or value
+
+  static Init uniform(double half_width) { return {Kind::kUniform, half_width}; }
+  static Init normal(double deviation) { return {Kind::kNormal, deviation}; }
+  static Init constant(double value) { return {Kind::kConstant, value}; }
+};
+
+struct Parameter {
+  std::string name;   ///< "unet_model.downarm.0.main.weight"
+  at::Tensor value;   ///< float32 leaf that requires a gradient
+  Init init;
+};
+
+class Parameters {
+ public:
+  /// Adds a float32 parameter. Order of calls is order of registration in the reference code.
+  /// @throws BugError if the name is taken
+  at::Tensor add(const std::string& name, std::vector<std::int64_t> shape, Init init);
+
+  const std::vector<Parameter>& items() const { return items_; }
+
+  /// Number of values in all parameters.
+  std::int64_t count() const;
+
+  /// Draws every parameter anew from the seed, on the CPU, the same on every machine.
+  void initialise(std::uint64_t seed);
+
+  /// Moves all values to a device, in place (layers keep their tensors).
+  void to_device(const at::Device& device);
+
+ private:
+  std::vector<Parameter> items_;
+};
+
+}  // namespace regatta

@@ -1,0 +1,74 @@
+// The archive: one HDF5 file with all packed volumes of a data set. Written once by `regatta pack`, then read-only.
+// Names, types and attributes of what is inside stand in src/volume/archive_layout.hpp and docs/formats.md.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "regatta/config/json.hpp"
+#include "regatta/volume/geometry.hpp"
+
+namespace regatta {
+
+enum class VoxelType { kUint8, kFloat32 };
+
+struct ArchiveSubject {
+  std::string id;
+  std::string split;
+  Affine affine{};           ///< of the packed grid
+  Affine original_affine{};  ///< of the file
+  Shape3 original_shape{};
+  std::string image_source;  ///< file name without its folder
+  bool has_labels = false;
+};
+
+struct ArchivePair {
+  std::string split;
+  std::int64_t moving = 0;  ///< index into subjects
+  std::int64_t fixed = 0;
+};
+
+class Archive {
+ public:
+  /// Opens read-only, without file locking, and reads everything but the voxels.
+  /// @throws DataError naming the file and what is wrong with it
+  static Archive open(const std::filesystem::path& path);
+  Archive(Archive&&) noexcept;
+  ~Archive();
+
+  const Shape3& shape() const;
+  const Spacing3& spacing() const;
+  VoxelType image_type() const;
+  const std::vector<ArchiveSubject>& subjects() const;
+
+  /// Pairs of one split in the stored order; empty if the split has none.
+  std::vector<ArchivePair> pairs(const std::string& split) const;
+  std::vector<std::string> splits() const;
+
+  /// Ids of the original label maps; stored label value v means label_ids()[v]; [0] is 0, the background.
+  const std::vector<std::int64_t>& label_ids() const;
+  bool has_labels() const;
+
+  /// What was done to each volume (PreprocessOptions as JSON): `register` does the same to new scans.
+  const Json& preprocessing() const;
+
+  /// Hash of all decoded voxels, labels, subjects and pairs: the data's part of an experiment's identity.
+  const std::string& fingerprint() const;
+
+  /// Voxels of one subject as stored; value = stored * image_scale() (1 for float32, 1/255 for uint8).
+  /// @param out  D*H*W values of image_type(), verified against the stored checksum
+  void read_image(std::int64_t subject, std::span<std::byte> out) const;
+  void read_labels(std::int64_t subject, std::span<std::uint8_t> out) const;
+  double image_scale() const;
+
+ private:
+  struct Impl;
+  explicit Archive(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace regatta

@@ -1,0 +1,263 @@
+#include "regatta/config/trial_files.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <utility>
+
+#include "regatta/base/error.hpp"
+#include "regatta/base/files.hpp"
+
+namespace regatta {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::array<std::pair<TrialStatus, const char*>, 6> kTrialNames = {{
+    {TrialStatus::kOk, "ok"},
+    {TrialStatus::kPruned, "pruned"},
+    {TrialStatus::kDiverged, "diverged"},
+    {TrialStatus::kInfeasible, "infeasible"},
+    {TrialStatus::kFailed, "failed"},
+    {TrialStatus::kQuarantined, "quarantined"},
+}};
+
+constexpr std::array<std::pair<AttemptStatus, const char*>, 12> kAttemptNames = {{
+    {AttemptStatus::kOk, "ok"},
+    {AttemptStatus::kPaused, "paused"},
+    {AttemptStatus::kTimeout, "timeout"},
+    {AttemptStatus::kPreempted, "preempted"},
+    {AttemptStatus::kDiverged, "diverged"},
+    {AttemptStatus::kBadInput, "bad input"},
+    {AttemptStatus::kFailed, "failed"},
+    {AttemptStatus::kSignal, "signal"},
+    {AttemptStatus::kOom, "oom"},
+    {AttemptStatus::kDevice, "device"},
+    {AttemptStatus::kHang, "hang"},
+    {AttemptStatus::kLost, "lost"},
+}};
+
+constexpr std::array<std::pair<MetricLine::Kind, const char*>, 3> kKindNames = {{
+    {MetricLine::Kind::kStart, "start"},
+    {MetricLine::Kind::kTrain, "train"},
+    {MetricLine::Kind::kValidation, "validation"},
+}};
+
+template <class Table, class Value>
+const char* name_in(const Table& table, Value value) {
+  for (const auto& [entry, name] : table) {
+    if (entry == value) {
+      return name;
+    }
+  }
+  throw BugError(str("status ", value, " has no name"));
+}
+
+template <class Value, class Table>
+std::optional<Value> value_in(const Table& table, const std::string& name) {
+  for (const auto& [entry, entry_name] : table) {
+    if (name == entry_name) {
+      return entry;
+    }
+  }
+  return std::nullopt;
+}
+
+Json numbers_to_json(const std::map<std::string, double>& numbers) {
+  Json object = Json::object();
+  for (const auto& [name, value] : numbers) {
+    object[name] = number_to_json(value);
+  }
+  return object;
+}
+
+std::map<std::string, double> numbers_from_json(const Json& object, const std::string& pointer) {
+  require_object(object, pointer);
+  std::map<std::string, double> numbers;
+  for (const auto& member : object.items()) {
+    numbers[member.key()] = number_from_json(member.value(), pointer_to(pointer, member.key()));
+  }
+  return numbers;
+}
+
+/// A line of metrics.jsonl; nothing if it is torn.
+std::optional<MetricLine> parse_metric_line(const std::string& text, const std::string& source) {
+  try {
+    const Json value = parse_json(text, source);
+    const auto kind = value_in<MetricLine::Kind>(kKindNames, value.value("kind", ""));
+    if (!kind) {
+      return std::nullopt;
+    }
+    MetricLine line;
+    line.kind = *kind;
+    line.step = value.value("step", std::int64_t{0});
+    line.epoch = value.value("epoch", std::int64_t{0});
+    line.lr = value.value("lr", 0.0);
+    line.ms_per_step = value.value("ms_per_step", 0.0);
+    if (const auto values = value.find("values"); values != value.end()) {
+      line.values = numbers_from_json(*values, "/values");
+    }
+    return line;
+  } catch (const ConfigError&) {
+    return std::nullopt;
+  } catch (const Json::exception&) {
+    return std::nullopt;
+  }
+}
+
+}  // namespace
+
+std::vector<int> TrialFiles::attempts() const {
+  std::vector<int> numbers;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(root, error)) {
+    const std::string name = entry.path().filename().string();
+    int number = 0;
+    const auto [end, parse_error] = std::from_chars(name.data() + 1, name.data() + name.size(), number);
+    if (name.size() > 1 && name[0] == 'a' && parse_error == std::errc() && end == name.data() + name.size() && number > 0) {
+      numbers.push_back(number);
+    }
+  }
+  std::sort(numbers.begin(), numbers.end());
+  return numbers;
+}
+
+std::string checkpoint_name(std::int64_t step) {
+  std::string digits = std::to_string(step);
+  digits.insert(0, digits.size() < 9 ? 9 - digits.size() : 0, '0');
+  return digits + ".safetensors";
+}
+
+std::vector<CheckpointFile> list_checkpoints(const TrialFiles& files) {
+  std::vector<CheckpointFile> found;
+  for (const int number : files.attempts()) {
+    std::error_code error;
+    if (!fs::exists(files.manifest(number), error)) {
+      continue;
+    }
+    const Json manifest = read_json(files.manifest(number));
+    for (const auto& entry : manifest.value("checkpoints", Json::array())) {
+      const fs::path path = files.checkpoints(number) / entry.value("file", "");
+      if (fs::is_regular_file(path, error)) {
+        found.push_back({path, number, entry.value("step", std::int64_t{0})});
+      }
+    }
+  }
+  std::sort(found.begin(), found.end(), [](const CheckpointFile& a, const CheckpointFile& b) {
+    return std::pair(a.step, a.attempt) > std::pair(b.step, b.attempt);
+  });
+  return found;
+}
+
+const char* status_name(TrialStatus status) {
+  return name_in(kTrialNames, status);
+}
+
+std::optional<TrialStatus> trial_status_from(const std::string& name) {
+  return value_in<TrialStatus>(kTrialNames, name);
+}
+
+const char* status_name(AttemptStatus status) {
+  return name_in(kAttemptNames, status);
+}
+
+std::optional<AttemptStatus> attempt_status_from(const std::string& name) {
+  return value_in<AttemptStatus>(kAttemptNames, name);
+}
+
+Json to_json(const TrialResult& result) {
+  Json value;
+  value["schema"] = result.schema;
+  value["status"] = result.status;
+  value["recipe_hash"] = result.recipe_hash;
+  value["steps"] = result.steps;
+  value["epochs"] = result.epochs;
+  value["parameters"] = result.parameters;
+  value["best_metric"] = result.best_metric;
+  value["best_step"] = result.best_step;
+  value["best"] = numbers_to_json(result.best);
+  value["initial"] = numbers_to_json(result.initial);
+  value["last"] = numbers_to_json(result.last);
+  value["train_s"] = number_to_json(result.train_s);
+  value["ms_per_step"] = number_to_json(result.ms_per_step);
+  value["peak_device_bytes"] = result.peak_device_bytes;
+  value["determinism"] = result.determinism;
+  value["resume"] = result.resume;
+  value["attempts"] = result.attempts;
+  value["weights_xxh3"] = result.weights_xxh3;
+  value["provenance"] = write_options(result.provenance);
+  return value;
+}
+
+TrialResult result_from_json(const Json& value, const std::string& source) {
+  try {
+    require_object(value, "");
+    TrialResult result;
+    result.schema = value.value("schema", 0);
+    REGATTA_REQUIRE(result.schema == kResultSchema, ConfigError, "/schema: ", result.schema, ", this build reads ",
+                    kResultSchema);
+    result.status = value.at("status").get<std::string>();
+    result.recipe_hash = value.at("recipe_hash").get<std::string>();
+    result.steps = value.at("steps").get<std::int64_t>();
+    result.epochs = value.at("epochs").get<std::int64_t>();
+    result.parameters = value.at("parameters").get<std::int64_t>();
+    result.best_metric = value.at("best_metric").get<std::string>();
+    result.best_step = value.at("best_step").get<std::int64_t>();
+    result.best = numbers_from_json(value.at("best"), "/best");
+    result.initial = numbers_from_json(value.at("initial"), "/initial");
+    result.last = numbers_from_json(value.at("last"), "/last");
+    result.train_s = number_from_json(value.at("train_s"), "/train_s");
+    result.ms_per_step = number_from_json(value.at("ms_per_step"), "/ms_per_step");
+    result.peak_device_bytes = value.at("peak_device_bytes").get<std::int64_t>();
+    result.determinism = value.at("determinism").get<std::string>();
+    result.resume = value.at("resume").get<std::string>();
+    result.attempts = value.at("attempts").get<int>();
+    result.weights_xxh3 = value.at("weights_xxh3").get<std::string>();
+    read_options(value.at("provenance"), result.provenance, "/provenance");
+    return result;
+  } catch (const Json::exception& error) {
+    throw DataError(str(source, ": not a trial's result: ", one_line(error.what())));
+  } catch (const ConfigError& error) {
+    throw DataError(str(source, ": not a trial's result: ", error.what()));
+  }
+}
+
+std::string metric_line_text(const MetricLine& line) {
+  Json value;
+  value["kind"] = name_in(kKindNames, line.kind);
+  value["step"] = line.step;
+  value["epoch"] = line.epoch;
+  if (line.kind == MetricLine::Kind::kTrain) {
+    value["lr"] = line.lr;
+    value["ms_per_step"] = number_to_json(line.ms_per_step);
+  }
+  if (line.kind != MetricLine::Kind::kStart) {
+    value["values"] = numbers_to_json(line.values);
+  }
+  return dump_line(value) + "\n";
+}
+
+std::vector<MetricLine> read_metric_lines(const TrialFiles& files) {
+  std::vector<MetricLine> history;
+  for (const int number : files.attempts()) {
+    std::error_code error;
+    const fs::path path = files.metrics(number);
+    if (!fs::exists(path, error)) {
+      continue;
+    }
+    for (const std::string& text : split(read_file(path), '\n')) {
+      auto line = parse_metric_line(text, path.string());
+      if (!line) {
+        continue;
+      }
+      if (line->kind == MetricLine::Kind::kStart) {
+        std::erase_if(history, [&](const MetricLine& old) { return old.step > line->step; });
+      } else {
+        history.push_back(std::move(*line));
+      }
+    }
+  }
+  return history;
+}
+
+}  // namespace regatta

@@ -1,0 +1,88 @@
+#include "byte_reader.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include <sys/stat.h>
+#include <zlib.h>
+
+#include "regatta/base/error.hpp"
+
+namespace regatta {
+namespace {
+
+constexpr std::uint64_t kLargestDeflateRatio = 1032;
+constexpr unsigned kBufferBytes = 1U << 18;
+
+gzFile handle_of(void* file) {
+  return static_cast<gzFile>(file);
+}
+
+}  // namespace
+
+ByteReader::ByteReader(const std::filesystem::path& path) : name_(path.string()) {
+  struct stat info {};
+  REGATTA_REQUIRE(::stat(path.c_str(), &info) == 0, DataError, name_, ": cannot open: ", std::strerror(errno));
+  REGATTA_REQUIRE(S_ISREG(info.st_mode), DataError, name_, ": not a regular file");
+  file_bytes_ = static_cast<std::uint64_t>(info.st_size);
+  file_ = ::gzopen(path.c_str(), "rbe");
+  REGATTA_REQUIRE(file_ != nullptr, DataError, name_, ": cannot open: ", std::strerror(errno));
+  ::gzbuffer(handle_of(file_), kBufferBytes);
+  gzip_ = ::gzdirect(handle_of(file_)) == 0;
+}
+
+ByteReader::~ByteReader() {
+  if (file_ != nullptr) {
+    ::gzclose_r(handle_of(file_));
+  }
+}
+
+std::uint64_t ByteReader::limit() const {
+  return gzip_ ? file_bytes_ * kLargestDeflateRatio : file_bytes_;
+}
+
+void ByteReader::fail(const char* what, std::uint64_t wanted, std::uint64_t got) const {
+  int code = Z_OK;
+  const char* reason = ::gzerror(handle_of(file_), &code);
+  REGATTA_REQUIRE(code == Z_OK || code == Z_BUF_ERROR || code == Z_STREAM_END, DataError, name_, ": ", what,
+                  ": damaged gzip data: ", one_line(reason));
+  throw DataError(str(name_, ": ", what, ": truncated: ", wanted, " bytes expected at byte ", position_,
+                      gzip_ ? " of the inflated data, " : ", ", got, " found"));
+}
+
+void ByteReader::read(void* out, std::size_t bytes, const char* what) {
+  std::size_t done = 0;
+  while (done < bytes) {
+    const auto part = static_cast<unsigned>(std::min<std::size_t>(bytes - done, 1U << 28));
+    const int got = ::gzread(handle_of(file_), static_cast<char*>(out) + done, part);
+    if (got <= 0) {
+      fail(what, bytes, done);
+    }
+    done += static_cast<std::size_t>(got);
+  }
+  position_ += bytes;
+}
+
+void ByteReader::skip(std::uint64_t bytes, const char* what) {
+  std::array<char, 4096> buffer{};
+  while (bytes > 0) {
+    const std::uint64_t part = std::min<std::uint64_t>(bytes, buffer.size());
+    read(buffer.data(), static_cast<std::size_t>(part), what);
+    bytes -= part;
+  }
+}
+
+void ByteReader::require_end() {
+  char extra = 0;
+  const int got = ::gzread(handle_of(file_), &extra, 1);
+  REGATTA_REQUIRE(got <= 0, DataError, name_, ": holds more than its header implies: data go on after byte ",
+                  position_);
+  int code = Z_OK;
+  const char* reason = ::gzerror(handle_of(file_), &code);
+  REGATTA_REQUIRE(got == 0 && (code == Z_OK || code == Z_STREAM_END), DataError, name_,
+                  ": damaged gzip data: ", one_line(reason));
+}
+
+}  // namespace regatta

@@ -1,0 +1,43 @@
+// A file read front to back, plain or gzip, never further than asked: a small gzip file cannot fill the memory.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+namespace regatta {
+
+class ByteReader {
+ public:
+  /// @throws DataError if the file is missing, a folder, or cannot be opened
+  explicit ByteReader(const std::filesystem::path& path);
+  ~ByteReader();
+  ByteReader(const ByteReader&) = delete;
+  ByteReader& operator=(const ByteReader&) = delete;
+
+  /// The next bytes. @param what  what they are, for the message of a truncated or damaged file
+  void read(void* out, std::size_t bytes, const char* what);
+
+  void skip(std::uint64_t bytes, const char* what);
+
+  /// @throws DataError if anything follows, or if the gzip checksum is wrong
+  void require_end();
+
+  /// The most bytes that the file can hold: its size, or for gzip its size times deflate's largest ratio.
+  std::uint64_t limit() const;
+
+  bool is_gzip() const { return gzip_; }
+  std::uint64_t file_bytes() const { return file_bytes_; }
+
+ private:
+  [[noreturn]] void fail(const char* what, std::uint64_t wanted, std::uint64_t got) const;
+
+  std::string name_;
+  void* file_ = nullptr;  // gzFile: reads plain files too
+  std::uint64_t file_bytes_ = 0;
+  std::uint64_t position_ = 0;
+  bool gzip_ = false;
+};
+
+}  // namespace regatta

@@ -1,0 +1,50 @@
+// Raw voxels of a file, of any type and byte order, to float images or integer labels. Shared by NIfTI and npz.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "regatta/volume/geometry.hpp"
+
+namespace regatta {
+
+enum class RawType { kUint8, kInt8, kUint16, kInt16, kUint32, kInt32, kUint64, kInt64, kFloat16, kFloat32, kFloat64 };
+
+std::size_t raw_bytes(RawType type);
+const char* raw_name(RawType type);
+
+struct RawFormat {
+  RawType type = RawType::kFloat32;
+  bool swap = false;      ///< the file's byte order is not the machine's
+  double slope = 1.0;     ///< value = stored * slope + offset
+  double offset = 0.0;
+};
+
+/// @param raw  out.size() values of the format
+void decode_values(const std::byte* raw, const RawFormat& format, std::span<double> out);
+
+/// Where decoded values go. Rejects what is no image voxel or no label, naming file and voxel.
+class VoxelSink {
+ public:
+  /// Exactly one of `image` and `labels` is given and is filled; both [D, H, W].
+  VoxelSink(std::string source, const Shape3& shape, std::vector<float>* image, std::vector<std::int32_t>* labels);
+
+  /// Values of voxels d = 0..D-1, h = 0..H-1 (d fastest) of the slices first_w .. first_w + slices - 1.
+  void put_slices(std::int64_t first_w, std::int64_t slices, std::span<const double> values);
+
+  /// Values in memory order, from voxel number `first` on.
+  void put_run(std::int64_t first, std::span<const double> values);
+
+ private:
+  void put(std::int64_t index, double value);
+
+  std::string source_;
+  Shape3 shape_;
+  std::vector<float>* image_;
+  std::vector<std::int32_t>* labels_;
+};
+
+}  // namespace regatta
