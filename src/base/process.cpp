@@ -53,9 +53,12 @@ std::string boot_id() {
   return id;
 }
 
-ProcessIdentity this_process() {
-  const std::int64_t pid = ::getpid();
+ProcessIdentity identify_process(std::int64_t pid) {
   return {host_name(), boot_id(), pid, start_ticks_of(pid).value_or(0)};
+}
+
+ProcessIdentity this_process() {
+  return identify_process(::getpid());
 }
 
 Liveness liveness(const ProcessIdentity& process) {

@@ -21,6 +21,8 @@ struct ProcessIdentity {
   bool operator==(const ProcessIdentity&) const = default;
 };
 
+/// Of a process on this host; start_ticks is 0 if there is no such process.
+ProcessIdentity identify_process(std::int64_t pid);
 ProcessIdentity this_process();
 
 enum class Liveness { kAlive, kGone, kUnknown };

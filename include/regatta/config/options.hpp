@@ -129,7 +129,8 @@ Json write_options(const Options& options) {
 /// change the identity of older files as long as it keeps its default.
 template <class Options>
 Json identity_of(const Options& options) {
-  const Json defaults = write_options(Options{});
+  const Options untouched;
+  const Json defaults = write_options(untouched);
   Json object = Json::object();
   Options::visit(options, [&](const char* name, const auto& field, const char*, const Rule& rule = {}) {
     using Field = std::decay_t<decltype(field)>;

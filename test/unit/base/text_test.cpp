@@ -1,0 +1,47 @@
+#include <cmath>
+#include <limits>
+
+#include "regatta/base/error.hpp"
+#include "support/catch.hpp"
+
+using namespace regatta;
+
+TEST_CASE("str joins text and numbers without losing digits") {
+  CHECK(str("lr ", 1e-8, " of ", 3, ' ', std::uint64_t{18446744073709551615U}, ' ', true) ==
+        "lr 1e-08 of 3 18446744073709551615 true");
+  CHECK(str(0.1) == "0.1");
+  CHECK(std::stod(str(1.0 / 3.0)) == 1.0 / 3.0);
+  CHECK(str(std::numeric_limits<double>::quiet_NaN(), -std::numeric_limits<double>::infinity()) == "nan-inf");
+}
+
+TEST_CASE("one_line keeps a message on one line") {
+  CHECK(one_line("a\nb\x01" "c") == "a b\\x01c");
+  CHECK(one_line("abcdef", 3) == "abc...");
+}
+
+TEST_CASE("split and trim") {
+  CHECK(split("a,,b", ',') == std::vector<std::string>{"a", "", "b"});
+  CHECK(split("", ',') == std::vector<std::string>{""});
+  CHECK(trim("  a b\n") == "a b");
+  CHECK(trim(" \n").empty());
+}
+
+TEST_CASE("bytes and durations read as people write them") {
+  CHECK(bytes_text(512) == "512 B");
+  CHECK(bytes_text(1536) == "1.5 KiB");
+  CHECK(duration_text(12.34) == "12.3 s");
+  CHECK(duration_text(200) == "3 min 20 s");
+  CHECK(duration_text(3900) == "1 h 05 min");
+  CHECK(duration_text(90000) == "1 d 1 h");
+  CHECK(duration_text(std::nan("")) == "?");
+}
+
+TEST_CASE("an error carries its exit code") {
+  try {
+    REGATTA_REQUIRE(1 == 2, DataError, "volume 'p07': got ", 1, ", allowed ", 2);
+    FAIL("nothing was thrown");
+  } catch (const Error& error) {
+    CHECK(error.code() == ExitCode::kData);
+    CHECK(std::string(error.what()) == "volume 'p07': got 1, allowed 2");
+  }
+}
