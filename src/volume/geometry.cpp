@@ -14,8 +14,7 @@ constexpr std::string_view kPositive = "RAS";
 constexpr std::string_view kNegative = "LPI";
 
 double determinant3(const Affine& a) {
-  return a[0] * (a[5] * a[10] - a[6] * a[9]) - a[1] * (a[4] * a[10] - a[6] * a[8]) +
-         a[2] * (a[4] * a[9] - a[5] * a[8]);
+  return a[0] * (a[5] * a[10] - a[6] * a[9]) - a[1] * (a[4] * a[10] - a[6] * a[8]) + a[2] * (a[4] * a[9] - a[5] * a[8]);
 }
 
 /// World axis (0 R, 1 A, 2 S) and sign of each letter; false if it is not an orientation code.

@@ -18,8 +18,8 @@ const char* raw_name(RawType type);
 
 struct RawFormat {
   RawType type = RawType::kFloat32;
-  bool swap = false;      ///< the file's byte order is not the machine's
-  double slope = 1.0;     ///< value = stored * slope + offset
+  bool swap = false;   ///< the file's byte order is not the machine's
+  double slope = 1.0;  ///< value = stored * slope + offset
   double offset = 0.0;
 };
 

@@ -24,6 +24,8 @@ struct ArchiveSubject {
   Shape3 original_shape{};
   std::string image_source;  ///< file name without its folder
   bool has_labels = false;
+  double intensity_low = 0.0;   ///< in the file's units: what became 0 ...
+  double intensity_high = 1.0;  ///< ... and what became 1
 };
 
 struct ArchivePair {
@@ -40,8 +42,11 @@ class Archive {
   Archive(Archive&&) noexcept;
   ~Archive();
 
+  const std::filesystem::path& path() const;
+  const std::string& name() const;
   const Shape3& shape() const;
   const Spacing3& spacing() const;
+  const std::string& orientation() const;
   VoxelType image_type() const;
   const std::vector<ArchiveSubject>& subjects() const;
 

@@ -1,0 +1,54 @@
+// Writes an archive: under a temporary name until `finish`, so that a partial archive is never seen.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "regatta/config/json.hpp"
+#include "regatta/volume/archive.hpp"
+
+namespace regatta {
+
+struct ArchiveHeader {
+  std::string name;
+  Shape3 shape{};
+  Spacing3 spacing = {1.0, 1.0, 1.0};
+  std::string orientation = "RAS";
+  VoxelType type = VoxelType::kUint8;
+  std::int64_t subjects = 0;            ///< how many `add` calls will follow
+  std::vector<std::int64_t> label_ids;  ///< empty: no labels; else [0] is 0 and at most 256 in all
+  std::string preprocessing = "{}";     ///< PreprocessOptions as JSON text
+  int deflate = 0;                      ///< 0: uncompressed, 1..9: zlib level
+};
+
+class ArchiveWriter {
+ public:
+  /// @throws DataError if the file cannot be made or the header asks for more than an archive can hold
+  ArchiveWriter(const std::filesystem::path& path, ArchiveHeader header);
+  ~ArchiveWriter();
+  ArchiveWriter(const ArchiveWriter&) = delete;
+  ArchiveWriter& operator=(const ArchiveWriter&) = delete;
+
+  /// Appends one subject. `subject.has_labels` is set from `labels`.
+  /// @param image   D*H*W values of the header's type; 0..1 as float32, 0..255 as uint8
+  /// @param labels  D*H*W indices into label_ids, or empty
+  void add(ArchiveSubject subject, std::span<const std::byte> image, std::span<const std::uint8_t> labels = {});
+
+  /// @throws DataError if a pair names a subject that is not there
+  void set_pairs(std::vector<ArchivePair> pairs);
+
+  /// Writes the tables, closes, makes durable and renames into place.
+  /// @return the fingerprint
+  std::string finish();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace regatta

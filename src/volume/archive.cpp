@@ -1,0 +1,273 @@
+#include "regatta/volume/archive.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include <nlohmann/json.hpp>
+
+#include "archive_layout.hpp"
+#include "h5.hpp"
+#include "regatta/base/checksum.hpp"
+#include "regatta/base/error.hpp"
+
+namespace regatta {
+
+struct Archive::Impl {
+  std::filesystem::path path;
+  std::string source;
+  std::string name;
+  std::string orientation;
+  std::string fingerprint;
+  double scale = 1.0;
+  Json preprocessing;
+  ArchiveContents contents;
+  h5::Handle file;
+  h5::Handle images;
+  h5::Handle labels;
+
+  void read_attributes();
+  void open_volumes();
+  void read_subjects();
+  void read_pairs();
+  void read_volume(const h5::Handle& set, hid_t type, std::int64_t subject, std::span<std::byte> out,
+                   std::uint64_t checksum, const char* what) const;
+  std::size_t count() const { return contents.subjects.size(); }
+};
+
+void Archive::Impl::read_attributes() {
+  REGATTA_REQUIRE(H5Aexists(file.id(), layout::kFormat) > 0 &&
+                      h5::read_string_attribute(file.id(), layout::kFormat, source) == layout::kFormatName,
+                  DataError, source, ": an HDF5 file, but no archive of `regatta pack`");
+  std::int32_t schema = 0;
+  h5::read_attribute(file.id(), layout::kSchemaName, H5T_NATIVE_INT32, 1, &schema, source);
+  REGATTA_REQUIRE(schema == layout::kSchema, DataError, source, ": archive schema ", schema, ", this program reads ",
+                  layout::kSchema, ": pack again");
+  name = h5::read_string_attribute(file.id(), layout::kName, source);
+  orientation = h5::read_string_attribute(file.id(), layout::kOrientation, source);
+  fingerprint = h5::read_string_attribute(file.id(), layout::kFingerprint, source);
+  h5::read_attribute(file.id(), layout::kSpacing, H5T_NATIVE_DOUBLE, 3, contents.spacing.data(), source);
+  h5::read_attribute(file.id(), layout::kImageScale, H5T_NATIVE_DOUBLE, 1, &scale, source);
+  preprocessing =
+      parse_json(h5::read_string_attribute(file.id(), layout::kPreprocessing, source), source + ": preprocessing");
+}
+
+void Archive::Impl::open_volumes() {
+  images = h5::open_dataset(file.id(), layout::kImages, source);
+  const h5::Dims dims = h5::dims_of(images.id(), source);
+  REGATTA_REQUIRE(dims.size() == 5 && dims[0] >= 1 && dims[0] <= static_cast<hsize_t>(layout::kMostSubjects) &&
+                      dims[1] == 1 && dims[2] * dims[3] * dims[4] > 0 && dims[2] <= 4096 && dims[3] <= 4096 &&
+                      dims[4] <= 4096,
+                  DataError, source, ": images: shape [", join(dims, ","), "], [N,1,D,H,W] expected");
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    contents.shape[axis] = static_cast<std::int64_t>(dims[axis + 2]);
+  }
+  const h5::Handle type(H5Dget_type(images.id()), H5Tclose);
+  const bool bytes = H5Tequal(type.id(), h5::type_id<std::uint8_t>()) > 0;
+  REGATTA_REQUIRE(bytes || H5Tequal(type.id(), h5::type_id<float>()) > 0, DataError, source,
+                  ": images: unexpected type, uint8 or float32 expected");
+  contents.type = bytes ? VoxelType::kUint8 : VoxelType::kFloat32;
+  contents.subjects.resize(dims[0]);
+  if (h5::exists(file.id(), layout::kLabels)) {
+    labels = h5::open_dataset(file.id(), layout::kLabels, source);
+    const h5::Dims label_dims = h5::dims_of(labels.id(), source);
+    REGATTA_REQUIRE((label_dims == h5::Dims{dims[0], dims[2], dims[3], dims[4]}), DataError, source,
+                    ": labels: shape [", join(label_dims, ","), "], images have [", join(dims, ","), "]");
+    const h5::Dims ids = h5::dims_of(h5::open_dataset(file.id(), layout::kLabelIds, source).id(), source);
+    REGATTA_REQUIRE(ids.size() == 1 && ids[0] >= 1 && ids[0] <= 256, DataError, source, ": label_ids: shape [",
+                    join(ids, ","), "], [1..256] expected");
+    contents.label_ids.resize(ids[0]);
+    h5::read_numbers(file.id(), layout::kLabelIds, H5T_NATIVE_INT64, ids, contents.label_ids.data(), source);
+  }
+}
+
+void Archive::Impl::read_subjects() {
+  const std::size_t n = count();
+  const h5::Handle group(H5Gopen2(file.id(), layout::kSubjects, H5P_DEFAULT), H5Gclose);
+  const hid_t at = REGATTA_H5(group.id(), source, "open the group subjects");
+  const auto ids = h5::read_strings(at, layout::kId, n, source);
+  const auto splits = h5::read_strings(at, layout::kSplit, n, source);
+  const auto sources = h5::read_strings(at, layout::kImageSource, n, source);
+  std::vector<Affine> affines(n);
+  std::vector<Affine> originals(n);
+  std::vector<Shape3> shapes(n);
+  std::vector<std::array<double, 2>> ranges(n);
+  std::vector<std::uint8_t> labelled(n);
+  contents.image_checksums.resize(n);
+  contents.label_checksums.resize(n);
+  h5::read_numbers(at, layout::kAffine, H5T_NATIVE_DOUBLE, {n, 4, 4}, affines.data(), source);
+  h5::read_numbers(at, layout::kOriginalAffine, H5T_NATIVE_DOUBLE, {n, 4, 4}, originals.data(), source);
+  h5::read_numbers(at, layout::kOriginalShape, H5T_NATIVE_INT64, {n, 3}, shapes.data(), source);
+  h5::read_numbers(at, layout::kIntensity, H5T_NATIVE_DOUBLE, {n, 2}, ranges.data(), source);
+  h5::read_numbers(at, layout::kHasLabels, H5T_NATIVE_UINT8, {n}, labelled.data(), source);
+  h5::read_numbers(at, layout::kImageChecksum, H5T_NATIVE_UINT64, {n}, contents.image_checksums.data(), source);
+  h5::read_numbers(at, layout::kLabelChecksum, H5T_NATIVE_UINT64, {n}, contents.label_checksums.data(), source);
+  for (std::size_t i = 0; i < n; ++i) {
+    contents.subjects[i] = {ids[i],     splits[i],        affines[i],   originals[i], shapes[i],
+                            sources[i], labelled[i] != 0, ranges[i][0], ranges[i][1]};
+    REGATTA_REQUIRE(labelled[i] == 0 || labels.id() >= 0, DataError, source, ": subject '", ids[i],
+                    "' has labels, the archive has none");
+  }
+}
+
+void Archive::Impl::read_pairs() {
+  const h5::Handle group(H5Gopen2(file.id(), layout::kPairs, H5P_DEFAULT), H5Gclose);
+  const hid_t at = REGATTA_H5(group.id(), source, "open the group pairs");
+  const h5::Dims dims = h5::dims_of(h5::open_dataset(at, layout::kMoving, source).id(), source);
+  REGATTA_REQUIRE(dims.size() == 1 && dims[0] <= (hsize_t{1} << 32), DataError, source, ": pairs/moving: shape [",
+                  join(dims, ","), "], one axis expected");
+  const std::size_t n = dims[0];
+  const auto splits = h5::read_strings(at, layout::kSplit, n, source);
+  std::vector<std::int64_t> moving(n);
+  std::vector<std::int64_t> fixed(n);
+  h5::read_numbers(at, layout::kMoving, H5T_NATIVE_INT64, dims, moving.data(), source);
+  h5::read_numbers(at, layout::kFixed, H5T_NATIVE_INT64, dims, fixed.data(), source);
+  const auto subjects = static_cast<std::int64_t>(count());
+  for (std::size_t i = 0; i < n; ++i) {
+    REGATTA_REQUIRE(moving[i] >= 0 && moving[i] < subjects && fixed[i] >= 0 && fixed[i] < subjects, DataError, source,
+                    ": pair ", i, ": (", moving[i], ", ", fixed[i], "), subjects 0..", subjects - 1);
+    contents.pairs.push_back({splits[i], moving[i], fixed[i]});
+  }
+}
+
+void Archive::Impl::read_volume(const h5::Handle& set, hid_t type, std::int64_t subject, std::span<std::byte> out,
+                                std::uint64_t checksum, const char* what) const {
+  const std::lock_guard lock(h5::library_mutex());
+  h5::quiet();
+  h5::Dims size = h5::dims_of(set.id(), source);
+  h5::Dims start(size.size(), 0);
+  start[0] = static_cast<hsize_t>(subject);
+  size[0] = 1;
+  const std::string label = str("read the ", what, " of '", contents.subjects[start[0]].id, "'");
+  const h5::Handle file_space(H5Dget_space(set.id()), H5Sclose);
+  REGATTA_H5(H5Sselect_hyperslab(file_space.id(), H5S_SELECT_SET, start.data(), nullptr, size.data(), nullptr), source,
+             label);
+  const h5::Handle memory(H5Screate_simple(static_cast<int>(size.size()), size.data(), nullptr), H5Sclose);
+  REGATTA_H5(H5Dread(set.id(), type, memory.id(), file_space.id(), H5P_DEFAULT, out.data()), source, label);
+  const std::uint64_t found = xxh3(out.data(), out.size());
+  REGATTA_REQUIRE(found == checksum, DataError, source, ": ", what, " of '", contents.subjects[start[0]].id,
+                  "': checksum ", hex_text(found), ", ", hex_text(checksum), " stored: the file is damaged");
+}
+
+Archive::Archive(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Archive::Archive(Archive&&) noexcept = default;
+
+Archive::~Archive() {
+  const std::lock_guard lock(h5::library_mutex());
+  impl_.reset();
+}
+
+Archive Archive::open(const std::filesystem::path& path) {
+  auto impl = std::make_unique<Impl>();
+  Impl& s = *impl;
+  s.path = path;
+  s.source = path.string();
+  REGATTA_REQUIRE(std::filesystem::is_regular_file(path), DataError, s.source, ": no such file");
+  {
+    const std::lock_guard lock(h5::library_mutex());
+    h5::quiet();
+    const h5::Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
+#if H5_VERSION_GE(1, 10, 7)
+    // Locks fail on some cluster file systems, and nothing writes an archive once it has its name.
+    H5Pset_file_locking(access.id(), false, true);
+#endif
+    s.file = {REGATTA_H5(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.id()), s.source, "open"), H5Fclose};
+    s.read_attributes();
+    s.open_volumes();
+    s.read_subjects();
+    s.read_pairs();
+  }
+  const std::string found = fingerprint_of(s.contents);
+  REGATTA_REQUIRE(found == s.fingerprint, DataError, s.source, ": fingerprint of the tables ", found, ", ",
+                  s.fingerprint, " stored: the file is damaged");
+  return Archive(std::move(impl));
+}
+
+const std::filesystem::path& Archive::path() const {
+  return impl_->path;
+}
+
+const std::string& Archive::name() const {
+  return impl_->name;
+}
+
+const Shape3& Archive::shape() const {
+  return impl_->contents.shape;
+}
+
+const Spacing3& Archive::spacing() const {
+  return impl_->contents.spacing;
+}
+
+const std::string& Archive::orientation() const {
+  return impl_->orientation;
+}
+
+VoxelType Archive::image_type() const {
+  return impl_->contents.type;
+}
+
+const std::vector<ArchiveSubject>& Archive::subjects() const {
+  return impl_->contents.subjects;
+}
+
+std::vector<ArchivePair> Archive::pairs(const std::string& split) const {
+  std::vector<ArchivePair> out;
+  std::copy_if(impl_->contents.pairs.begin(), impl_->contents.pairs.end(), std::back_inserter(out),
+               [&](const ArchivePair& pair) { return pair.split == split; });
+  return out;
+}
+
+std::vector<std::string> Archive::splits() const {
+  std::vector<std::string> out;
+  for (const ArchivePair& pair : impl_->contents.pairs) {
+    if (std::find(out.begin(), out.end(), pair.split) == out.end()) {
+      out.push_back(pair.split);
+    }
+  }
+  return out;
+}
+
+const std::vector<std::int64_t>& Archive::label_ids() const {
+  return impl_->contents.label_ids;
+}
+
+bool Archive::has_labels() const {
+  return !impl_->contents.label_ids.empty();
+}
+
+const Json& Archive::preprocessing() const {
+  return impl_->preprocessing;
+}
+
+const std::string& Archive::fingerprint() const {
+  return impl_->fingerprint;
+}
+
+double Archive::image_scale() const {
+  return impl_->scale;
+}
+
+void Archive::read_image(std::int64_t subject, std::span<std::byte> out) const {
+  const Impl& s = *impl_;
+  const bool bytes = s.contents.type == VoxelType::kUint8;
+  REGATTA_REQUIRE(subject >= 0 && static_cast<std::size_t>(subject) < s.count() &&
+                      out.size() == static_cast<std::size_t>(voxel_count(shape())) * (bytes ? 1 : 4),
+                  BugError, s.source, ": read_image(", subject, ") into ", out.size(), " bytes");
+  s.read_volume(s.images, bytes ? H5T_NATIVE_UINT8 : H5T_NATIVE_FLOAT, subject, out,
+                s.contents.image_checksums[static_cast<std::size_t>(subject)], "image");
+}
+
+void Archive::read_labels(std::int64_t subject, std::span<std::uint8_t> out) const {
+  const Impl& s = *impl_;
+  REGATTA_REQUIRE(subject >= 0 && static_cast<std::size_t>(subject) < s.count() &&
+                      out.size() == static_cast<std::size_t>(voxel_count(shape())),
+                  BugError, s.source, ": read_labels(", subject, ") into ", out.size(), " bytes");
+  const auto index = static_cast<std::size_t>(subject);
+  REGATTA_REQUIRE(s.contents.subjects[index].has_labels, DataError, s.source, ": subject '",
+                  s.contents.subjects[index].id, "' has no labels");
+  s.read_volume(s.labels, H5T_NATIVE_UINT8, subject, std::as_writable_bytes(out), s.contents.label_checksums[index],
+                "labels");
+}
+
+}  // namespace regatta

@@ -1,0 +1,70 @@
+// Names and version of everything inside an archive, once for writer and reader. Described in docs/formats.md.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "regatta/volume/archive.hpp"
+
+namespace regatta::layout {
+
+inline constexpr std::int32_t kSchema = 1;
+inline constexpr const char* kFormatName = "regatta-archive";
+
+// Root attributes.
+inline constexpr const char* kFormat = "format";
+inline constexpr const char* kSchemaName = "schema";
+inline constexpr const char* kName = "name";
+inline constexpr const char* kMadeBy = "made_by";
+inline constexpr const char* kSpacing = "spacing_mm";
+inline constexpr const char* kOrientation = "orientation";
+inline constexpr const char* kImageScale = "image_scale";
+inline constexpr const char* kPreprocessing = "preprocessing";
+inline constexpr const char* kFingerprint = "fingerprint";
+
+// Voxels.
+inline constexpr const char* kImages = "images";       // [N, C, D, H, W] uint8 or float32, C = 1
+inline constexpr const char* kLabels = "labels";       // [N, D, H, W] uint8, absent without labels
+inline constexpr const char* kLabelIds = "label_ids";  // [L] int64, [0] = 0
+
+// Columns of the group "subjects", one row a volume.
+inline constexpr const char* kSubjects = "subjects";
+inline constexpr const char* kId = "id";
+inline constexpr const char* kSplit = "split";
+inline constexpr const char* kImageSource = "image_source";
+inline constexpr const char* kAffine = "affine";
+inline constexpr const char* kOriginalAffine = "original_affine";
+inline constexpr const char* kOriginalShape = "original_shape";
+inline constexpr const char* kIntensity = "intensity";
+inline constexpr const char* kHasLabels = "has_labels";
+inline constexpr const char* kImageChecksum = "image_xxh3";
+inline constexpr const char* kLabelChecksum = "labels_xxh3";
+
+// Columns of the group "pairs", one row a pair.
+inline constexpr const char* kPairs = "pairs";
+inline constexpr const char* kMoving = "moving";
+inline constexpr const char* kFixed = "fixed";
+
+inline constexpr std::int64_t kMostSubjects = 1000000;
+
+}  // namespace regatta::layout
+
+namespace regatta {
+
+/// What both sides hash into the fingerprint.
+struct ArchiveContents {
+  Shape3 shape{};
+  Spacing3 spacing{};
+  VoxelType type = VoxelType::kUint8;
+  std::vector<std::int64_t> label_ids;
+  std::vector<ArchiveSubject> subjects;
+  std::vector<ArchivePair> pairs;
+  std::vector<std::uint64_t> image_checksums;
+  std::vector<std::uint64_t> label_checksums;
+};
+
+/// 16 hexadecimal digits; independent of names, paths, compression and the program's version.
+std::string fingerprint_of(const ArchiveContents& contents);
+
+}  // namespace regatta

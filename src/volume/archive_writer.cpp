@@ -1,0 +1,254 @@
+#include "regatta/volume/archive_writer.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "archive_layout.hpp"
+#include "h5.hpp"
+#include "regatta/base/checksum.hpp"
+#include "regatta/base/error.hpp"
+#include "regatta/base/files.hpp"
+#include "regatta/base/version.hpp"
+
+namespace regatta {
+namespace {
+
+std::size_t voxel_bytes(VoxelType type) {
+  return type == VoxelType::kUint8 ? 1 : 4;
+}
+
+hid_t h5_type(VoxelType type) {
+  return type == VoxelType::kUint8 ? h5::type_id<std::uint8_t>() : h5::type_id<float>();
+}
+
+/// [N, ...] with one volume per chunk.
+h5::Handle create_volumes(hid_t file, const char* name, hid_t type, const h5::Dims& dims, int deflate,
+                          const std::string& source) {
+  h5::Dims chunk = dims;
+  chunk[0] = 1;
+  const h5::Handle space(H5Screate_simple(static_cast<int>(dims.size()), dims.data(), nullptr), H5Sclose);
+  const h5::Handle plist(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
+  REGATTA_H5(H5Pset_chunk(plist.id(), static_cast<int>(chunk.size()), chunk.data()), source,
+             str("set the chunk of ", name));
+  if (deflate > 0) {
+    REGATTA_H5(H5Pset_shuffle(plist.id()), source, "set the shuffle filter");
+    REGATTA_H5(H5Pset_deflate(plist.id(), static_cast<unsigned>(deflate)), source, "set the deflate filter");
+  }
+  return {REGATTA_H5(H5Dcreate2(file, name, type, space.id(), H5P_DEFAULT, plist.id(), H5P_DEFAULT), source,
+                     str("make the dataset ", name)),
+          H5Dclose};
+}
+
+void write_volume(const h5::Handle& set, hid_t type, std::size_t index, const void* data, const std::string& source) {
+  h5::Dims count = h5::dims_of(set.id(), source);
+  h5::Dims start(count.size(), 0);
+  start[0] = index;
+  count[0] = 1;
+  const h5::Handle file_space(H5Dget_space(set.id()), H5Sclose);
+  REGATTA_H5(H5Sselect_hyperslab(file_space.id(), H5S_SELECT_SET, start.data(), nullptr, count.data(), nullptr), source,
+             "select a volume");
+  const h5::Handle memory(H5Screate_simple(static_cast<int>(count.size()), count.data(), nullptr), H5Sclose);
+  REGATTA_H5(H5Dwrite(set.id(), type, memory.id(), file_space.id(), H5P_DEFAULT, data), source, "write a volume");
+}
+
+template <class Row, class Member>
+auto column(const std::vector<Row>& rows, Member member) {
+  std::vector<std::decay_t<decltype(member(rows.front()))>> out;
+  out.reserve(rows.size());
+  for (const Row& row : rows) {
+    out.push_back(member(row));
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string fingerprint_of(const ArchiveContents& contents) {
+  Json table;
+  table["shape"] = contents.shape;
+  table["spacing"] = contents.spacing;
+  table["type"] = contents.type == VoxelType::kUint8 ? "uint8" : "float32";
+  table["label_ids"] = contents.label_ids;
+  table["subjects"] = Json::array();
+  for (std::size_t i = 0; i < contents.subjects.size(); ++i) {
+    const ArchiveSubject& s = contents.subjects[i];
+    table["subjects"].push_back(
+        {s.id, s.split, s.affine, s.has_labels, contents.image_checksums[i], contents.label_checksums[i]});
+  }
+  table["pairs"] = Json::array();
+  for (const ArchivePair& p : contents.pairs) {
+    table["pairs"].push_back({p.split, p.moving, p.fixed});
+  }
+  return hash_json(table);
+}
+
+struct ArchiveWriter::Impl {
+  Impl(const std::filesystem::path& path, ArchiveHeader given)
+      : source(path.string()), header(std::move(given)), file_on_disk(path) {}
+
+  std::string source;
+  ArchiveHeader header;
+  AtomicFile file_on_disk;  // declared before the handles: they close before it is removed
+  h5::Handle file;
+  h5::Handle images;
+  h5::Handle labels;
+  ArchiveContents contents;
+
+  void create();
+  void write_tables();
+};
+
+void ArchiveWriter::Impl::create() {
+  const auto n = static_cast<hsize_t>(header.subjects);
+  const auto d = static_cast<hsize_t>(header.shape[0]);
+  const auto h = static_cast<hsize_t>(header.shape[1]);
+  const auto w = static_cast<hsize_t>(header.shape[2]);
+  // 1.10 objects: every HDF5 that a cluster still has can read them.
+  const h5::Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
+  H5Pset_libver_bounds(access.id(), H5F_LIBVER_EARLIEST, H5F_LIBVER_V110);
+  file = {REGATTA_H5(H5Fcreate(file_on_disk.temporary_path().c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.id()), source,
+                     "make the file"),
+          H5Fclose};
+  images = create_volumes(file.id(), layout::kImages, h5_type(header.type), {n, 1, d, h, w}, header.deflate, source);
+  if (!header.label_ids.empty()) {
+    labels =
+        create_volumes(file.id(), layout::kLabels, h5::type_id<std::uint8_t>(), {n, d, h, w}, header.deflate, source);
+    h5::write_numbers(file.id(), layout::kLabelIds, h5::type_id<std::int64_t>(), {header.label_ids.size()},
+                      header.label_ids.data(), source);
+  }
+}
+
+void ArchiveWriter::Impl::write_tables() {
+  const auto& rows = contents.subjects;
+  const hsize_t n = rows.size();
+  const h5::Handle group = h5::create_group(file.id(), layout::kSubjects, source);
+  const auto strings = [&](const char* name, auto member) {
+    h5::write_strings(group.id(), name, column(rows, member), source);
+  };
+  strings(layout::kId, [](const ArchiveSubject& s) { return s.id; });
+  strings(layout::kSplit, [](const ArchiveSubject& s) { return s.split; });
+  strings(layout::kImageSource, [](const ArchiveSubject& s) { return s.image_source; });
+  const auto numbers = [&](const char* name, hid_t type, const h5::Dims& dims, const void* data) {
+    h5::write_numbers(group.id(), name, type, dims, data, source);
+  };
+  const auto affines = column(rows, [](const ArchiveSubject& s) { return s.affine; });
+  const auto originals = column(rows, [](const ArchiveSubject& s) { return s.original_affine; });
+  const auto shapes = column(rows, [](const ArchiveSubject& s) { return s.original_shape; });
+  const auto ranges = column(rows, [](const ArchiveSubject& s) {
+    return std::array<double, 2>{s.intensity_low, s.intensity_high};
+  });
+  const auto labelled = column(rows, [](const ArchiveSubject& s) { return std::uint8_t{s.has_labels}; });
+  numbers(layout::kAffine, h5::type_id<double>(), {n, 4, 4}, affines.data());
+  numbers(layout::kOriginalAffine, h5::type_id<double>(), {n, 4, 4}, originals.data());
+  numbers(layout::kOriginalShape, h5::type_id<std::int64_t>(), {n, 3}, shapes.data());
+  numbers(layout::kIntensity, h5::type_id<double>(), {n, 2}, ranges.data());
+  numbers(layout::kHasLabels, h5::type_id<std::uint8_t>(), {n}, labelled.data());
+  numbers(layout::kImageChecksum, h5::type_id<std::uint64_t>(), {n}, contents.image_checksums.data());
+  numbers(layout::kLabelChecksum, h5::type_id<std::uint64_t>(), {n}, contents.label_checksums.data());
+
+  const h5::Handle pairs = h5::create_group(file.id(), layout::kPairs, source);
+  const hsize_t p = contents.pairs.size();
+  const auto moving = column(contents.pairs, [](const ArchivePair& pair) { return pair.moving; });
+  const auto fixed = column(contents.pairs, [](const ArchivePair& pair) { return pair.fixed; });
+  h5::write_strings(pairs.id(), layout::kSplit,
+                    column(contents.pairs, [](const ArchivePair& pair) { return pair.split; }), source);
+  h5::write_numbers(pairs.id(), layout::kMoving, h5::type_id<std::int64_t>(), {p}, moving.data(), source);
+  h5::write_numbers(pairs.id(), layout::kFixed, h5::type_id<std::int64_t>(), {p}, fixed.data(), source);
+
+  const auto attribute = [&](const char* name, const std::string& value) {
+    h5::write_attribute(file.id(), name, value, source);
+  };
+  attribute(layout::kFormat, layout::kFormatName);
+  h5::write_attribute(file.id(), layout::kSchemaName, h5::type_id<std::int32_t>(), 1, &layout::kSchema, source);
+  attribute(layout::kName, header.name);
+  attribute(layout::kMadeBy, "regatta " + build_id());
+  attribute(layout::kOrientation, header.orientation);
+  h5::write_attribute(file.id(), layout::kSpacing, h5::type_id<double>(), 3, header.spacing.data(), source);
+  const double scale = header.type == VoxelType::kUint8 ? 1.0 / 255.0 : 1.0;
+  h5::write_attribute(file.id(), layout::kImageScale, h5::type_id<double>(), 1, &scale, source);
+  attribute(layout::kPreprocessing, header.preprocessing);
+}
+
+ArchiveWriter::ArchiveWriter(const std::filesystem::path& path, ArchiveHeader header) {
+  const std::string source = path.string();
+  REGATTA_REQUIRE(header.subjects >= 1 && header.subjects <= layout::kMostSubjects, DataError, source, ": ",
+                  header.subjects, " subjects, 1..", layout::kMostSubjects, " allowed");
+  for (const std::int64_t n : header.shape) {
+    REGATTA_REQUIRE(n >= 1 && n <= 4096, DataError, source, ": shape ", shape_text(header.shape),
+                    ", 1..4096 along each axis allowed");
+  }
+  REGATTA_REQUIRE(voxel_count(header.shape) * 4 < (std::int64_t{1} << 32), DataError, source, ": shape ",
+                  shape_text(header.shape), ": a volume must be smaller than 4 GiB");
+  REGATTA_REQUIRE(header.label_ids.size() <= 256, DataError, source, ": ", header.label_ids.size(),
+                  " label values with the background, at most 256 allowed: merge some (labels.merge)");
+  REGATTA_REQUIRE(header.label_ids.empty() || header.label_ids.front() == 0, BugError, source,
+                  ": label_ids[0] must be 0");
+  const std::lock_guard lock(h5::library_mutex());
+  h5::quiet();
+  impl_ = std::make_unique<Impl>(path, std::move(header));
+  impl_->contents.shape = impl_->header.shape;
+  impl_->contents.spacing = impl_->header.spacing;
+  impl_->contents.type = impl_->header.type;
+  impl_->contents.label_ids = impl_->header.label_ids;
+  impl_->create();
+}
+
+ArchiveWriter::~ArchiveWriter() {
+  const std::lock_guard lock(h5::library_mutex());
+  impl_.reset();
+}
+
+void ArchiveWriter::add(ArchiveSubject subject, std::span<const std::byte> image,
+                        std::span<const std::uint8_t> labels) {
+  Impl& s = *impl_;
+  const auto voxels = static_cast<std::size_t>(voxel_count(s.header.shape));
+  const std::size_t index = s.contents.subjects.size();
+  REGATTA_REQUIRE(index < static_cast<std::size_t>(s.header.subjects), BugError, s.source, ": more subjects than said");
+  REGATTA_REQUIRE(image.size() == voxels * voxel_bytes(s.header.type), BugError, s.source, ": ", subject.id, ": ",
+                  image.size(), " bytes of image");
+  REGATTA_REQUIRE(labels.empty() || (labels.size() == voxels && !s.header.label_ids.empty()), BugError, s.source, ": ",
+                  subject.id, ": ", labels.size(), " labels");
+  subject.has_labels = !labels.empty();
+  const std::lock_guard lock(h5::library_mutex());
+  h5::quiet();
+  write_volume(s.images, h5_type(s.header.type), index, image.data(), s.source);
+  if (subject.has_labels) {
+    REGATTA_REQUIRE(*std::max_element(labels.begin(), labels.end()) < s.header.label_ids.size(), BugError, s.source,
+                    ": ", subject.id, ": label outside the value map");
+    write_volume(s.labels, h5::type_id<std::uint8_t>(), index, labels.data(), s.source);
+  }
+  s.contents.image_checksums.push_back(xxh3(image.data(), image.size()));
+  s.contents.label_checksums.push_back(subject.has_labels ? xxh3(labels.data(), labels.size()) : 0);
+  s.contents.subjects.push_back(std::move(subject));
+}
+
+void ArchiveWriter::set_pairs(std::vector<ArchivePair> pairs) {
+  for (const ArchivePair& pair : pairs) {
+    REGATTA_REQUIRE(pair.moving >= 0 && pair.moving < impl_->header.subjects && pair.fixed >= 0 &&
+                        pair.fixed < impl_->header.subjects,
+                    DataError, impl_->source, ": pair (", pair.moving, ", ", pair.fixed, "), subjects 0..",
+                    impl_->header.subjects - 1);
+  }
+  impl_->contents.pairs = std::move(pairs);
+}
+
+std::string ArchiveWriter::finish() {
+  Impl& s = *impl_;
+  REGATTA_REQUIRE(s.contents.subjects.size() == static_cast<std::size_t>(s.header.subjects), BugError, s.source, ": ",
+                  s.contents.subjects.size(), " subjects added, ", s.header.subjects, " said");
+  const std::lock_guard lock(h5::library_mutex());
+  h5::quiet();
+  s.write_tables();
+  const std::string fingerprint = fingerprint_of(s.contents);
+  h5::write_attribute(s.file.id(), layout::kFingerprint, fingerprint, s.source);
+  s.images.reset();
+  s.labels.reset();
+  REGATTA_H5(H5Fflush(s.file.id(), H5F_SCOPE_GLOBAL), s.source, "flush");
+  s.file.reset();
+  s.file_on_disk.commit();
+  return fingerprint;
+}
+
+}  // namespace regatta

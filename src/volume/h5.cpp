@@ -1,0 +1,202 @@
+#include "h5.hpp"
+
+#include <algorithm>
+
+namespace regatta::h5 {
+namespace {
+
+Handle make_space(const Dims& dims, const std::string& source) {
+  return {REGATTA_H5(dims.empty() ? H5Screate(H5S_SCALAR)
+                                  : H5Screate_simple(static_cast<int>(dims.size()), dims.data(), nullptr),
+                     source, "make a data space"),
+          H5Sclose};
+}
+
+/// Reads variable-length strings and frees HDF5's copies.
+std::vector<std::string> take_strings(std::vector<char*>& raw, hid_t type, hid_t space) {
+  std::vector<std::string> out;
+  out.reserve(raw.size());
+  for (const char* text : raw) {
+    out.emplace_back(text != nullptr ? text : "");
+  }
+  H5Dvlen_reclaim(type, space, H5P_DEFAULT, raw.data());
+  return out;
+}
+
+/// Only variable-length strings are read into pointers; anything else in that place would be read as addresses.
+void require_string_type(hid_t type, const std::string& name, const std::string& source) {
+  REGATTA_REQUIRE(H5Tis_variable_str(type) > 0, DataError, source, ": ", name, ": expected variable-length strings");
+}
+
+}  // namespace
+
+std::string last_error() {
+  std::string text = "unknown reason";
+  const auto keep_first = [](unsigned index, const H5E_error2_t* error, void* out) -> herr_t {
+    if (index == 0 && error->desc != nullptr) {
+      *static_cast<std::string*>(out) = error->desc;
+    }
+    return 0;
+  };
+  H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_first, &text);
+  return one_line(text);
+}
+
+void quiet() {
+  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+}
+
+std::mutex& library_mutex() {
+  static std::mutex mutex;
+  return mutex;
+}
+
+template <>
+hid_t type_id<std::uint8_t>() {
+  return H5T_STD_U8LE;
+}
+
+template <>
+hid_t type_id<float>() {
+  return H5T_IEEE_F32LE;
+}
+
+template <>
+hid_t type_id<double>() {
+  return H5T_IEEE_F64LE;
+}
+
+template <>
+hid_t type_id<std::int32_t>() {
+  return H5T_STD_I32LE;
+}
+
+template <>
+hid_t type_id<std::int64_t>() {
+  return H5T_STD_I64LE;
+}
+
+template <>
+hid_t type_id<std::uint64_t>() {
+  return H5T_STD_U64LE;
+}
+
+Handle string_type() {
+  Handle type(H5Tcopy(H5T_C_S1), H5Tclose);
+  H5Tset_size(type.id(), H5T_VARIABLE);
+  H5Tset_cset(type.id(), H5T_CSET_UTF8);
+  return type;
+}
+
+Handle create_group(hid_t parent, const std::string& name, const std::string& source) {
+  return {REGATTA_H5(H5Gcreate2(parent, name.c_str(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), source,
+                     "make the group " + name),
+          H5Gclose};
+}
+
+bool exists(hid_t parent, const std::string& name) {
+  return H5Lexists(parent, name.c_str(), H5P_DEFAULT) > 0;
+}
+
+void write_numbers(hid_t parent, const std::string& name, hid_t type, const Dims& dims, const void* data,
+                   const std::string& source) {
+  const Handle space = make_space(dims, source);
+  const Handle set(REGATTA_H5(H5Dcreate2(parent, name.c_str(), type, space.id(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT),
+                              source, "make the dataset " + name),
+                   H5Dclose);
+  if (std::find(dims.begin(), dims.end(), hsize_t{0}) == dims.end()) {
+    REGATTA_H5(H5Dwrite(set.id(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data), source, "write " + name);
+  }
+}
+
+void write_strings(hid_t parent, const std::string& name, const std::vector<std::string>& values,
+                   const std::string& source) {
+  std::vector<const char*> raw;
+  raw.reserve(values.size());
+  for (const std::string& value : values) {
+    raw.push_back(value.c_str());
+  }
+  const Handle type = string_type();
+  write_numbers(parent, name, type.id(), {values.size()}, raw.data(), source);
+}
+
+void write_attribute(hid_t parent, const std::string& name, const std::string& value, const std::string& source) {
+  const Handle type = string_type();
+  const char* raw = value.c_str();
+  write_attribute(parent, name, type.id(), 1, static_cast<const void*>(&raw), source);
+}
+
+void write_attribute(hid_t parent, const std::string& name, hid_t type, std::size_t count, const void* data,
+                     const std::string& source) {
+  const Handle space = make_space(count == 1 ? Dims{} : Dims{count}, source);
+  const Handle attribute(REGATTA_H5(H5Acreate2(parent, name.c_str(), type, space.id(), H5P_DEFAULT, H5P_DEFAULT),
+                                    source, "make the attribute " + name),
+                         H5Aclose);
+  REGATTA_H5(H5Awrite(attribute.id(), type, data), source, "write the attribute " + name);
+}
+
+void read_attribute(hid_t parent, const std::string& name, hid_t type, std::size_t count, void* data,
+                    const std::string& source) {
+  const Handle attribute(REGATTA_H5(H5Aopen(parent, name.c_str(), H5P_DEFAULT), source, "open the attribute " + name),
+                         H5Aclose);
+  const Handle space(H5Aget_space(attribute.id()), H5Sclose);
+  REGATTA_REQUIRE(H5Sget_simple_extent_npoints(space.id()) == static_cast<hssize_t>(count), DataError, source,
+                  ": attribute ", name, ": ", H5Sget_simple_extent_npoints(space.id()), " values, ", count,
+                  " expected");
+  REGATTA_H5(H5Aread(attribute.id(), type, data), source, "read the attribute " + name);
+}
+
+std::string read_string_attribute(hid_t parent, const std::string& name, const std::string& source) {
+  const Handle attribute(REGATTA_H5(H5Aopen(parent, name.c_str(), H5P_DEFAULT), source, "open the attribute " + name),
+                         H5Aclose);
+  const Handle stored(H5Aget_type(attribute.id()), H5Tclose);
+  require_string_type(stored.id(), "attribute " + name, source);
+  const Handle type = string_type();
+  std::vector<char*> raw(1, nullptr);
+  read_attribute(parent, name, type.id(), 1, static_cast<void*>(raw.data()), source);
+  const Handle space(H5Screate(H5S_SCALAR), H5Sclose);
+  return take_strings(raw, type.id(), space.id()).front();
+}
+
+Handle open_dataset(hid_t parent, const std::string& name, const std::string& source) {
+  return {REGATTA_H5(H5Dopen2(parent, name.c_str(), H5P_DEFAULT), source, "open the dataset " + name), H5Dclose};
+}
+
+Dims dims_of(hid_t dataset, const std::string& source) {
+  const Handle space(REGATTA_H5(H5Dget_space(dataset), source, "read a data space"), H5Sclose);
+  const int rank = REGATTA_H5(H5Sget_simple_extent_ndims(space.id()), source, "read a data space");
+  Dims dims(static_cast<std::size_t>(rank));
+  if (rank > 0) {
+    H5Sget_simple_extent_dims(space.id(), dims.data(), nullptr);
+  }
+  return dims;
+}
+
+void read_numbers(hid_t parent, const std::string& name, hid_t type, const Dims& dims, void* data,
+                  const std::string& source) {
+  const Handle set = open_dataset(parent, name, source);
+  const Dims found = dims_of(set.id(), source);
+  REGATTA_REQUIRE(found == dims, DataError, source, ": ", name, ": shape [", join(found, ","), "], [", join(dims, ","),
+                  "] expected");
+  if (std::find(dims.begin(), dims.end(), hsize_t{0}) == dims.end()) {
+    REGATTA_H5(H5Dread(set.id(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data), source, "read " + name);
+  }
+}
+
+std::vector<std::string> read_strings(hid_t parent, const std::string& name, std::size_t count,
+                                      const std::string& source) {
+  if (count == 0) {
+    return {};
+  }
+  const Handle set = open_dataset(parent, name, source);
+  const Handle stored(H5Dget_type(set.id()), H5Tclose);
+  require_string_type(stored.id(), name, source);
+  const Handle type = string_type();
+  std::vector<char*> raw(count, nullptr);
+  read_numbers(parent, name, type.id(), {count}, static_cast<void*>(raw.data()), source);
+  const hsize_t points = count;
+  const Handle space(H5Screate_simple(1, &points, nullptr), H5Sclose);
+  return take_strings(raw, type.id(), space.id());
+}
+
+}  // namespace regatta::h5

@@ -1,0 +1,35 @@
+// The 348 bytes of NIfTI-1 and the 540 bytes of NIfTI-2, both byte orders, checked strictly before anything is
+// allocated from what they say. Layout: nifti1.h and nifti2.h of the NIfTI data format working group.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "regatta/volume/geometry.hpp"
+#include "voxel_decode.hpp"
+
+namespace regatta {
+
+struct NiftiHeader {
+  Shape3 shape{};
+  RawFormat format;
+  Affine affine{};
+  std::string affine_source;      ///< sform, qform or pixdim
+  std::uint64_t data_offset = 0;  ///< of the first voxel, from the start of the file
+
+  std::uint64_t data_bytes() const;
+};
+
+/// Bytes of the header that begins with these four, 348 or 540. @throws DataError for any other file
+std::size_t nifti_header_bytes(std::span<const std::byte, 4> start, const std::string& source);
+
+/// @param bytes  348 or 540
+/// @throws DataError naming the field, what it holds and what it may hold
+NiftiHeader parse_nifti_header(std::span<const std::byte> bytes, const std::string& source);
+
+inline constexpr std::size_t kNifti1Bytes = 348;
+inline constexpr std::size_t kNifti2Bytes = 540;
+
+}  // namespace regatta

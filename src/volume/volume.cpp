@@ -1,0 +1,109 @@
+#include "regatta/volume/volume.hpp"
+
+#include <algorithm>
+
+#include "byte_reader.hpp"
+#include "nifti_header.hpp"
+#include "npz.hpp"
+#include "regatta/base/error.hpp"
+#include "voxel_decode.hpp"
+
+namespace regatta {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::int64_t kSlicesAtOnce = 16;  // a cache line of float32 along w
+
+enum class FileKind { kNifti, kNpz };
+
+FileKind kind_of(const fs::path& path) {
+  const std::string name = path.filename().string();
+  if (name.ends_with(".nii") || name.ends_with(".nii.gz")) {
+    return FileKind::kNifti;
+  }
+  REGATTA_REQUIRE(name.ends_with(".npz"), DataError, path.string(),
+                  ": unknown kind of file, .nii, .nii.gz or .npz expected");
+  return FileKind::kNpz;
+}
+
+NiftiHeader read_header(ByteReader& in, const std::string& source) {
+  std::vector<std::byte> bytes(kNifti2Bytes);
+  in.read(bytes.data(), 4, "header");
+  bytes.resize(nifti_header_bytes(std::span<const std::byte, 4>(bytes.data(), 4), source));
+  in.read(bytes.data() + 4, bytes.size() - 4, "header");
+  NiftiHeader header = parse_nifti_header(bytes, source);
+  const std::uint64_t need = header.data_offset + header.data_bytes();
+  REGATTA_REQUIRE(need <= in.limit(), DataError, source, ": truncated: the header asks for ", need, " bytes, the ",
+                  in.is_gzip() ? "gzip file of " : "file has ", in.file_bytes(),
+                  in.is_gzip() ? " bytes cannot hold them" : "");
+  REGATTA_REQUIRE(in.is_gzip() || need == in.file_bytes(), DataError, source, ": wrong size: the header asks for ",
+                  need, " bytes, the file has ", in.file_bytes());
+  in.skip(header.data_offset - bytes.size(), "header extension");
+  return header;
+}
+
+NiftiHeader read_nifti(const fs::path& path, std::vector<float>* image, std::vector<std::int32_t>* labels) {
+  const std::string source = path.string();
+  ByteReader in(path);
+  const NiftiHeader header = read_header(in, source);
+  const std::int64_t plane = header.shape[0] * header.shape[1];
+  const std::int64_t depth = std::min(kSlicesAtOnce, header.shape[2]);
+  std::vector<std::byte> raw(static_cast<std::size_t>(depth * plane) * raw_bytes(header.format.type));
+  std::vector<double> values(static_cast<std::size_t>(depth * plane));
+  VoxelSink sink(source, header.shape, image, labels);
+  for (std::int64_t k = 0; k < header.shape[2]; k += depth) {
+    const std::int64_t slices = std::min(depth, header.shape[2] - k);
+    const auto count = static_cast<std::size_t>(slices * plane);
+    in.read(raw.data(), count * raw_bytes(header.format.type), "voxels");
+    decode_values(raw.data(), header.format, std::span(values.data(), count));
+    sink.put_slices(k, slices, std::span(values.data(), count));
+  }
+  in.require_end();
+  return header;
+}
+
+}  // namespace
+
+Volume read_volume(const fs::path& path, const std::string& npz_orientation) {
+  Volume out;
+  if (kind_of(path) == FileKind::kNpz) {
+    out.grid = {read_npz(path, "vol", &out.voxels, nullptr).shape, affine_of_orientation(npz_orientation)};
+    out.affine_source = "none";
+    return out;
+  }
+  const NiftiHeader header = read_nifti(path, &out.voxels, nullptr);
+  out.grid = {header.shape, header.affine};
+  out.affine_source = header.affine_source;
+  return out;
+}
+
+LabelVolume read_label_volume(const fs::path& path, const std::string& npz_orientation) {
+  LabelVolume out;
+  if (kind_of(path) == FileKind::kNpz) {
+    out.grid = {read_npz(path, "seg", nullptr, &out.labels).shape, affine_of_orientation(npz_orientation)};
+    out.affine_source = "none";
+    return out;
+  }
+  const NiftiHeader header = read_nifti(path, nullptr, &out.labels);
+  out.grid = {header.shape, header.affine};
+  out.affine_source = header.affine_source;
+  return out;
+}
+
+VolumeHeader read_volume_header(const fs::path& path, VolumePart part, const std::string& npz_orientation) {
+  if (kind_of(path) == FileKind::kNpz) {
+    const NpzArray array = read_npz(path, part == VolumePart::kImage ? "vol" : "seg", nullptr, nullptr);
+    return {{array.shape, affine_of_orientation(npz_orientation)}, array.voxel_type, "none"};
+  }
+  ByteReader in(path);
+  const NiftiHeader header = read_header(in, path.string());
+  return {{header.shape, header.affine}, raw_name(header.format.type), header.affine_source};
+}
+
+bool is_volume_name(const fs::path& path) {
+  const std::string name = path.filename().string();
+  return name.ends_with(".nii") || name.ends_with(".nii.gz") || name.ends_with(".npz");
+}
+
+}  // namespace regatta

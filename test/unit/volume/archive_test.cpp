@@ -1,0 +1,219 @@
+// Archives: what is written is read back, damage is found, other files are refused.
+#include <fstream>
+
+#include <nlohmann/json.hpp>
+
+#include "files.hpp"
+#include "regatta/base/checksum.hpp"
+#include "regatta/base/error.hpp"
+#include "regatta/base/random.hpp"
+#include "regatta/volume/archive_writer.hpp"
+#include "support/catch.hpp"
+#include "support/temporary_folder.hpp"
+
+using namespace regatta;
+using regatta::test::error_text;
+using regatta::test::TemporaryFolder;
+
+namespace {
+
+constexpr Shape3 kShape = {5, 4, 3};
+constexpr std::size_t kVoxels = 60;
+
+std::vector<std::byte> image_of(std::uint64_t subject) {
+  const CounterRng rng(7, RandomPurpose::kSynthetic);
+  std::vector<std::byte> out(kVoxels);
+  for (std::size_t i = 0; i < kVoxels; ++i) {
+    out[i] = static_cast<std::byte>(rng.below(256, subject * kVoxels + i));
+  }
+  return out;
+}
+
+std::vector<std::uint8_t> labels_of(std::uint64_t subject) {
+  const CounterRng rng(8, RandomPurpose::kSynthetic);
+  std::vector<std::uint8_t> out(kVoxels);
+  for (std::size_t i = 0; i < kVoxels; ++i) {
+    out[i] = static_cast<std::uint8_t>(rng.below(3, subject * kVoxels + i));
+  }
+  return out;
+}
+
+ArchiveHeader header_of(int deflate = 0) {
+  ArchiveHeader header;
+  header.name = "three brains";
+  header.shape = kShape;
+  header.spacing = {1.0, 1.5, 2.0};
+  header.orientation = "LIA";
+  header.subjects = 3;
+  header.label_ids = {0, 17, 2035};
+  header.preprocessing = R"({"orientation":"LIA"})";
+  header.deflate = deflate;
+  return header;
+}
+
+std::string write_archive(const std::filesystem::path& path, int deflate = 0) {
+  ArchiveWriter writer(path, header_of(deflate));
+  for (std::uint64_t i = 0; i < 3; ++i) {
+    ArchiveSubject subject;
+    subject.id = str("p", i);
+    subject.split = i == 2 ? "val" : "train";
+    subject.affine = {1, 0, 0, -3, 0, 1.5, 0, 2, 0, 0, 2, static_cast<double>(i), 0, 0, 0, 1};
+    subject.original_affine = identity_affine();
+    subject.original_shape = {9, 8, 7};
+    subject.image_source = str("scan", i, ".nii.gz");
+    subject.intensity_low = -1.5;
+    subject.intensity_high = 900.0;
+    const auto labels = labels_of(i);
+    writer.add(subject, image_of(i), i == 1 ? std::span<const std::uint8_t>{} : std::span(labels));
+  }
+  writer.set_pairs({{"train", 0, 1}, {"train", 1, 0}, {"val", 0, 2}});
+  return writer.finish();
+}
+
+std::string slurp(const std::filesystem::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+}  // namespace
+
+TEST_CASE("an archive gives back what was written") {
+  const TemporaryFolder folder;
+  const int deflate = GENERATE(0, 4);
+  const std::string fingerprint = write_archive(folder / "a.h5", deflate);
+  const Archive archive = Archive::open(folder / "a.h5");
+  CHECK(archive.fingerprint() == fingerprint);
+  CHECK(archive.name() == "three brains");
+  CHECK(archive.shape() == kShape);
+  CHECK(archive.spacing() == Spacing3{1.0, 1.5, 2.0});
+  CHECK(archive.orientation() == "LIA");
+  CHECK(archive.image_type() == VoxelType::kUint8);
+  CHECK(archive.image_scale() == Approx(1.0 / 255.0));
+  CHECK(archive.label_ids() == std::vector<std::int64_t>{0, 17, 2035});
+  CHECK(archive.preprocessing().at("orientation") == "LIA");
+  CHECK(archive.splits() == std::vector<std::string>{"train", "val"});
+  CHECK(archive.pairs("train").size() == 2);
+  CHECK(archive.pairs("val").at(0).fixed == 2);
+  CHECK(archive.pairs("test").empty());
+  REQUIRE(archive.subjects().size() == 3);
+  const ArchiveSubject& last = archive.subjects()[2];
+  CHECK(last.id == "p2");
+  CHECK(last.split == "val");
+  CHECK(last.affine[11] == 2.0);
+  CHECK(last.original_shape == Shape3{9, 8, 7});
+  CHECK(last.image_source == "scan2.nii.gz");
+  CHECK(last.intensity_low == -1.5);
+  CHECK(last.intensity_high == 900.0);
+  for (std::int64_t i = 0; i < 3; ++i) {
+    std::vector<std::byte> image(kVoxels);
+    archive.read_image(i, image);
+    CHECK(image == image_of(static_cast<std::uint64_t>(i)));
+  }
+  std::vector<std::uint8_t> labels(kVoxels);
+  archive.read_labels(2, labels);
+  CHECK(labels == labels_of(2));
+  CHECK(error_text([&] { archive.read_labels(1, labels); }).find("'p1' has no labels") != std::string::npos);
+}
+
+TEST_CASE("the fingerprint does not depend on compression but on every voxel's value") {
+  const TemporaryFolder folder;
+  const std::string plain = write_archive(folder / "a.h5", 0);
+  CHECK(write_archive(folder / "b.h5", 9) == plain);
+  ArchiveWriter writer(folder / "c.h5", header_of());
+  for (std::uint64_t i = 0; i < 3; ++i) {
+    auto image = image_of(i);
+    image[3] ^= i == 2 ? std::byte{1} : std::byte{0};
+    writer.add(Archive::open(folder / "a.h5").subjects()[i], image,
+               i == 1 ? std::vector<std::uint8_t>{} : labels_of(i));
+  }
+  writer.set_pairs({{"train", 0, 1}, {"train", 1, 0}, {"val", 0, 2}});
+  CHECK(writer.finish() != plain);
+}
+
+TEST_CASE("a float archive keeps float32 bits") {
+  const TemporaryFolder folder;
+  ArchiveHeader header = header_of();
+  header.type = VoxelType::kFloat32;
+  header.subjects = 1;
+  header.label_ids.clear();
+  std::vector<float> image(kVoxels);
+  for (std::size_t i = 0; i < kVoxels; ++i) {
+    image[i] = 1.0F / static_cast<float>(i + 3);
+  }
+  ArchiveWriter writer(folder / "f.h5", header);
+  writer.add({"only", "train", identity_affine(), identity_affine(), kShape, "x.npz", false, 0.0, 1.0},
+             std::as_bytes(std::span(image)));
+  writer.finish();
+  const Archive archive = Archive::open(folder / "f.h5");
+  std::vector<float> back(kVoxels);
+  archive.read_image(0, std::as_writable_bytes(std::span(back)));
+  CHECK(back == image);
+  CHECK(archive.image_scale() == 1.0);
+  CHECK_FALSE(archive.has_labels());
+}
+
+TEST_CASE("a flipped bit in the voxels is found when the volume is read") {
+  const TemporaryFolder folder;
+  write_archive(folder / "a.h5");
+  std::string bytes = slurp(folder / "a.h5");
+  const auto image = image_of(1);
+  const std::size_t at = bytes.find(std::string(reinterpret_cast<const char*>(image.data()), image.size()));
+  REQUIRE(at != std::string::npos);
+  bytes[at + 17] = static_cast<char>(bytes[at + 17] ^ 4);
+  test::write_bytes(folder / "a.h5", bytes);
+  const Archive archive = Archive::open(folder / "a.h5");
+  std::vector<std::byte> out(kVoxels);
+  archive.read_image(0, out);
+  const std::string text = error_text([&] { archive.read_image(1, out); });
+  CHECK(text.find("image of 'p1': checksum") != std::string::npos);
+  CHECK(text.find("the file is damaged") != std::string::npos);
+}
+
+TEST_CASE("a changed table is found by the fingerprint when the archive is opened") {
+  const TemporaryFolder folder;
+  write_archive(folder / "a.h5");
+  std::string bytes = slurp(folder / "a.h5");
+  const std::uint64_t checksum = xxh3(image_of(0).data(), kVoxels);
+  const std::size_t at = bytes.find(std::string(reinterpret_cast<const char*>(&checksum), 8));
+  REQUIRE(at != std::string::npos);
+  bytes[at] = static_cast<char>(bytes[at] ^ 1);
+  test::write_bytes(folder / "a.h5", bytes);
+  CHECK(error_text([&] { Archive::open(folder / "a.h5"); }).find("fingerprint of the tables") != std::string::npos);
+}
+
+TEST_CASE("a truncated archive is refused or, where only voxels are gone, found on reading") {
+  const TemporaryFolder folder;
+  write_archive(folder / "a.h5");
+  const std::string bytes = slurp(folder / "a.h5");
+  for (const std::size_t length : {std::size_t{0}, std::size_t{1}, bytes.size() / 2, bytes.size() - 1}) {
+    test::write_bytes(folder / "b.h5", bytes.substr(0, length));
+    const std::string text = error_text([&] { Archive::open(folder / "b.h5"); });
+    CHECK(text.find("b.h5") != std::string::npos);
+    CHECK(text.find('\n') == std::string::npos);
+  }
+}
+
+TEST_CASE("missing and foreign files are refused with one line") {
+  const TemporaryFolder folder;
+  CHECK(error_text([&] { Archive::open(folder / "none.h5"); }).find("none.h5: no such file") != std::string::npos);
+  test::write_bytes(folder / "text.h5", "not an archive");
+  CHECK(error_text([&] { Archive::open(folder / "text.h5"); }).find("cannot open") != std::string::npos);
+}
+
+TEST_CASE("an archive that is not finished leaves nothing behind") {
+  const TemporaryFolder folder;
+  {
+    ArchiveWriter writer(folder / "a.h5", header_of());
+    writer.add({}, image_of(0), labels_of(0));
+  }
+  CHECK(std::filesystem::is_empty(folder.path()));
+}
+
+TEST_CASE("a label map with more than 255 values is refused") {
+  const TemporaryFolder folder;
+  ArchiveHeader header = header_of();
+  header.label_ids.resize(257);
+  const std::string text = error_text([&] { ArchiveWriter(folder / "a.h5", header); });
+  CHECK(text.find("257 label values") != std::string::npos);
+  CHECK(text.find("labels.merge") != std::string::npos);
+}
