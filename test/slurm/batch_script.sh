@@ -1,0 +1,51 @@
+#!/bin/bash
+# slurm/sweep.sbatch in a real Slurm of 2 nodes with a stand-in for the program: what it does at a save before the
+# time limit, an outside requeue, scancel, a failure, and when it may not requeue any more.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+start_box --nodes 2 --gpus 4
+mkdir -p "$work/home/bin"
+cp "$here/standin/regatta" "$work/home/bin/"
+cp "$repository/slurm/sweep.sbatch" "$work/"
+export REGATTA_HOME=$work/home
+
+submit() {   # NAME [CODE]; an hour, since --signal=USR2@300 signals a job of 5 minutes at once
+  mkdir -p "$work/$1"
+  sbatch --parsable --nodes=2 --cpus-per-task=1 --time=60 --job-name="$1" --output="$work/$1.log" sweep.sbatch "$work/$1" "${@:2}"
+}
+started() { [ "$(grep -c "^restart $2 .* from step" "$work/$1.log" 2>/dev/null)" = 8 ]; }
+
+job=$(submit saved)
+wait_until 20 "8 ranks" started saved 0
+expect "each rank sees its node's GPUs" "$(grep -c 'GPUs 0,1,2,3' saved.log)" 8
+scancel --signal=USR2 "$job"   # as --signal=USR2@300 does before the time limit
+wait_until 40 "the end" has_ended "$job"
+expect "saved: state" "$(field "$job" JobState) $(field "$job" Restarts)" "COMPLETED 1"
+expect "saved: ranks that saved" "$(grep -c 'saved step .* after USR2' saved.log)" 8
+expect "saved: ranks that went on" "$(grep -c '^restart 1 .* from step [1-9]' saved.log)" 8
+
+job=$(submit requeued)
+wait_until 20 "8 ranks" started requeued 0
+scontrol requeue "$job"
+wait_until 40 "the end" has_ended "$job"
+expect "requeued: state" "$(field "$job" JobState) $(field "$job" Restarts)" "COMPLETED 1"
+expect "requeued: ranks that went on" "$(grep -c '^restart 1 .* from step [1-9]' requeued.log)" 8
+
+job=$(submit cancelled)
+wait_until 20 "8 ranks" started cancelled 0
+scancel "$job"
+wait_until 20 "the end" has_ended "$job"
+expect "cancelled: state" "$(field "$job" JobState) $(field "$job" Restarts)" "CANCELLED 0"
+expect "cancelled: ranks that saved" "$(grep -c 'saved step .* after TERM' cancelled.log)" 8
+
+job=$(submit failing 2)
+wait_until 20 "the end" has_ended "$job"
+expect "failing: state" "$(field "$job" JobState) $(field "$job" ExitCode)" "FAILED 2:0"
+
+export REGATTA_MAX_REQUEUES=0
+job=$(submit enough)
+wait_until 20 "8 ranks" started enough 0
+scancel --signal=USR2 "$job"
+wait_until 20 "the end" has_ended "$job"
+expect "no more requeues: state" "$(field "$job" JobState) $(field "$job" ExitCode)" "FAILED 85:0"
+echo "all checks of slurm/sweep.sbatch passed"
