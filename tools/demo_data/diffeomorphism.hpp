@@ -17,7 +17,7 @@ struct Field {
 struct DeformationOptions {
   int blobs = 60;
   double deviation_vox = 12.0;   ///< mean width of a blob
-  double strength_vox = 3.0;     ///< standard deviation of a blob's velocity, per component
+  double strength_vox = 5.0;       ///< standard deviation of the velocity of a blob, per component
   int squarings = 6;
 };
 
