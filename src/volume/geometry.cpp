@@ -92,12 +92,12 @@ Affine multiply(const Affine& a, const Affine& b) {
   return out;
 }
 
-Point3 apply(const Affine& a, const Point3& p) {
+Point3 map_point(const Affine& a, const Point3& p) {
   return {a[0] * p[0] + a[1] * p[1] + a[2] * p[2] + a[3], a[4] * p[0] + a[5] * p[1] + a[6] * p[2] + a[7],
           a[8] * p[0] + a[9] * p[1] + a[10] * p[2] + a[11]};
 }
 
-Point3 apply_linear(const Affine& a, const Point3& v) {
+Point3 map_vector(const Affine& a, const Point3& v) {
   return {a[0] * v[0] + a[1] * v[1] + a[2] * v[2], a[4] * v[0] + a[5] * v[1] + a[6] * v[2],
           a[8] * v[0] + a[9] * v[1] + a[10] * v[2]};
 }
@@ -115,7 +115,7 @@ Affine invert(const Affine& a) {
   out[8] = (a[4] * a[9] - a[5] * a[8]) * scale;
   out[9] = (a[1] * a[8] - a[0] * a[9]) * scale;
   out[10] = (a[0] * a[5] - a[1] * a[4]) * scale;
-  const Point3 shift = apply_linear(out, {a[3], a[7], a[11]});
+  const Point3 shift = map_vector(out, {a[3], a[7], a[11]});
   out[3] = -shift[0];
   out[7] = -shift[1];
   out[11] = -shift[2];
@@ -149,7 +149,7 @@ bool same_grid(const Affine& a, const Affine& b, const Shape3& shape, double tol
     for (std::size_t axis = 0; axis < 3; ++axis) {
       p[axis] = ((corner >> axis) & 1) != 0 ? static_cast<double>(shape[axis] - 1) : 0.0;
     }
-    const Point3 q = apply(back, apply(b, p));
+    const Point3 q = map_point(back, map_point(b, p));
     for (std::size_t axis = 0; axis < 3; ++axis) {
       if (!(std::abs(q[axis] - p[axis]) <= tolerance)) {
         return false;

@@ -81,6 +81,7 @@ ZipEntry find_entry(const ZipBytes& zip, const std::string& wanted) {
   const std::size_t end = zip.all().rfind(std::string_view("PK\5\6", 4));
   REGATTA_REQUIRE(end != std::string_view::npos, DataError, zip.source(),
                   ": not an npz file, or truncated: no zip directory at its end");
+  zip.part(end, 22);
   std::uint64_t count = zip.number(end + 10, 2);
   std::uint64_t at = zip.number(end + 16, 4);
   if (at == 0xFFFFFFFFU || count == 0xFFFFU) {  // zip64: the locator stands just before

@@ -67,6 +67,7 @@ NiftiHeader read_nifti(const fs::path& path, std::vector<float>* image, std::vec
 
 Volume read_volume(const fs::path& path, const std::string& npz_orientation) {
   Volume out;
+  out.source = path.string();
   if (kind_of(path) == FileKind::kNpz) {
     out.grid = {read_npz(path, "vol", &out.voxels, nullptr).shape, affine_of_orientation(npz_orientation)};
     out.affine_source = "none";
@@ -80,6 +81,7 @@ Volume read_volume(const fs::path& path, const std::string& npz_orientation) {
 
 LabelVolume read_label_volume(const fs::path& path, const std::string& npz_orientation) {
   LabelVolume out;
+  out.source = path.string();
   if (kind_of(path) == FileKind::kNpz) {
     out.grid = {read_npz(path, "seg", nullptr, &out.labels).shape, affine_of_orientation(npz_orientation)};
     out.affine_source = "none";

@@ -28,10 +28,10 @@ std::string spacing_text(const Spacing3& spacing);
 
 Affine identity_affine();
 Affine multiply(const Affine& a, const Affine& b);
-Point3 apply(const Affine& a, const Point3& p);
+Point3 map_point(const Affine& a, const Point3& p);
 
 /// The 3x3 part alone: for displacements.
-Point3 apply_linear(const Affine& a, const Point3& v);
+Point3 map_vector(const Affine& a, const Point3& v);
 
 /// @throws DataError if it is singular or not finite
 Affine invert(const Affine& a);

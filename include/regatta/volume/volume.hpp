@@ -15,6 +15,7 @@ struct Volume {
   Grid grid;
   std::vector<float> voxels;
   std::string affine_source;  ///< where the affine is from: sform, qform, pixdim or none (npz)
+  std::string source;         ///< the file, for messages
 };
 
 /// A label map on such a grid.
@@ -22,6 +23,7 @@ struct LabelVolume {
   Grid grid;
   std::vector<std::int32_t> labels;
   std::string affine_source;
+  std::string source;
 };
 
 enum class VolumePart { kImage, kLabels };

@@ -1,6 +1,4 @@
 // Archives: what is written is read back, damage is found, other files are refused.
-#include <fstream>
-
 #include <nlohmann/json.hpp>
 
 #include "files.hpp"
@@ -68,11 +66,6 @@ std::string write_archive(const std::filesystem::path& path, int deflate = 0) {
   }
   writer.set_pairs({{"train", 0, 1}, {"train", 1, 0}, {"val", 0, 2}});
   return writer.finish();
-}
-
-std::string slurp(const std::filesystem::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
 }
 
 }  // namespace
@@ -155,7 +148,7 @@ TEST_CASE("a float archive keeps float32 bits") {
 TEST_CASE("a flipped bit in the voxels is found when the volume is read") {
   const TemporaryFolder folder;
   write_archive(folder / "a.h5");
-  std::string bytes = slurp(folder / "a.h5");
+  std::string bytes = test::read_bytes(folder / "a.h5");
   const auto image = image_of(1);
   const std::size_t at = bytes.find(std::string(reinterpret_cast<const char*>(image.data()), image.size()));
   REQUIRE(at != std::string::npos);
@@ -172,7 +165,7 @@ TEST_CASE("a flipped bit in the voxels is found when the volume is read") {
 TEST_CASE("a changed table is found by the fingerprint when the archive is opened") {
   const TemporaryFolder folder;
   write_archive(folder / "a.h5");
-  std::string bytes = slurp(folder / "a.h5");
+  std::string bytes = test::read_bytes(folder / "a.h5");
   const std::uint64_t checksum = xxh3(image_of(0).data(), kVoxels);
   const std::size_t at = bytes.find(std::string(reinterpret_cast<const char*>(&checksum), 8));
   REQUIRE(at != std::string::npos);
@@ -184,7 +177,7 @@ TEST_CASE("a changed table is found by the fingerprint when the archive is opene
 TEST_CASE("a truncated archive is refused or, where only voxels are gone, found on reading") {
   const TemporaryFolder folder;
   write_archive(folder / "a.h5");
-  const std::string bytes = slurp(folder / "a.h5");
+  const std::string bytes = test::read_bytes(folder / "a.h5");
   for (const std::size_t length : {std::size_t{0}, std::size_t{1}, bytes.size() / 2, bytes.size() - 1}) {
     test::write_bytes(folder / "b.h5", bytes.substr(0, length));
     const std::string text = error_text([&] { Archive::open(folder / "b.h5"); });

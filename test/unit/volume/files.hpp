@@ -38,6 +38,14 @@ void poke(std::string& file, std::size_t offset, T value) {
   file.replace(offset, sizeof(T), reinterpret_cast<const char*>(&value), sizeof(T));
 }
 
+/// The value at `offset`.
+template <class T>
+T peek(const std::string& file, std::size_t offset) {
+  T value;
+  file.copy(reinterpret_cast<char*>(&value), sizeof(T), offset);
+  return value;
+}
+
 std::string gzip(const std::string& bytes);
 
 /// A zip archive of npy arrays, stored or deflated. @param arrays  name and npy bytes
@@ -48,6 +56,8 @@ std::string npy(const Shape3& shape, const std::vector<double>& values, const st
                 bool fortran = false);
 
 void write_bytes(const std::filesystem::path& path, const std::string& bytes);
+
+std::string read_bytes(const std::filesystem::path& path);
 
 /// The text of the Error that `body` throws; "" if it throws none. Fails the test on any other exception.
 std::string error_text(const std::function<void()>& body);

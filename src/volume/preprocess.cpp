@@ -1,0 +1,331 @@
+#include "regatta/volume/preprocess.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "parallel.hpp"
+#include "regatta/base/error.hpp"
+
+namespace regatta {
+namespace {
+
+constexpr double kSameSpacing = 1e-3;
+constexpr double kFilterFrom = 1.5;
+
+/// Source voxels and weights of one packed index along one axis; empty outside the field of view.
+struct Taps {
+  std::int64_t first = 0;
+  std::vector<float> weights;
+};
+
+/// Tilts weights (of sum 1) so that their centre of mass is where the sample is: a triangle whose width is no whole
+/// number of voxels would otherwise shift structures by up to a tenth of a voxel.
+/// @param distances  of the taps from the sample
+void center(std::vector<double>& weights, const std::vector<double>& distances) {
+  double first = 0.0;
+  double second = 0.0;
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    first += weights[i] * distances[i];
+    second += weights[i] * distances[i] * distances[i];
+  }
+  const double tilt = -first / (second - first * first);
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    weights[i] *= 1.0 + tilt * (distances[i] - first);
+  }
+}
+
+/// Taps of one sample at `x`, a place inside the axis. @param half  half the width of the triangle
+Taps triangle_at(double x, double half, std::int64_t count) {
+  const auto first = static_cast<std::int64_t>(std::floor(x - half)) + 1;
+  const auto last = static_cast<std::int64_t>(std::ceil(x + half)) - 1;
+  std::vector<double> weights;
+  std::vector<double> distances;
+  double sum = 0.0;
+  for (std::int64_t at = std::max<std::int64_t>(0, first); at <= std::min(count - 1, last); ++at) {
+    distances.push_back(static_cast<double>(at) - x);
+    weights.push_back(1.0 - std::abs(distances.back()) / half);
+    sum += weights.back();
+  }
+  for (double& weight : weights) {
+    weight /= sum;
+  }
+  if (half > 1.0 && first >= 0 && last < count) {  // beyond an end there is nothing to balance with
+    center(weights, distances);
+  }
+  return {std::max<std::int64_t>(0, first), {weights.begin(), weights.end()}};
+}
+
+/// @param axis  of the packed grid
+std::vector<Taps> linear_taps(const GridMap& map, std::size_t axis) {
+  const std::int64_t count = map.source.shape[static_cast<std::size_t>(map.axis[axis])];
+  const double step = std::abs(map.step[axis]);
+  const auto last = static_cast<double>(count - 1);
+  std::vector<Taps> taps(static_cast<std::size_t>(map.packed.shape[axis]));
+  for (std::size_t i = 0; i < taps.size(); ++i) {
+    const double x = map.start[axis] + map.step[axis] * static_cast<double>(i);
+    if (x >= -0.5 - 1e-9 && x <= last + 0.5 + 1e-9) {
+      taps[i] = triangle_at(std::clamp(x, 0.0, last), step > kFilterFrom ? step : 1.0, count);
+    }
+  }
+  return taps;
+}
+
+std::vector<Taps> nearest_taps(const GridMap& map, std::size_t axis) {
+  const std::int64_t count = map.source.shape[static_cast<std::size_t>(map.axis[axis])];
+  std::vector<Taps> taps(static_cast<std::size_t>(map.packed.shape[axis]));
+  for (std::size_t i = 0; i < taps.size(); ++i) {
+    const double x = map.start[axis] + map.step[axis] * static_cast<double>(i);
+    if (x >= -0.5 - 1e-9 && x <= static_cast<double>(count) - 0.5 + 1e-9) {
+      const auto at = static_cast<std::int64_t>(std::floor(x + 0.5));
+      taps[i] = {std::clamp<std::int64_t>(at, 0, count - 1), {1.0F}};
+    }
+  }
+  return taps;
+}
+
+/// Elements between neighbours along the source axis that packed axis `axis` follows.
+std::int64_t source_stride(const GridMap& map, std::size_t axis) {
+  const Shape3& shape = map.source.shape;
+  switch (map.axis[axis]) {
+    case 0: return shape[1] * shape[2];
+    case 1: return shape[2];
+    default: return 1;
+  }
+}
+
+/// Weighted sum over the taps of the three axes.
+float gather(const float* from, const std::array<std::int64_t, 3>& stride, const Taps& d, const Taps& h,
+             const Taps& w) {
+  double sum = 0.0;
+  for (std::size_t a = 0; a < d.weights.size(); ++a) {
+    const float* slice = from + (d.first + static_cast<std::int64_t>(a)) * stride[0];
+    for (std::size_t b = 0; b < h.weights.size(); ++b) {
+      const float* row = slice + (h.first + static_cast<std::int64_t>(b)) * stride[1] + w.first * stride[2];
+      const double outer = double{d.weights[a]} * double{h.weights[b]};
+      for (std::size_t c = 0; c < w.weights.size(); ++c) {
+        sum += outer * double{w.weights[c]} * double{row[static_cast<std::int64_t>(c) * stride[2]]};
+      }
+    }
+  }
+  return static_cast<float>(sum);
+}
+
+std::vector<float> resample_linear(std::span<const float> from, const GridMap& map, float outside, int threads) {
+  const std::array<std::vector<Taps>, 3> taps = {linear_taps(map, 0), linear_taps(map, 1), linear_taps(map, 2)};
+  const std::array<std::int64_t, 3> stride = {source_stride(map, 0), source_stride(map, 1), source_stride(map, 2)};
+  const Shape3& shape = map.packed.shape;
+  std::vector<float> out(static_cast<std::size_t>(voxel_count(shape)), outside);
+  parallel_for(shape[0], threads, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t d = begin; d < end; ++d) {
+      float* to = out.data() + d * shape[1] * shape[2];
+      for (const Taps& h : taps[1]) {
+        for (const Taps& w : taps[2]) {
+          const Taps& slice = taps[0][static_cast<std::size_t>(d)];
+          if (!slice.weights.empty() && !h.weights.empty() && !w.weights.empty()) {
+            *to = gather(from.data(), stride, slice, h, w);
+          }
+          ++to;
+        }
+      }
+    }
+  });
+  return out;
+}
+
+/// Percentile with linear interpolation between ranks. Reorders `values`.
+double percentile(std::vector<float>& values, double percent) {
+  const double rank = percent / 100.0 * static_cast<double>(values.size() - 1);
+  const auto below = static_cast<std::ptrdiff_t>(std::floor(rank));
+  std::nth_element(values.begin(), values.begin() + below, values.end());
+  const double low = double{values[static_cast<std::size_t>(below)]};
+  const double part = rank - std::floor(rank);
+  if (part == 0.0) {
+    return low;
+  }
+  const double high = double{*std::min_element(values.begin() + below + 1, values.end())};
+  return low + part * (high - low);
+}
+
+/// What becomes 0 and 1.
+std::array<double, 2> intensity_range(const Volume& volume, const IntensityOptions& options) {
+  const auto [least, most] = std::minmax_element(volume.voxels.begin(), volume.voxels.end());
+  REGATTA_REQUIRE(*least < *most, DataError, volume.source, ": constant: every voxel is ", *least);
+  if (options.kind == "none") {
+    return {0.0, 1.0};
+  }
+  if (options.kind == "minmax") {
+    return {double{*least}, double{*most}};
+  }
+  if (options.kind == "window") {
+    return {options.low, options.high};
+  }
+  std::vector<float> values = volume.voxels;
+  const double low = percentile(values, options.low);
+  const double high = percentile(values, options.high);
+  REGATTA_REQUIRE(low < high, DataError, volume.source, ": intensity: percentiles ", options.low, " and ", options.high,
+                  " are both ", low, ": nothing to scale");
+  return {low, high};
+}
+
+/// Middle of the bounding box of voxels above the threshold, in voxels of the source.
+Point3 foreground_middle(const Volume& volume, double above) {
+  const Shape3& shape = volume.grid.shape;
+  Shape3 least = shape;
+  Shape3 most = {-1, -1, -1};
+  std::size_t at = 0;
+  for (std::int64_t d = 0; d < shape[0]; ++d) {
+    for (std::int64_t h = 0; h < shape[1]; ++h) {
+      for (std::int64_t w = 0; w < shape[2]; ++w, ++at) {
+        if (double{volume.voxels[at]} > above) {
+          const Shape3 here = {d, h, w};
+          for (std::size_t axis = 0; axis < 3; ++axis) {
+            least[axis] = std::min(least[axis], here[axis]);
+            most[axis] = std::max(most[axis], here[axis]);
+          }
+        }
+      }
+    }
+  }
+  REGATTA_REQUIRE(most[0] >= 0, DataError, volume.source, ": no voxel is above ", above,
+                  " (preprocess.foreground_above)");
+  return {static_cast<double>(least[0] + most[0]) / 2, static_cast<double>(least[1] + most[1]) / 2,
+          static_cast<double>(least[2] + most[2]) / 2};
+}
+
+Affine affine_of(const GridMap& map) {
+  Affine index{};
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    const auto row = static_cast<std::size_t>(map.axis[axis]) * 4;
+    index[row + axis] = map.step[axis];
+    index[row + 3] = map.start[axis];
+  }
+  index[15] = 1.0;
+  return multiply(map.source.affine, index);
+}
+
+void apply_intensity(PreparedImage& image, const Volume& volume, const PreprocessOptions& options) {
+  const bool none = options.intensity.kind == "none";
+  const bool bytes = options.type == "uint8";
+  const double scale = 1.0 / (image.high - image.low);
+  for (float& voxel : image.voxels) {
+    if (none) {
+      REGATTA_REQUIRE(!bytes || (voxel >= 0.0F && voxel <= 1.0F), DataError, volume.source, ": voxel value ", voxel,
+                      ", 0..1 allowed for uint8 without scaling (preprocess.intensity.kind none)");
+    } else {
+      voxel = static_cast<float>(std::clamp((double{voxel} - image.low) * scale, 0.0, 1.0));
+    }
+    if (bytes) {
+      voxel = std::round(voxel * 255.0F) / 255.0F;
+    }
+  }
+}
+
+}  // namespace
+
+void validate(const PreprocessOptions& options) {
+  REGATTA_REQUIRE(is_orientation(options.orientation), ConfigError, "/preprocess/orientation: '",
+                  one_line(options.orientation, 20), "', three letters, one each of R|L, A|P and S|I, expected");
+  REGATTA_REQUIRE(options.spacing_mm.empty() || options.spacing_mm.size() == 3, ConfigError,
+                  "/preprocess/spacing_mm: ", options.spacing_mm.size(), " numbers, 0 or 3 expected");
+  for (const double spacing : options.spacing_mm) {
+    REGATTA_REQUIRE(spacing >= 1e-3 && spacing <= 1e3, ConfigError, "/preprocess/spacing_mm: ", spacing,
+                    ", 0.001..1000 allowed");
+  }
+  REGATTA_REQUIRE(options.shape.empty() || options.shape.size() == 3, ConfigError,
+                  "/preprocess/shape: ", options.shape.size(), " numbers, 0 or 3 expected");
+  for (const int size : options.shape) {
+    REGATTA_REQUIRE(size >= 1 && size <= 4096, ConfigError, "/preprocess/shape: ", size, ", 1..4096 allowed");
+  }
+  const IntensityOptions& intensity = options.intensity;
+  const bool used = intensity.kind == "percentile" || intensity.kind == "window";
+  REGATTA_REQUIRE(!used || intensity.low < intensity.high, ConfigError, "/preprocess/intensity: low ", intensity.low,
+                  " is not below high ", intensity.high);
+  REGATTA_REQUIRE(intensity.kind != "percentile" || (intensity.low >= 0.0 && intensity.high <= 100.0), ConfigError,
+                  "/preprocess/intensity: percentiles ", intensity.low, " and ", intensity.high, ", 0..100 allowed");
+}
+
+GridMap map_to_packed_grid(const Volume& volume, const PreprocessOptions& options) {
+  GridMap map;
+  map.source = volume.grid;
+  const AxisMap axes = axes_to(volume.grid.affine, options.orientation);
+  const Spacing3 spacing = spacing_of(volume.grid.affine);
+  const bool foreground = options.center == "foreground" && !options.shape.empty();
+  const Point3 middle = foreground ? foreground_middle(volume, options.foreground_above) : Point3{};
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    const auto source = static_cast<std::size_t>(axes.source[axis]);
+    const std::int64_t count = volume.grid.shape[source];
+    double step = options.spacing_mm.empty() ? 1.0 : options.spacing_mm[axis] / spacing[source];
+    if (std::abs(step - 1.0) <= kSameSpacing) {
+      step = 1.0;
+    }
+    const std::int64_t resampled =
+        step == 1.0 ? count : std::max<std::int64_t>(1, std::llround(static_cast<double>(count) / step));
+    // Both fields of view have the same middle, so that reversing an axis changes nothing.
+    const double offset = (static_cast<double>(count - 1) - static_cast<double>(resampled - 1) * step) / 2.0;
+    std::int64_t size = resampled;
+    std::int64_t crop = 0;
+    if (!options.shape.empty()) {
+      size = options.shape[axis];
+      const double m = axes.flip[axis] ? static_cast<double>(count - 1) - middle[source] : middle[source];
+      crop =
+          foreground ? std::llround((m - offset) / step - static_cast<double>(size - 1) / 2.0) : (resampled - size) / 2;
+    }
+    map.axis[axis] = axes.source[axis];
+    map.packed.shape[axis] = size;
+    map.start[axis] = offset + step * static_cast<double>(crop);
+    map.step[axis] = step;
+    if (axes.flip[axis]) {
+      map.start[axis] = static_cast<double>(count - 1) - map.start[axis];
+      map.step[axis] = -step;
+    }
+  }
+  map.packed.affine = affine_of(map);
+  return map;
+}
+
+PreparedImage prepare_image(const Volume& volume, const PreprocessOptions& options, int threads) {
+  PreparedImage image;
+  image.map = map_to_packed_grid(volume, options);
+  const auto range = intensity_range(volume, options.intensity);
+  image.low = range[0];
+  image.high = range[1];
+  image.voxels = resample_linear(volume.voxels, image.map, static_cast<float>(image.low), threads);
+  apply_intensity(image, volume, options);
+  const auto [least, most] = std::minmax_element(image.voxels.begin(), image.voxels.end());
+  REGATTA_REQUIRE(*least < *most, DataError, volume.source, ": constant after cropping and scaling: every voxel is ",
+                  *least);
+  return image;
+}
+
+std::vector<std::int32_t> prepare_labels(const LabelVolume& labels, const GridMap& map, int threads) {
+  REGATTA_REQUIRE(labels.grid.shape == map.source.shape, BugError, labels.source, ": labels on another grid");
+  const std::array<std::vector<Taps>, 3> taps = {nearest_taps(map, 0), nearest_taps(map, 1), nearest_taps(map, 2)};
+  const std::array<std::int64_t, 3> stride = {source_stride(map, 0), source_stride(map, 1), source_stride(map, 2)};
+  const Shape3& shape = map.packed.shape;
+  std::vector<std::int32_t> out(static_cast<std::size_t>(voxel_count(shape)), 0);
+  parallel_for(shape[0], threads, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t d = begin; d < end; ++d) {
+      std::int32_t* to = out.data() + d * shape[1] * shape[2];
+      const Taps& slice = taps[0][static_cast<std::size_t>(d)];
+      for (const Taps& h : taps[1]) {
+        for (const Taps& w : taps[2]) {
+          if (!slice.weights.empty() && !h.weights.empty() && !w.weights.empty()) {
+            *to = labels.labels[static_cast<std::size_t>(slice.first * stride[0] + h.first * stride[1] +
+                                                         w.first * stride[2])];
+          }
+          ++to;
+        }
+      }
+    }
+  });
+  return out;
+}
+
+std::vector<std::uint8_t> to_uint8(std::span<const float> voxels) {
+  std::vector<std::uint8_t> out(voxels.size());
+  std::transform(voxels.begin(), voxels.end(), out.begin(),
+                 [](float v) { return static_cast<std::uint8_t>(std::lround(std::clamp(v, 0.0F, 1.0F) * 255.0F)); });
+  return out;
+}
+
+}  // namespace regatta

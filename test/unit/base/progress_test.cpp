@@ -1,0 +1,53 @@
+// Progress: how often it shows itself and what it says, on a clock that does not run by itself.
+#include "regatta/base/progress.hpp"
+
+#include <vector>
+
+#include "support/catch.hpp"
+
+using namespace regatta;
+
+namespace {
+
+class HandClock : public Clock {
+ public:
+  double monotonic_s() const override { return now; }
+  std::string utc_text() const override { return "now"; }
+  double now = 100.0;
+};
+
+}  // namespace
+
+TEST_CASE("a log gets a line every few seconds and one at the end") {
+  HandClock clock;
+  std::vector<std::string> lines;
+  ProgressOptions options;
+  options.clock = &clock;
+  options.write = [&](std::string_view text) { lines.emplace_back(text); };
+  Progress progress("train", 200, options, 100);
+  for (std::int64_t step = 101; step <= 200; ++step) {
+    clock.now += 0.5;
+    progress.update(step, "loss 0.5");
+  }
+  progress.finish("done");
+  REQUIRE(lines.size() == 11);
+  CHECK(lines[0] == "train 110/200 (55%), 2.0/s, 45.0 s left, loss 0.5");
+  CHECK(lines[10] == "train 200/200 (100%), 2.0/s, done");
+}
+
+TEST_CASE("a terminal gets a bar on one line") {
+  HandClock clock;
+  std::string shown;
+  ProgressOptions options;
+  options.clock = &clock;
+  options.terminal = true;
+  options.write = [&](std::string_view text) { shown += text; };
+  Progress progress("pack", 4, options);
+  clock.now += 20.0;
+  progress.update(2);
+  CHECK(shown == "\r[############............] pack 2/4 (50%), 10.0 s each, 20.0 s left\x1b[K");
+  progress.update(3);  // too soon to redraw
+  progress.finish();
+  CHECK(shown.find("3/4") != std::string::npos);
+  CHECK(shown.back() == '\n');
+}
