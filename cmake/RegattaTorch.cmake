@@ -23,6 +23,8 @@ file(GLOB _cuda_libraries ${REGATTA_TORCH_FOUND}/../nvidia/*/lib)
 add_library(regatta_torch INTERFACE)
 add_library(regatta::torch ALIAS regatta_torch)
 target_include_directories(regatta_torch SYSTEM INTERFACE ${REGATTA_TORCH_INCLUDE} ${REGATTA_TORCH_INCLUDE}/torch/csrc/api/include)
+# Headers of single operators only: without it some LibTorch headers pull in all of them (8 s a source instead of 3).
+target_compile_definitions(regatta_torch INTERFACE AT_PER_OPERATOR_HEADERS)
 target_link_libraries(regatta_torch INTERFACE ${REGATTA_TORCH_CPU} ${REGATTA_C10} Threads::Threads)
 target_link_options(regatta_torch INTERFACE -Wl,-rpath,${REGATTA_TORCH_FOUND}/lib)
 foreach(_folder ${_cuda_libraries})

@@ -1,0 +1,35 @@
+// The device that a training runs on: choice, memory, determinism. The only place that knows whether CUDA is built in.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include <c10/core/Device.h>
+
+namespace regatta {
+
+/// @param text  "auto" (cuda:0 if there is one, else cpu), "cpu" or "cuda:N"
+/// @throws ConfigError for another text, DeviceError for a GPU that is not there
+c10::Device choose_device(const std::string& text);
+
+/// "NVIDIA H200", or "cpu".
+std::string device_name(const c10::Device& device);
+
+/// Largest number of bytes that tensors held at once since the start or `reset_peak`; 0 on the CPU.
+std::int64_t peak_device_bytes(const c10::Device& device);
+void reset_peak(const c10::Device& device);
+
+/// Waits until the device has done all work given to it.
+void synchronize(const c10::Device& device);
+
+/// The same result in every run: deterministic cuDNN algorithms, none chosen by timing. TF32 in convolutions as asked,
+/// never in matrix products.
+void set_deterministic(bool tf32);
+
+/// CPU threads of one operator; on the CPU their number decides the last bits. @throws ConfigError below 1
+void set_cpu_threads(int count);
+
+/// "LibTorch 2.11.0, CUDA 13.0, cuDNN 9.19.0"; the last two where they are built in.
+std::string torch_version_text();
+
+}  // namespace regatta

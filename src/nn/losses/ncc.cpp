@@ -1,0 +1,54 @@
+// Local normalised cross-correlation, negated (lower is better).
+#include <string>
+
+#include "nn/local_correlation.hpp"
+#include "regatta/base/error.hpp"
+#include "regatta/config/options.hpp"
+#include "regatta/nn/loss.hpp"
+
+namespace regatta::losses {
+namespace {
+
+constexpr const char* kClosedForm = "closed-form";
+constexpr const char* kReference = "reference";
+
+struct NccOptions {
+  int window = 9;
+  std::string kind = kClosedForm;
+
+  template <class Self, class V>
+  static void visit(Self& s, V&& v) {
+    v("window", s.window, "odd edge length of the window, voxels", between(3, 21));
+    v("kind", s.kind, "closed-form: separable sums in double precision; reference: the authors' dense convolutions, slow",
+      one_of({kClosedForm, kReference}));
+  }
+};
+
+class Ncc final : public Loss {
+ public:
+  explicit Ncc(const NccOptions& options) : options_(options) {}
+
+  at::Tensor value(const PairState& pair) const override {
+    const bool closed = options_.kind == kClosedForm;
+    const auto correlation = closed ? local_correlation : local_correlation_dense;
+    return correlation(pair.fixed, pair.warped, options_.window).neg();
+  }
+
+  Json options() const override { return write_options(options_); }
+  Json options_identity() const override { return identity_of(options_); }
+
+ private:
+  NccOptions options_;
+};
+
+}  // namespace
+
+std::unique_ptr<Loss> make_ncc(const Json& options) {
+  NccOptions chosen;
+  read_options(options, chosen, "/losses/ncc/options");
+  REGATTA_REQUIRE(chosen.window % 2 == 1, ConfigError, "/losses/ncc/options/window: ", chosen.window,
+                  " is even, expected an odd number 3..21");
+  return std::make_unique<Ncc>(chosen);
+}
+
+}  // namespace regatta::losses

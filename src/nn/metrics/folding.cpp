@@ -1,0 +1,32 @@
+// Percent of voxels where p + u(p) folds: Jacobian determinant not positive, on the whole grid, one-sided differences at
+// the borders. Source: the IXI evaluation of the TransMorph repository.
+#include <limits>
+
+#include <ATen/core/grad_mode.h>
+
+#include "nn/jacobian.hpp"
+#include "regatta/nn/metric.hpp"
+
+namespace regatta::metrics {
+namespace {
+
+class Folding final : public Metric {
+ public:
+  Measured measure(const PairState& pair) const override {
+    if (!pair.flow.defined()) {
+      return {{"folding", std::numeric_limits<double>::quiet_NaN()}};
+    }
+    const at::NoGradGuard no_grad;
+    const at::Tensor determinant = jacobian_determinant(pair.flow);
+    const auto folded = static_cast<double>(determinant.le(0.0).sum().item<std::int64_t>());
+    return {{"folding", 100.0 * folded / static_cast<double>(determinant.numel())}};
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Metric> make_folding() {
+  return std::make_unique<Folding>();
+}
+
+}  // namespace regatta::metrics

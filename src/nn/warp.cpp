@@ -1,0 +1,80 @@
+// The reference form: a sampling grid in [-1, 1] and LibTorch's grid sampler.
+#include "regatta/nn/warp.hpp"
+
+#include <vector>
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/grid_sampler_3d.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/zeros.h>
+
+#include "nn/shapes.hpp"
+#include "regatta/base/error.hpp"
+
+namespace regatta {
+namespace {
+
+constexpr std::int64_t kTrilinear = 0;  // LibTorch's numbers
+constexpr std::int64_t kZerosPadding = 0;
+constexpr std::int64_t kFirstAxis = 2;
+
+void check_shapes(const at::Tensor& volume, const at::Tensor& flow) {
+  const bool fits = volume.dim() == 5 && flow.dim() == 5 && flow.size(1) == 3 && volume.size(0) == flow.size(0) &&
+                    volume.sizes().slice(kFirstAxis) == flow.sizes().slice(kFirstAxis);
+  REGATTA_REQUIRE(fits, DataError, "warp: volume ", shape_text(volume), " and flow ", shape_text(flow),
+                  ", expected [N, C, D, H, W] and [N, 3, D, H, W]");
+  for (std::int64_t axis = kFirstAxis; axis < 5; ++axis) {
+    REGATTA_REQUIRE(flow.size(axis) >= 2, DataError, "warp: flow ", shape_text(flow), ", each size must be at least 2");
+  }
+}
+
+/// 0 .. size - 1 along one axis of [N, D, H, W], to be broadcast.
+at::Tensor positions(std::int64_t axis, std::int64_t size, const at::TensorOptions& options) {
+  std::vector<std::int64_t> shape = {1, 1, 1, 1};
+  shape[static_cast<std::size_t>(axis) + 1] = size;
+  return at::arange(size, options).view(shape);
+}
+
+/// Sampling points in the grid sampler's own coordinates, last axis W, H, D.
+at::Tensor sampling_grid(const at::Tensor& flow) {
+  std::vector<at::Tensor> components;
+  for (std::int64_t axis = 2; axis >= 0; --axis) {
+    const std::int64_t size = flow.size(kFirstAxis + axis);
+    const at::Tensor point = flow.select(1, axis) + positions(axis, size, flow.options());  // [N, D, H, W] voxels
+    components.push_back(point.mul(2.0 / static_cast<double>(size - 1)).sub_(1.0));
+  }
+  return at::stack(components, -1);  // [N, D, H, W, 3]
+}
+
+}  // namespace
+
+at::Tensor warp(const at::Tensor& volume, const at::Tensor& flow) {
+  check_shapes(volume, flow);
+  return at::grid_sampler_3d(volume, sampling_grid(flow), kTrilinear, kZerosPadding, /*align_corners=*/true);
+}
+
+at::Tensor warp_labels(const at::Tensor& labels, const at::Tensor& flow) {
+  check_shapes(labels, flow);
+  REGATTA_REQUIRE(labels.scalar_type() == at::kByte && labels.size(1) == 1, DataError, "warp: labels are ",
+                  c10::toString(labels.scalar_type()), " ", shape_text(labels), ", expected uint8 [N, 1, D, H, W]");
+  const at::NoGradGuard no_grad;
+  // In voxels and double precision: the grid sampler's coordinates, float32 in [-1, 1], round a few points elsewhere.
+  const at::TensorOptions wide = flow.options().dtype(at::kDouble);
+  at::Tensor index = at::zeros({}, flow.options().dtype(at::kLong));  // of the flat volume, [N, D, H, W]
+  at::Tensor inside = at::ones({}, flow.options().dtype(at::kBool));
+  for (std::int64_t axis = 0; axis < 3; ++axis) {
+    const std::int64_t size = flow.size(kFirstAxis + axis);
+    const at::Tensor point = flow.select(1, axis).to(at::kDouble) + positions(axis, size, wide);
+    const at::Tensor nearest = point.add(0.5).floor_().nan_to_num_(-1.0);  // NaN: outside
+    inside = inside.logical_and(nearest.ge(0.0).logical_and_(nearest.lt(static_cast<double>(size))));
+    index = index * size + nearest.clamp(0.0, static_cast<double>(size - 1)).to(at::kLong);
+  }
+  const std::int64_t batch = labels.size(0);
+  const at::Tensor picked = labels.reshape({batch, -1}).gather(1, index.view({batch, -1})).view(labels.sizes());
+  return picked * inside.unsqueeze(1);
+}
+
+}  // namespace regatta

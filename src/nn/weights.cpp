@@ -1,0 +1,173 @@
+// Tensors in and out of safetensors files, and into a network's parameters.
+#include "regatta/nn/weights.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <map>
+#include <optional>
+#include <set>
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
+
+#include "nn/safetensors_header.hpp"
+#include "nn/shapes.hpp"
+#include "regatta/base/checksum.hpp"
+#include "regatta/base/error.hpp"
+#include "regatta/base/files.hpp"
+
+namespace regatta {
+namespace {
+
+constexpr std::uint64_t kLargestFile = std::uint64_t{1} << 40;
+
+constexpr std::array<std::pair<at::ScalarType, const char*>, 10> kTypes = {{{at::kDouble, "F64"},
+                                                                           {at::kFloat, "F32"},
+                                                                           {at::kHalf, "F16"},
+                                                                           {at::kBFloat16, "BF16"},
+                                                                           {at::kLong, "I64"},
+                                                                           {at::kInt, "I32"},
+                                                                           {at::kShort, "I16"},
+                                                                           {at::kChar, "I8"},
+                                                                           {at::kByte, "U8"},
+                                                                           {at::kBool, "BOOL"}}};
+
+const char* type_name_of(const at::Tensor& tensor, const std::string& name) {
+  for (const auto& [type, text] : kTypes) {
+    if (tensor.scalar_type() == type) {
+      return text;
+    }
+  }
+  throw BugError(str("tensor '", name, "': type ", c10::toString(tensor.scalar_type()), " has no safetensors name"));
+}
+
+at::ScalarType type_from_name(const std::string& name) {
+  for (const auto& [type, text] : kTypes) {
+    if (name == text) {
+      return type;
+    }
+  }
+  throw BugError(str("safetensors type ", name, " passed the header's check"));
+}
+
+std::string_view bytes_of(const at::Tensor& tensor) {
+  return {static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes()};
+}
+
+/// Every tensor against its checksum. A file with checksums must have one for each tensor and none besides.
+void check_checksums(const SafetensorsFile& file, const std::string& source) {
+  std::map<std::string, std::string> expected;
+  for (const auto& [key, value] : file.metadata) {
+    if (key.starts_with(kChecksumPrefix)) {
+      expected[key.substr(std::strlen(kChecksumPrefix))] = value;
+    }
+  }
+  if (expected.empty()) {
+    return;  // written by another program
+  }
+  for (const auto& [name, tensor] : file.tensors) {
+    const auto found = expected.find(name);
+    REGATTA_REQUIRE(found != expected.end(), DataError, source, ": tensor '", one_line(name, 80), "' has no checksum");
+    REGATTA_REQUIRE(found->second == xxh3_text(bytes_of(tensor)), DataError, source, ": tensor '", one_line(name, 80),
+                    "' does not match its checksum");
+    expected.erase(found);
+  }
+  REGATTA_REQUIRE(expected.empty(), DataError, source, ": tensor '", one_line(expected.begin()->first, 80),
+                  "' has a checksum but is not there");
+}
+
+at::Tensor copy_out(const TensorEntry& entry, const char* data) {
+  at::Tensor tensor = at::empty(entry.shape, at::TensorOptions().dtype(type_from_name(entry.type)));
+  if (tensor.nbytes() > 0) {
+    std::memcpy(tensor.mutable_data_ptr(), data + entry.begin, tensor.nbytes());
+  }
+  return tensor;
+}
+
+/// What is wrong between a parameter and the file's tensor of its name; empty if nothing.
+std::string mismatch(const Parameter& parameter, const at::Tensor* found) {
+  if (found == nullptr) {
+    return str("'", parameter.name, "' is missing");
+  }
+  if (found->sizes() != parameter.value.sizes()) {
+    return str("'", parameter.name, "' is ", shape_text(*found), ", expected ", shape_text(parameter.value));
+  }
+  if (found->scalar_type() != parameter.value.scalar_type()) {
+    return str("'", parameter.name, "' is ", c10::toString(found->scalar_type()), ", expected ",
+               c10::toString(parameter.value.scalar_type()));
+  }
+  return "";
+}
+
+}  // namespace
+
+void write_safetensors(const std::filesystem::path& path, const NamedTensors& tensors,
+                       const std::map<std::string, std::string>& metadata) {
+  SafetensorsHeader header;
+  header.metadata = metadata;
+  std::vector<at::Tensor> host;
+  std::set<std::string> names;
+  for (const auto& [name, tensor] : tensors) {
+    REGATTA_REQUIRE(names.insert(name).second, BugError, path.string(), ": tensor '", name, "' is written twice");
+    host.push_back(tensor.detach().cpu().contiguous());
+    const std::uint64_t begin = header.entries.empty() ? 0 : header.entries.back().end;
+    header.entries.push_back({name, type_name_of(tensor, name), tensor.sizes().vec(), begin, begin + host.back().nbytes()});
+    header.metadata[kChecksumPrefix + name] = xxh3_text(bytes_of(host.back()));
+  }
+  AtomicFile file(path);
+  file.write(encode_header(header));
+  for (const at::Tensor& tensor : host) {
+    file.write(tensor.const_data_ptr(), tensor.nbytes());
+  }
+  file.commit();
+}
+
+SafetensorsFile read_safetensors(const std::filesystem::path& path) {
+  const std::string source = path.string();
+  const std::string bytes = read_file(path, kLargestFile);
+  std::size_t data_start = 0;
+  SafetensorsHeader header = decode_header(bytes, source, data_start);
+  SafetensorsFile file;
+  for (const TensorEntry& entry : header.entries) {
+    file.tensors.emplace_back(entry.name, copy_out(entry, bytes.data() + data_start));
+  }
+  file.metadata = std::move(header.metadata);
+  check_checksums(file, source);
+  std::erase_if(file.metadata, [](const auto& item) { return item.first.starts_with(kChecksumPrefix); });
+  return file;
+}
+
+void load_parameters(Parameters& parameters, const SafetensorsFile& file, const std::string& source,
+                     const std::vector<std::string>& ignored_prefixes) {
+  std::map<std::string, const at::Tensor*> unused;
+  for (const auto& [name, tensor] : file.tensors) {
+    unused[name] = &tensor;
+  }
+  std::vector<std::string> faults;
+  std::vector<std::pair<at::Tensor, const at::Tensor*>> copies;
+  for (const Parameter& parameter : parameters.items()) {
+    const auto found = unused.find(parameter.name);
+    const at::Tensor* tensor = found == unused.end() ? nullptr : found->second;
+    if (std::string fault = mismatch(parameter, tensor); !fault.empty()) {
+      faults.push_back(std::move(fault));
+    } else {
+      copies.emplace_back(parameter.value, tensor);
+    }
+    unused.erase(parameter.name);
+  }
+  for (const auto& [name, tensor] : unused) {
+    const bool ignored = std::any_of(ignored_prefixes.begin(), ignored_prefixes.end(),
+                                     [&name](const std::string& prefix) { return name.starts_with(prefix); });
+    if (!ignored) {
+      faults.push_back(str("'", one_line(name, 80), "' is not a parameter of this network"));
+    }
+  }
+  REGATTA_REQUIRE(faults.empty(), DataError, source, ": ", join(faults, "; "));
+  const at::NoGradGuard no_grad;
+  for (auto& [parameter, tensor] : copies) {
+    parameter.copy_(*tensor);
+  }
+}
+
+}  // namespace regatta

@@ -1,0 +1,183 @@
+// Metrics against the numbers of Learn2Reg's evaluation code and hand-made cases.
+#include <cmath>
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/zeros.h>
+
+#include <nlohmann/json.hpp>
+
+#include "nn/jacobian.hpp"
+#include "regatta/base/error.hpp"
+#include "regatta/nn/metric.hpp"
+#include "support/catch.hpp"
+#include "support/golden_network.hpp"
+
+namespace regatta::test {
+namespace {
+
+constexpr std::int64_t kD = 40;
+constexpr std::int64_t kH = 48;
+constexpr std::int64_t kW = 44;
+
+/// Calls body(d, h, w, index) for every voxel, the coordinates as double.
+template <class Body>
+void for_each_voxel(Body body) {
+  std::int64_t index = 0;
+  for (std::int64_t d = 0; d < kD; ++d) {
+    for (std::int64_t h = 0; h < kH; ++h) {
+      for (std::int64_t w = 0; w < kW; ++w) {
+        body(static_cast<double>(d), static_cast<double>(h), static_cast<double>(w), index++);
+      }
+    }
+  }
+}
+
+at::Tensor golden_field(double factor) {
+  at::Tensor flow = at::zeros({1, 3, kD, kH, kW}, at::TensorOptions().dtype(at::kFloat));
+  float* u = flow.data_ptr<float>();
+  const std::int64_t plane = kD * kH * kW;
+  for_each_voxel([&](double z, double y, double x, std::int64_t i) {
+    u[i] = static_cast<float>(factor * 2.0 * std::sin(.21 * z + .13 * y + .05 * x));
+    u[i + plane] = static_cast<float>(factor * 1.5 * std::cos(.11 * z - .17 * y + .23 * x));
+    u[i + 2 * plane] = static_cast<float>(factor * 2.5 * std::sin(.07 * z + .19 * y - .29 * x));
+  });
+  return flow;
+}
+
+/// A ball of label 1 and a flattened one of label 2 over it.
+at::Tensor golden_labels(double z1, double y1, double radius2, double z2, double x2) {
+  at::Tensor labels = at::zeros({1, 1, kD, kH, kW}, at::TensorOptions().dtype(at::kByte));
+  auto* value = labels.data_ptr<std::uint8_t>();
+  const auto square = [](double v) { return v * v; };
+  for_each_voxel([&](double z, double y, double x, std::int64_t i) {
+    if (square(z - z1) + square(y - y1) + square(x - 22) <= radius2) {
+      value[i] = 1;
+    }
+    if (square(z - z2) / 4 + square(y - 10) + square(x - x2) <= 9) {
+      value[i] = 2;
+    }
+  });
+  return labels;
+}
+
+PairState golden_pair(double factor) {
+  PairState pair;
+  pair.flow = golden_field(factor);
+  pair.fixed_labels = golden_labels(20, 24, 100, 8, 30);
+  pair.moving_labels = golden_labels(21, 26, 121, 9, 31);
+  pair.label_count = 4;
+  return pair;
+}
+
+double named(const Measured& measured, const std::string& name) {
+  for (const auto& [key, value] : measured) {
+    if (key == name) {
+      return value;
+    }
+  }
+  FAIL("no value " << name);
+  return 0.0;
+}
+
+Measured measure(const std::string& metric, const PairState& pair) {
+  return find_metric(metric).make()->measure(pair);
+}
+
+}  // namespace
+
+TEST_CASE("dice gives the numbers of Learn2Reg's code") {
+  const Measured dice = measure("dice", golden_pair(1.0));
+  CHECK(dice.front().first == "dice");
+  CHECK(named(dice, "dice") == Approx(0.5994125).epsilon(1e-6));
+  CHECK(named(dice, "dice/1") == Approx(0.7064136).epsilon(1e-6));
+  CHECK(named(dice, "dice/2") == Approx(0.4924115).epsilon(1e-6));
+  CHECK(std::isnan(named(dice, "dice/3")));
+  CHECK(dice.size() == 4);
+  const Measured folded = measure("dice", golden_pair(3.0));
+  CHECK(named(folded, "dice/1") == Approx(0.5610890).epsilon(1e-6));
+  CHECK(named(folded, "dice/2") == Approx(0.0158983).epsilon(1e-5));
+}
+
+TEST_CASE("dice leaves out a label that one of the unwarped volumes lacks, and counts one that was warped away") {
+  PairState pair;
+  pair.flow = at::zeros({1, 3, 4, 4, 4}, at::TensorOptions().dtype(at::kFloat));
+  pair.fixed_labels = at::zeros({1, 1, 4, 4, 4}, at::TensorOptions().dtype(at::kByte));
+  pair.moving_labels = pair.fixed_labels.clone();
+  pair.fixed_labels[0][0][0][0][0] = 1;
+  pair.fixed_labels[0][0][0][0][1] = 1;
+  pair.moving_labels[0][0][0][0][0] = 1;
+  pair.fixed_labels[0][0][1] = 255;
+  const Measured open = measure("dice", pair);  // number of labels unknown
+  CHECK(named(open, "dice") == Approx(2.0 / 3.0));
+  CHECK(std::isnan(named(open, "dice/255")));
+  CHECK(open.size() == 3);
+  pair.flow.fill_(10.0);
+  CHECK(named(measure("dice", pair), "dice") == 0.0);
+}
+
+TEST_CASE("folding gives the golden percentage") {
+  CHECK(named(measure("folding", golden_pair(3.0)), "folding") == Approx(39.19626).epsilon(1e-4));
+  CHECK(named(measure("folding", golden_pair(0.0)), "folding") == 0.0);
+}
+
+TEST_CASE("sdlogj gives Learn2Reg's number as a detail, and grows with folding in the plain form") {
+  const Measured mild = measure("sdlogj", golden_pair(1.0));
+  CHECK(mild.front().first == "sdlogj");
+  CHECK(named(mild, "sdlogj/l2r") == Approx(0.1537357).epsilon(1e-5));
+  const Measured folded = measure("sdlogj", golden_pair(3.0));
+  CHECK(named(folded, "sdlogj/l2r") == Approx(0.8440607).epsilon(1e-5));
+  CHECK(named(folded, "sdlogj") > 5.0 * named(mild, "sdlogj"));
+  CHECK(named(measure("sdlogj", golden_pair(0.0)), "sdlogj") == 0.0);
+}
+
+TEST_CASE("the Jacobian determinant has the golden range and share of folds") {
+  const at::Tensor mild = without_border(jacobian_determinant(golden_field(1.0)), 2);
+  CHECK(mild.min().item<double>() == Approx(0.0324987).epsilon(1e-4));
+  CHECK(mild.max().item<double>() == Approx(2.9351589).epsilon(1e-5));
+  const at::Tensor folded = without_border(jacobian_determinant(golden_field(3.0)), 2);
+  const double share = folded.le(0.0).sum().item<double>() / static_cast<double>(folded.numel());
+  CHECK(share == Approx(0.3943024).epsilon(1e-4));
+}
+
+TEST_CASE("the Jacobian determinant of a linear map is its determinant everywhere, borders included") {
+  at::Tensor flow = at::zeros({1, 3, 3, 4, 2}, at::TensorOptions().dtype(at::kDouble));
+  const double map[3][3] = {{0.2, 0.1, -0.3}, {0.05, -0.4, 0.2}, {0.3, 0.1, 0.5}};
+  for (std::int64_t n = 0; n < 24; ++n) {
+    const double p[3] = {static_cast<double>(n / 8), static_cast<double>(n / 2 % 4), static_cast<double>(n % 2)};
+    for (std::int64_t c = 0; c < 3; ++c) {
+      flow[0][c][n / 8][n / 2 % 4][n % 2] = map[c][0] * p[0] + map[c][1] * p[1] + map[c][2] * p[2];
+    }
+  }
+  const double a[3][3] = {{1.2, 0.1, -0.3}, {0.05, 0.6, 0.2}, {0.3, 0.1, 1.5}};
+  const double expected = a[0][0] * (a[1][1] * a[2][2] - a[1][2] * a[2][1]) -
+                          a[0][1] * (a[1][0] * a[2][2] - a[1][2] * a[2][0]) +
+                          a[0][2] * (a[1][0] * a[2][1] - a[1][1] * a[2][0]);
+  const at::Tensor determinant = jacobian_determinant(flow);
+  CHECK((determinant - expected).abs().max().item<double>() < 1e-12);
+}
+
+TEST_CASE("image metrics give the golden numbers with the sign that their direction says") {
+  PairState pair;
+  pair.fixed = golden_image(64, 96, 64, 1.0);
+  pair.warped = golden_image(64, 96, 64, 0.0);
+  CHECK(named(measure("ncc", pair), "ncc") == Approx(0.5578020).epsilon(1e-4));
+  CHECK(named(measure("mse", pair), "mse") == Approx(0.1149247).epsilon(1e-4));
+  CHECK(find_metric("ncc").direction == Direction::kHigherIsBetter);
+  CHECK(find_metric("mse").direction == Direction::kLowerIsBetter);
+  CHECK(find_metric("dice").needs_labels);
+}
+
+TEST_CASE("a metric whose inputs are absent is NaN, and broken ones are refused") {
+  for (const MetricRow& row : metric_rows()) {
+    INFO(row.name);
+    const Measured measured = row.make()->measure(PairState{});
+    CHECK(measured.front().first == row.name);
+    CHECK(std::isnan(measured.front().second));
+  }
+  PairState pair = golden_pair(1.0);
+  pair.moving_labels = pair.moving_labels.narrow(2, 0, 8);
+  CHECK_THROWS_AS(measure("dice", pair), DataError);
+  CHECK_THROWS_WITH(find_metric("dise"), Catch::Contains("have: dice, folding, mse, ncc, sdlogj"));
+}
+
+}  // namespace regatta::test
