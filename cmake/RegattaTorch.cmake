@@ -30,7 +30,13 @@ target_link_options(regatta_torch INTERFACE -Wl,-rpath,${REGATTA_TORCH_FOUND}/li
 foreach(_folder ${_cuda_libraries})
   target_link_options(regatta_torch INTERFACE -Wl,-rpath,${_folder} -Wl,-rpath-link,${_folder})
 endforeach()
-if(REGATTA_TORCH_CUDA AND REGATTA_C10_CUDA AND REGATTA_CUDA_INCLUDE)
+# The CPU form that env/libtorch.sh installs is the same wheel without most of its neighbours: torch_cuda is in it, with
+# CUDA headers beside it, but cannot be loaded.
+set(_torch_cuda_loads ON)
+if(EXISTS ${REGATTA_TORCH_FOUND}/../nvidia AND NOT EXISTS ${REGATTA_TORCH_FOUND}/../nvidia/cudnn)
+  set(_torch_cuda_loads OFF)
+endif()
+if(_torch_cuda_loads AND REGATTA_TORCH_CUDA AND REGATTA_C10_CUDA AND REGATTA_CUDA_INCLUDE)
   set(REGATTA_WITH_CUDA ON)
   target_include_directories(regatta_torch SYSTEM INTERFACE ${REGATTA_CUDA_INCLUDE})
   # torch_cuda registers its kernels when it is loaded; nothing refers to it by name.
