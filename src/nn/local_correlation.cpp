@@ -1,11 +1,15 @@
 #include "nn/local_correlation.hpp"
 
+#include <algorithm>
 #include <optional>
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/conv3d.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/ones.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
 
 #include "nn/box_sum.hpp"
 #include "nn/known_gradient.hpp"
@@ -15,8 +19,15 @@ namespace regatta {
 namespace {
 
 constexpr double kFloor = 1e-5;  // of the product of variances, which are sums: the reference's number
+constexpr std::int64_t kSlabVoxels = std::int64_t{1} << 20;
 
-/// What the derivative needs of one voxel's window, all [N, D, H, W] float64.
+/// Volumes of float64 with the border that `box_sum` wants. Slabs along D are views of them.
+struct PaddedPair {
+  at::Tensor fixed;
+  at::Tensor warped;
+};
+
+/// What the derivative needs of the windows of one slab, all [N, planes, H, W] float64.
 struct Windows {
   at::Tensor fixed_sum;
   at::Tensor warped_sum;
@@ -25,14 +36,45 @@ struct Windows {
   at::Tensor cross;            ///< sum of products of deviations
 };
 
+/// The derivative with respect to one image, in two passes. With a = 2 cross / product and
+/// b = -2 cross^2 other_variance / product^2, it is at p, summed over the windows q that contain p:
+/// a(q) (other(p) - other_mean(q)) + b(q) (own(p) - own_mean(q)).
+struct Derivative {
+  at::Tensor a;
+  at::Tensor b;
+  at::Tensor means;   ///< a other_mean + b own_mean; these three padded, float64
+  at::Tensor result;  ///< [N, 1, D, H, W], of the image's type
+};
+
+/// How many planes are worked on at once. On the CPU temporaries stay small enough to be reused by the allocator and
+/// near the cache (whole volumes took four times as long, most of it in page faults); a GPU takes all at once.
+std::int64_t slab_planes(const at::Tensor& padded, std::int64_t window, std::int64_t planes) {
+  if (!padded.is_cpu()) {
+    return planes;
+  }
+  const std::int64_t plane = padded.size(0) * padded.size(2) * padded.size(3);
+  return std::clamp(kSlabVoxels / plane - window + 1, std::min(window, planes), planes);
+}
+
+/// The planes of a padded volume that the windows of `count` planes from `first` reach.
+at::Tensor reach(const at::Tensor& padded, std::int64_t first, std::int64_t count, std::int64_t window) {
+  return padded.narrow(1, first, count + window - 1);
+}
+
+/// The part of a padded volume that lies inside its border, some planes of it.
+at::Tensor inside(const at::Tensor& padded, std::int64_t first, std::int64_t count, std::int64_t window) {
+  const std::int64_t border = window / 2;
+  return padded.narrow(1, first + border, count)
+      .narrow(2, border, padded.size(2) - window + 1)
+      .narrow(3, border, padded.size(3) - window + 1);
+}
+
 at::Tensor deviation(const at::Tensor& product_sum, const at::Tensor& sum_a, const at::Tensor& sum_b, double count) {
   return product_sum.addcmul(sum_a, sum_b, -1.0 / count);
 }
 
-Windows window_sums(const at::Tensor& fixed, const at::Tensor& warped, std::int64_t window) {
+Windows window_sums(const at::Tensor& i, const at::Tensor& j, std::int64_t window) {
   const double count = static_cast<double>(window * window * window);
-  const at::Tensor i = pad_for_box(fixed, window);
-  const at::Tensor j = pad_for_box(warped, window);
   Windows out;
   out.fixed_sum = box_sum(i, window);
   out.warped_sum = box_sum(j, window);
@@ -42,27 +84,45 @@ Windows window_sums(const at::Tensor& fixed, const at::Tensor& warped, std::int6
   return out;
 }
 
-/// One image of the pair, as the derivative with respect to it sees the two.
-struct Side {
-  const at::Tensor& own;
-  const at::Tensor& other;
+Derivative empty_derivative(const at::Tensor& image, const at::Tensor& padded) {
+  return {at::zeros_like(padded), at::zeros_like(padded), at::zeros_like(padded),
+          at::empty_like(image, at::MemoryFormat::Contiguous)};
+}
+
+/// Sums of one image's windows and of the other's, as the derivative with respect to the first sees them.
+struct Sides {
   const at::Tensor& own_sum;
   const at::Tensor& other_sum;
   const at::Tensor& other_variance;
 };
 
-/// d(mean correlation) / d(own) at p. With a = 2 cross / product and b = -2 cross^2 other_variance / product^2, summed over
-/// the windows q that contain p: sum a(q) (other(p) - other_mean(q)) + b(q) (own(p) - own_mean(q)).
-at::Tensor derivative(const Side& side, const at::Tensor& cross, const at::Tensor& product, std::int64_t window) {
+void set_coefficients(Derivative& d, const Sides& sides, const at::Tensor& cross, const at::Tensor& product,
+                      std::int64_t first, std::int64_t window) {
   const double count = static_cast<double>(window * window * window);
+  const std::int64_t planes = cross.size(1);
   const at::Tensor a = cross.div(product).mul_(2.0);
-  const at::Tensor b = a.mul(cross).mul_(side.other_variance).div_(product).neg_();
-  const at::Tensor means = a.mul(side.other_sum).addcmul_(b, side.own_sum).div_(count);
-  const at::Tensor total = box_sum(pad_for_box(a, window), window)
-                               .mul(side.other)
-                               .addcmul_(box_sum(pad_for_box(b, window), window), side.own)
-                               .sub_(box_sum(pad_for_box(means, window), window));
-  return total.div_(static_cast<double>(total.numel()));
+  const at::Tensor b = a.mul(cross).mul_(sides.other_variance).div_(product).neg_();
+  inside(d.a, first, planes, window).copy_(a);
+  inside(d.b, first, planes, window).copy_(b);
+  inside(d.means, first, planes, window).copy_(a.mul(sides.other_sum).addcmul_(b, sides.own_sum).div_(count));
+}
+
+void set_result(Derivative& d, const at::Tensor& own, const at::Tensor& other, std::int64_t first, std::int64_t planes,
+                std::int64_t window) {
+  const auto box = [&](const at::Tensor& padded) { return box_sum(reach(padded, first, planes, window), window); };
+  const at::Tensor total = box(d.a)
+                               .mul(inside(other, first, planes, window))
+                               .addcmul_(box(d.b), inside(own, first, planes, window))
+                               .sub_(box(d.means));
+  d.result.select(1, 0).narrow(1, first, planes).copy_(total.div_(static_cast<double>(d.result.numel())));
+}
+
+/// Calls body(first plane, planes) for every slab of D.
+template <class Body>
+void for_each_slab(std::int64_t size, std::int64_t slab, Body body) {
+  for (std::int64_t first = 0; first < size; first += slab) {
+    body(first, std::min(slab, size - first));
+  }
 }
 
 at::Tensor all_ones(const at::Tensor& like, std::int64_t window) {
@@ -73,31 +133,44 @@ at::Tensor all_ones(const at::Tensor& like, std::int64_t window) {
 
 at::Tensor local_correlation(const at::Tensor& fixed, const at::Tensor& warped, std::int64_t window) {
   check_image_pair("ncc", fixed, warped);
+  std::optional<Derivative> to_fixed;
+  std::optional<Derivative> to_warped;
   at::Tensor value;
-  at::Tensor to_fixed;
-  at::Tensor to_warped;
   {
     const bool fixed_asks = needs_gradient(fixed);
     const bool warped_asks = needs_gradient(warped);
     const at::NoGradGuard no_grad;
-    const at::Tensor i = fixed.squeeze(1).to(at::kDouble);   // [N, D, H, W]
-    const at::Tensor j = warped.squeeze(1).to(at::kDouble);  // [N, D, H, W]
-    const Windows sums = window_sums(i, j, window);
-    const at::Tensor product = sums.fixed_variance.mul(sums.warped_variance).add_(kFloor);
-    value = sums.cross.square().div_(product).mean().to(warped.scalar_type());
-    if (warped_asks) {
-      const Side side{j, i, sums.warped_sum, sums.fixed_sum, sums.fixed_variance};
-      to_warped = derivative(side, sums.cross, product, window).to(warped.scalar_type()).unsqueeze(1);
-    }
-    if (fixed_asks) {
-      const Side side{i, j, sums.fixed_sum, sums.warped_sum, sums.warped_variance};
-      to_fixed = derivative(side, sums.cross, product, window).to(fixed.scalar_type()).unsqueeze(1);
-    }
+    const PaddedPair pair{pad_for_box(fixed.select(1, 0), window), pad_for_box(warped.select(1, 0), window)};
+    to_fixed = fixed_asks ? std::optional(empty_derivative(fixed, pair.fixed)) : std::nullopt;
+    to_warped = warped_asks ? std::optional(empty_derivative(warped, pair.warped)) : std::nullopt;
+    const std::int64_t size = fixed.size(2);
+    const std::int64_t slab = slab_planes(pair.fixed, window, size);
+    at::Tensor sum = at::zeros({}, pair.fixed.options());
+    for_each_slab(size, slab, [&](std::int64_t first, std::int64_t planes) {
+      const Windows w = window_sums(reach(pair.fixed, first, planes, window), reach(pair.warped, first, planes, window), window);
+      const at::Tensor product = w.fixed_variance.mul(w.warped_variance).add_(kFloor);
+      sum.add_(w.cross.square().div_(product).sum());
+      if (to_fixed) {
+        set_coefficients(*to_fixed, {w.fixed_sum, w.warped_sum, w.warped_variance}, w.cross, product, first, window);
+      }
+      if (to_warped) {
+        set_coefficients(*to_warped, {w.warped_sum, w.fixed_sum, w.fixed_variance}, w.cross, product, first, window);
+      }
+    });
+    for_each_slab(size, slab, [&](std::int64_t first, std::int64_t planes) {
+      if (to_fixed) {
+        set_result(*to_fixed, pair.fixed, pair.warped, first, planes, window);
+      }
+      if (to_warped) {
+        set_result(*to_warped, pair.warped, pair.fixed, first, planes, window);
+      }
+    });
+    value = sum.div_(static_cast<double>(fixed.numel())).to(warped.scalar_type());
   }
-  if (to_warped.defined()) {
-    value = with_gradient(value, warped, to_warped);
+  if (to_fixed) {
+    value = with_gradient(value, fixed, to_fixed->result);
   }
-  return to_fixed.defined() ? with_gradient(value, fixed, to_fixed) : value;
+  return to_warped ? with_gradient(value, warped, to_warped->result) : value;
 }
 
 at::Tensor local_correlation_dense(const at::Tensor& fixed, const at::Tensor& warped, std::int64_t window) {

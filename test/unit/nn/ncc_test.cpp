@@ -98,6 +98,16 @@ TEST_CASE("ncc of float32 volumes is as exact as the float64 oracle") {
   CHECK(ours.warped.scalar_type() == at::kFloat);
 }
 
+TEST_CASE("ncc of a volume worked on in slabs does not depend on where they are cut") {
+  const at::Tensor fixed = image_with_flat_parts(12, 300, 310, 0.0, 1);
+  const at::Tensor warped = image_with_flat_parts(12, 300, 310, 0.8, 2);
+  const ValueAndGradients flat = evaluate(local_correlation, fixed, warped, 5);
+  const ValueAndGradients tall = evaluate(local_correlation, fixed.transpose(2, 4), warped.transpose(2, 4), 5);
+  CHECK(flat.value == Approx(tall.value).epsilon(1e-10));
+  CHECK(relative_difference(flat.warped, tall.warped.transpose(2, 4)) < 1e-8);
+  CHECK(relative_difference(flat.fixed, tall.fixed.transpose(2, 4)) < 1e-8);
+}
+
 TEST_CASE("ncc has the gradient that finite differences show") {
   const at::Tensor fixed = noise(5, 7, 6, 4);
   const at::Tensor warped = noise(5, 7, 6, 5);
