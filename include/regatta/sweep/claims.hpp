@@ -1,0 +1,65 @@
+// Who may run an attempt: claim files (made by link, so exactly one wins) and the rules by which an owner counts as
+// gone. The claim decides who may run; the journal decides what has happened.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include "regatta/sweep/journal.hpp"
+#include "regatta/sweep/layout.hpp"
+
+namespace regatta {
+
+/// Creates claims/tNNNNN.aK with the owner's text. @return false if somebody has it @throws DataError
+bool try_claim(const SweepFiles& files, std::int64_t trial, int attempt, const Owner& owner);
+
+/// Who holds a claim; nothing if nobody does. @throws DataError if the file cannot be read or parsed
+std::optional<Owner> read_claim(const SweepFiles& files, std::int64_t trial, int attempt);
+
+/// Whether the batch system still knows a job.
+enum class JobListing { kListed, kNotListed, kUnknown };
+
+class JobProbe {
+ public:
+  virtual ~JobProbe() = default;
+  virtual JobListing look_up(const JobPlace& place) = 0;
+};
+
+/// A probe that knows nothing: no batch system here.
+class NoJobProbe : public JobProbe {
+ public:
+  JobListing look_up(const JobPlace&) override { return JobListing::kUnknown; }
+};
+
+inline constexpr double kStaleAfter_s = 300.0;          ///< no growth, and squeue does not list the job
+inline constexpr double kStaleWithoutSqueue_s = 900.0;  ///< no growth, nobody to ask
+inline constexpr double kHeartbeatEvery_s = 30.0;       ///< a coordinator appends a heartbeat this often
+inline constexpr double kStopWithoutDurable_s = 120.0;  ///< no durable record for so long: kill the children
+
+/// Decides which owners are gone. Gone at once: it left in order; it was on this host and boot and its process is not
+/// there; it was this same Slurm job with a lower restart count. Alive: its process is there, on this host. Otherwise
+/// only if this reader's own monotonic clock has seen no growth of its shard for 5 minutes and the batch system does
+/// not list the job (15 minutes if there is none to ask). Clocks of other machines are never compared.
+class StaleWatch {
+ public:
+  StaleWatch(JobPlace self, JobProbe& probe, const Clock& clock = system_clock())
+      : self_(std::move(self)), probe_(probe), clock_(clock) {}
+
+  /// Notes how far each shard has grown; call after every poll of the journal.
+  void observe(const std::map<std::string, ShardProgress>& shards);
+
+  bool is_stale(const Owner& owner);
+
+ private:
+  struct Growth {
+    std::int64_t bytes = -1;
+    double since_s = 0.0;
+  };
+  JobPlace self_;
+  JobProbe& probe_;
+  const Clock& clock_;
+  std::map<std::string, Growth> growth_;
+};
+
+}  // namespace regatta

@@ -1,0 +1,62 @@
+// What only the models know about a recipe: resolved options, parameters, memory, metrics, data. The interface that
+// planning asks, and the form that asks the program `regatta-engine describe`. Tests give their own.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "regatta/config/json.hpp"
+
+namespace regatta {
+
+/// One recipe's answer. If `error` is not empty, only it and its code are set.
+struct Description {
+  std::string error;
+  int error_code = 2;              ///< exit code that the error stands for: 2 the recipe, 3 the data
+  Json resolved = Json::object();  ///< the whole recipe, plug-in options written out
+  Json identity = Json::object();  ///< what defines the training
+  std::string hash;                ///< of the identity; the trial's recipe hash
+  std::int64_t parameters = 0;
+  double mul_adds = 0.0;  ///< of one forward pass
+  int size_multiple = 1;
+  std::int64_t forecast_bytes = 0;             ///< peak device memory of a training step
+  std::int64_t steps = 0;                      ///< optimiser steps of the whole training
+  std::map<std::string, std::string> metrics;  ///< name -> "maximise" or "minimise"
+  Json data = Json::object();                  ///< fingerprint, shape, train_pairs, val_pairs, label_count
+};
+
+/// @throws DataError naming `source` if a member is missing or of another type
+Description description_from_json(const Json& value, const std::string& source);
+Json to_json(const Description& description);
+
+class Describer {
+ public:
+  virtual ~Describer() = default;
+
+  /// One answer per recipe, in order. A recipe that is refused gives an `error`, not an exception.
+  /// @throws Error of the describing program's exit code if it fails as a whole
+  virtual std::vector<Description> describe(const std::vector<Json>& recipes) = 0;
+};
+
+/// Runs "PROGRAM describe" once per call: {"recipes": [...]} on its stdin, {"recipes": [...]} on its stdout, its stderr
+/// is ours. No shell. Call it before MPI_Init or from a process without MPI.
+class ProgramDescriber : public Describer {
+ public:
+  explicit ProgramDescriber(std::filesystem::path program) : program_(std::move(program)) {}
+
+  std::vector<Description> describe(const std::vector<Json>& recipes) override;
+
+ private:
+  std::filesystem::path program_;
+};
+
+/// Runs a program with `input` on its stdin and returns what it wrote to stdout. @param arguments  argv, program first
+/// @throws DataError if it cannot be started; an Error with its exit code if that is not 0
+std::string run_program_for_text(const std::vector<std::string>& arguments, const std::string& input);
+
+}  // namespace regatta

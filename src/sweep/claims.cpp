@@ -1,0 +1,57 @@
+// Claim files and the rules by which their owners count as gone.
+#include "regatta/sweep/claims.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "regatta/base/error.hpp"
+#include "regatta/base/files.hpp"
+
+namespace regatta {
+
+bool try_claim(const SweepFiles& files, std::int64_t trial, int attempt, const Owner& owner) {
+  return claim_file(files.claim(trial, attempt), dump_line(to_json(owner)) + "\n");
+}
+
+std::optional<Owner> read_claim(const SweepFiles& files, std::int64_t trial, int attempt) {
+  const auto path = files.claim(trial, attempt);
+  if (!std::filesystem::exists(path)) {
+    return std::nullopt;
+  }
+  return owner_from_json(read_json(path), path.string());
+}
+
+void StaleWatch::observe(const std::map<std::string, ShardProgress>& shards) {
+  const double now_s = clock_.monotonic_s();
+  for (const auto& [name, progress] : shards) {
+    Growth& growth = growth_[name];
+    if (progress.bytes != growth.bytes) {
+      growth = {progress.bytes, now_s};
+    }
+  }
+}
+
+bool StaleWatch::is_stale(const Owner& owner) {
+  const Liveness living = liveness(owner.process);
+  if (living != Liveness::kUnknown) {
+    return living == Liveness::kGone;
+  }
+  const JobPlace& place = owner.place;
+  if (place.slurm && self_.slurm && place.cluster == self_.cluster && place.job == self_.job &&
+      place.restart < self_.restart) {
+    return true;
+  }
+  const double now_s = clock_.monotonic_s();
+  const auto [entry, is_new] = growth_.try_emplace(owner.shard, Growth{-1, now_s});
+  const double quiet_s = now_s - entry->second.since_s;
+  if (quiet_s < kStaleAfter_s) {
+    return false;
+  }
+  switch (place.slurm ? probe_.look_up(place) : JobListing::kUnknown) {
+    case JobListing::kListed: return false;
+    case JobListing::kNotListed: return true;
+    case JobListing::kUnknown: return quiet_s >= kStaleWithoutSqueue_s;
+  }
+  return false;
+}
+
+}  // namespace regatta

@@ -1,0 +1,187 @@
+// A sweep's definition: resolving a job, its identity, job.json, opening an existing sweep.
+#include "regatta/sweep/definition.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "regatta/base/error.hpp"
+#include "regatta/base/files.hpp"
+#include "regatta/base/version.hpp"
+#include "regatta/config/recipe.hpp"
+
+namespace regatta {
+namespace {
+
+void check_objective(const JobOptions& job, const Recipe& recipe, const Description& base) {
+  const std::string& metric = job.objective.metric;
+  std::vector<std::string> names;
+  for (const auto& [name, direction] : base.metrics) {
+    names.push_back(name);
+  }
+  REGATTA_REQUIRE(base.metrics.contains(metric), ConfigError, "/objective/metric: '", one_line(metric, 60),
+                  "' is not measured by the recipe, have: ", join(names, ", "));
+  REGATTA_REQUIRE(metric == recipe.validation.best, ConfigError, "/objective/metric: '", metric,
+                  "', but the recipe's /validation/best is '", recipe.validation.best,
+                  "'; give both the same name, so that the weights kept are the ones that are ranked");
+}
+
+Json make_identity(const JobOptions& job, const Description& base) {
+  Json identity = identity_of(job);
+  identity.erase("axes");
+  identity["sampler"] = job.sampler;
+  identity["seed"] = job.seed;
+  identity["replicates"] = job.replicates;
+  identity["objective"] = write_options(job.objective);
+  for (const auto& [pointer, axis] : job.axes) {
+    identity["axes"][pointer] = identity_of(axis);
+  }
+  const Json* fingerprint = find_pointer(base.data, "/fingerprint");
+  identity["data"] = fingerprint == nullptr ? Json() : *fingerprint;
+  identity["recipe"] = base.identity;
+  identity["steps"] = base.steps;  // a training may be made longer, but trials of one sweep are compared at one length
+  return identity;
+}
+
+/// Leaves by pointer; empty objects and lists are leaves too.
+void flatten(const Json& value, const std::string& pointer, std::map<std::string, Json>& leaves) {
+  if (value.is_object() && !value.empty()) {
+    for (const auto& member : value.items()) {
+      flatten(member.value(), pointer_to(pointer, member.key()), leaves);
+    }
+  } else {
+    leaves[pointer] = value;
+  }
+}
+
+}  // namespace
+
+SweepRules rules_of(const SweepDefinition& definition) {
+  return {definition.trials, definition.job.max_attempts, definition.job.objective.metric, definition.maximise()};
+}
+
+SweepDefinition define_sweep(const JobOptions& job, Describer& describer) {
+  SweepDefinition definition;
+  definition.job = job;
+  const Space space(job);
+  const Recipe recipe = recipe_from_json(job.recipe, "/recipe");
+  definition.job.recipe = write_options(recipe);
+  trial_recipe(definition.job.recipe, space.trial(0).point, 0);  // axes that name nothing are refused here
+  const auto answers = describer.describe({definition.job.recipe});
+  REGATTA_REQUIRE(answers.size() == 1, BugError, "describe: ", answers.size(), " answers to one recipe");
+  definition.base = answers.front();
+  if (!definition.base.error.empty()) {
+    throw Error(static_cast<ExitCode>(definition.base.error_code), str("/recipe: ", definition.base.error));
+  }
+  check_objective(job, recipe, definition.base);
+  if (definition.job.objective.direction.empty()) {
+    definition.job.objective.direction = definition.base.metrics.at(job.objective.metric);
+  }
+  definition.identity = make_identity(definition.job, definition.base);
+  definition.hash = hash_json(definition.identity);
+  definition.trials = space.total_trials();
+  return definition;
+}
+
+Json to_json(const SweepDefinition& definition) {
+  return {{"schema", kSweepSchema},          {"build", build_id()},
+          {"hash", definition.hash},         {"trials", definition.trials},
+          {"identity", definition.identity}, {"job", write_options(definition.job)},
+          {"base", to_json(definition.base)}};
+}
+
+SweepDefinition definition_from_json(const Json& value, const std::string& source) {
+  REGATTA_REQUIRE(value.is_object(), DataError, source, ": expected an object, got ", type_name(value));
+  const auto member = [&](const char* name, bool (Json::*fits)() const noexcept) -> const Json& {
+    const auto found = value.find(name);
+    REGATTA_REQUIRE(found != value.end() && ((*found).*fits)(), DataError, source, ": '", name,
+                    "' is missing or of another type; is this a sweep's job.json?");
+    return *found;
+  };
+  const auto schema = member("schema", &Json::is_number_integer).get<std::int64_t>();
+  REGATTA_REQUIRE(schema == kSweepSchema, DataError, source, ": schema ", schema, ", this build reads ", kSweepSchema);
+  SweepDefinition definition;
+  read_options(member("job", &Json::is_object), definition.job, "/job");
+  definition.base = description_from_json(member("base", &Json::is_object), str(source, ": base"));
+  definition.identity = member("identity", &Json::is_object);
+  definition.hash = member("hash", &Json::is_string).get<std::string>();
+  definition.trials = member("trials", &Json::is_number_integer).get<std::int64_t>();
+  REGATTA_REQUIRE(definition.hash == hash_json(definition.identity), DataError, source,
+                  ": the identity does not have the hash that stands beside it; the file has been changed by hand");
+  return definition;
+}
+
+SweepDefinition read_definition(const SweepFiles& files) {
+  REGATTA_REQUIRE(std::filesystem::exists(files.job()), DataError, files.root.string(), ": not a sweep (no job.json)");
+  return definition_from_json(read_json(files.job()), files.job().string());
+}
+
+std::vector<std::string> identity_differences(const Json& born, const Json& now) {
+  std::map<std::string, Json> before;
+  std::map<std::string, Json> after;
+  flatten(born, "", before);
+  flatten(now, "", after);
+  std::set<std::string> pointers;
+  for (const auto* leaves : {&before, &after}) {
+    for (const auto& [pointer, value] : *leaves) {
+      pointers.insert(pointer);
+    }
+  }
+  const auto text = [](const std::map<std::string, Json>& leaves, const std::string& pointer) {
+    const auto found = leaves.find(pointer);
+    return found == leaves.end() ? std::string("(default)") : one_line(dump_line(found->second), 80);
+  };
+  std::vector<std::string> lines;
+  for (const std::string& pointer : pointers) {
+    if (text(before, pointer) != text(after, pointer)) {
+      lines.push_back(str(pointer, ": ", text(before, pointer), " -> ", text(after, pointer)));
+    }
+  }
+  return lines;
+}
+
+OpenedSweep create_or_open(const SweepFiles& files, const SweepDefinition& definition) {
+  for (const auto& directory : {files.root, files.journal(), files.claims(), files.root / "trials"}) {
+    make_directories(directory);
+  }
+  OpenedSweep opened{definition, definition.trials, false};
+  if (claim_file(files.job(), dump_pretty(to_json(definition)))) {
+    opened.created = true;
+    return opened;
+  }
+  const SweepDefinition born = read_definition(files);
+  if (born.hash != definition.hash) {
+    throw ConfigError(str(files.root.string(),
+                          ": another experiment is in this folder (give another -o, or its own job): ",
+                          join(identity_differences(born.identity, definition.identity), "; ")));
+  }
+  opened.definition.base = born.base;
+  opened.definition.trials = born.trials;
+  return opened;
+}
+
+void apply_settings(JobOptions& job, const std::vector<std::string>& settings) {
+  if (settings.empty()) {
+    return;
+  }
+  Json recipe = write_options(recipe_from_json(job.recipe, "/recipe"));
+  for (const std::string& setting : settings) {
+    const std::size_t equals = setting.find('=');
+    REGATTA_REQUIRE(equals != std::string::npos && equals > 0, ConfigError, "--set ", one_line(setting, 80),
+                    ": expected POINTER=VALUE, for example /optim/lr=0.001");
+    const std::string pointer = setting.substr(0, equals);
+    const std::string text = setting.substr(equals + 1);
+    REGATTA_REQUIRE(!job.axes.contains(pointer), ConfigError, "--set ", one_line(pointer, 80),
+                    ": is an axis of this job");
+    Json value = Json::parse(text, nullptr, false);
+    if (value.is_discarded()) {
+      value = text;
+    }
+    if (pointer == "/data/archive" && value.is_string()) {
+      value = std::filesystem::absolute(value.get<std::string>()).lexically_normal().string();
+    }
+    recipe = trial_recipe(recipe, {{pointer, value}}, 0);
+  }
+  job.recipe = recipe;
+}
+
+}  // namespace regatta

@@ -1,0 +1,156 @@
+#include "regatta/sweep/plan_table.hpp"
+
+#include <algorithm>
+
+#include "regatta/config/recipe.hpp"
+
+namespace regatta {
+namespace {
+
+constexpr std::int64_t kBytesPerValue = 4;
+constexpr std::int64_t kFilesPerTrial =
+    10;  // recipe, result, weights; an attempt's metrics, pairs, log, manifest, folders
+
+/// Weights, first and second moment, and with AMSGrad the largest second moment.
+std::int64_t checkpoint_bytes(const Recipe& recipe, std::int64_t parameters) {
+  return parameters * kBytesPerValue * (recipe.optim.amsgrad ? 4 : 3);
+}
+
+std::string cell_text(const Json& value) {
+  return value.is_string() ? value.get<std::string>() : dump_line(value);
+}
+
+/// Columns as wide as their widest cell, two blanks between.
+std::string table_text(const std::vector<std::vector<std::string>>& rows) {
+  std::vector<std::size_t> widths;
+  for (const auto& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()), 0);
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      widths[i] = std::max(widths[i], row[i].size());
+    }
+  }
+  std::string text;
+  for (const auto& row : rows) {
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      const bool last = i + 1 == row.size();
+      text += row[i] + (last ? "\n" : std::string(widths[i] - row[i].size() + 2, ' '));
+    }
+  }
+  return text;
+}
+
+std::string sampler_names() {
+  std::vector<std::string> names;
+  for (const SamplerRow& row : sampler_rows()) {
+    names.emplace_back(row.name);
+  }
+  return join(names, ", ");
+}
+
+std::string data_text(const SweepDefinition& definition) {
+  const Json& data = definition.base.data;
+  const auto member = [&data](const char* pointer) {
+    const Json* found = find_pointer(data, pointer);
+    return found == nullptr ? std::string("?") : cell_text(*found);
+  };
+  const Json* archive = find_pointer(definition.job.recipe, "/data/archive");
+  return str(archive == nullptr ? "?" : cell_text(*archive), "  shape ", member("/shape"), ", ", member("/train_pairs"),
+             " training and ", member("/val_pairs"), " validation pairs, fingerprint ", member("/fingerprint"));
+}
+
+}  // namespace
+
+PlanTotals plan_totals(const std::vector<TrialPlan>& plans) {
+  PlanTotals totals;
+  totals.trials = static_cast<std::int64_t>(plans.size());
+  for (const TrialPlan& plan : plans) {
+    const Recipe recipe = recipe_from_json(plan.description.resolved, trial_name(plan.trial.number));
+    const std::int64_t weights = plan.description.parameters * kBytesPerValue;
+    const std::int64_t running =
+        checkpoint_bytes(recipe, plan.description.parameters) * (recipe.checkpoint.keep + 1) + weights;
+    totals.steps += plan.description.steps;
+    totals.kept_bytes += weights;
+    totals.running_bytes = std::max(totals.running_bytes, running);
+    totals.most_device_bytes = std::max(totals.most_device_bytes, plan.description.forecast_bytes);
+    totals.files += kFilesPerTrial;
+  }
+  return totals;
+}
+
+std::string plan_text(const SweepDefinition& definition, const std::vector<TrialPlan>& plans) {
+  const JobOptions& job = definition.job;
+  std::vector<std::string> pointers;
+  for (const auto& [pointer, axis] : job.axes) {
+    pointers.push_back(pointer);
+  }
+  const auto titles = axis_titles(pointers);
+  std::vector<std::vector<std::string>> rows(1);
+  rows[0] = {"trial"};
+  for (const std::string& pointer : pointers) {
+    rows[0].push_back(titles.at(pointer));
+  }
+  for (const char* title : {"seed", "parameters", "steps", "memory"}) {
+    rows[0].emplace_back(title);
+  }
+  for (const TrialPlan& plan : plans) {
+    std::vector<std::string> row = {trial_name(plan.trial.number)};
+    for (const std::string& pointer : pointers) {
+      row.push_back(cell_text(plan.trial.point.at(pointer)));
+    }
+    const auto memory = static_cast<double>(plan.description.forecast_bytes);
+    row.insert(row.end(),
+               {str(plan.seed), str(plan.description.parameters), str(plan.description.steps), bytes_text(memory)});
+    rows.push_back(std::move(row));
+  }
+  const PlanTotals totals = plan_totals(plans);
+  return str("sweep ", job.name, "  experiment ", definition.hash, "\nobjective ", job.objective.metric, " (",
+             job.objective.direction, ")  sampler ", job.sampler, " (of: ", sampler_names(), ")  replicates ",
+             job.replicates, "\ndata ", data_text(definition), "\n\n", table_text(rows), "\n", totals.trials,
+             " trials, ", totals.steps, " steps; memory of a trial up to ",
+             bytes_text(static_cast<double>(totals.most_device_bytes)), "; disk ",
+             bytes_text(static_cast<double>(totals.kept_bytes)), " and about ", totals.files,
+             " files when all is done, and up to ", bytes_text(static_cast<double>(totals.running_bytes)),
+             " more for each trial that runs\n");
+}
+
+Json plan_json(const SweepDefinition& definition, const std::vector<TrialPlan>& plans) {
+  const PlanTotals totals = plan_totals(plans);
+  Json trials = Json::array();
+  for (const TrialPlan& plan : plans) {
+    Json point = Json::object();
+    for (const auto& [pointer, value] : plan.trial.point) {
+      point[pointer] = value;
+    }
+    trials.push_back({{"trial", plan.trial.number},
+                      {"point", point},
+                      {"replicate", plan.trial.replicate},
+                      {"seed", plan.seed},
+                      {"recipe_hash", plan.description.hash},
+                      {"parameters", plan.description.parameters},
+                      {"mul_adds", plan.description.mul_adds},
+                      {"steps", plan.description.steps},
+                      {"forecast_bytes", plan.description.forecast_bytes},
+                      {"recipe", plan.description.resolved}});
+  }
+  Json samplers = Json::object();
+  for (const SamplerRow& row : sampler_rows()) {
+    samplers[row.name] = row.help;
+  }
+  return {{"schema", kPlanSchema},
+          {"name", definition.job.name},
+          {"hash", definition.hash},
+          {"identity", definition.identity},
+          {"objective", write_options(definition.job.objective)},
+          {"data", definition.base.data},
+          {"totals",
+           {{"trials", totals.trials},
+            {"steps", totals.steps},
+            {"most_device_bytes", totals.most_device_bytes},
+            {"kept_bytes", totals.kept_bytes},
+            {"running_bytes", totals.running_bytes},
+            {"files", totals.files}}},
+          {"samplers", samplers},
+          {"trials", trials}};
+}
+
+}  // namespace regatta

@@ -1,0 +1,79 @@
+// Running a describing program without a shell, and reading its answers.
+#include <filesystem>
+#include <fstream>
+
+#include "fakes.hpp"
+#include "regatta/base/error.hpp"
+#include "support/catch.hpp"
+#include "support/temporary_folder.hpp"
+
+using namespace regatta;
+
+namespace {
+
+/// A script that stands for regatta-engine.
+std::filesystem::path write_program(const test::TemporaryFolder& folder, const std::string& body) {
+  const auto path = folder / "engine";
+  std::ofstream(path) << "#!/bin/sh\n" << body << "\n";
+  std::filesystem::permissions(path, std::filesystem::perms::owner_all);
+  return path;
+}
+
+Json answer() {
+  Description description;
+  description.resolved = {{"a", 1}};
+  description.hash = "00ff";
+  description.parameters = 327331;
+  description.steps = 200000;
+  description.metrics = {{"dice", "maximise"}};
+  description.data = {{"fingerprint", "x"}};
+  return to_json(description);
+}
+
+}  // namespace
+
+TEST_CASE("large text goes through a program both ways at once") {
+  const std::string input(3 << 20, 'x');
+  CHECK(run_program_for_text({"/bin/cat"}, input) == input);
+  CHECK(run_program_for_text({"/bin/echo", "a b", "$HOME"}, "") == "a b $HOME\n");
+}
+
+TEST_CASE("a program that reads nothing, fails, or is not there gives one clear error") {
+  CHECK(run_program_for_text({"/bin/true"}, std::string(3 << 20, 'x')).empty());
+  CHECK_THROWS_AS(run_program_for_text({"/no/such/engine"}, ""), NotBuilt);
+  const test::TemporaryFolder folder;
+  try {
+    run_program_for_text({write_program(folder, "exit 3").string()}, "");
+    FAIL("no error");
+  } catch (const Error& error) {
+    CHECK(error.code() == ExitCode::kData);
+    CHECK(std::string(error.what()).find("ended with exit code 3") != std::string::npos);
+  }
+  CHECK_THROWS_WITH(run_program_for_text({write_program(folder, "kill -9 $$").string()}, ""),
+                    Catch::Contains("ended by signal 9"));
+}
+
+TEST_CASE("answers are read whole, a refused recipe is an error text with its code") {
+  const test::TemporaryFolder folder;
+  const Json answers = {{"recipes", {answer(), {{"error", "no such archive"}, {"code", 3}}}}};
+  std::ofstream(folder / "answers.json") << dump_line(answers);
+  ProgramDescriber describer(write_program(
+      folder, "[ \"$1\" = describe ] || exit 2; cat >/dev/null; cat " + (folder / "answers.json").string()));
+  const auto got = describer.describe({Json::object(), Json::object()});
+  REQUIRE(got.size() == 2);
+  CHECK(got[0].parameters == 327331);
+  CHECK(got[0].metrics.at("dice") == "maximise");
+  CHECK(to_json(got[0]) == answer());
+  CHECK(got[1].error == "no such archive");
+  CHECK(got[1].error_code == 3);
+  CHECK_THROWS_WITH(describer.describe({Json::object()}), Catch::Contains("expected {\"recipes\": [1 answers]}"));
+}
+
+TEST_CASE("an answer without a member or with a foreign direction names it") {
+  Json broken = answer();
+  broken.erase("hash");
+  CHECK_THROWS_WITH(description_from_json(broken, "engine"), "engine: 'hash' is missing or of another type");
+  broken = answer();
+  broken["metrics"]["dice"] = "up";
+  CHECK_THROWS_WITH(description_from_json(broken, "engine"), "engine: metrics: 'dice': expected maximise or minimise");
+}

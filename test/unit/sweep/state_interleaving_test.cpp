@@ -1,0 +1,143 @@
+// Property: whatever the order in which shards are read, however the calls split them, and with shards cut anywhere,
+// the fold gives the same state as reading all at once.
+#include <algorithm>
+#include <fstream>
+
+#include "fakes.hpp"
+#include "regatta/base/checksum.hpp"
+#include "regatta/base/random.hpp"
+#include "regatta/sweep/state.hpp"
+#include "support/catch.hpp"
+#include "support/temporary_folder.hpp"
+
+using namespace regatta;
+
+namespace {
+
+using Shards = std::vector<std::vector<Json>>;
+
+SweepState empty_state() {
+  return SweepState(SweepRules{8, 3, "dice", true});
+}
+
+const std::vector<std::string> kEnds = {"ok", "paused", "signal", "oom", "diverged", "hang", "preempted", ""};
+
+/// Three jobs at one sweep: attempts go from shard to shard, some ends come late, some attempts never end.
+Shards random_history(std::uint64_t seed) {
+  const CounterRng rng(seed, RandomPurpose::kSynthetic);
+  std::uint64_t draw = 0;
+  const auto below = [&](std::uint64_t n) { return static_cast<std::size_t>(rng.below(n, ++draw)); };
+  Shards shards(3);
+  const auto add = [&shards](std::size_t shard, Json record) {
+    record["shard"] = str("s", shard, ".jsonl");
+    record["seq"] = shards[shard].size() + 1;
+    shards[shard].push_back(std::move(record));
+  };
+  for (int trial = 0; trial < 8; ++trial) {
+    std::string seen;
+    int resume_step = 0;
+    const auto attempts = below(5);
+    for (int attempt = 1; attempt <= static_cast<int>(attempts); ++attempt) {
+      const std::size_t shard = below(3);
+      add(shard, test::start("", 0, trial, attempt, seen, resume_step));
+      int step = resume_step;
+      for (std::size_t i = below(4); i > 0; --i) {
+        step += 10;
+        add(shard, test::report("", 0, trial, attempt, step, rng.uniform(++draw)));
+        if (below(2) == 0) {
+          add(shard, test::checkpoint("", 0, trial, attempt, step));
+          resume_step = step;
+        }
+      }
+      const std::string ending = kEnds[below(kEnds.size())];
+      if (!ending.empty()) {
+        add(shard, test::end("", 0, trial, attempt, ending, step));
+      }
+      seen = ending.empty() || below(4) == 0 ? "lost" : ending;
+    }
+  }
+  add(below(3), test::record("", 0, "extend", {{"trials", 8 + below(3)}}));
+  if (below(2) == 0) {
+    add(below(3), test::record("", 0, "leave"));
+  }
+  return shards;
+}
+
+void check_equal(const SweepState& a, const SweepState& b) {
+  REQUIRE(a.total() == b.total());
+  REQUIRE(a.trials() == b.trials());
+  const auto stale = [](const std::string& shard) { return shard == "s1.jsonl"; };
+  const auto next_a = a.next_claimable({}, stale);
+  const auto next_b = b.next_claimable({}, stale);
+  REQUIRE(next_a.has_value() == next_b.has_value());
+  if (next_a) {
+    REQUIRE(next_a->trial == next_b->trial);
+    REQUIRE(next_a->attempt == next_b->attempt);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("any interleaving of shards, in any portions, folds to the same state") {
+  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    const Shards shards = random_history(seed);
+    SweepState whole = empty_state();
+    for (const auto& shard : shards) {
+      whole.apply(shard);
+    }
+    for (std::uint64_t order = 0; order < 5; ++order) {
+      const CounterRng rng(seed * 100 + order, RandomPurpose::kPairOrder);
+      SweepState mixed = empty_state();
+      std::vector<std::size_t> position(shards.size(), 0);
+      for (std::uint64_t draw = 0;; ++draw) {
+        std::vector<std::size_t> open;
+        for (std::size_t s = 0; s < shards.size(); ++s) {
+          if (position[s] < shards[s].size()) {
+            open.push_back(s);
+          }
+        }
+        if (open.empty()) {
+          break;
+        }
+        const std::size_t shard = open[rng.below(open.size(), draw, 0)];
+        const std::size_t count =
+            std::min<std::size_t>(1 + rng.below(3, draw, 1), shards[shard].size() - position[shard]);
+        mixed.apply(std::span(shards[shard]).subspan(position[shard], count));
+        position[shard] += count;
+      }
+      check_equal(mixed, whole);
+    }
+  }
+}
+
+TEST_CASE("shards on disk, cut at random bytes and continued, fold to the same state") {
+  for (std::uint64_t seed = 0; seed < 30; ++seed) {
+    const Shards shards = random_history(seed);
+    const test::TemporaryFolder folder;
+    SweepState whole = empty_state();
+    std::vector<std::string> texts;
+    for (const auto& shard : shards) {
+      whole.apply(shard);
+      std::string text;
+      for (const Json& record : shard) {
+        text += seal_line(dump_line(record)) + "\n";
+      }
+      texts.push_back(text);
+    }
+    const CounterRng rng(seed, RandomPurpose::kDropout);
+    SweepState growing = empty_state();
+    JournalReader reader(folder.path());
+    std::vector<std::size_t> written(texts.size(), 0);
+    for (std::uint64_t round = 0; round < 10; ++round) {
+      for (std::size_t s = 0; s < texts.size(); ++s) {
+        const std::size_t left = texts[s].size() - written[s];
+        const std::size_t part = round == 9 ? left : rng.below(left + 1, round, static_cast<std::uint32_t>(s));
+        std::ofstream(folder / str("s", s, ".jsonl"), std::ios::app) << texts[s].substr(written[s], part);
+        written[s] += part;
+      }
+      growing.apply(reader.poll());
+    }
+    REQUIRE(reader.skipped() == 0);
+    check_equal(growing, whole);
+  }
+}
