@@ -1,0 +1,166 @@
+// A report: what one or several sweeps have found, in memory. Read by collect.hpp; written as JSON (docs/report.md),
+// CSV, HTML and text by the functions below, which compute nothing that does not stand in the JSON.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "regatta/config/trial_files.hpp"
+
+namespace regatta {
+
+inline constexpr int kReportSchema = 1;
+
+/// Values over steps, ascending.
+struct Curve {
+  std::vector<std::int64_t> step;
+  std::vector<double> value;
+
+  void add(std::int64_t at, double y) {
+    step.push_back(at);
+    value.push_back(y);
+  }
+};
+
+/// Mean, sample standard deviation (n - 1; absent for n = 1) and number of the finite values.
+struct Summary {
+  std::optional<double> mean;
+  std::optional<double> std;
+  int n = 0;
+};
+
+Summary summarise(const std::vector<double>& values);
+
+struct ReportAxis {
+  std::string pointer;  ///< into the recipe
+  std::string label;    ///< short form for tables, unique in a report
+  bool log = false;     ///< drawn in logarithmic scale
+};
+
+/// One of the merged sweeps.
+struct ReportSweep {
+  std::string name;
+  std::string identity;   ///< hash of what defines the experiment
+  std::string directory;  ///< absolute
+  Json job;               ///< as resolved
+  std::string sampler;
+  std::int64_t trials = 0;  ///< planned
+  int replicates = 1;
+};
+
+/// How one attempt at a trial went.
+struct ReportAttempt {
+  int attempt = 1;
+  std::string status;  ///< "running" or an AttemptStatus name
+  std::int64_t step = 0;
+  std::string host;
+  std::string message;
+};
+
+struct ReportTrial {
+  std::size_t sweep = 0;  ///< index into Report::sweeps
+  std::int64_t number = 0;
+  std::int64_t point = 0;  ///< trials of one point differ by their seed only
+  int replicate = 0;
+  std::int64_t seed = 0;
+  std::map<std::string, Json> axes;  ///< pointer -> value; an axis of another sweep: what the recipe has there
+  std::string status;                ///< waiting, running, paused or a TrialStatus name
+  std::int64_t step = 0;             ///< last one known
+  std::int64_t steps = 0;            ///< in total; 0: not known
+  std::vector<ReportAttempt> attempts;
+  int charged = 0;                         ///< attempts that count against the trial
+  std::optional<double> objective;         ///< of the best weights, finished trials only
+  std::optional<double> objective_so_far;  ///< best validation of a trial that is not finished
+  std::optional<TrialResult> result;
+  std::optional<double> wall_s;  ///< from the first start to the end
+  std::string recipe_hash;
+  std::string weights;  ///< relative to the sweep's directory; empty: none
+  std::string message;  ///< why it failed
+  std::string last_log_line;
+  Curve train_loss;
+  Curve validation;  ///< the objective's metric
+};
+
+/// One point of the search space with its replicates.
+struct ReportPoint {
+  int rank = 0;  ///< from 1; 0: no finished trial with a finite objective
+  std::size_t sweep = 0;
+  std::int64_t point = 0;
+  std::vector<std::size_t> trials;  ///< indices into Report::trials
+  Summary objective;
+  std::map<std::string, Summary> best;  ///< metrics at the best checkpoints
+  std::optional<std::size_t> best_trial;
+};
+
+/// The best objective after each finished trial, in the order in which they ended.
+struct ReportHistory {
+  std::size_t trial = 0;
+  double objective = 0.0;
+  double best = 0.0;
+};
+
+/// Sums over all trials.
+struct ReportTotals {
+  std::int64_t ranked = 0;  ///< finished, with a finite objective
+  std::map<std::string, std::int64_t> by_status;
+  double train_s = 0.0;
+  std::optional<double> gain;  ///< the winner's objective minus its value before training
+};
+
+struct Report {
+  std::string build;
+  std::string metric;
+  bool maximise = true;
+  std::vector<ReportAxis> axes;
+  std::vector<ReportSweep> sweeps;
+  std::vector<ReportTrial> trials;
+  std::vector<ReportPoint> ranking;  ///< ranked points first, best first
+  std::vector<ReportHistory> history;
+  ReportTotals totals;
+  std::vector<std::string> notes;  ///< what could not be read, one line each
+
+  /// The best trial of the best point.
+  std::optional<std::size_t> winner() const;
+
+  /// "brains t00042"; without the sweep's name where there is one sweep only.
+  std::string trial_name(std::size_t trial) const;
+
+  /// Absolute path of a trial's best weights; empty: none.
+  std::string weights_path(std::size_t trial) const;
+};
+
+/// Fills `ranking`, `history` and `totals` from `trials`. Points are ranked by the mean over their finished replicates
+/// with a finite objective; at a tie the earlier sweep and the lower point come first.
+void rank(Report& report);
+
+/// Short unique labels: the pointer without its first part ("/losses/grad/weight" -> "grad/weight"), the whole pointer
+/// where that is taken.
+void label_axes(std::vector<ReportAxis>& axes);
+
+/// report.json, as docs/report.md describes it.
+Json to_json(const Report& report);
+
+/// Pointers of the members that differ between two runs of the same sweep ("*": every member or element).
+const std::vector<std::string>& volatile_pointers();
+
+/// Replaces the volatile members, by the document's own list, with the text "masked": what is left of two reports of
+/// the same experiment is equal. @throws DataError if it is not a report of a schema that this build reads
+Json mask_volatile(Json report);
+
+/// leaderboard.csv: one line a trial, ranked points first; numbers with all digits, RFC 4180 quoting.
+std::string leaderboard_csv(const Report& report);
+
+/// report.html: one page that fetches nothing.
+std::string report_html(const Report& report);
+
+/// The table for a terminal.
+/// @param rows  most points shown; a last line says how many are left out. 0: all
+std::string leaderboard_text(const Report& report, std::size_t rows = 0);
+
+/// `regatta register ...` with this trial's weights, for a shell.
+std::string register_command(const Report& report, std::size_t trial);
+
+}  // namespace regatta

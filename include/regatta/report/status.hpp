@@ -1,0 +1,64 @@
+// How far a sweep is: what `regatta status` shows. From the journal and, for trials that run, their metric lines.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "regatta/base/clock.hpp"
+#include "regatta/config/json.hpp"
+
+namespace regatta {
+
+/// A trial that has begun and is not done.
+struct ActiveTrial {
+  std::string name;    ///< "t00042"
+  std::string status;  ///< running, or paused (also: its process is gone)
+  std::string point;   ///< axis values, "lr 0.001  weight 2"
+  std::string host;
+  int attempt = 1;
+  std::int64_t step = 0;
+  std::int64_t steps = 0;  ///< 0: not known
+  std::optional<double> ms_per_step;
+  std::optional<double> best;  ///< objective so far
+  std::optional<double> left_s;
+};
+
+/// A trial that ended without weights worth ranking.
+struct LostTrial {
+  std::string name;
+  std::string status;  ///< diverged, infeasible, failed, quarantined
+  int attempts = 1;
+  std::string message;
+  std::filesystem::path log;
+};
+
+struct SweepStatus {
+  std::string name;
+  std::string directory;
+  std::string metric;
+  std::int64_t total = 0;
+  std::int64_t waiting = 0;
+  std::int64_t ok = 0;
+  std::int64_t pruned = 0;
+  std::vector<ActiveTrial> active;
+  std::vector<LostTrial> lost;
+  std::string best_trial;  ///< empty: none yet
+  std::optional<double> best;
+  std::optional<double> left_s;    ///< of the whole sweep with as many trials at a time as now; not known: empty
+  std::string last_record_utc;     ///< the journal's newest line
+  std::optional<double> silent_s;  ///< since then, by this machine's clock
+  std::int64_t skipped_lines = 0;  ///< torn or foreign lines of the journal
+  bool finished = false;
+  std::string resume;  ///< the command that goes on; empty if the sweep is finished
+};
+
+/// @throws DataError if the directory is not a sweep
+SweepStatus read_status(const std::filesystem::path& sweep, const Clock& clock = system_clock());
+
+std::string status_text(const SweepStatus& status);
+Json to_json(const SweepStatus& status);
+
+}  // namespace regatta

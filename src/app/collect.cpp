@@ -1,0 +1,61 @@
+// `regatta collect SWEEP...`: report.json, leaderboard.csv, report.html, and the table on the terminal.
+#include <iostream>
+
+#include "app/command.hpp"
+#include "regatta/base/files.hpp"
+#include "regatta/report/collect.hpp"
+
+namespace regatta::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+class CollectCommand : public Command {
+ public:
+  void declare(CLI::App& app) override {
+    app.add_option("sweeps", sweeps_, "directories of sweeps; may still run")->required();
+    app.add_option("-o,--output", output_,
+                   "directory of the report (default: the sweep's own; needed for several sweeps)");
+    app.add_option("--json", json_, "write the JSON here instead of report.json");
+    app.add_flag("--no-html", no_html_, "leave report.html out");
+    app.add_option("--rows", rows_, "most rows of the table on the terminal; 0: all")->capture_default_str();
+  }
+
+  ExitCode run() override {
+    REGATTA_REQUIRE(sweeps_.size() == 1 || !output_.empty(), ConfigError, "collect: ", sweeps_.size(),
+                    " sweeps; say with -o DIR where their common report goes");
+    const Report report = read_report({sweeps_.begin(), sweeps_.end()});
+    const fs::path directory = output_.empty() ? fs::path(sweeps_.front()) : fs::path(output_);
+    make_directories(directory);
+    ReportFiles files = report_files_in(directory);
+    if (!json_.empty()) {
+      files.json = json_;
+    }
+    if (no_html_) {
+      files.html.clear();
+    }
+    write_report(report, files);
+    print_leaderboard(std::cout, report, rows_);
+    std::cout << "\nwritten: " << files.json.string() << "  " << files.csv.string();
+    if (!files.html.empty()) {
+      std::cout << "  " << files.html.string();
+    }
+    std::cout << std::endl;
+    return ExitCode::kOk;
+  }
+
+ private:
+  std::vector<std::string> sweeps_;
+  std::string output_;
+  std::string json_;
+  std::size_t rows_ = 40;
+  bool no_html_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_collect() {
+  return std::make_unique<CollectCommand>();
+}
+
+}  // namespace regatta::app

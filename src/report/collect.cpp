@@ -1,0 +1,187 @@
+// Several sweeps into one report, and the report into files.
+#include "regatta/report/collect.hpp"
+
+#include <algorithm>
+#include <ostream>
+#include <set>
+
+#include "regatta/base/checksum.hpp"
+#include "regatta/base/error.hpp"
+#include "regatta/base/files.hpp"
+#include "regatta/base/version.hpp"
+#include "report/read_sweep.hpp"
+
+namespace regatta {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Each sweep once, however it was named.
+std::vector<fs::path> distinct_directories(const std::vector<fs::path>& sweeps) {
+  std::vector<fs::path> distinct;
+  std::set<fs::path> seen;
+  for (const fs::path& sweep : sweeps) {
+    if (seen.insert(fs::weakly_canonical(sweep)).second) {
+      distinct.push_back(sweep);
+    }
+  }
+  return distinct;
+}
+
+void check_objectives(const std::vector<SweepRows>& sweeps) {
+  const auto objective = [](const SweepRows& rows) {
+    return str(rows.maximise ? "maximise " : "minimise ", rows.metric);
+  };
+  for (const SweepRows& rows : sweeps) {
+    REGATTA_REQUIRE(objective(rows) == objective(sweeps.front()), ConfigError, rows.sweep.directory,
+                    ": /objective: ", objective(rows), ", but ", sweeps.front().sweep.directory, " has ",
+                    objective(sweeps.front()), "; sweeps with different objectives cannot be ranked together");
+  }
+}
+
+/// Jobs of the same name are told apart by their directories.
+void make_names_unique(std::vector<ReportSweep>& sweeps) {
+  std::map<std::string, int> uses;
+  for (const ReportSweep& sweep : sweeps) {
+    ++uses[sweep.name];
+  }
+  std::set<std::string> taken;
+  for (ReportSweep& sweep : sweeps) {
+    if (uses[sweep.name] > 1) {
+      sweep.name = fs::path(sweep.directory).filename().string();
+    }
+    const std::string name = sweep.name;
+    for (int next = 2; !taken.insert(sweep.name).second; ++next) {
+      sweep.name = str(name, "-", next);
+    }
+  }
+}
+
+std::vector<ReportAxis> union_of_axes(const std::vector<SweepRows>& sweeps) {
+  std::map<std::string, ReportAxis> axes;
+  for (const SweepRows& rows : sweeps) {
+    for (const ReportAxis& axis : rows.axes) {
+      ReportAxis& merged = axes.try_emplace(axis.pointer, axis).first->second;
+      merged.log = merged.log || axis.log;
+    }
+  }
+  std::vector<ReportAxis> merged;
+  for (const auto& [pointer, axis] : axes) {
+    merged.push_back(axis);
+  }
+  label_axes(merged);
+  return merged;
+}
+
+void note_repeated_trainings(Report& report) {
+  std::map<std::string, std::size_t> first;
+  for (std::size_t i = 0; i < report.trials.size(); ++i) {
+    const ReportTrial& trial = report.trials[i];
+    if (trial.recipe_hash.empty()) {
+      continue;
+    }
+    const auto [found, is_new] = first.try_emplace(trial.recipe_hash, i);
+    if (!is_new && report.trials[found->second].sweep != trial.sweep) {
+      report.notes.push_back(str(report.trial_name(found->second), " and ", report.trial_name(i),
+                                 " are the same training (recipe ", trial.recipe_hash, ")"));
+    }
+  }
+}
+
+/// The winner's file is what people will use: it must be the one that was ranked.
+void check_winner_weights(Report& report) {
+  const auto winner = report.winner();
+  if (!winner || report.weights_path(*winner).empty() || !report.trials[*winner].result) {
+    return;
+  }
+  const std::string path = report.weights_path(*winner);
+  const std::string& wanted = report.trials[*winner].result->weights_xxh3;
+  try {
+    const std::string found = xxh3_text(read_file(path, std::uint64_t{1} << 34));
+    if (found != wanted) {
+      report.notes.push_back(str(report.trial_name(*winner), ": ", path, ": checksum ", found, ", its result says ",
+                                 one_line(wanted, 40), "; these are not the weights that were ranked"));
+    }
+  } catch (const DataError& error) {
+    report.notes.push_back(str(report.trial_name(*winner), ": ", one_line(error.what())));
+  }
+}
+
+void write_if_changed(const fs::path& path, const std::string& text) {
+  std::error_code error;
+  if (fs::file_size(path, error) == text.size() && !error && read_file(path) == text) {
+    return;
+  }
+  write_file_atomically(path, text);
+}
+
+}  // namespace
+
+Report read_report(const std::vector<fs::path>& sweeps) {
+  std::vector<SweepRows> contents;
+  for (const fs::path& sweep : distinct_directories(sweeps)) {
+    contents.push_back(read_sweep(sweep));
+  }
+  REGATTA_REQUIRE(!contents.empty(), ConfigError, "collect: name at least one sweep");
+  check_objectives(contents);
+  Report report;
+  report.build = build_id();
+  report.metric = contents.front().metric;
+  report.maximise = contents.front().maximise;
+  report.axes = union_of_axes(contents);
+  for (std::size_t s = 0; s < contents.size(); ++s) {
+    SweepRows& rows = contents[s];
+    report.sweeps.push_back(rows.sweep);
+    for (std::size_t i = 0; i < rows.trials.size(); ++i) {
+      ReportTrial& trial = rows.trials[i];
+      trial.sweep = s;
+      for (const ReportAxis& axis : report.axes) {
+        const Json* value = find_pointer(rows.recipes[i], axis.pointer);
+        trial.axes.try_emplace(axis.pointer, value != nullptr ? *value : Json());
+      }
+      report.trials.push_back(std::move(trial));
+    }
+  }
+  make_names_unique(report.sweeps);
+  for (std::size_t s = 0; s < contents.size(); ++s) {
+    for (const std::string& note : contents[s].notes) {
+      report.notes.push_back(contents.size() > 1 ? str(report.sweeps[s].name, " ", note) : note);
+    }
+  }
+  note_repeated_trainings(report);
+  rank(report);
+  check_winner_weights(report);
+  return report;
+}
+
+ReportFiles report_files_in(const fs::path& directory) {
+  return {directory / "report.json", directory / "leaderboard.csv", directory / "report.html"};
+}
+
+void write_report(const Report& report, const ReportFiles& files) {
+  write_if_changed(files.json, dump_pretty(to_json(report)));
+  write_if_changed(files.csv, leaderboard_csv(report));
+  if (!files.html.empty()) {
+    write_if_changed(files.html, report_html(report));
+  }
+}
+
+void print_leaderboard(std::ostream& out, const Report& report, std::size_t rows) {
+  out << leaderboard_text(report, rows);
+  for (const std::string& note : report.notes) {
+    out << "note: " << note << '\n';
+  }
+  const auto winner = report.winner();
+  if (!winner) {
+    out << "\nno trial has finished yet\n";
+    return;
+  }
+  if (report.weights_path(*winner).empty()) {
+    out << "\nthe weights of the best trial, " << report.trial_name(*winner) << ", are missing\n";
+    return;
+  }
+  out << "\nbest weights: " << report.weights_path(*winner) << "\nregister two scans with them:\n  "
+      << register_command(report, *winner) << '\n';
+}
+
+}  // namespace regatta

@@ -1,0 +1,85 @@
+// leaderboard.csv: one line a trial in the order of the ranking.
+#include "regatta/base/text.hpp"
+#include "regatta/report/report.hpp"
+#include "report/format.hpp"
+#include "report/rows.hpp"
+
+namespace regatta {
+namespace {
+
+std::string axis_field(const Json& value) {
+  if (value.is_null()) {
+    return "";
+  }
+  if (value.is_number()) {
+    return dump_line(value);
+  }
+  return csv_text(value.is_string() ? value.get<std::string>() : dump_line(value));
+}
+
+std::vector<std::string> header_fields(const Report& report, const std::vector<std::string>& metrics) {
+  std::vector<std::string> fields = {"rank", "sweep", "trial", "point", "replicate", "seed", "status"};
+  for (const ReportAxis& axis : report.axes) {
+    fields.push_back(csv_text(axis.pointer));
+  }
+  fields.push_back(csv_text(report.metric));
+  for (const std::string& name : metrics) {
+    fields.push_back(csv_text(name));
+  }
+  for (const char* name :
+       {"best_step", "steps", "train_s", "ms_per_step", "peak_device_bytes", "attempts", "recipe_hash", "weights"}) {
+    fields.emplace_back(name);
+  }
+  return fields;
+}
+
+std::vector<std::string> result_fields(const TrialResult& result, const std::vector<std::string>& metrics) {
+  std::vector<std::string> fields;
+  for (const std::string& name : metrics) {
+    fields.push_back(result.best.contains(name) ? to_text(result.best.at(name)) : "");
+  }
+  fields.push_back(str(result.best_step));
+  fields.push_back(str(result.steps));
+  fields.push_back(to_text(result.train_s));
+  fields.push_back(to_text(result.ms_per_step));
+  fields.push_back(str(result.peak_device_bytes));
+  return fields;
+}
+
+std::vector<std::string> trial_fields(const Report& report, int rank, std::size_t index,
+                                      const std::vector<std::string>& metrics) {
+  const ReportTrial& trial = report.trials[index];
+  std::vector<std::string> fields = {rank > 0 ? str(rank) : "",
+                                     csv_text(report.sweeps[trial.sweep].name),
+                                     str(trial.number),
+                                     str(trial.point),
+                                     str(trial.replicate),
+                                     str(trial.seed),
+                                     trial.status};
+  for (const ReportAxis& axis : report.axes) {
+    fields.push_back(axis_field(axis_value(trial, axis)));
+  }
+  fields.push_back(trial.objective ? to_text(*trial.objective) : "");
+  const std::vector<std::string> result =
+      trial.result ? result_fields(*trial.result, metrics) : std::vector<std::string>(metrics.size() + 5);
+  fields.insert(fields.end(), result.begin(), result.end());
+  fields.push_back(str(trial.attempts.size()));
+  fields.push_back(trial.recipe_hash);
+  fields.push_back(csv_text(report.weights_path(index)));
+  return fields;
+}
+
+}  // namespace
+
+std::string leaderboard_csv(const Report& report) {
+  const std::vector<std::string> metrics = other_metrics(report);
+  std::string text = join(header_fields(report, metrics), ",") + "\n";
+  for (const ReportPoint& point : report.ranking) {
+    for (const std::size_t index : point.trials) {
+      text += join(trial_fields(report, point.rank, index, metrics), ",") + "\n";
+    }
+  }
+  return text;
+}
+
+}  // namespace regatta

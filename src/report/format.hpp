@@ -1,0 +1,35 @@
+// Text forms of the report's values: numbers for people, escapes for HTML, CSV and the shell. No layout here.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "regatta/config/json.hpp"
+
+namespace regatta {
+
+/// Significant digits, trailing zeros kept: 0.7310, 1.200e-05; "-" for nothing.
+std::string number_text(double value, int digits = 4);
+std::string number_text(const std::optional<double>& value, int digits = 4);
+
+/// An axis value for a table: numbers with at most 4 digits, text without quotes, anything else as JSON.
+std::string axis_text(const Json& value);
+
+/// Bytes that are not UTF-8 become U+FFFD, as in our JSON.
+std::string utf8_text(std::string_view text);
+
+/// For element content and quoted attributes. Bytes that are not UTF-8 become U+FFFD, control characters blanks.
+std::string html_escape(std::string_view text);
+
+/// One CSV field in UTF-8, quoted where RFC 4180 wants it. A leading =, +, - or @ of a text gets an apostrophe, since
+/// spreadsheets take such a cell for a formula.
+std::string csv_text(std::string_view text);
+
+/// One word of a POSIX shell command.
+std::string shell_quote(std::string_view text);
+
+/// Number of code points: the width on a terminal of the texts that stand in our tables.
+std::size_t text_width(std::string_view text);
+
+}  // namespace regatta

@@ -1,0 +1,267 @@
+// report.html: the page around tables and charts. Everything that comes from files is escaped where it is put in; the
+// page fetches nothing, and its content policy forbids it.
+#include <set>
+
+#include "regatta/base/text.hpp"
+#include "regatta/report/report.hpp"
+#include "report/format.hpp"
+#include "report/html_assets.hpp"
+#include "report/html_charts.hpp"
+#include "report/html_table.hpp"
+#include "report/rows.hpp"
+
+namespace regatta {
+namespace {
+
+std::string names_text(const Report& report) {
+  std::vector<std::string> names;
+  for (const ReportSweep& sweep : report.sweeps) {
+    names.push_back(sweep.name);
+  }
+  return join(names, ", ");
+}
+
+std::string card(std::string_view figure, std::string_view caption) {
+  return str("<div class=\"card\"><b>", html_escape(figure), "</b><span>", html_escape(caption), "</span></div>\n");
+}
+
+std::string signed_text(double value, int digits) {
+  return value >= 0 ? "+" + number_text(value, digits) : number_text(value, digits);
+}
+
+/// "5 ok, 1 failed": in the order of the life of a trial.
+std::string counts_text(const Report& report) {
+  std::vector<std::string> parts;
+  for (const char* status :
+       {"ok", "pruned", "running", "paused", "waiting", "diverged", "infeasible", "failed", "quarantined"}) {
+    if (const auto found = report.totals.by_status.find(status); found != report.totals.by_status.end()) {
+      parts.push_back(str(found->second, " ", status));
+    }
+  }
+  return join(parts, ", ");
+}
+
+std::string cards_html(const Report& report) {
+  std::string out = "<div class=\"cards\">\n";
+  if (const auto winner = report.winner()) {
+    const ReportTrial& trial = report.trials[*winner];
+    out += card(number_text(trial.objective), str("best ", report.metric, ", ", report.trial_name(*winner)));
+    if (report.totals.gain) {
+      out += card(signed_text(*report.totals.gain, 3),
+                  str("from ", number_text(*trial.objective - *report.totals.gain), " before training"));
+    }
+    for (const ReportAxis& axis : report.axes) {
+      out += card(axis_text(axis_value(trial, axis)), axis.label);
+    }
+  }
+  out += card(str(report.totals.ranked, " of ", report.trials.size()), "trials ranked");
+  out += card(duration_text(report.totals.train_s), "training in all");
+  return out + "</div>\n";
+}
+
+std::string winner_html(const Report& report) {
+  const auto winner = report.winner();
+  if (!winner) {
+    return "<p class=\"none\">No trial has finished yet.</p>\n";
+  }
+  if (report.trials[*winner].weights.empty()) {
+    return "<p class=\"bad\">The weights of the best trial are missing.</p>\n";
+  }
+  return str("<p>Register two scans with the best weights:</p>\n<pre>", html_escape(register_command(report, *winner)),
+             "</pre>\n");
+}
+
+std::string name_cell(const Report& report, std::size_t index) {
+  return str("<span class=\"dot k", colour_of(report, index), "\"></span>", html_escape(report.trial_name(index)));
+}
+
+std::string leaderboard_html(const Report& report) {
+  const std::vector<std::string> metrics = other_metrics(report);
+  const bool replicates = has_replicates(report);
+  HtmlTable table;
+  table.column("rank", true);
+  table.column(replicates ? "best trial" : "trial", false);
+  for (const ReportAxis& axis : report.axes) {
+    table.column(axis.label, is_numeric(report, axis));
+  }
+  table.column(report.metric, true);
+  if (replicates) {
+    table.column("std", true);
+    table.column("n", true);
+  }
+  for (const std::string& name : metrics) {
+    table.column(name, true);
+  }
+  table.column("status", false);
+  for (const ReportPoint& point : report.ranking) {
+    const std::size_t shown = shown_trial(point);
+    table.row(point_key(point.sweep, point.point), point.rank == 1 ? "first" : "");
+    table.number_cell(point.rank > 0 ? std::optional<double>(point.rank) : std::nullopt, str(point.rank));
+    table.html_cell(name_cell(report, shown), report.trial_name(shown));
+    for (const ReportAxis& axis : report.axes) {
+      table.axis_cell(axis_value(report.trials[shown], axis));
+    }
+    table.number_cell(point.objective.mean);
+    if (replicates) {
+      table.number_cell(point.objective.std, 2);
+      table.number_cell(point.objective.n, str(point.objective.n));
+    }
+    for (const std::string& name : metrics) {
+      const auto found = point.best.find(name);
+      table.number_cell(found == point.best.end() ? std::nullopt : found->second.mean);
+    }
+    table.text_cell(state_text(report, point));
+  }
+  return table.html();
+}
+
+std::string failures_html(const Report& report) {
+  static const std::set<std::string> kFailures = {"diverged", "infeasible", "failed", "quarantined"};
+  HtmlTable table;
+  table.column("trial", false);
+  table.column("status", false);
+  table.column("attempts", true);
+  table.column("why", false);
+  table.column("last line of its log", false);
+  bool any = false;
+  for (std::size_t i = 0; i < report.trials.size(); ++i) {
+    const ReportTrial& trial = report.trials[i];
+    if (!kFailures.contains(trial.status)) {
+      continue;
+    }
+    any = true;
+    table.row(point_key(trial.sweep, trial.point));
+    table.text_cell(report.trial_name(i));
+    table.text_cell(trial.status, "bad");
+    table.number_cell(static_cast<double>(trial.attempts.size()), str(trial.attempts.size()));
+    table.text_cell(trial.message.empty() ? "-" : trial.message, "text");
+    table.text_cell(trial.last_log_line.empty() ? "-" : trial.last_log_line, "text");
+  }
+  return any ? "<h2>Failed trials</h2>\n" + table.html() : "";
+}
+
+std::optional<double> of_result(const ReportTrial& trial, double (*read)(const TrialResult&)) {
+  return trial.result ? std::optional<double>(read(*trial.result)) : std::nullopt;
+}
+
+std::string time_text(const std::optional<double>& seconds) {
+  return seconds ? duration_text(*seconds) : "-";
+}
+
+void trial_cells(HtmlTable& table, const Report& report, std::size_t index) {
+  const ReportTrial& trial = report.trials[index];
+  const TrialResult none;
+  const TrialResult& result = trial.result ? *trial.result : none;
+  const auto train_s = of_result(trial, [](const TrialResult& r) { return r.train_s; });
+  table.row(point_key(trial.sweep, trial.point));
+  table.html_cell(name_cell(report, index), report.trial_name(index));
+  table.text_cell(state_text(trial));
+  table.number_cell(
+      trial.objective ? trial.objective : trial.objective_so_far,
+      number_text(trial.objective ? trial.objective : trial.objective_so_far) + (trial.objective ? "" : " so far"));
+  table.number_cell(of_result(trial, [](const TrialResult& r) { return static_cast<double>(r.best_step); }),
+                    str(result.best_step, " / ", result.steps));
+  table.number_cell(train_s, time_text(train_s));
+  table.number_cell(trial.wall_s, time_text(trial.wall_s));
+  table.number_cell(of_result(trial, [](const TrialResult& r) { return r.ms_per_step; }));
+  const auto peak = result.peak_device_bytes > 0 ? std::optional<double>(result.peak_device_bytes) : std::nullopt;
+  table.number_cell(peak, bytes_text(peak.value_or(0.0)));
+  table.number_cell(static_cast<double>(trial.attempts.size()), str(trial.attempts.size()));
+  table.text_cell(trial.result ? result.determinism : "-");
+  table.text_cell(trial.result ? result.resume : "-");
+  table.number_cell(static_cast<double>(trial.seed), str(trial.seed));
+  table.text_cell(trial.recipe_hash.empty() ? "-" : trial.recipe_hash.substr(0, 8));
+}
+
+std::string trials_html(const Report& report) {
+  HtmlTable table;
+  table.column("trial", false);
+  table.column("status", false);
+  table.column(report.metric, true);
+  for (const char* name : {"best step", "training", "wall time", "ms/step", "peak memory", "attempts"}) {
+    table.column(name, true);
+  }
+  table.column("determinism", false);
+  table.column("resume", false);
+  table.column("seed", true);
+  table.column("recipe", false);
+  for (std::size_t i = 0; i < report.trials.size(); ++i) {
+    trial_cells(table, report, i);
+  }
+  return "<h2>How each trial ran</h2>\n<div class=\"dense\">\n" + table.html() + "</div>\n";
+}
+
+std::string term(std::string_view name, std::string_view value) {
+  return value.empty() ? "" : str("<dt>", html_escape(name), "</dt><dd>", html_escape(value), "</dd>\n");
+}
+
+/// Distinct values of one member of the trials' provenance.
+std::string distinct(const Report& report, std::size_t sweep, std::string Provenance::*member) {
+  std::set<std::string> values;
+  for (const ReportTrial& trial : report.trials) {
+    if (trial.sweep == sweep && trial.result && !(trial.result->provenance.*member).empty()) {
+      values.insert(trial.result->provenance.*member);
+    }
+  }
+  return join(values, ", ");
+}
+
+std::string provenance_html(const Report& report) {
+  std::string out = "<h2>Provenance</h2>\n";
+  for (std::size_t i = 0; i < report.sweeps.size(); ++i) {
+    const ReportSweep& sweep = report.sweeps[i];
+    out += "<dl>\n";
+    out += term("sweep", sweep.name) + term("directory", sweep.directory) + term("identity", sweep.identity);
+    out += term("search", str(sweep.sampler, ", ", sweep.trials, " trials, ", sweep.replicates,
+                              sweep.replicates == 1 ? " seed" : " seeds", " a point"));
+    out += term("data", distinct(report, i, &Provenance::archive)) +
+           term("data fingerprint", distinct(report, i, &Provenance::data_fingerprint));
+    out += term("trained with", distinct(report, i, &Provenance::build)) +
+           term("libraries", distinct(report, i, &Provenance::torch));
+    out += term("device", distinct(report, i, &Provenance::device)) +
+           term("driver", distinct(report, i, &Provenance::driver));
+    out += term("hosts", distinct(report, i, &Provenance::host));
+    out += str("</dl>\n<details><summary>the resolved job</summary><pre>", html_escape(dump_pretty(sweep.job)),
+               "</pre></details>\n");
+  }
+  return out;
+}
+
+std::string notes_html(const Report& report) {
+  if (report.notes.empty()) {
+    return "";
+  }
+  std::string out = "<h2>Notes</h2>\n<ul>\n";
+  for (const std::string& note : report.notes) {
+    out += str("<li class=\"bad\">", html_escape(note), "</li>\n");
+  }
+  return out + "</ul>\n";
+}
+
+}  // namespace
+
+std::string report_html(const Report& report) {
+  const std::string title = html_escape(names_text(report));
+  std::string out =
+      str("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n",
+          "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; ",
+          "script-src 'unsafe-inline'\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n",
+          "<title>", title, " - Regatta report</title>\n<style>", kReportStyle, "</style>\n</head>\n<body>\n");
+  out += str("<h1>", title, "</h1>\n<p class=\"soft\">", html_escape(counts_text(report)),
+             " &middot; objective: ", html_escape(report.metric), ", ", report.maximise ? "higher" : "lower",
+             " is better</p>\n");
+  out += cards_html(report) + winner_html(report);
+  out += "<h2>Leaderboard</h2>\n" + leaderboard_html(report);
+  if (has_replicates(report)) {
+    out +=
+        "<p class=\"soft\">Each row is one point of the search, the mean over its finished seeds; std is the sample "
+        "standard deviation, n their number.</p>\n";
+  }
+  out += "<h2>Curves</h2>\n" + charts_html(report);
+  out += failures_html(report) + trials_html(report) + notes_html(report) + provenance_html(report);
+  out += str("<footer>Regatta ", html_escape(report.build), ". Every number with all its digits: report.json, schema ",
+             kReportSchema, ".</footer>\n<script>", kReportScript, "</script>\n</body>\n</html>\n");
+  return out;
+}
+
+}  // namespace regatta

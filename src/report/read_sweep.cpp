@@ -1,0 +1,323 @@
+#include "report/read_sweep.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cmath>
+#include <fstream>
+#include <utility>
+
+#include "regatta/base/error.hpp"
+#include "regatta/base/files.hpp"
+#include "regatta/sweep/claims.hpp"
+
+namespace regatta {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::optional<std::int64_t> whole_number(const Json& record, const char* name) {
+  const auto member = record.find(name);
+  if (member == record.end() || !member->is_number_integer()) {
+    return std::nullopt;
+  }
+  return member->get<std::int64_t>();
+}
+
+std::string text_member(const Json& record, const char* name) {
+  const auto member = record.find(name);
+  return member != record.end() && member->is_string() ? member->get<std::string>() : std::string();
+}
+
+/// An attempt, and the shard that started it: only that one's records count.
+struct AttemptRow {
+  std::string shard;
+  ReportAttempt attempt;
+};
+
+using AttemptRows = std::map<std::int64_t, std::map<std::int64_t, AttemptRow>>;
+
+/// Attempts by trial and number. Records come ordered by shard name, as the fold wants the first by name to count.
+AttemptRows attempts_in(const std::vector<Json>& records) {
+  AttemptRows rows;
+  for (const Json& record : records) {
+    const std::string type = text_member(record, "type");
+    const auto trial = whole_number(record, "trial");
+    const auto number = whole_number(record, "attempt");
+    if (!trial || !number || type == "retry") {
+      continue;
+    }
+    const std::string shard = text_member(record, "shard");
+    auto& of_trial = rows[*trial];
+    if (type == "start") {
+      AttemptRow row;
+      row.shard = shard;
+      row.attempt.attempt = static_cast<int>(*number);
+      row.attempt.status = "running";
+      row.attempt.step = whole_number(record, "resume_step").value_or(0);
+      row.attempt.host = text_member(record, "host");
+      of_trial.try_emplace(*number, std::move(row));
+      continue;
+    }
+    const auto found = of_trial.find(*number);
+    if (found == of_trial.end() || found->second.shard != shard) {
+      continue;
+    }
+    ReportAttempt& attempt = found->second.attempt;
+    attempt.step = std::max(attempt.step, whole_number(record, "step").value_or(0));
+    if (type == "end") {
+      attempt.status = text_member(record, "status");
+      attempt.message = one_line(text_member(record, "message"));
+    }
+  }
+  return rows;
+}
+
+/// The trial's result: the file's, or the journal's copy where the file is missing or broken, which becomes a note.
+std::optional<TrialResult> read_result(const TrialFiles& files, const TrialState& state,
+                                       std::vector<std::string>& notes) {
+  std::string problem;
+  try {
+    return result_from_json(read_json(files.result()), files.result().string());
+  } catch (const Error& error) {
+    problem = error.what();
+  }
+  if (state.result.is_object()) {
+    try {
+      const TrialResult result = result_from_json(state.result, "the journal's copy");
+      notes.push_back(str(trial_name(state.number), ": ", one_line(problem), "; the journal's copy is used"));
+      return result;
+    } catch (const Error& error) {
+      problem += str("; ", error.what());
+    }
+  }
+  notes.push_back(str(trial_name(state.number), ": ", one_line(problem)));
+  return std::nullopt;
+}
+
+void read_curves(const TrialFiles& files, const std::string& metric, ReportTrial& trial,
+                 std::vector<std::string>& notes) {
+  try {
+    for (const MetricLine& line : read_metric_lines(files)) {
+      const bool train = line.kind == MetricLine::Kind::kTrain;
+      const auto value = line.values.find(train ? "total" : metric);
+      if (value != line.values.end()) {
+        (train ? trial.train_loss : trial.validation).add(line.step, value->second);
+      }
+      trial.step = std::max(trial.step, line.step);
+    }
+  } catch (const Error& error) {
+    notes.push_back(str(trial_name(trial.number), ": no curves: ", one_line(error.what())));
+  }
+}
+
+/// A list such as [1e-4, 1e-3, 1e-2], which wants a logarithmic scale.
+bool spans_decades(const Json& list) {
+  constexpr double kWide = 30.0;
+  double low = HUGE_VAL;
+  double high = 0.0;
+  for (const Json& value : list) {
+    if (!value.is_number() || value.get<double>() <= 0.0) {
+      return false;
+    }
+    low = std::min(low, value.get<double>());
+    high = std::max(high, value.get<double>());
+  }
+  return high >= kWide * low;
+}
+
+void add_result(const TrialFiles& files, const TrialState& state, const std::string& metric, ReportTrial& trial,
+                std::vector<std::string>& notes) {
+  trial.result = read_result(files, state, notes);
+  if (trial.result) {
+    const TrialResult& result = *trial.result;
+    if (!trial.recipe_hash.empty() && result.recipe_hash != trial.recipe_hash) {
+      notes.push_back(str(trial_name(trial.number), ": result.json is of recipe ", one_line(result.recipe_hash, 40),
+                          ", the journal says ", trial.recipe_hash));
+    }
+    trial.recipe_hash = result.recipe_hash;
+    trial.step = result.steps;
+    trial.steps = result.steps;
+    if (const auto best = result.best.find(metric); best != result.best.end()) {
+      trial.objective = best->second;
+    }
+    const auto started = utc_seconds(result.provenance.started_utc);
+    const auto finished = utc_seconds(result.provenance.finished_utc);
+    if (started && finished) {
+      trial.wall_s = *finished - *started;
+    }
+  } else if (state.best) {
+    trial.objective = state.best;
+  }
+  std::error_code error;
+  if (fs::is_regular_file(files.best_weights(), error)) {
+    trial.weights = str("trials/", trial_name(trial.number), "/best.safetensors");
+  } else {
+    notes.push_back(str(trial_name(trial.number), ": ", files.best_weights().string(), ": missing"));
+  }
+}
+
+ReportTrial read_trial(const JournalView& view, const TrialState& state, const Json& recipe, const TrialPoint& point,
+                       const AttemptRows& attempts, std::vector<std::string>& notes) {
+  const TrialFiles files = view.files.trial(state.number);
+  ReportTrial trial;
+  trial.number = state.number;
+  trial.point = point.index;
+  trial.replicate = point.replicate;
+  trial.axes = point.point;
+  trial.status = view.status_of(state);
+  trial.step = state.step;
+  trial.steps = steps_in_total(view.definition, recipe);
+  trial.charged = state.charged;
+  trial.recipe_hash = state.recipe_hash;
+  if (const Json* seed = find_pointer(recipe, "/train/seed"); seed != nullptr && seed->is_number_integer()) {
+    trial.seed = seed->get<std::int64_t>();
+  }
+  if (const auto rows = attempts.find(state.number); rows != attempts.end()) {
+    for (const auto& [number, row] : rows->second) {
+      trial.attempts.push_back(row.attempt);
+      const bool still_runs = trial.status == "running" && number == state.attempts;
+      if (row.attempt.status == "running" && !still_runs) {
+        trial.attempts.back().status = status_name(AttemptStatus::kLost);
+      }
+    }
+  }
+  if (state.attempts > 0) {
+    read_curves(files, view.definition.job.objective.metric, trial, notes);
+  }
+  if (state.status == TrialStatus::kOk) {
+    add_result(files, state, view.definition.job.objective.metric, trial, notes);
+  } else {
+    trial.objective_so_far = state.best;
+  }
+  if (state.status && *state.status != TrialStatus::kOk) {
+    trial.message = one_line(state.message);
+    trial.last_log_line = last_line_of(files.log(state.attempts));
+  }
+  return trial;
+}
+
+}  // namespace
+
+std::string JournalView::status_of(const TrialState& trial) const {
+  if (trial.phase == TrialPhase::kDone && trial.status) {
+    return status_name(*trial.status);
+  }
+  const bool interrupted = trial.phase == TrialPhase::kRunning && gone.contains(trial.shard);
+  return phase_name(interrupted ? TrialPhase::kPaused : trial.phase);
+}
+
+JournalView read_journal(const fs::path& directory) {
+  const SweepFiles files{directory};
+  SweepDefinition definition = read_definition(files);
+  JournalReader reader(files.journal());
+  JournalView view{files, definition, reader.poll(), SweepState(rules_of(definition)), reader.skipped(), {}};
+  view.state.apply(view.records);
+  NoJobProbe probe;
+  StaleWatch watch(this_job(), probe);
+  watch.observe(reader.shards());
+  for (const auto& [shard, owner] : view.state.owners()) {
+    if (view.state.has_left(shard) || watch.is_stale(owner)) {
+      view.gone.insert(shard);
+    }
+  }
+  return view;
+}
+
+std::int64_t steps_in_total(const SweepDefinition& definition, const Json& recipe) {
+  const auto read = [](const Json& from, const char* pointer) {
+    const Json* value = find_pointer(from, pointer);
+    return value != nullptr && value->is_number_integer() ? value->get<std::int64_t>() : std::int64_t{0};
+  };
+  if (const std::int64_t steps = read(recipe, "/train/steps"); steps > 0) {
+    return steps;
+  }
+  const Json& base = definition.job.recipe;
+  const std::int64_t epochs = read(base, "/train/epochs");
+  const bool comparable =
+      epochs > 0 && read(base, "/train/steps") == 0 && read(base, "/train/batch") == read(recipe, "/train/batch");
+  return comparable ? definition.base.steps / epochs * read(recipe, "/train/epochs") : 0;
+}
+
+Json recipe_of(const JournalView& view, const TrialPoint& trial, std::vector<std::string>& notes) {
+  const fs::path path = view.files.trial(trial.number).recipe();
+  std::error_code error;
+  if (fs::exists(path, error)) {
+    try {
+      return read_json(path);
+    } catch (const Error& problem) {
+      notes.push_back(str(trial_name(trial.number), ": ", one_line(problem.what())));
+    }
+  }
+  return trial_recipe(view.definition.job.recipe, trial.point, trial.replicate);
+}
+
+SweepRows read_sweep(const fs::path& directory) {
+  const JournalView view = read_journal(directory);
+  const Space space(view.definition.job);
+  SweepRows rows;
+  rows.metric = view.definition.job.objective.metric;
+  rows.maximise = view.definition.maximise();
+  rows.sweep.name = view.definition.job.name;
+  rows.sweep.identity = view.definition.hash;
+  rows.sweep.directory = fs::weakly_canonical(directory).string();
+  rows.sweep.job = write_options(view.definition.job);
+  rows.sweep.sampler = view.definition.job.sampler;
+  rows.sweep.trials = view.state.total();
+  rows.sweep.replicates = space.replicates();
+  for (const Axis& axis : space.axes()) {
+    rows.axes.push_back({axis.pointer(), "", axis.is_log() || spans_decades(axis.options().list)});
+  }
+  const AttemptRows attempts = attempts_in(view.records);
+  for (const TrialState& state : view.state.trials()) {
+    const TrialPoint point = space.trial(state.number);
+    rows.recipes.push_back(recipe_of(view, point, rows.notes));
+    rows.trials.push_back(read_trial(view, state, rows.recipes.back(), point, attempts, rows.notes));
+  }
+  if (view.skipped > 0) {
+    rows.notes.push_back(
+        str("journal: ", view.skipped, " torn or foreign ", view.skipped == 1 ? "line" : "lines", " left out"));
+  }
+  return rows;
+}
+
+std::optional<double> utc_seconds(const std::string& text) {
+  if (text.size() != 20 || text[4] != '-' || text[7] != '-' || text[10] != 'T' || text[13] != ':' || text[16] != ':' ||
+      text[19] != 'Z') {
+    return std::nullopt;
+  }
+  const auto number = [&text](std::size_t at, std::size_t count) {
+    int value = -1;
+    const char* const end = text.data() + at + count;
+    const auto [stop, error] = std::from_chars(text.data() + at, end, value);
+    return error == std::errc() && stop == end ? value : -1;
+  };
+  const std::chrono::year_month_day day(std::chrono::year(number(0, 4)),
+                                        std::chrono::month(static_cast<unsigned>(number(5, 2))),
+                                        std::chrono::day(static_cast<unsigned>(number(8, 2))));
+  const int hour = number(11, 2);
+  const int minute = number(14, 2);
+  const int second = number(17, 2);
+  if (!day.ok() || hour < 0 || minute < 0 || second < 0) {
+    return std::nullopt;
+  }
+  const auto days = std::chrono::sys_days(day).time_since_epoch().count();
+  return static_cast<double>(days) * 86400.0 + hour * 3600.0 + minute * 60.0 + second;
+}
+
+std::string last_line_of(const fs::path& path) {
+  constexpr std::streamoff kTail = 16384;
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  if (!file) {
+    return "";
+  }
+  const std::streamoff size = file.tellg();
+  std::string tail(static_cast<std::size_t>(std::min(size, kTail)), '\0');
+  file.seekg(size - std::min(size, kTail));
+  file.read(tail.data(), static_cast<std::streamsize>(tail.size()));
+  const std::string_view text = trim(tail);
+  const std::size_t line = text.find_last_of("\r\n");
+  return one_line(line == std::string_view::npos ? text : text.substr(line + 1));
+}
+
+}  // namespace regatta

@@ -1,0 +1,255 @@
+#include "regatta/report/status.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <iterator>
+
+#include "regatta/base/error.hpp"
+#include "regatta/base/text.hpp"
+#include "report/format.hpp"
+#include "report/read_sweep.hpp"
+
+namespace regatta {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Step and speed of a trial that runs, from its metric lines; they are ahead of the journal.
+void add_progress(const TrialFiles& files, ActiveTrial& trial) {
+  const std::vector<MetricLine> lines = read_metric_lines(files);
+  for (const MetricLine& line : lines) {
+    trial.step = std::max(trial.step, line.step);
+    if (line.kind == MetricLine::Kind::kTrain && std::isfinite(line.ms_per_step) && line.ms_per_step > 0) {
+      trial.ms_per_step = line.ms_per_step;
+    }
+  }
+  if (trial.ms_per_step && trial.steps > 0) {
+    trial.left_s =
+        static_cast<double>(std::max<std::int64_t>(trial.steps - trial.step, 0)) * *trial.ms_per_step / 1000.0;
+  }
+}
+
+ActiveTrial active_trial(const JournalView& view, const Space& space, const TrialState& state) {
+  const TrialPoint point = space.trial(state.number);
+  std::vector<std::string> notes;
+  ActiveTrial trial;
+  trial.name = trial_name(state.number);
+  trial.status = view.status_of(state);
+  trial.point = point_text(point.point);
+  trial.host = state.host;
+  trial.attempt = state.attempts;
+  trial.step = state.step;
+  trial.steps = steps_in_total(view.definition, recipe_of(view, point, notes));
+  trial.best = state.best;
+  add_progress(view.files.trial(state.number), trial);
+  return trial;
+}
+
+LostTrial lost_trial(const JournalView& view, const TrialState& state) {
+  LostTrial trial;
+  trial.name = trial_name(state.number);
+  trial.status = status_name(*state.status);
+  trial.attempts = state.attempts;
+  trial.message = one_line(state.message);
+  trial.log = view.files.trial(state.number).log(state.attempts);
+  return trial;
+}
+
+/// Median time a step over trials that ended or run.
+std::optional<double> median_ms(std::vector<double> values) {
+  if (values.empty()) {
+    return std::nullopt;
+  }
+  const auto middle = std::next(values.begin(), static_cast<std::ptrdiff_t>(values.size() / 2));
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+/// All steps that are left, at the median pace, by as many trials at a time as run now.
+std::optional<double> time_left(const JournalView& view, const SweepStatus& status) {
+  std::vector<double> paces;
+  std::int64_t steps = status.waiting * view.definition.base.steps;
+  std::int64_t running = 0;
+  for (const ActiveTrial& trial : status.active) {
+    if (trial.ms_per_step) {
+      paces.push_back(*trial.ms_per_step);
+    }
+    steps += std::max<std::int64_t>(trial.steps - trial.step, 0);
+    running += trial.status == "running" ? 1 : 0;
+  }
+  for (const TrialState& state : view.state.trials()) {
+    if (const auto pace = state.result.find("ms_per_step");
+        state.result.is_object() && pace != state.result.end() && pace->is_number()) {
+      paces.push_back(pace->get<double>());
+    }
+  }
+  const auto pace = median_ms(std::move(paces));
+  if (!pace || running == 0 || view.definition.base.steps == 0) {
+    return std::nullopt;
+  }
+  double left_s = static_cast<double>(steps) * *pace / 1000.0 / static_cast<double>(running);
+  for (const ActiveTrial& trial : status.active) {
+    left_s = std::max(left_s, trial.left_s.value_or(0.0));
+  }
+  return left_s;
+}
+
+std::string newest_time(const std::vector<Json>& records) {
+  std::string newest;
+  for (const Json& record : records) {
+    if (const auto time = record.find("time"); time != record.end() && time->is_string()) {
+      newest = std::max(newest, time->get<std::string>());
+    }
+  }
+  return newest;
+}
+
+Json optional_number(const std::optional<double>& value) {
+  return value ? number_to_json(*value) : Json();
+}
+
+std::string best_text(const SweepStatus& status) {
+  return status.best ? str("best ", status.metric, " ", number_text(*status.best), " (", status.best_trial, ")")
+                     : str("no ", status.metric, " yet");
+}
+
+std::string active_line(const SweepStatus& status, const ActiveTrial& trial) {
+  std::string line = str("  ", trial.name, "  ", trial.status, "  ", trial.step,
+                         trial.steps > 0 ? str("/", trial.steps) : std::string());
+  if (trial.steps > 0) {
+    line += str("  ", trial.step * 100 / trial.steps, " %");
+  }
+  if (trial.best) {
+    line += str("  ", status.metric, " ", number_text(*trial.best));
+  }
+  if (trial.ms_per_step) {
+    line += str("  ", number_text(*trial.ms_per_step, 3), " ms/step");
+  }
+  if (trial.left_s && trial.status == "running") {
+    line += str("  ", duration_text(*trial.left_s), " left");
+  }
+  if (!trial.host.empty()) {
+    line += str("  on ", one_line(trial.host, 40));
+  }
+  if (trial.attempt > 1) {
+    line += str("  attempt ", trial.attempt);
+  }
+  return line + (trial.point.empty() ? "" : "  (" + one_line(trial.point, 100) + ")") + "\n";
+}
+
+}  // namespace
+
+SweepStatus read_status(const fs::path& sweep, const Clock& clock) {
+  const JournalView view = read_journal(sweep);
+  const Space space(view.definition.job);
+  const SweepCounts counts = view.state.counts();
+  SweepStatus status;
+  status.name = view.definition.job.name;
+  status.directory = fs::weakly_canonical(sweep).string();
+  status.metric = view.definition.job.objective.metric;
+  status.total = counts.total;
+  status.waiting = counts.waiting;
+  status.skipped_lines = view.skipped;
+  status.finished = view.state.finished();
+  for (const TrialState& state : view.state.trials()) {
+    if (state.phase == TrialPhase::kRunning || state.phase == TrialPhase::kPaused) {
+      status.active.push_back(active_trial(view, space, state));
+    } else if (state.status == TrialStatus::kOk) {
+      ++status.ok;
+    } else if (state.status == TrialStatus::kPruned) {
+      ++status.pruned;
+    } else if (state.status) {
+      status.lost.push_back(lost_trial(view, state));
+    }
+  }
+  if (const auto best = view.state.best()) {
+    status.best_trial = trial_name(best->number);
+    status.best = best->best;
+  }
+  status.left_s = time_left(view, status);
+  status.last_record_utc = newest_time(view.records);
+  const auto last = utc_seconds(status.last_record_utc);
+  const auto now = utc_seconds(clock.utc_text());
+  if (last && now) {
+    status.silent_s = std::max(0.0, *now - *last);
+  }
+  if (!status.finished) {
+    status.resume = str("regatta sweep JOB.json -o ", shell_quote(status.directory));
+  }
+  return status;
+}
+
+std::string status_text(const SweepStatus& status) {
+  const auto running = std::count_if(status.active.begin(), status.active.end(),
+                                     [](const ActiveTrial& t) { return t.status == "running"; });
+  const auto paused = static_cast<std::int64_t>(status.active.size()) - running;
+  std::string text = str("sweep ", status.name, "  ", status.directory, "\n");
+  text += str(status.ok + status.pruned + static_cast<std::int64_t>(status.lost.size()), " of ", status.total,
+              " trials done: ", status.ok, " ok");
+  text += status.pruned > 0 ? str(", ", status.pruned, " pruned") : "";
+  text += str(", ", status.lost.size(), " failed; ", running, " running, ", paused, " paused, ", status.waiting,
+              " waiting\n");
+  text += best_text(status) +
+          (status.left_s ? str("; about ", duration_text(*status.left_s), " left") : std::string()) + "\n";
+  if (!status.finished && status.silent_s) {
+    text += str("last sign of life ", duration_text(*status.silent_s), " ago (", status.last_record_utc, ")\n");
+  }
+  for (const ActiveTrial& trial : status.active) {
+    text += active_line(status, trial);
+  }
+  for (const LostTrial& trial : status.lost) {
+    text += str("  ", trial.name, "  ", trial.status, " after ", trial.attempts,
+                trial.attempts == 1 ? " attempt: " : " attempts: ",
+                trial.message.empty() ? "no message" : trial.message.c_str(), "  (", trial.log.string(), ")\n");
+  }
+  if (status.skipped_lines > 0) {
+    text += str("the journal has ", status.skipped_lines, " torn or foreign lines, which were left out\n");
+  }
+  if (status.finished) {
+    return text + str("finished; the leaderboard: regatta collect ", shell_quote(status.directory), "\n");
+  }
+  return text + str("resume, with the job file it began with: ", status.resume, "\n");
+}
+
+Json to_json(const SweepStatus& status) {
+  Json value = {{"schema", 1},
+                {"name", status.name},
+                {"directory", status.directory},
+                {"metric", status.metric},
+                {"total", status.total},
+                {"waiting", status.waiting},
+                {"ok", status.ok},
+                {"pruned", status.pruned}};
+  value["best_trial"] = status.best_trial.empty() ? Json() : Json(status.best_trial);
+  value["best"] = optional_number(status.best);
+  value["left_s"] = optional_number(status.left_s);
+  value["last_record_utc"] = status.last_record_utc;
+  value["silent_s"] = optional_number(status.silent_s);
+  value["skipped_lines"] = status.skipped_lines;
+  value["finished"] = status.finished;
+  value["resume"] = status.resume;
+  value["active"] = Json::array();
+  for (const ActiveTrial& trial : status.active) {
+    value["active"].push_back({{"trial", trial.name},
+                               {"status", trial.status},
+                               {"point", trial.point},
+                               {"host", trial.host},
+                               {"attempt", trial.attempt},
+                               {"step", trial.step},
+                               {"steps", trial.steps > 0 ? Json(trial.steps) : Json()},
+                               {"ms_per_step", optional_number(trial.ms_per_step)},
+                               {"best", optional_number(trial.best)},
+                               {"left_s", optional_number(trial.left_s)}});
+  }
+  value["failed"] = Json::array();
+  for (const LostTrial& trial : status.lost) {
+    value["failed"].push_back({{"trial", trial.name},
+                               {"status", trial.status},
+                               {"attempts", trial.attempts},
+                               {"message", trial.message},
+                               {"log", trial.log.string()}});
+  }
+  return value;
+}
+
+}  // namespace regatta

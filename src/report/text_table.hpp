@@ -1,0 +1,26 @@
+// A table of text for a terminal: columns as wide as their widest cell, two blanks between, a rule under the header.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace regatta {
+
+class TextTable {
+ public:
+  enum class Align { kLeft, kRight };
+
+  void column(std::string header, Align align);
+
+  /// As many cells as there are columns.
+  void row(std::vector<std::string> cells);
+
+  /// Lines without blanks at their ends.
+  std::string text() const;
+
+ private:
+  std::vector<Align> aligns_;
+  std::vector<std::vector<std::string>> rows_ = {{}};
+};
+
+}  // namespace regatta
