@@ -1,0 +1,45 @@
+// Packing: a data set file in, one archive and one picture sheet out. Everything is checked before it is written.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+
+#include "regatta/volume/archive.hpp"
+#include "regatta/volume/dataset.hpp"
+
+namespace regatta {
+
+struct PackOptions {
+  std::filesystem::path output;
+  std::filesystem::path qc;  ///< empty: beside the output, NAME_qc.png
+  int deflate = 0;           ///< 0: uncompressed, 1..9: zlib level
+  int threads = 0;           ///< subjects prepared at the same time; 0: one a core
+  bool replace = false;      ///< an archive of that name may be there
+};
+
+struct PackSummary {
+  std::int64_t subjects = 0;
+  std::int64_t labelled = 0;
+  Shape3 shape{};
+  Spacing3 spacing{};
+  std::string orientation;
+  VoxelType type = VoxelType::kUint8;
+  std::size_t labels = 0;  ///< values without the background
+  std::map<std::string, std::int64_t> split_subjects;
+  std::map<std::string, std::int64_t> split_pairs;
+  std::uintmax_t bytes = 0;
+  double seconds = 0.0;
+  std::string fingerprint;
+  std::filesystem::path qc;
+};
+
+/// Reads every header and label map first, then packs subject by subject; the archive gets its name at the very end.
+/// Shows its progress on stderr. SIGINT, SIGTERM and SIGUSR2 (if caught, see base/signals) end it without an archive.
+/// @throws DataError with one line that names the subject and the file: see read_volume and prepare_image; also labels
+///         on another grid than their image, subjects whose shapes or spacings differ where none is given, more than
+///         255 label values, an output that is there
+PackSummary pack_dataset(const DatasetFile& dataset, const PackOptions& options);
+
+}  // namespace regatta

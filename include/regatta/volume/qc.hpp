@@ -1,0 +1,46 @@
+// Pictures that let a person see at a glance whether packing or a registration went wrong. PNG, no plot library.
+//
+// Slices are shown as sagittal (seen from the left, front to the right), coronal and axial (the patient's right at
+// the right), all with pixels of equal millimetres.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "regatta/volume/geometry.hpp"
+
+namespace regatta {
+
+/// One sheet for a whole data set: for each subject the three middle slices, label outlines in colours, id and split.
+class SubjectSheet {
+ public:
+  /// @param shape, spacing, orientation  of the packed grid
+  SubjectSheet(const Shape3& shape, const Spacing3& spacing, const std::string& orientation);
+  ~SubjectSheet();
+  SubjectSheet(const SubjectSheet&) = delete;
+  SubjectSheet& operator=(const SubjectSheet&) = delete;
+
+  /// @param image   [D, H, W], 0..1
+  /// @param labels  as many values as the image, or empty
+  void add(const std::string& title, std::span<const float> image, std::span<const std::uint8_t> labels);
+
+  /// Writes the picture atomically. @param title  headline @throws DataError if the disk refuses
+  void write(const std::filesystem::path& path, const std::string& title) const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// One registration: rows are the three planes; columns are fixed, moving, warped, |fixed - moving|, |fixed - warped|
+/// (one scale of brightness for both) and the deformed grid x + u(x), a line every few voxels.
+/// @param fixed, moving, warped  [D, H, W] on the packed grid, 0..1
+/// @param field  [3, D, H, W], voxels
+void registration_qc(const std::filesystem::path& path, std::span<const float> fixed, std::span<const float> moving,
+                     std::span<const float> warped, std::span<const float> field, const Shape3& shape,
+                     const Spacing3& spacing = {1.0, 1.0, 1.0}, const std::string& orientation = "RAS");
+
+}  // namespace regatta

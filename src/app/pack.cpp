@@ -1,0 +1,65 @@
+// `regatta pack dataset.json -o brains.h5`: checks and packs the volumes of a data set file. The work is in
+// volume/pack.
+#include <filesystem>
+#include <iostream>
+
+#include "app/command.hpp"
+#include "regatta/base/signals.hpp"
+#include "regatta/volume/pack.hpp"
+
+namespace regatta::app {
+namespace {
+
+class Pack final : public Command {
+ public:
+  void declare(CLI::App& app) override {
+    app.add_option("dataset", dataset_, "data set file: subjects, splits, pairs, preprocessing (docs/formats.md)")
+        ->required();
+    app.add_option("-o,--output", options_.output, "archive to write, NAME.h5")->required();
+    app.add_option("--qc", options_.qc, "picture sheet to write; default: NAME_qc.png beside the archive");
+    app.add_option("--deflate", options_.deflate,
+                   "zlib level 1..9; 0 leaves the voxels uncompressed, the fastest to read")
+        ->capture_default_str();
+    app.add_option("--threads", options_.threads, "subjects prepared at the same time; 0: one a core")
+        ->capture_default_str();
+    app.add_flag("--force", options_.replace, "replace an archive of that name");
+  }
+
+  ExitCode run() override {
+    catch_leave_signals();
+    const DatasetFile dataset = read_dataset(dataset_);
+    print(pack_dataset(dataset, options_));
+    return ExitCode::kOk;
+  }
+
+ private:
+  void print(const PackSummary& s) const {
+    const auto counts = [](const std::map<std::string, std::int64_t>& map) {
+      std::vector<std::string> parts;
+      for (const auto& [name, count] : map) {
+        parts.push_back(str(name, ' ', count));
+      }
+      return join(parts, ", ");
+    };
+    std::cout << str("subjects     ", s.subjects, " (", counts(s.split_subjects), ")\n",  //
+                     "pairs        ", counts(s.split_pairs), '\n',                        //
+                     "grid         ", shape_text(s.shape), ", ", spacing_text(s.spacing), " mm, ", s.orientation, '\n',
+                     "voxels       ", s.type == VoxelType::kUint8 ? "uint8" : "float32", '\n',  //
+                     "labels       ", s.labels, " values, in ", s.labelled, " subjects\n",      //
+                     "fingerprint  ", s.fingerprint, '\n',                                      //
+                     "archive      ", options_.output.string(), ", ", bytes_text(static_cast<double>(s.bytes)), ", ",
+                     duration_text(s.seconds), '\n',  //
+                     "look at      ", s.qc.string(), '\n');
+  }
+
+  std::string dataset_;
+  PackOptions options_;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_pack() {
+  return std::make_unique<Pack>();
+}
+
+}  // namespace regatta::app

@@ -1,0 +1,113 @@
+// The data set file: pairs of each rule, and one line for each thing that can be wrong in it.
+#include "regatta/volume/dataset.hpp"
+
+#include <set>
+
+#include <nlohmann/json.hpp>
+
+#include "files.hpp"
+#include "regatta/base/text.hpp"
+#include "support/catch.hpp"
+
+using namespace regatta;
+using regatta::test::error_text;
+
+namespace {
+
+Json five_subjects() {
+  return parse_json(R"({"schema": 1, "name": "five", "subjects": [
+    {"id": "atlas", "image": "a.nii.gz", "labels": "a_seg.nii.gz", "split": "atlas"},
+    {"id": "p1", "image": "p1.nii"}, {"id": "p2", "image": "sub/p2.npz", "labels": "sub/p2.npz"},
+    {"id": "p3", "image": "p3.nii"}, {"id": "v1", "image": "/abs/v1.nii", "split": "val"}],
+    "pairs": {"rule": "atlas", "atlas": "atlas"}})",
+                    "test");
+}
+
+std::string pairs_text(const DatasetFile& dataset) {
+  std::vector<std::string> out;
+  for (const ArchivePair& pair : dataset.pairs) {
+    out.push_back(str(pair.split, ':', pair.moving, '>', pair.fixed));
+  }
+  return join(out, " ");
+}
+
+std::string refusal(const std::string& pointer, const Json& value) {
+  Json json = five_subjects();
+  json[Json::json_pointer(pointer)] = value;
+  return error_text([&] { dataset_from_json(json, "data"); });
+}
+
+}  // namespace
+
+TEST_CASE("an atlas is warped onto every other subject of each split") {
+  const DatasetFile dataset = dataset_from_json(five_subjects(), "data");
+  CHECK(pairs_text(dataset) == "train:0>1 train:0>2 train:0>3 val:0>4");
+  CHECK(dataset.subjects[2].image == "data/sub/p2.npz");
+  CHECK(dataset.subjects[4].image == "/abs/v1.nii");
+  CHECK(dataset.subjects[1].labels.empty());
+}
+
+TEST_CASE("all pairs are ordered and stay within their split") {
+  Json json = five_subjects();
+  json["pairs"] = {{"rule", "all"}};
+  CHECK(pairs_text(dataset_from_json(json, "")) == "train:1>2 train:1>3 train:2>1 train:2>3 train:3>1 train:3>2");
+}
+
+TEST_CASE("random pairs are all different, depend on the seed alone, and end where there are no more") {
+  Json json = five_subjects();
+  for (int i = 0; i < 20; ++i) {
+    json["subjects"].push_back({{"id", str("q", i)}, {"image", "q.nii"}});
+  }
+  json["pairs"] = {{"rule", "random"}, {"count", 100}, {"seed", 3}};
+  const DatasetFile first = dataset_from_json(json, "");
+  CHECK(pairs_text(first) == pairs_text(dataset_from_json(json, "")));
+  REQUIRE(first.pairs.size() == 100);
+  std::set<std::pair<std::int64_t, std::int64_t>> seen;
+  for (const ArchivePair& pair : first.pairs) {
+    CHECK(pair.moving != pair.fixed);
+    seen.insert({pair.moving, pair.fixed});
+  }
+  CHECK(seen.size() == 100);
+  json["pairs"]["seed"] = 4;
+  CHECK(pairs_text(first) != pairs_text(dataset_from_json(json, "")));
+  json["pairs"]["count"] = 100000;
+  CHECK(dataset_from_json(json, "").pairs.size() == 23 * 22);
+}
+
+TEST_CASE("explicit pairs may cross splits and keep their order") {
+  Json json = five_subjects();
+  json["pairs"] = parse_json(R"({"rule": "explicit", "explicit": [
+    {"split": "val", "moving": "v1", "fixed": "p1"}, {"split": "train", "moving": "p3", "fixed": "p1"},
+    {"split": "train", "moving": "p1", "fixed": "p3"}]})",
+                             "test");
+  CHECK(pairs_text(dataset_from_json(json, "")) == "train:3>1 train:1>3 val:4>1");
+}
+
+TEST_CASE("labels are merged, and others kept or made background") {
+  Json json = five_subjects();
+  json["labels"] = parse_json(R"({"merge": {"1": [10, 11], "2": [49]}})", "test");
+  const DatasetFile keep = dataset_from_json(json, "");
+  CHECK(keep.label(11) == 1);
+  CHECK(keep.label(49) == 2);
+  CHECK(keep.label(77) == 77);
+  json["labels"]["others"] = "background";
+  CHECK(dataset_from_json(json, "").label(77) == 0);
+  json["labels"]["merge"]["3"] = {10};
+  CHECK(error_text([&] { dataset_from_json(json, ""); }) ==
+        "/labels/merge/3: label 10 is named twice in /labels/merge");
+}
+
+TEST_CASE("each fault of a data set file is refused by its JSON pointer") {
+  CHECK(refusal("/subjects/2/id", "p1") == "/subjects/2/id: 'p1' is also the id of /subjects/1");
+  CHECK(refusal("/subjects/2/id", "a b").find("/subjects/2/id: 'a b', 1..128 letters") == 0);
+  CHECK(refusal("/subjects/2/split", "training").find("/subjects/2/split: ") == 0);
+  CHECK(refusal("/subjects/2/image", "x.mgz").find("/subjects/2/image: 'x.mgz', a .nii, .nii.gz or .npz") == 0);
+  CHECK(refusal("/subjects/2/imgae", "x.nii").find("imgae") != std::string::npos);
+  CHECK(refusal("/subjects", Json::array()).find("/subjects: ") == 0);
+  CHECK(refusal("/pairs/atlas", "nobody") == "/pairs/atlas: 'nobody' is no subject's id");
+  CHECK(refusal("/pairs/rule", "some").find("/pairs/rule: ") == 0);
+  CHECK(refusal("/pairs", {{"rule", "explicit"}}).find("/pairs: rule 'explicit' gives no pair") == 0);
+  CHECK(refusal("/schema", 2).find("/schema: ") == 0);
+  CHECK(refusal("/preprocess", {{"orientation", "XYZ"}}).find("/preprocess/orientation: 'XYZ'") == 0);
+  CHECK(refusal("/npz_orientation", "RR").find("/npz_orientation: 'RR'") == 0);
+}

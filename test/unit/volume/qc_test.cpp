@@ -1,0 +1,109 @@
+// QC pictures: they are PNG files of the expected size, slices show the right voxels, text and lines land where they
+// must.
+#include "regatta/volume/qc.hpp"
+
+#include <vector>
+
+#include "files.hpp"
+#include "support/catch.hpp"
+#include "support/temporary_folder.hpp"
+#include "volume/canvas.hpp"
+#include "volume/slice.hpp"
+
+using namespace regatta;
+
+namespace {
+
+int png_size(const std::string& png, std::size_t offset) {
+  int value = 0;
+  for (std::size_t i = 0; i < 4; ++i) {
+    value = value << 8 | static_cast<unsigned char>(png[offset + i]);
+  }
+  return value;
+}
+
+}  // namespace
+
+TEST_CASE("slices of all orientations show the same anatomy the same way up") {
+  // One bright voxel at the patient's right, front, top of a 7x9x5 RAS volume; then the same in LIA.
+  const Shape3 ras = {7, 9, 5};
+  std::vector<float> volume(315, 0.0F);
+  volume[(3 * 9 + 7) * 5 + 4] = 1.0F;  // middle of R, front, top
+  const SliceView view(Plane::kSagittal, ras, {1, 1, 1}, "RAS", 1.0);
+  CHECK(view.width() == 9);
+  CHECK(view.height() == 5);
+  CHECK(view.grey(volume).at(7, 0) == Rgb{255, 255, 255});
+  const Shape3 lia = {7, 5, 9};
+  std::vector<float> turned(315, 0.0F);
+  turned[(3 * 5 + 0) * 9 + 7] = 1.0F;
+  const SliceView other(Plane::kSagittal, lia, {1, 1, 1}, "LIA", 1.0);
+  CHECK(other.grey(turned).at(7, 0) == Rgb{255, 255, 255});
+  const auto pixel = other.pixel({3, 0, 7});
+  CHECK(pixel[0] == Approx(7.0));
+  CHECK(pixel[1] == Approx(0.0).margin(1e-9));
+}
+
+TEST_CASE("pixels are square in millimetres") {
+  const SliceView view(Plane::kCoronal, {10, 20, 30}, {2.0, 1.0, 0.5}, "RAS", 3.0);
+  CHECK(view.width() == 60);
+  CHECK(view.height() == 45);
+}
+
+TEST_CASE("label borders are drawn in the label's colour and the inside is left") {
+  const Shape3 shape = {8, 8, 8};
+  std::vector<std::uint8_t> labels(512, 0);
+  for (std::size_t d = 2; d < 6; ++d) {
+    for (std::size_t h = 2; h < 6; ++h) {
+      for (std::size_t w = 2; w < 6; ++w) {
+        labels[(d * 8 + h) * 8 + w] = 3;
+      }
+    }
+  }
+  const SliceView view(Plane::kAxial, shape, {1, 1, 1}, "RAS", 4.0);
+  Canvas canvas(view.width(), view.height());
+  view.outline(canvas, labels);
+  CHECK(canvas.at(16, 16) == Rgb{0, 0, 0});
+  CHECK(canvas.at(7, 16) != Rgb{0, 0, 0});
+  CHECK(canvas.at(2, 2) == Rgb{0, 0, 0});
+}
+
+TEST_CASE("text is drawn pixel by pixel and never outside the picture") {
+  Canvas canvas(12, 9);
+  canvas.text(0, 0, "L", {255, 0, 0});
+  CHECK(canvas.at(0, 0) == Rgb{255, 0, 0});
+  CHECK(canvas.at(1, 0) == Rgb{0, 0, 0});
+  CHECK(canvas.at(4, 6) == Rgb{255, 0, 0});
+  canvas.text(-3, 5, "a long text that leaves the picture", {0, 255, 0}, 3);
+  CHECK(glyph('\x07') == glyph('?'));
+}
+
+TEST_CASE("a line goes from end to end") {
+  Canvas canvas(10, 10);
+  canvas.line(1, 1, 8, 4, {255, 255, 255});
+  CHECK(canvas.at(1, 1) == Rgb{255, 255, 255});
+  CHECK(canvas.at(8, 4) == Rgb{255, 255, 255});
+  canvas.line(-5, 20, 30, -20, {255, 0, 0});
+}
+
+TEST_CASE("both sheets are written as PNG") {
+  const test::TemporaryFolder folder;
+  const Shape3 shape = {12, 10, 8};
+  std::vector<float> image(960);
+  for (std::size_t i = 0; i < image.size(); ++i) {
+    image[i] = static_cast<float>(i % 97) / 97.0F;
+  }
+  SubjectSheet sheet(shape, {1, 1, 2}, "RAS");
+  for (int i = 0; i < 5; ++i) {
+    sheet.add("a subject with a name that is much too long for the tile that it has to stand over, really", image,
+              i == 0 ? std::vector<std::uint8_t>(960, 1) : std::vector<std::uint8_t>{});
+  }
+  sheet.write(folder / "s.png", "five");
+  registration_qc(folder / "r.png", image, image, image, std::vector<float>(2880, 0.3F), shape);
+  for (const char* name : {"s.png", "r.png"}) {
+    const std::string png = test::read_bytes(folder / name);
+    CHECK(png.substr(0, 8) == "\x89PNG\r\n\x1a\n");
+    CHECK(png_size(png, 16) > 300);
+    CHECK(png_size(png, 20) > 150);
+    CHECK(png.substr(png.size() - 8, 4) == "IEND");
+  }
+}
