@@ -1,0 +1,86 @@
+// `regatta sweep JOB`: runs or resumes a sweep, as one of the ranks that mpirun or srun started, alone, or by starting
+// ranks here.
+#include <iostream>
+
+#include "app/command.hpp"
+#include "regatta/launch/sweep_run.hpp"
+#include "regatta/report/collect.hpp"
+
+namespace regatta::app {
+namespace {
+
+constexpr std::size_t kRows = 20;
+
+void show_end(const SweepEnd& end) {
+  if (end.finished) {
+    print_leaderboard(std::cout, read_report({end.directory}), kRows);
+    std::cout << "full report: regatta collect " << end.directory.string() << std::endl;
+  } else {
+    std::cout << "saved; this continues it: " << end.resume_command << std::endl;
+  }
+}
+
+class SweepCommand : public Command {
+ public:
+  void declare(CLI::App& app) override {
+    app.add_option("job", job_, "job file")->required();
+    app.add_option("-o,--output", output_, "the sweep's directory (default: runs/NAME)");
+    app.add_option("--ranks", ranks_, "start so many ranks on this machine, one trial each at a time")->check(CLI::Range(1, 4096));
+    app.add_option("--set", settings_, "POINTER=VALUE over the base recipe, for example /optim/lr=0.001");
+    app.add_option("--device", device_, "auto, cpu or cuda (default: the recipe's /run/device)")
+        ->check(CLI::IsMember({"auto", "cpu", "cuda"}));
+    app.add_option("--threads", threads_, "CPU threads of a trial (default: the job's, else a rank's share of the processors)")
+        ->check(CLI::Range(1, 1024));
+    // For tests: stands in for regatta-engine, both as `worker` and as `describe`.
+    app.add_option("--worker", worker_, "program that trains")->envname("REGATTA_WORKER")->group("");
+  }
+
+  ExitCode run() override {
+    if (ranks_ > 1 && !is_under_launcher()) {
+      return run_under_mpirun(ranks_, arguments_of_a_rank());
+    }
+    SweepRun run;
+    run.job = job_;
+    run.directory = output_;
+    run.settings = settings_;
+    run.device = device_;
+    run.threads = threads_;
+    run.ranks = ranks_;
+    run.worker = worker_.empty() ? program_path(Program::kEngine) : worker_;
+    return run_sweep(run, show_end);
+  }
+
+ private:
+  std::vector<std::string> arguments_of_a_rank() const {
+    std::vector<std::string> arguments = {program_path(Program::kLaunch), "sweep", job_};
+    const auto add = [&arguments](const char* name, const std::string& value) {
+      if (!value.empty()) {
+        arguments.insert(arguments.end(), {name, value});
+      }
+    };
+    add("-o", output_);
+    for (const std::string& setting : settings_) {
+      add("--set", setting);
+    }
+    add("--device", device_);
+    add("--threads", threads_ > 0 ? str(threads_) : "");
+    add("--worker", worker_);
+    return arguments;
+  }
+
+  std::string job_;
+  std::string output_;
+  int ranks_ = 0;
+  std::vector<std::string> settings_;
+  std::string device_;
+  int threads_ = 0;
+  std::string worker_;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_sweep() {
+  return std::make_unique<SweepCommand>();
+}
+
+}  // namespace regatta::app

@@ -1,0 +1,283 @@
+#include "launch/coordinator.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "regatta/base/error.hpp"
+#include "regatta/base/log.hpp"
+
+namespace regatta {
+namespace {
+
+constexpr int kBarWidth = 24;
+constexpr double kSayEvery_s = 60.0;
+
+/// These members of a letter, where it has them: a child cannot put others into the journal.
+Json members(const Json& letter, std::initializer_list<const char*> names) {
+  Json fields;
+  for (const char* name : names) {
+    if (letter.contains(name)) {
+      fields[name] = letter.at(name);
+    }
+  }
+  return fields;
+}
+
+}  // namespace
+
+bool is_for_coordinator(const std::string& type) {
+  constexpr std::array<const char*, 7> kTypes = {"ask", "progress", "report", "checkpoint", "end", "leaving", "left"};
+  return std::find(kTypes.begin(), kTypes.end(), type) != kTypes.end();
+}
+
+ExitCode exit_code_of(const SweepState& state) {
+  for (const auto& [status, count] : state.counts().by_status) {
+    if (status != status_name(TrialStatus::kOk) && status != status_name(TrialStatus::kPruned)) {
+      return ExitCode::kFailure;
+    }
+  }
+  return ExitCode::kOk;
+}
+
+Coordinator::Coordinator(Ranks& ranks, SweepStart& start, JournalThread& journal, Owner owner, std::vector<std::string> hosts,
+                         int threads, SweepProgress& progress, CoordinatorTimes times, const Clock& clock)
+    : ranks_(ranks),
+      start_(start),
+      sweep_(*start.sweep),
+      journal_(journal),
+      owner_(std::move(owner)),
+      hosts_(std::move(hosts)),
+      threads_(threads),
+      progress_(progress),
+      times_(times),
+      clock_(clock),
+      seats_(static_cast<std::size_t>(ranks.size())),
+      beat_s_(clock.monotonic_s()) {
+  if (start_.asked_trials > sweep_.state().total()) {
+    log_info("extended from ", sweep_.state().total(), " to ", start_.asked_trials, " trials");
+    record("extend", {{"trials", start_.asked_trials}});
+  }
+}
+
+void Coordinator::record(const std::string& type, const Json& fields, std::function<void()> then) {
+  pending_.push_back({journal_.append(type, fields), std::move(then)});
+}
+
+void Coordinator::release_durable() {
+  bool fresh = false;
+  while (!pending_.empty() && journal_.is_durable(pending_.front().record)) {
+    if (!fresh) {
+      sweep_.refresh();
+      fresh = true;
+      changed_ = true;
+    }
+    const auto then = std::move(pending_.front().then);
+    pending_.pop_front();
+    if (then) {
+      then();
+    }
+  }
+}
+
+void Coordinator::take(const Letter& letter) {
+  const std::string type = letter.body.at("type");
+  Seat& seat = seats_.at(static_cast<std::size_t>(letter.from));
+  if (type == "ask") {
+    seat.idle = true;
+  } else if (type == "leaving") {
+    begin_leave(letter.body.at("signal").get<int>());
+  } else if (type == "left") {
+    seat.left = true;
+  } else if (!seat.attempt || seat.attempt->first != letter.body.at("trial").get<std::int64_t>()) {
+    throw BugError(str("coordinator: '", type, "' from rank ", letter.from, ", which has no such trial"));
+  } else if (type == "progress") {
+    const Json* ms = find_pointer(letter.body, "/ms_per_step");
+    running_[seat.attempt->first] = {letter.body.value("step", std::int64_t{0}),
+                                     ms != nullptr && ms->is_number() ? ms->get<double>() : 0.0};
+  } else if (type == "report") {
+    record(type, members(letter.body, {"trial", "attempt", "step", "epoch", "metrics"}));
+  } else if (type == "checkpoint") {
+    record(type, members(letter.body, {"trial", "attempt", "step"}));
+  } else {
+    take_end(letter.from, letter.body);
+  }
+}
+
+void Coordinator::take_end(int rank, const Json& letter) {
+  Seat& seat = seats_[static_cast<std::size_t>(rank)];
+  const std::int64_t trial = seat.attempt->first;
+  const auto status = attempt_status_from(letter.at("status").get<std::string>());
+  const bool expected = status == AttemptStatus::kOk || status == AttemptStatus::kPaused;
+  if (!expected) {
+    log_warning(trial_name(trial), " attempt ", seat.attempt->second, " on rank ", rank, " ",
+                hosts_[static_cast<std::size_t>(rank)], ": ", letter.at("status").get<std::string>(), " at step ",
+                letter.at("step").get<std::int64_t>(), ": ", letter.at("message").get<std::string>(), " (",
+                sweep_.files().trial(trial).log(seat.attempt->second).string(), ")");
+  }
+  seat.attempt.reset();
+  running_.erase(trial);
+  record("end", members(letter, {"trial", "attempt", "status", "step", "message", "result"}));
+}
+
+void Coordinator::begin_leave(int signal) {
+  if (leaving_) {
+    return;
+  }
+  leaving_ = true;
+  leave_s_ = clock_.monotonic_s();
+  progress_.finish();
+  log_info("signal ", signal, ": all trials save, then all ranks leave");
+  for (int rank = 0; rank < ranks_.size(); ++rank) {
+    ranks_.send(rank, make_letter("leave"));
+  }
+}
+
+void Coordinator::beat() {
+  const double now_s = clock_.monotonic_s();
+  if (now_s - beat_s_ >= kHeartbeatEvery_s) {
+    beat_s_ = now_s;
+    record("heartbeat", Json::object());
+  }
+  const double age_s = journal_.durable_age_s(clock_);
+  REGATTA_REQUIRE(age_s <= kStopWithoutDurable_s, DataError, "journal: nothing could be made durable for ", duration_text(age_s), ": ",
+                  journal_.error().empty() ? "the file system does not answer" : journal_.error());
+  if (now_s - alive_s_ >= times_.alive_every_s) {
+    alive_s_ = now_s;
+    for (int rank = 0; rank < ranks_.size(); ++rank) {
+      ranks_.send(rank, make_letter("alive", {{"durable_age_s", age_s}}));
+    }
+  }
+}
+
+void Coordinator::step() {
+  release_durable();
+  beat();
+  if (closed_) {
+    return;
+  }
+  hand_out();
+  close_when_over();
+  show_progress();
+}
+
+void Coordinator::hand_out() {
+  const bool due = clock_.monotonic_s() - looked_s_ >= times_.look_again_s;
+  if (leaving_ || is_waiting() || !(changed_ || due)) {
+    return;
+  }
+  looked_s_ = clock_.monotonic_s();
+  sweep_.refresh();
+  changed_ = false;
+  for (int rank = 0; rank < ranks_.size(); ++rank) {
+    if (seats_[static_cast<std::size_t>(rank)].idle && !hand_out_to(rank)) {
+      return;
+    }
+  }
+}
+
+bool Coordinator::hand_out_to(int rank) {
+  const auto next = sweep_.claim_next(owner_);
+  if (!next) {
+    return false;
+  }
+  const TrialFiles files = sweep_.files().trial(next->trial);
+  const int threads = start_.book.bear(next->trial, files, threads_);
+  const std::string& recipe_hash = start_.book.plan(next->trial).description.hash;
+  const Json fields = start_fields(*next, rank, hosts_[static_cast<std::size_t>(rank)], recipe_hash);
+  if (adopt_result(*next, files, recipe_hash)) {
+    return true;
+  }
+  Seat& seat = seats_[static_cast<std::size_t>(rank)];
+  seat.idle = false;
+  seat.attempt = {next->trial, next->attempt};
+  running_[next->trial] = {};
+  const Json letter = make_letter(
+      "assign", {{"trial", next->trial}, {"attempt", next->attempt}, {"root", files.root.string()}, {"threads", threads}});
+  record("start", fields, [this, rank, letter] {
+    if (!leaving_) {
+      ranks_.send(rank, letter);
+      return;
+    }
+    take_end(rank, make_letter("end", {{"trial", letter.at("trial")},
+                                       {"attempt", letter.at("attempt")},
+                                       {"status", status_name(AttemptStatus::kPaused)},
+                                       {"step", 0},
+                                       {"message", "the job left before it began"}}));
+  });
+  return true;
+}
+
+/// A trial whose result stands, but whose end never reached the journal (all were killed in between), has ended.
+bool Coordinator::adopt_result(const NextTrial& next, const TrialFiles& files, const std::string& recipe_hash) {
+  if (!std::filesystem::exists(files.result())) {
+    return false;
+  }
+  const TrialResult result = result_from_json(read_json(files.result()), files.result().string());
+  if (result.recipe_hash != recipe_hash || result.status != status_name(TrialStatus::kOk)) {
+    return false;
+  }
+  record("start", start_fields(next, 0, hosts_.front(), recipe_hash));
+  record("end", {{"trial", next.trial},
+                 {"attempt", next.attempt},
+                 {"status", status_name(AttemptStatus::kOk)},
+                 {"step", result.steps},
+                 {"message", "its result stood already"},
+                 {"result", to_json(result)}});
+  return true;
+}
+
+void Coordinator::close_when_over() {
+  const bool busy = std::any_of(seats_.begin(), seats_.end(), [](const Seat& seat) { return seat.attempt.has_value(); });
+  if (!busy && !is_waiting() && sweep_.state().finished()) {
+    close(exit_code_of(sweep_.state()));
+    return;
+  }
+  if (leaving_) {
+    const bool all_left = std::all_of(seats_.begin(), seats_.end(), [](const Seat& seat) { return seat.left; });
+    const double waited_s = clock_.monotonic_s() - leave_s_;
+    if (all_left && !busy && !is_waiting()) {
+      close(ExitCode::kRequeue);
+    } else if (waited_s > times_.leave_deadline_s) {
+      log_warning("not all ranks have saved within ", duration_text(waited_s), ": leaving without them");
+      close(ExitCode::kRequeue);
+    }
+  } else if (!busy && !is_waiting()) {
+    say_who_has_the_rest();
+  }
+}
+
+void Coordinator::close(ExitCode code) {
+  closed_ = true;
+  progress_.finish();
+  record("leave", Json::object(), [this, code] {
+    for (int rank = 0; rank < ranks_.size(); ++rank) {
+      ranks_.send(rank, make_letter("finish", {{"code", static_cast<int>(code)}}));
+    }
+  });
+}
+
+void Coordinator::say_who_has_the_rest() {
+  const bool all_idle = std::all_of(seats_.begin(), seats_.end(), [](const Seat& seat) { return seat.idle; });
+  if (!all_idle || clock_.monotonic_s() - said_s_ < kSayEvery_s) {
+    return;
+  }
+  for (const TrialState& trial : sweep_.state().trials()) {
+    const auto owner = sweep_.state().owners().find(trial.shard);
+    if (trial.phase == TrialPhase::kRunning && owner != sweep_.state().owners().end()) {
+      said_s_ = clock_.monotonic_s();
+      log_info("waiting: ", trial_name(trial.number), " is with job ", owner->second.place.job, " on ", trial.host,
+               "; it is taken over once that job is gone");
+      return;
+    }
+  }
+}
+
+void Coordinator::show_progress() {
+  if (!leaving_ && progress_.is_due()) {
+    sweep_.refresh();
+    progress_.show(sweep_progress_bar(sweep_.state(), start_.book, running_, kBarWidth),
+                   sweep_progress_text(sweep_.state(), start_.book, start_.definition.job.objective.metric, running_));
+  }
+}
+
+}  // namespace regatta

@@ -1,0 +1,94 @@
+// The coordinator: rank 0's side of the event loop. Hands out trials one by one, keeps the journal, gathers the ranks when the
+// job has to leave, and says when all is done. It never waits: what needs a durable record waits in `pending_`.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "launch/journal_thread.hpp"
+#include "launch/ranks.hpp"
+#include "launch/sweep_progress.hpp"
+#include "launch/sweep_start.hpp"
+
+namespace regatta {
+
+struct CoordinatorTimes {
+  double look_again_s = 2.0;      ///< at the journal, while ranks are idle because others have the rest
+  double alive_every_s = 10.0;    ///< letters to the supervisors
+  double leave_deadline_s = 240.0;
+};
+
+/// Letters that go to the coordinator rather than to a rank's supervisor.
+bool is_for_coordinator(const std::string& type);
+
+/// Of a finished sweep: kOk if all trials are ok or pruned, else kFailure.
+ExitCode exit_code_of(const SweepState& state);
+
+class Coordinator {
+ public:
+  /// @param hosts    machine of each rank, for records
+  /// @param threads  of a trial whose recipe leaves them open
+  Coordinator(Ranks& ranks, SweepStart& start, JournalThread& journal, Owner owner, std::vector<std::string> hosts, int threads,
+              SweepProgress& progress, CoordinatorTimes times = {}, const Clock& clock = system_clock());
+
+  void take(const Letter& letter);
+
+  /// One round. @throws DataError if nothing could be made durable for two minutes
+  void step();
+
+  /// Records wait for the disk: look again soon.
+  bool is_waiting() const { return !pending_.empty(); }
+
+ private:
+  struct Seat {
+    bool idle = false;
+    bool left = false;
+    std::optional<std::pair<std::int64_t, int>> attempt;  ///< trial, attempt
+  };
+  struct Pending {
+    std::int64_t record = 0;
+    std::function<void()> then;
+  };
+
+  void record(const std::string& type, const Json& fields, std::function<void()> then = {});
+  void release_durable();
+  void hand_out();
+  bool hand_out_to(int rank);
+  bool adopt_result(const NextTrial& next, const TrialFiles& files, const std::string& recipe_hash);
+  void take_end(int rank, const Json& letter);
+  void begin_leave(int signal);
+  void beat();
+  void close_when_over();
+  void close(ExitCode code);
+  void show_progress();
+  void say_who_has_the_rest();
+
+  Ranks& ranks_;
+  SweepStart& start_;
+  Sweep& sweep_;
+  JournalThread& journal_;
+  Owner owner_;
+  std::vector<std::string> hosts_;
+  int threads_;
+  SweepProgress& progress_;
+  CoordinatorTimes times_;
+  const Clock& clock_;
+  std::vector<Seat> seats_;
+  std::map<std::int64_t, RunningTrial> running_;
+  std::deque<Pending> pending_;
+  bool leaving_ = false;
+  bool closed_ = false;
+  double leave_s_ = 0.0;
+  double beat_s_;
+  double alive_s_ = -1e9;
+  double looked_s_ = -1e9;
+  double said_s_ = -1e9;
+  bool changed_ = true;  ///< something may be claimable that was not
+};
+
+}  // namespace regatta

@@ -1,0 +1,47 @@
+#include "launch/slurm_probe.hpp"
+
+#include "launch/program_search.hpp"
+#include "regatta/base/error.hpp"
+#include "regatta/base/log.hpp"
+#include "regatta/sweep/describer.hpp"
+
+namespace regatta {
+namespace {
+
+constexpr double kAskEvery_s = 60.0;
+
+}  // namespace
+
+JobListing SlurmProbe::look_up(const JobPlace& place) {
+  if (!place.slurm) {
+    return JobListing::kUnknown;
+  }
+  if (clock_.monotonic_s() - asked_s_ >= kAskEvery_s) {
+    asked_s_ = clock_.monotonic_s();
+    ask();
+  }
+  if (!answered_) {
+    return JobListing::kUnknown;
+  }
+  return jobs_.contains(place.job) ? JobListing::kListed : JobListing::kNotListed;
+}
+
+void SlurmProbe::ask() {
+  answered_ = false;
+  const auto squeue = find_program("squeue");
+  if (!squeue) {
+    return;
+  }
+  try {
+    const std::string listing = run_program_for_text({*squeue, "--noheader", "--all", "--array", "--format=%A"}, "");
+    jobs_.clear();
+    for (const std::string& line : split(listing, '\n')) {
+      jobs_.emplace(trim(line));
+    }
+    answered_ = true;
+  } catch (const Error& error) {
+    log_warning("squeue: ", error.what());
+  }
+}
+
+}  // namespace regatta

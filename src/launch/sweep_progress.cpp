@@ -1,0 +1,102 @@
+#include "launch/sweep_progress.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "regatta/base/text.hpp"
+#include "regatta/sweep/layout.hpp"
+
+namespace regatta {
+namespace {
+
+constexpr double kTerminalEvery_s = 0.5;
+constexpr double kLogEvery_s = 5.0;
+constexpr double kLogSameText_s = 60.0;  ///< a log repeats a line that has not changed only so often
+
+struct Work {
+  double done_steps = 0;
+  double left_steps = 0;
+  double steps_per_s = 0;
+};
+
+Work work_of(const SweepState& state, const TrialBook& book, const std::map<std::int64_t, RunningTrial>& running) {
+  Work work;
+  for (const TrialState& trial : state.trials()) {
+    const auto now = running.find(trial.number);
+    const double step = static_cast<double>(now == running.end() ? trial.step : std::max(trial.step, now->second.step));
+    const double steps = static_cast<double>(book.steps(trial.number));
+    if (trial.phase == TrialPhase::kDone) {
+      work.done_steps += steps;
+    } else {
+      work.done_steps += std::min(step, steps);
+      work.left_steps += std::max(0.0, steps - step);
+    }
+  }
+  for (const auto& [number, trial] : running) {
+    if (trial.ms_per_step > 0) {
+      work.steps_per_s += 1000.0 / trial.ms_per_step;
+    }
+  }
+  return work;
+}
+
+std::string short_number(double value) {
+  return to_text(std::round(value * 1e4) / 1e4);
+}
+
+}  // namespace
+
+std::string sweep_progress_text(const SweepState& state, const TrialBook& book, const std::string& metric,
+                          const std::map<std::int64_t, RunningTrial>& running) {
+  const SweepCounts counts = state.counts();
+  std::string text = str(counts.done, "/", counts.total, " done, ", counts.running, " running");
+  std::optional<TrialState> best = state.best();
+  if (best && best->best) {
+    text += str(", best ", metric, " ", short_number(*best->best), " (", trial_name(best->number), ")");
+  }
+  for (const auto& [status, count] : counts.by_status) {
+    if (status != status_name(TrialStatus::kOk)) {
+      text += str(", ", count, " ", status);
+    }
+  }
+  const Work work = work_of(state, book, running);
+  if (work.left_steps > 0 && work.steps_per_s > 0) {
+    text += str(", about ", duration_text(work.left_steps / work.steps_per_s), " left");
+  }
+  return text;
+}
+
+std::string sweep_progress_bar(const SweepState& state, const TrialBook& book,
+                         const std::map<std::int64_t, RunningTrial>& running, int width) {
+  const Work work = work_of(state, book, running);
+  const double all = work.done_steps + work.left_steps;
+  const int full = all > 0 ? static_cast<int>(std::floor(work.done_steps / all * width)) : width;
+  return str("[", std::string(static_cast<std::size_t>(full), '#'), std::string(static_cast<std::size_t>(width - full), '-'), "]");
+}
+
+bool SweepProgress::is_due() const {
+  return clock_.monotonic_s() - last_s_ >= (terminal_ ? kTerminalEvery_s : kLogEvery_s);
+}
+
+void SweepProgress::show(const std::string& bar, const std::string& text) {
+  const double now_s = clock_.monotonic_s();
+  if (terminal_) {
+    out_ << '\r' << bar << ' ' << text << "\x1b[K" << std::flush;
+    open_ = true;
+  } else if (text != last_text_ || now_s - last_s_ >= kLogSameText_s) {
+    out_ << text << std::endl;
+  } else {
+    return;
+  }
+  last_text_ = text;
+  last_s_ = now_s;
+}
+
+void SweepProgress::finish() {
+  if (open_) {
+    out_ << std::endl;
+    open_ = false;
+  }
+}
+
+}  // namespace regatta

@@ -1,0 +1,215 @@
+// One rank of a sweep from its start to its end: spawner, preparation, MPI, seat, event loop.
+#include "regatta/launch/sweep_run.hpp"
+
+#include <csignal>
+#include <exception>
+#include <iostream>
+#include <optional>
+
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "launch/coordinator.hpp"
+#include "launch/cpu_share.hpp"
+#include "launch/launcher_place.hpp"
+#include "launch/slurm_probe.hpp"
+#include "launch/supervisor.hpp"
+#include "regatta/base/log.hpp"
+#include "regatta/base/process.hpp"
+#include "regatta/base/signals.hpp"
+#include "regatta/base/version.hpp"
+
+namespace regatta {
+namespace {
+
+constexpr int kPauseMs = 10;
+constexpr int kShortPauseMs = 1;
+constexpr double kPartTimeout_s = 120.0;
+
+/// What the ranks tell each other before the event loop.
+struct Roster {
+  std::vector<std::string> hosts;
+  std::string wanted_device;  ///< rank 0's word
+  bool finished = false;      ///< rank 0's: nothing is left to do
+  std::vector<int> cpus;      ///< this rank's share
+  int threads = 1;            ///< of this rank's share
+  int local_rank = 0;
+  int local_size = 1;
+};
+
+/// A rank whose mpirun has been killed must not go on: MPI alone notices only after seconds.
+void die_with_launcher(const LauncherPlace& place) {
+  if (place.launcher == Launcher::kMpirun) {
+    const pid_t parent = ::getppid();
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    REGATTA_REQUIRE(::getppid() == parent && parent != 1, CommError, "mpirun has ended before its ranks began");
+  }
+}
+
+Roster call_the_roll(Ranks& ranks, const LauncherPlace& place, const SweepStart* start, const SweepRun& run) {
+  const std::vector<int> cpus = job_cpus(place.launcher == Launcher::kMpirun);
+  Json own;
+  own["host"] = environment_variable("SLURMD_NODENAME").value_or(host_name());
+  own["cpus"] = cpus;
+  if (start != nullptr) {
+    const Json* device = find_pointer(start->definition.job.recipe, "/run/device");
+    own["device"] = run.device.empty() && device != nullptr ? *device : Json(run.device);
+    own["finished"] = start->is_finished();
+  }
+  std::vector<Json> all;
+  for (const std::string& text : ranks.gather(dump_line(own))) {
+    all.push_back(parse_json(text, "roll"));
+  }
+  Roster roster;
+  int cpu_sharers = 0;
+  int cpu_index = 0;
+  for (int rank = 0; rank < ranks.size(); ++rank) {
+    const Json& other = all[static_cast<std::size_t>(rank)];
+    roster.hosts.push_back(other.at("host").get<std::string>());
+    if (other.at("host") != own["host"]) {
+      continue;
+    }
+    roster.local_rank += rank < ranks.rank() ? 1 : 0;
+    roster.local_size += rank != ranks.rank() ? 1 : 0;
+    const bool shares = other.at("cpus") == own["cpus"];
+    cpu_sharers += shares ? 1 : 0;
+    cpu_index += shares && rank < ranks.rank() ? 1 : 0;
+  }
+  roster.wanted_device = all.front().at("device").get<std::string>();
+  roster.finished = all.front().at("finished").get<bool>();
+  roster.cpus = cpu_slice(cpus, cpu_index, cpu_sharers);
+  roster.threads = threads_of_share(cpus, cpu_sharers);
+  return roster;
+}
+
+GpuChoice take_gpu(Ranks& ranks, const Roster& roster) {
+  GpuSituation situation;
+  situation.wanted = roster.wanted_device.starts_with("cuda") ? "cuda" : roster.wanted_device;
+  situation.visible = environment_variable("CUDA_VISIBLE_DEVICES");
+  situation.present = situation.wanted == "cpu" || situation.visible ? 0 : count_gpus();
+  situation.local_rank = roster.local_rank;
+  situation.local_size = roster.local_size;
+  GpuChoice choice = choose_gpu(situation);
+  std::vector<std::pair<std::string, std::string>> identities;
+  std::size_t rank = 0;
+  for (const std::string& identity : ranks.gather(gpu_identity(choice))) {
+    identities.emplace_back(roster.hosts[rank++], identity);
+  }
+  check_gpu_is_own(identities, ranks.rank());
+  return choice;
+}
+
+/// Whether people watch rank 0's output on a terminal. mpirun gives its ranks pseudo-terminals that lead to a pipe: there
+/// only its parent knows (`run_under_mpirun`).
+bool is_on_terminal(const LauncherPlace& place) {
+  return place.launcher == Launcher::kMpirun ? environment_variable("REGATTA_TERMINAL").has_value() : ::isatty(STDOUT_FILENO) != 0;
+}
+
+/// What only rank 0 has while the sweep runs.
+struct Lead {
+  Lead(Ranks& ranks, SweepStart& start, const Roster& roster, const SweepRun& run, bool terminal)
+      : writer(start.sweep->files().journal(), this_job()),
+        journal(writer),
+        owner{this_process(), this_job(), writer.shard()},
+        progress(std::cout, terminal, system_clock()) {
+    journal.append("join", join_fields(owner, ranks.size()));
+    const int asked = run.threads > 0 ? run.threads : start.job.threads_per_trial;
+    coordinator.emplace(ranks, start, journal, owner, roster.hosts, asked > 0 ? asked : roster.threads, progress);
+  }
+
+  JournalWriter writer;
+  JournalThread journal;
+  Owner owner;
+  SweepProgress progress;
+  std::optional<Coordinator> coordinator;
+};
+
+ExitCode run_event_loop(Ranks& ranks, Supervisor& supervisor, Coordinator* coordinator) {
+  while (!supervisor.finish_code()) {
+    if (leave_requested()) {
+      supervisor.request_leave(leave_signal());
+    }
+    for (const Letter& letter : ranks.receive()) {
+      if (is_for_coordinator(letter.body.at("type").get<std::string>())) {
+        REGATTA_REQUIRE(coordinator != nullptr, BugError, "rank ", ranks.rank(), ": a letter for the coordinator");
+        coordinator->take(letter);
+      } else {
+        supervisor.take(letter.body);
+      }
+    }
+    supervisor.step();
+    if (coordinator != nullptr) {
+      coordinator->step();
+    }
+    std::vector<pollfd> news = supervisor.descriptors();
+    ::poll(news.data(), news.size(), coordinator != nullptr && coordinator->is_waiting() ? kShortPauseMs : kPauseMs);
+  }
+  return static_cast<ExitCode>(*supervisor.finish_code());
+}
+
+ExitCode train_all(Ranks& ranks, Spawner& spawner, SweepStart* start, const Roster& roster, const SweepRun& run, bool terminal) {
+  const GpuChoice gpu = take_gpu(ranks, roster);
+  set_log_place(str("rank ", ranks.rank(), " ", roster.hosts[static_cast<std::size_t>(ranks.rank())],
+                    gpu.is_gpu() ? str(" gpu ", gpu.visible) : std::string(" cpu")));
+  Supervisor supervisor(spawner, {run.worker, gpu, roster.cpus}, [&ranks](const Json& letter) { ranks.send(0, letter); });
+  std::optional<Lead> lead;
+  if (start != nullptr) {
+    lead.emplace(ranks, *start, roster, run, terminal);
+    log_info(ranks.size(), ranks.size() == 1 ? " rank, " : " ranks, ", gpu.is_gpu() ? "one GPU each" : "on the CPU", ", ",
+             roster.cpus.size(), " processors a rank, build ", build_id());
+  }
+  return run_event_loop(ranks, supervisor, lead ? &*lead->coordinator : nullptr);
+}
+
+}  // namespace
+
+ExitCode run_sweep(const SweepRun& run, const std::function<void(const SweepEnd&)>& at_end) {
+  const LauncherPlace place = find_launcher();
+  die_with_launcher(place);
+  Spawner spawner;
+  catch_leave_signals();
+  set_log_place(str("rank ", place.rank, " ", host_name()));
+
+  ProgramDescriber describer(run.worker);
+  SlurmProbe probe;
+  std::unique_ptr<SweepStart> start;
+  std::exception_ptr refused;
+  if (place.rank == 0) {
+    try {
+      start = std::make_unique<SweepStart>(run, describer, probe);
+    } catch (const Error&) {
+      refused = std::current_exception();  // raised again once MPI can end the other ranks
+    }
+  }
+  const auto ranks = place.launcher == Launcher::kNone ? solo_rank() : connect_ranks();
+  if (refused) {
+    std::rethrow_exception(refused);
+  }
+  check_world(place, ranks->size());
+  REGATTA_REQUIRE(run.ranks == 0 || run.ranks == ranks->size(), ConfigError, "--ranks ", run.ranks, ", but ", ranks->size(),
+                  " ranks were started already; leave it out under mpirun or srun");
+  REGATTA_REQUIRE((ranks->rank() == 0) == (start != nullptr), CommError, "sweep: MPI's rank ", ranks->rank(),
+                  " is the launcher's rank ", place.rank);
+
+  const Roster roster = call_the_roll(*ranks, place, start.get(), run);
+  ExitCode code = ExitCode::kOk;
+  if (!roster.finished) {
+    code = train_all(*ranks, spawner, start.get(), roster, run, is_on_terminal(place));
+  }
+  if (start) {
+    start->sweep->refresh();
+    const bool finished = start->sweep->state().finished();
+    if (finished) {
+      code = exit_code_of(start->sweep->state());
+    }
+    std::string command = str("regatta sweep ", run.job.string(), " -o ", start->sweep->files().root.string());
+    for (const std::string& setting : run.settings) {
+      command += str(" --set ", setting);
+    }
+    at_end({start->sweep->files().root, finished, command});
+  }
+  ranks->leave(kPartTimeout_s);
+  return code;
+}
+
+}  // namespace regatta

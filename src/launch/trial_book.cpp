@@ -1,0 +1,52 @@
+#include "launch/trial_book.hpp"
+
+#include "regatta/base/error.hpp"
+#include "regatta/base/files.hpp"
+
+namespace regatta {
+namespace {
+
+int threads_of(const Json& recipe, const std::string& source) {
+  const Json* threads = find_pointer(recipe, "/run/threads");
+  REGATTA_REQUIRE(threads != nullptr && threads->is_number_integer(), DataError, source, ": no /run/threads");
+  return threads->get<int>();
+}
+
+}  // namespace
+
+void TrialBook::describe(std::int64_t first, std::int64_t end) {
+  if (first < end) {
+    for (TrialPlan& plan : plan_trials(definition_, first, end - first, *describer_)) {
+      const std::int64_t number = plan.trial.number;
+      plans_.insert_or_assign(number, std::move(plan));
+    }
+  }
+}
+
+const TrialPlan& TrialBook::plan(std::int64_t trial) {
+  if (!plans_.contains(trial)) {
+    describe(trial, trial + 1);
+  }
+  return plans_.at(trial);
+}
+
+std::int64_t TrialBook::steps(std::int64_t trial) const {
+  const auto found = plans_.find(trial);
+  return found == plans_.end() ? 0 : found->second.description.steps;
+}
+
+int TrialBook::bear(std::int64_t trial, const TrialFiles& files, int threads) {
+  TrialPlan now = plan(trial);
+  Json& recipe = now.description.resolved;
+  int kept = threads_of(recipe, files.recipe().string());
+  if (std::filesystem::exists(files.recipe())) {
+    kept = threads_of(read_json(files.recipe()), files.recipe().string());
+  } else if (kept == 0) {
+    kept = threads;
+  }
+  set_pointer(recipe, "/run/threads", kept);
+  write_trial_recipe(files, now);
+  return kept;
+}
+
+}  // namespace regatta

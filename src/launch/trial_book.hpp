@@ -1,0 +1,37 @@
+// The recipes of a sweep's trials, as rank 0 has them described: what is written into a trial's folder when it is born,
+// and how many steps it takes.
+#pragma once
+
+#include <map>
+
+#include "regatta/sweep/definition.hpp"
+
+namespace regatta {
+
+class TrialBook {
+ public:
+  TrialBook() = default;
+
+  /// @param describer  must live as long as the book
+  TrialBook(SweepDefinition definition, Describer& describer) : definition_(std::move(definition)), describer_(&describer) {}
+
+  /// Has the trials first .. end - 1 described in one go. @throws Error naming the first that is refused
+  void describe(std::int64_t first, std::int64_t end);
+
+  /// Of a trial that was not described before (another job has extended the sweep), it is described now.
+  const TrialPlan& plan(std::int64_t trial);
+
+  /// Steps of a trial, 0 if it has not been described.
+  std::int64_t steps(std::int64_t trial) const;
+
+  /// Writes recipe.json. The number of threads is fixed at the trial's birth (on the CPU it decides the bits): the
+  /// recipe's own, else `threads`. @return CPU threads @throws DataError if another recipe stands there
+  int bear(std::int64_t trial, const TrialFiles& files, int threads);
+
+ private:
+  SweepDefinition definition_;
+  Describer* describer_ = nullptr;
+  std::map<std::int64_t, TrialPlan> plans_;
+};
+
+}  // namespace regatta
