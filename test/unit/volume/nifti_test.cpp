@@ -188,6 +188,20 @@ TEST_CASE("truncated, lengthened and damaged files are refused") {
   require_error(error_text([&] { read_volume(folder.path()); }), "unknown kind of file");
 }
 
+TEST_CASE("no single flipped bit of a header crashes or gives more than one line") {
+  const TemporaryFolder folder;
+  NiftiMaker maker;
+  maker.second = GENERATE(false, true);
+  const std::string good = maker.bytes();
+  for (std::size_t bit = 0; bit < 8 * (good.size() - 24 * 4); ++bit) {
+    std::string bytes = good;
+    bytes[bit / 8] = static_cast<char>(bytes[bit / 8] ^ (1 << (bit % 8)));
+    const std::string text = reading(folder, bytes);
+    CHECK(text.size() < 600);
+    CHECK(text.find('\n') == std::string::npos);
+  }
+}
+
 TEST_CASE("voxels that are not finite, and labels that are no integers, are named by their place") {
   const TemporaryFolder folder;
   NiftiMaker maker;

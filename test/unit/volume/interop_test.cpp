@@ -1,0 +1,89 @@
+// Writes what test/interop/check_displacement.py compares with SimpleITK and nibabel; hidden, run by that script.
+#include <cmath>
+#include <cstdlib>
+
+#include <nlohmann/json.hpp>
+
+#include "regatta/base/files.hpp"
+#include "regatta/config/json.hpp"
+#include "regatta/volume/nifti.hpp"
+#include "regatta/volume/resample.hpp"
+#include "support/catch.hpp"
+
+using namespace regatta;
+
+namespace {
+
+/// A rotation with spacing: what ITK can hold. @param turn  radians about three axes @param middle  of the grid, in mm
+Grid oblique(const Shape3& shape, const Point3& turn, const Spacing3& spacing, const Point3& middle, bool mirror) {
+  Affine out = {mirror ? -spacing[0] : spacing[0], 0, 0, 0, 0, spacing[1], 0, 0, 0, 0, spacing[2], 0, 0, 0, 0, 1};
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    const std::size_t a = (axis + 1) % 3;
+    const std::size_t b = (axis + 2) % 3;
+    Affine rotation = identity_affine();
+    rotation[a * 4 + a] = std::cos(turn[axis]);
+    rotation[a * 4 + b] = -std::sin(turn[axis]);
+    rotation[b * 4 + a] = std::sin(turn[axis]);
+    rotation[b * 4 + b] = std::cos(turn[axis]);
+    out = multiply(rotation, out);
+  }
+  Point3 half{};
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    half[axis] = static_cast<double>(shape[axis] - 1) / 2.0;
+  }
+  const Point3 offset = map_vector(out, half);
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    out[axis * 4 + 3] = middle[axis] - offset[axis];
+  }
+  return {shape, out};
+}
+
+/// Smooth blobs in millimetres, so that interpolation errors are small.
+std::vector<float> blobs(const Grid& grid) {
+  std::vector<float> out;
+  for (std::int64_t i = 0; i < voxel_count(grid.shape); ++i) {
+    const Point3 voxel = {static_cast<double>(i / (grid.shape[1] * grid.shape[2])),
+                          static_cast<double>(i / grid.shape[2] % grid.shape[1]),
+                          static_cast<double>(i % grid.shape[2])};
+    const Point3 p = map_point(grid.affine, voxel);
+    out.push_back(static_cast<float>(0.5 + 0.2 * std::sin(0.23 * p[0]) + 0.15 * std::cos(0.19 * p[1] + 1.0) +
+                                     0.15 * std::sin(0.13 * p[2] - 0.1 * p[0])));
+  }
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("files for the interoperability check are written", "[.interop]") {
+  const char* folder_name = std::getenv("REGATTA_INTEROP_FOLDER");
+  REQUIRE(folder_name != nullptr);
+  const std::filesystem::path folder = folder_name;
+  const Grid fixed = oblique({40, 36, 14}, {0.3, -0.2, 0.5}, {0.7, 0.8, 3.0}, {12, -8, 30}, true);
+  const Grid moving = oblique({30, 34, 38}, {-0.2, 0.4, 0.1}, {1.2, 1.0, 1.1}, {13, -9, 31}, false);
+  const Grid packed = oblique({28, 32, 30}, {0.1, 0.1, 0.3}, {1.1, 1.1, 1.1}, {11, -8, 31}, false);
+  const Affine packed_moving = oblique(packed.shape, {0.0, 0.12, 0.28}, {1.1, 1.1, 1.1}, {13, -10, 30}, false).affine;
+  std::vector<float> field;
+  for (int component = 0; component < 3; ++component) {
+    for (std::int64_t i = 0; i < voxel_count(packed.shape); ++i) {
+      field.push_back(static_cast<float>(2.0 * std::sin(0.002 * static_cast<double>(i) / 7.0 + component)));
+    }
+  }
+  const std::vector<float> image = blobs(moving);
+  const std::vector<float> on_fixed = displacement_on_grid(field, packed, packed_moving, fixed);
+  const std::vector<float> warped = warp_with_field(image, moving, on_fixed, fixed, Interpolation::kLinear, -1.0F);
+  write_nifti(folder / "fixed.nii.gz", std::span<const float>(blobs(fixed)), fixed);
+  write_nifti(folder / "moving.nii", std::span<const float>(image), moving);
+  write_nifti(folder / "warped.nii.gz", std::span<const float>(warped), fixed);
+  write_displacement(folder / "displacement.nii.gz", on_fixed, fixed);
+  std::vector<std::int32_t> labels;
+  for (const float value : image) {
+    labels.push_back(static_cast<std::int32_t>(std::lround(10.0F * value)) - 2);
+  }
+  write_nifti(folder / "labels.nii.gz", std::span<const std::int32_t>(labels), moving);
+  write_nifti(folder / "warped_labels.nii.gz",
+              std::span<const std::int32_t>(warp_labels_with_field(labels, moving, on_fixed, fixed)), fixed);
+  Json record;
+  record["fixed_affine"] = fixed.affine;
+  record["moving_affine"] = moving.affine;
+  write_file_atomically(folder / "grids.json", dump_pretty(record));
+}
