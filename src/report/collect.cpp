@@ -73,8 +73,14 @@ std::vector<ReportAxis> union_of_axes(const std::vector<SweepRows>& sweeps) {
   return merged;
 }
 
+/// Trainings that stand in two sweeps: one line for each pair of sweeps.
 void note_repeated_trainings(Report& report) {
+  struct Repeated {
+    std::string example;
+    int count = 0;
+  };
   std::map<std::string, std::size_t> first;
+  std::map<std::pair<std::size_t, std::size_t>, Repeated> repeated;
   for (std::size_t i = 0; i < report.trials.size(); ++i) {
     const ReportTrial& trial = report.trials[i];
     if (trial.recipe_hash.empty()) {
@@ -82,9 +88,15 @@ void note_repeated_trainings(Report& report) {
     }
     const auto [found, is_new] = first.try_emplace(trial.recipe_hash, i);
     if (!is_new && report.trials[found->second].sweep != trial.sweep) {
-      report.notes.push_back(str(report.trial_name(found->second), " and ", report.trial_name(i),
-                                 " are the same training (recipe ", trial.recipe_hash, ")"));
+      Repeated& row = repeated[{report.trials[found->second].sweep, trial.sweep}];
+      row.example = row.count > 0 ? row.example : str(report.trial_name(found->second), " = ", report.trial_name(i));
+      ++row.count;
     }
+  }
+  for (const auto& [sweeps, row] : repeated) {
+    report.notes.push_back(str(report.sweeps[sweeps.first].name, " and ", report.sweeps[sweeps.second].name, ": ",
+                               row.count, row.count == 1 ? " training stands" : " trainings stand",
+                               " in both: ", row.example));
   }
 }
 

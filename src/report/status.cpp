@@ -29,13 +29,27 @@ void add_progress(const TrialFiles& files, ActiveTrial& trial) {
   }
 }
 
+/// "lr 0.0001  weight 2"
+std::string short_point_text(const Point& point) {
+  std::vector<std::string> pointers;
+  for (const auto& [pointer, value] : point) {
+    pointers.push_back(pointer);
+  }
+  const auto titles = axis_titles(pointers);
+  std::vector<std::string> parts;
+  for (const auto& [pointer, value] : point) {
+    parts.push_back(str(titles.at(pointer), " ", axis_text(value)));
+  }
+  return join(parts, "  ");
+}
+
 ActiveTrial active_trial(const JournalView& view, const Space& space, const TrialState& state) {
   const TrialPoint point = space.trial(state.number);
   std::vector<std::string> notes;
   ActiveTrial trial;
   trial.name = trial_name(state.number);
   trial.status = view.status_of(state);
-  trial.point = point_text(point.point);
+  trial.point = short_point_text(point.point);
   trial.host = state.host;
   trial.attempt = state.attempts;
   trial.step = state.step;
@@ -102,6 +116,23 @@ std::string newest_time(const std::vector<Json>& records) {
     }
   }
   return newest;
+}
+
+/// The command that the newest run was started with, as its "join" says; the general form if none says it.
+std::string resume_command(const std::vector<Json>& records, const std::string& directory) {
+  std::string command = str("regatta sweep JOB.json -o ", shell_quote(directory));
+  std::string newest;
+  for (const Json& record : records) {
+    const auto given = record.find("command");
+    const auto time = record.find("time");
+    const bool tells = record.value("type", Json()) == "join" && given != record.end() && given->is_string() &&
+                       time != record.end() && time->is_string();
+    if (tells && time->get<std::string>() >= newest) {
+      newest = time->get<std::string>();
+      command = given->get<std::string>();
+    }
+  }
+  return command;
 }
 
 Json optional_number(const std::optional<double>& value) {
@@ -174,7 +205,7 @@ SweepStatus read_status(const fs::path& sweep, const Clock& clock) {
     status.silent_s = std::max(0.0, *now - *last);
   }
   if (!status.finished) {
-    status.resume = str("regatta sweep JOB.json -o ", shell_quote(status.directory));
+    status.resume = resume_command(view.records, status.directory);
   }
   return status;
 }
@@ -208,7 +239,7 @@ std::string status_text(const SweepStatus& status) {
   if (status.finished) {
     return text + str("finished; the leaderboard: regatta collect ", shell_quote(status.directory), "\n");
   }
-  return text + str("resume, with the job file it began with: ", status.resume, "\n");
+  return text + str("resume: ", status.resume, "\n");
 }
 
 Json to_json(const SweepStatus& status) {

@@ -191,6 +191,17 @@ TEST_CASE("several sweeps are merged over the union of their axes") {
   CHECK(report.ranking.size() == 12);
 }
 
+TEST_CASE("the same training in two sweeps is noted once") {
+  const TemporaryFolder folder;
+  SampleSweep first(folder / "a");
+  SampleSweep second(folder / "b");
+  run_sample(first);
+  run_sample(second);
+  const Report report = read_report({first.root(), second.root()});
+  REQUIRE(report.notes.size() == 1);
+  CHECK(report.notes[0] == "a and b: 6 trainings stand in both: a t00000 = b t00000");
+}
+
 TEST_CASE("sweeps with different objectives are refused") {
   const TemporaryFolder folder;
   SampleSweep first(folder / "a");
@@ -244,6 +255,16 @@ TEST_CASE("status counts, names what runs and what failed, and says how to go on
         std::string::npos);
   CHECK(text.find("regatta sweep JOB.json -o ") != std::string::npos);
   CHECK(to_json(status)["active"][0]["left_s"] == Approx(90 * 0.38125));
+}
+
+TEST_CASE("status gives the command that the newest run of the sweep was started with") {
+  const TemporaryFolder folder;
+  SampleSweep sweep(folder / "brains");
+  sweep.journal().append("join", {{"command", "regatta sweep old.json"}});
+  sweep.clock().seconds += 5;
+  sweep.journal().append("join", {{"command", "regatta sweep job.json --ranks 4"}});
+  sweep.journal().commit();
+  CHECK(read_status(sweep.root()).resume == "regatta sweep job.json --ranks 4");
 }
 
 TEST_CASE("a trial whose sweep has left is shown as paused, and a finished sweep points to collect") {
