@@ -20,7 +20,8 @@ class PlanCommand : public Command {
   ExitCode run() override {
     const std::string engine = program_path(Program::kEngine);
     if (models_) {
-      std::cout << run_program_for_text({engine, "describe", "--models"}, "") << std::flush;
+      const Json answer = parse_json(run_program_for_text({engine, "describe", "--models"}, ""), "describe --models");
+      std::cout << (json_ ? dump_pretty(answer) : models_text(answer)) << std::flush;
       return ExitCode::kOk;
     }
     REGATTA_REQUIRE(!job_.empty(), ConfigError, "plan: give a job file, or --models");

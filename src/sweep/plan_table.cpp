@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "regatta/base/error.hpp"
 #include "regatta/config/recipe.hpp"
 
 namespace regatta {
@@ -111,6 +112,22 @@ std::string plan_text(const SweepDefinition& definition, const std::vector<Trial
              bytes_text(static_cast<double>(totals.kept_bytes)), " and about ", totals.files,
              " files when all is done, and up to ", bytes_text(static_cast<double>(totals.running_bytes)),
              " more for each trial that runs\n");
+}
+
+std::string models_text(const Json& answer) {
+  const Json* models = answer.is_object() ? find_pointer(answer, "/models") : nullptr;
+  REGATTA_REQUIRE(models != nullptr && models->is_array(), DataError,
+                  "describe --models: expected {\"models\": [...]}");
+  std::vector<std::vector<std::string>> rows = {{"model", "parameters", "sizes", ""}};
+  for (const Json& model : *models) {
+    for (const char* name : {"name", "parameters", "size_multiple", "help"}) {
+      REGATTA_REQUIRE(model.is_object() && model.contains(name), DataError, "describe --models: a model without '",
+                      name, "'");
+    }
+    rows.push_back({cell_text(model.at("name")), cell_text(model.at("parameters")),
+                    str("x", cell_text(model.at("size_multiple"))), cell_text(model.at("help"))});
+  }
+  return table_text(rows);
 }
 
 Json plan_json(const SweepDefinition& definition, const std::vector<TrialPlan>& plans) {

@@ -31,4 +31,7 @@ std::string plan_text(const SweepDefinition& definition, const std::vector<Trial
 /// For programs: the same and every resolved recipe.
 Json plan_json(const SweepDefinition& definition, const std::vector<TrialPlan>& plans);
 
+/// The networks as a table. @param answer  of `regatta-engine describe --models` @throws DataError if it is none
+std::string models_text(const Json& answer);
+
 }  // namespace regatta

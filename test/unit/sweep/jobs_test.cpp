@@ -1,6 +1,8 @@
 // Every job file that we ship reads, its space can be served, and every trial's recipe is valid.
 #include <filesystem>
 
+#include "regatta/base/files.hpp"
+#include "regatta/base/text.hpp"
 #include "regatta/config/recipe.hpp"
 #include "regatta/sweep/space.hpp"
 #include "support/catch.hpp"
@@ -41,6 +43,16 @@ TEST_CASE("recipe files beside the jobs are valid by themselves") {
     CHECK_NOTHROW(recipe_from_json(read_json(entry.path()), entry.path().string()));
   }
   CHECK(recipes >= 1);
+}
+
+TEST_CASE("the page about sweeps names every sampler and every shipped axis form") {
+  const std::string page = read_file(std::filesystem::path(REGATTA_SOURCE_DIR) / "docs/sweeps.md");
+  for (const SamplerRow& row : sampler_rows()) {
+    CHECK(page.find(str("- `", row.name, "`: ")) != std::string::npos);
+  }
+  for (const std::string_view form : {"list", "linear", "log", "integer"}) {
+    CHECK(page.find(str("| `\"", form, "\":")) != std::string::npos);
+  }
 }
 
 TEST_CASE("the demo has six trials") {

@@ -3,6 +3,9 @@
 #include <fstream>
 #include <thread>
 
+#include <sys/resource.h>
+#include <csignal>
+
 #include "fakes.hpp"
 #include "regatta/base/checksum.hpp"
 #include "regatta/base/error.hpp"
@@ -183,6 +186,33 @@ TEST_CASE("appending from several threads while another commits loses nothing") 
   for (std::size_t i = 0; i < records.size(); ++i) {
     REQUIRE(records[i].at("seq") == i + 1);
   }
+}
+
+TEST_CASE("a write that fails half-way loses nothing: the next commit mends the shard") {
+  const TemporaryFolder folder;
+  JournalWriter writer(folder / "journal", kPlace);
+  writer.append("join", Json::object());
+  writer.commit();
+  const auto path = folder / "journal" / writer.shard();
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_FSIZE, &before) == 0);
+  ::signal(SIGXFSZ, SIG_IGN);
+  const rlimit tight{std::filesystem::file_size(path) + 200, before.rlim_max};  // ends inside the second of three lines
+  REQUIRE(::setrlimit(RLIMIT_FSIZE, &tight) == 0);
+  for (int trial = 0; trial < 3; ++trial) {
+    writer.append("start", {{"trial", trial}, {"attempt", 1}});
+  }
+  CHECK_THROWS_WITH(writer.commit(), Catch::Contains("cannot write"));
+  CHECK(writer.durable() == 1);
+  REQUIRE(::setrlimit(RLIMIT_FSIZE, &before) == 0);
+  ::signal(SIGXFSZ, SIG_DFL);
+  JournalReader reader(folder / "journal");
+  CHECK(types_of(reader.poll()) == "join1 start2");
+  writer.append("leave");
+  writer.commit();
+  CHECK(writer.durable() == 5);
+  CHECK(types_of(reader.poll()) == "start3 start4 leave5");
+  CHECK(reader.skipped() == 1);
 }
 
 TEST_CASE("the place of a process comes from Slurm's variables, or is this process") {

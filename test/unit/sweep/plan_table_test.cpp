@@ -42,3 +42,11 @@ TEST_CASE("the plan's JSON has every resolved recipe") {
   CHECK(*find_pointer(plan.at("trials")[3], "/recipe/optim/lr") == 0.01);
   CHECK(plan.at("samplers").contains("random"));
 }
+
+TEST_CASE("the models are a table") {
+  const Json answer = {
+      {"models", {{{"name", "voxelmorph-2"}, {"parameters", 301411}, {"size_multiple", 16}, {"help", "two"}}}}};
+  CHECK(models_text(answer) == "model         parameters  sizes  \nvoxelmorph-2  301411      x16    two\n");
+  CHECK_THROWS_WITH(models_text(Json::array()), Catch::Contains("expected {\"models\": [...]}"));
+  CHECK_THROWS_WITH(models_text({{"models", {{{"name", "x"}}}}}), Catch::Contains("a model without 'parameters'"));
+}
