@@ -30,7 +30,7 @@ Shape3 half(const Shape3& shape) {
 /// The affine of a grid of every second voxel, whose voxels are means of 2x2x2.
 Affine coarse_affine(const Affine& affine) {
   Affine out = affine;
-  const Point3 centre = apply(affine, {0.5, 0.5, 0.5});
+  const Point3 centre = map_point(affine, {0.5, 0.5, 0.5});
   for (std::size_t row = 0; row < 3; ++row) {
     for (std::size_t column = 0; column < 3; ++column) {
       out[row * 4 + column] *= 2.0;
