@@ -6,8 +6,8 @@
 namespace regatta {
 namespace {
 
-/// out[i] = x[i] + ... + x[i + window - 1] along one axis. Sums over 1, 2, 4, ... neighbours are made from each other and
-/// those in the binary form of `window` are added up: four additions a voxel for 9 neighbours, without the drift of
+/// out[i] = x[i] + ... + x[i + window - 1] along one axis. Sums over 1, 2, 4, ... neighbours are made from each other
+/// and those in the binary form of `window` are added up: four additions a voxel for 9 neighbours, without the drift of
 /// a running sum.
 at::Tensor axis_sum(const at::Tensor& x, std::int64_t axis, std::int64_t window) {
   const std::int64_t size = x.size(axis) - window + 1;
@@ -32,8 +32,9 @@ at::Tensor axis_sum(const at::Tensor& x, std::int64_t axis, std::int64_t window)
 
 at::Tensor pad_for_box(const at::Tensor& volume, std::int64_t window) {
   const std::int64_t border = window - 1;
-  at::Tensor padded = at::zeros({volume.size(0), volume.size(1) + border, volume.size(2) + border, volume.size(3) + border},
-                                volume.options().dtype(at::kDouble));
+  at::Tensor padded =
+      at::zeros({volume.size(0), volume.size(1) + border, volume.size(2) + border, volume.size(3) + border},
+                volume.options().dtype(at::kDouble));
   at::Tensor inside = padded;
   for (std::int64_t axis = 1; axis < 4; ++axis) {
     inside = inside.narrow(axis, window / 2, volume.size(axis));

@@ -14,12 +14,12 @@
 namespace regatta {
 
 struct ConvShape {
-  std::int64_t in = 0;   ///< channels of all inputs together
+  std::int64_t in = 0;  ///< channels of all inputs together
   std::int64_t out = 0;
   std::int64_t stride = 1;
-  std::optional<double> leaky_slope;  ///< LeakyReLU after the convolution; none: linear
-  std::optional<Init> weight_init;    ///< none: PyTorch's default, U(+-1/sqrt(fan in)), for the bias too
-  std::optional<Init> bias_init;
+  std::optional<double> leaky_slope{};  ///< LeakyReLU after the convolution; none: linear
+  std::optional<Init> weight_init{};    ///< none: PyTorch's default, U(+-1/sqrt(fan in)), for the bias too
+  std::optional<Init> bias_init{};
 };
 
 /// 3x3x3 convolution, padding 1, bias, then an optional LeakyReLU.

@@ -31,9 +31,9 @@ struct PaddedPair {
 struct Windows {
   at::Tensor fixed_sum;
   at::Tensor warped_sum;
-  at::Tensor fixed_variance;   ///< sum of squared deviations
+  at::Tensor fixed_variance;  ///< sum of squared deviations
   at::Tensor warped_variance;
-  at::Tensor cross;            ///< sum of products of deviations
+  at::Tensor cross;  ///< sum of products of deviations
 };
 
 /// The derivative with respect to one image, in two passes. With a = 2 cross / product and
@@ -147,7 +147,8 @@ at::Tensor local_correlation(const at::Tensor& fixed, const at::Tensor& warped, 
     const std::int64_t slab = slab_planes(pair.fixed, window, size);
     at::Tensor sum = at::zeros({}, pair.fixed.options());
     for_each_slab(size, slab, [&](std::int64_t first, std::int64_t planes) {
-      const Windows w = window_sums(reach(pair.fixed, first, planes, window), reach(pair.warped, first, planes, window), window);
+      const Windows w =
+          window_sums(reach(pair.fixed, first, planes, window), reach(pair.warped, first, planes, window), window);
       const at::Tensor product = w.fixed_variance.mul(w.warped_variance).add_(kFloor);
       sum.add_(w.cross.square().div_(product).sum());
       if (to_fixed) {

@@ -14,12 +14,9 @@ namespace {
 
 float draw(const CounterRng& rng, const Init& init, std::uint64_t element, std::uint32_t tensor) {
   switch (init.kind) {
-    case Init::Kind::kUniform:
-      return static_cast<float>((2.0 * rng.uniform(element, tensor) - 1.0) * init.scale);
-    case Init::Kind::kNormal:
-      return static_cast<float>(rng.normal(element, tensor) * init.scale);
-    case Init::Kind::kConstant:
-      break;
+    case Init::Kind::kUniform: return static_cast<float>((2.0 * rng.uniform(element, tensor) - 1.0) * init.scale);
+    case Init::Kind::kNormal: return static_cast<float>(rng.normal(element, tensor) * init.scale);
+    case Init::Kind::kConstant: break;
   }
   return static_cast<float>(init.scale);
 }

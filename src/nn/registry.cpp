@@ -31,7 +31,8 @@ namespace {
 
 /// @throws ConfigError for an unknown name, listing all
 template <class Row>
-const Row& find_row(const std::vector<Row>& rows, const std::string& name, const std::string& pointer, const char* kind) {
+const Row& find_row(const std::vector<Row>& rows, const std::string& name, const std::string& pointer,
+                    const char* kind) {
   std::vector<std::string> have;
   for (const Row& row : rows) {
     if (row.name == name) {

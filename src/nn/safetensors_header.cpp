@@ -19,9 +19,16 @@ constexpr std::size_t kLengthBytes = 8;
 constexpr const char* kMetadata = "__metadata__";
 constexpr const char* kHeaderChecksum = "xxh3_header";
 
-constexpr std::array<std::pair<const char*, std::uint64_t>, 10> kTypes = {{{"F64", 8}, {"F32", 4}, {"F16", 2}, {"BF16", 2},
-                                                                           {"I64", 8}, {"I32", 4}, {"I16", 2}, {"I8", 1},
-                                                                           {"U8", 1}, {"BOOL", 1}}};
+constexpr std::array<std::pair<const char*, std::uint64_t>, 10> kTypes = {{{"F64", 8},
+                                                                           {"F32", 4},
+                                                                           {"F16", 2},
+                                                                           {"BF16", 2},
+                                                                           {"I64", 8},
+                                                                           {"I32", 4},
+                                                                           {"I16", 2},
+                                                                           {"I8", 1},
+                                                                           {"U8", 1},
+                                                                           {"BOOL", 1}}};
 
 Json to_json(const SafetensorsHeader& header) {
   Json root = Json::object();
@@ -61,7 +68,8 @@ std::uint64_t shape_bytes(const TensorEntry& entry, std::uint64_t file_bytes, co
   return bytes;
 }
 
-TensorEntry read_entry(const std::string& name, const Json& value, std::uint64_t file_bytes, const std::string& source) {
+TensorEntry read_entry(const std::string& name, const Json& value, std::uint64_t file_bytes,
+                       const std::string& source) {
   const std::string where = str(source, ": tensor '", one_line(name, 80), "'");
   REGATTA_REQUIRE(value.is_object(), DataError, where, ": expected an object");
   TensorEntry entry;
@@ -71,7 +79,8 @@ TensorEntry read_entry(const std::string& name, const Json& value, std::uint64_t
                   one_line(dump_line(type), 40), " is not supported");
   entry.type = type.get<std::string>();
   const Json& shape = member(value, "shape", where);
-  REGATTA_REQUIRE(shape.is_array() && shape.size() <= 16, DataError, where, ": shape is not a list of at most 16 sizes");
+  REGATTA_REQUIRE(shape.is_array() && shape.size() <= 16, DataError, where,
+                  ": shape is not a list of at most 16 sizes");
   for (const Json& size : shape) {
     const std::uint64_t number = natural(size, where + ": shape");
     REGATTA_REQUIRE(number <= (std::uint64_t{1} << 48), DataError, where, ": size ", number, " is too large");
@@ -134,8 +143,8 @@ void check_header_checksum(const Json& root, const std::string& source) {
 void check_layout(const std::vector<TensorEntry>& entries, std::uint64_t data_bytes, const std::string& source) {
   std::uint64_t position = 0;
   for (const TensorEntry& entry : entries) {
-    REGATTA_REQUIRE(entry.begin == position, DataError, source, ": tensor '", one_line(entry.name, 80), "' starts at byte ",
-                    entry.begin, ", the one before it ends at ", position);
+    REGATTA_REQUIRE(entry.begin == position, DataError, source, ": tensor '", one_line(entry.name, 80),
+                    "' starts at byte ", entry.begin, ", the one before it ends at ", position);
     position = entry.end;
   }
   REGATTA_REQUIRE(position == data_bytes, DataError, source, ": the tensors end at byte ", position, " of ", data_bytes,
@@ -173,8 +182,8 @@ SafetensorsHeader decode_header(const std::string& file, const std::string& sour
   }
   REGATTA_REQUIRE(length <= kHeaderCap, DataError, source, ": header of ", length, " bytes, at most ", kHeaderCap,
                   " allowed; not a safetensors file?");
-  REGATTA_REQUIRE(length <= file.size() - kLengthBytes, DataError, source, ": header of ", length, " bytes, the file has ",
-                  file.size());
+  REGATTA_REQUIRE(length <= file.size() - kLengthBytes, DataError, source, ": header of ", length,
+                  " bytes, the file has ", file.size());
   const Json root = parse_header(file.substr(kLengthBytes, length), source);
   check_header_checksum(root, source);
   data_start = kLengthBytes + length;

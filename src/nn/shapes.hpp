@@ -27,8 +27,8 @@ inline void check_image_pair(const char* who, const at::Tensor& fixed, const at:
 inline void check_field(const char* who, const at::Tensor& field, std::int64_t smallest) {
   const bool fits = field.defined() && field.dim() == 5 && field.size(1) == 3 && field.size(2) >= smallest &&
                     field.size(3) >= smallest && field.size(4) >= smallest;
-  REGATTA_REQUIRE(fits, DataError, who, ": field ", shape_text(field), ", expected [N, 3, D, H, W], each size at least ",
-                  smallest);
+  REGATTA_REQUIRE(fits, DataError, who, ": field ", shape_text(field),
+                  ", expected [N, 3, D, H, W], each size at least ", smallest);
 }
 
 }  // namespace regatta

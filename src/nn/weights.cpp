@@ -23,15 +23,15 @@ namespace {
 constexpr std::uint64_t kLargestFile = std::uint64_t{1} << 40;
 
 constexpr std::array<std::pair<at::ScalarType, const char*>, 10> kTypes = {{{at::kDouble, "F64"},
-                                                                           {at::kFloat, "F32"},
-                                                                           {at::kHalf, "F16"},
-                                                                           {at::kBFloat16, "BF16"},
-                                                                           {at::kLong, "I64"},
-                                                                           {at::kInt, "I32"},
-                                                                           {at::kShort, "I16"},
-                                                                           {at::kChar, "I8"},
-                                                                           {at::kByte, "U8"},
-                                                                           {at::kBool, "BOOL"}}};
+                                                                            {at::kFloat, "F32"},
+                                                                            {at::kHalf, "F16"},
+                                                                            {at::kBFloat16, "BF16"},
+                                                                            {at::kLong, "I64"},
+                                                                            {at::kInt, "I32"},
+                                                                            {at::kShort, "I16"},
+                                                                            {at::kChar, "I8"},
+                                                                            {at::kByte, "U8"},
+                                                                            {at::kBool, "BOOL"}}};
 
 const char* type_name_of(const at::Tensor& tensor, const std::string& name) {
   for (const auto& [type, text] : kTypes) {
@@ -112,7 +112,8 @@ void write_safetensors(const std::filesystem::path& path, const NamedTensors& te
     REGATTA_REQUIRE(names.insert(name).second, BugError, path.string(), ": tensor '", name, "' is written twice");
     host.push_back(tensor.detach().cpu().contiguous());
     const std::uint64_t begin = header.entries.empty() ? 0 : header.entries.back().end;
-    header.entries.push_back({name, type_name_of(tensor, name), tensor.sizes().vec(), begin, begin + host.back().nbytes()});
+    header.entries.push_back(
+        {name, type_name_of(tensor, name), tensor.sizes().vec(), begin, begin + host.back().nbytes()});
     header.metadata[kChecksumPrefix + name] = xxh3_text(bytes_of(host.back()));
   }
   AtomicFile file(path);

@@ -13,13 +13,13 @@ namespace regatta {
 
 /// What a loss or metric may look at. Undefined tensors are absent.
 struct PairState {
-  at::Tensor fixed;         ///< [N, 1, D, H, W] float32
-  at::Tensor moving;        ///< [N, 1, D, H, W] float32
-  at::Tensor warped;        ///< [N, 1, D, H, W] float32
-  at::Tensor flow;          ///< [N, 3, D, H, W] voxels
-  at::Tensor regularised;   ///< see ModelOutput
-  at::Tensor fixed_labels;  ///< [N, 1, D, H, W] uint8, may be undefined
-  at::Tensor moving_labels; ///< [N, 1, D, H, W] uint8, may be undefined
+  at::Tensor fixed;              ///< [N, 1, D, H, W] float32
+  at::Tensor moving;             ///< [N, 1, D, H, W] float32
+  at::Tensor warped;             ///< [N, 1, D, H, W] float32
+  at::Tensor flow;               ///< [N, 3, D, H, W] voxels
+  at::Tensor regularised;        ///< see ModelOutput
+  at::Tensor fixed_labels;       ///< [N, 1, D, H, W] uint8, may be undefined
+  at::Tensor moving_labels;      ///< [N, 1, D, H, W] uint8, may be undefined
   std::int64_t label_count = 0;  ///< number of label values, the background included
 };
 

@@ -13,8 +13,8 @@
 namespace regatta {
 
 struct ModelOutput {
-  at::Tensor warped;  ///< [N, 1, D, H, W] moving sampled at p + flow(p)
-  at::Tensor flow;    ///< [N, 3, D, H, W] voxels, components D H W, pull-back: fixed grid to moving point
+  at::Tensor warped;       ///< [N, 1, D, H, W] moving sampled at p + flow(p)
+  at::Tensor flow;         ///< [N, 3, D, H, W] voxels, components D H W, pull-back: fixed grid to moving point
   at::Tensor regularised;  ///< what regularisers see: the flow, or the velocity of a diffeomorphic network
 };
 

@@ -22,8 +22,8 @@ struct Init {
 };
 
 struct Parameter {
-  std::string name;   ///< "unet_model.downarm.0.main.weight"
-  at::Tensor value;   ///< float32 leaf that requires a gradient
+  std::string name;  ///< "unet_model.downarm.0.main.weight"
+  at::Tensor value;  ///< float32 leaf that requires a gradient
   Init init;
 };
 

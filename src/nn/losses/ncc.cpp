@@ -19,7 +19,8 @@ struct NccOptions {
   template <class Self, class V>
   static void visit(Self& s, V&& v) {
     v("window", s.window, "odd edge length of the window, voxels", between(3, 21));
-    v("kind", s.kind, "closed-form: separable sums in double precision; reference: the authors' dense convolutions, slow",
+    v("kind", s.kind,
+      "closed-form: separable sums in double precision; reference: the authors' dense convolutions, slow",
       one_of({kClosedForm, kReference}));
   }
 };

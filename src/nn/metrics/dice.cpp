@@ -1,6 +1,6 @@
-// Dice per label, 2 |A and B| / (|A| + |B|), of the fixed labels and the moving ones warped by nearest neighbour. A label
-// that is absent from the fixed or from the unwarped moving volume is NaN and left out of the mean, as in Learn2Reg's
-// evaluation. The background, label 0, is not measured.
+// Dice per label, 2 |A and B| / (|A| + |B|), of the fixed labels and the moving ones warped by nearest neighbour. A
+// label that is absent from the fixed or from the unwarped moving volume is NaN and left out of the mean, as in
+// Learn2Reg's evaluation. The background, label 0, is not measured.
 #include <cmath>
 #include <limits>
 
@@ -25,7 +25,8 @@ constexpr double kAbsent = std::numeric_limits<double>::quiet_NaN();
 /// integer histogram on the device, so that the order of its atomic additions does not matter, and one transfer.
 at::Tensor count_voxels(const at::Tensor& fixed, const at::Tensor& moving, const at::Tensor& warped) {
   const at::Tensor agreeing = fixed * fixed.eq(warped);  // label 0 where they differ
-  at::Tensor codes = at::stack({fixed.flatten(), moving.flatten(), warped.flatten(), agreeing.flatten()}).to(at::kShort);
+  at::Tensor codes =
+      at::stack({fixed.flatten(), moving.flatten(), warped.flatten(), agreeing.flatten()}).to(at::kShort);
   codes.add_(at::arange(4, codes.options()).mul_(kLabelValues).unsqueeze(1));
   return at::bincount(codes.flatten(), {}, 4 * kLabelValues).view({4, kLabelValues}).cpu();
 }
@@ -36,9 +37,10 @@ class Dice final : public Metric {
     if (!pair.fixed_labels.defined() || !pair.moving_labels.defined() || !pair.flow.defined()) {
       return {{"dice", kAbsent}};
     }
-    REGATTA_REQUIRE(pair.fixed_labels.sizes() == pair.moving_labels.sizes() && pair.fixed_labels.scalar_type() == at::kByte,
-                    DataError, "dice: labels ", shape_text(pair.fixed_labels), " and ", shape_text(pair.moving_labels),
-                    ", expected two of one shape, uint8");
+    REGATTA_REQUIRE(
+        pair.fixed_labels.sizes() == pair.moving_labels.sizes() && pair.fixed_labels.scalar_type() == at::kByte,
+        DataError, "dice: labels ", shape_text(pair.fixed_labels), " and ", shape_text(pair.moving_labels),
+        ", expected two of one shape, uint8");
     const at::NoGradGuard no_grad;
     const at::Tensor warped = warp_labels(pair.moving_labels, pair.flow);
     const at::Tensor counts = count_voxels(pair.fixed_labels, pair.moving_labels, warped);

@@ -1,5 +1,5 @@
-// Percent of voxels where p + u(p) folds: Jacobian determinant not positive, on the whole grid, one-sided differences at
-// the borders. Source: the IXI evaluation of the TransMorph repository.
+// Percent of voxels where p + u(p) folds: Jacobian determinant not positive, on the whole grid, one-sided differences
+// at the borders. Source: the IXI evaluation of the TransMorph repository.
 #include <limits>
 
 #include <ATen/core/grad_mode.h>

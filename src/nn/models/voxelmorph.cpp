@@ -30,7 +30,8 @@ struct VoxelmorphOptions {
   template <class Self, class V>
   static void visit(Self& s, V&& v) {
     v("encoder", s.encoder, "output channels of the 4 strided convolutions", between(1, 4096));
-    v("decoder", s.decoder, "output channels of the 4 decoder convolutions and the 3 at full resolution", between(1, 4096));
+    v("decoder", s.decoder, "output channels of the 4 decoder convolutions and the 3 at full resolution",
+      between(1, 4096));
   }
 };
 
@@ -71,7 +72,7 @@ class Voxelmorph final : public Model {
     add_block(extras_, "extras", dec[3] + kImages, dec[4], 1);
     add_block(extras_, "extras", dec[4], dec[5], 1);
     add_block(extras_, "extras", dec[5], dec[6], 1);
-    ConvShape head{.in = dec[6], .out = 3, .leaky_slope = {}, .weight_init = Init::normal(1e-5), .bias_init = Init::constant(0.0)};
+    ConvShape head{.in = dec[6], .out = 3, .weight_init = Init::normal(1e-5), .bias_init = Init::constant(0.0)};
     flow_.emplace_back(parameters_, "flow", head);
   }
 
@@ -122,8 +123,8 @@ class Voxelmorph final : public Model {
   void add_block(std::vector<Conv3d>& blocks, const std::string& arm, std::int64_t in, std::int64_t out,
                  std::int64_t stride) {
     const std::string name = str("unet_model.", arm, ".", blocks.size(), ".main");
-    ConvShape shape{.in = in, .out = out, .stride = stride, .leaky_slope = kLeakySlope, .weight_init = {}, .bias_init = {}};
-    blocks.emplace_back(parameters_, name, shape);
+    blocks.emplace_back(parameters_, name,
+                        ConvShape{.in = in, .out = out, .stride = stride, .leaky_slope = kLeakySlope});
   }
 
   static void check_input(const at::Tensor& moving, const at::Tensor& fixed) {

@@ -33,8 +33,8 @@ at::Tensor plain_grad(const at::Tensor& field, bool squared) {
 }  // namespace
 
 TEST_CASE("grad gives the golden values of the reference") {
-  const at::Tensor field = at::cat({golden_image(64, 96, 64, 2.0), golden_image(64, 96, 64, 3.0) * 2.0,
-                                    golden_image(64, 96, 64, 4.0) * 3.0}, 1);
+  const at::Tensor field = at::cat(
+      {golden_image(64, 96, 64, 2.0), golden_image(64, 96, 64, 3.0) * 2.0, golden_image(64, 96, 64, 4.0) * 3.0}, 1);
   CHECK(grad_of(field, "l2") == Approx(0.006795639).epsilon(1e-4));
   CHECK(grad_of(field, "l1") == Approx(0.06362227).epsilon(1e-4));
 }
@@ -80,7 +80,8 @@ TEST_CASE("mse gives the golden value of the reference and a gradient to the war
 
 TEST_CASE("losses refuse unknown options, unknown names and absent tensors") {
   CHECK_THROWS_WITH(make_loss("mse", Json{{"window", 9}}), Catch::Contains("/losses/mse/options/window: unknown key"));
-  CHECK_THROWS_WITH(make_loss("grad", Json{{"penalty", "l3"}}), Catch::Contains("/losses/grad/options/penalty: unknown 'l3', have: l1, l2"));
+  CHECK_THROWS_WITH(make_loss("grad", Json{{"penalty", "l3"}}),
+                    Catch::Contains("/losses/grad/options/penalty: unknown 'l3', have: l1, l2"));
   CHECK_THROWS_WITH(make_loss("nncc", Json::object()), "/losses: unknown loss 'nncc', have: grad, mse, ncc");
   CHECK_THROWS_AS(make_loss("mse", Json::object())->value(PairState{}), DataError);
   CHECK_THROWS_AS(make_loss("grad", Json::object())->value(PairState{}), DataError);

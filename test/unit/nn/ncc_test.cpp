@@ -32,7 +32,8 @@ struct ValueAndGradients {
 
 using Correlation = at::Tensor (*)(const at::Tensor&, const at::Tensor&, std::int64_t);
 
-ValueAndGradients evaluate(Correlation correlation, const at::Tensor& fixed, const at::Tensor& warped, std::int64_t window) {
+ValueAndGradients evaluate(Correlation correlation, const at::Tensor& fixed, const at::Tensor& warped,
+                           std::int64_t window) {
   const at::Tensor i = fixed.clone().set_requires_grad(true);
   const at::Tensor j = warped.clone().set_requires_grad(true);
   const at::Tensor value = correlation(i, j, window);
@@ -147,7 +148,8 @@ TEST_CASE("ncc of identical volumes is 1 where there is texture and 0 in an empt
 
 TEST_CASE("ncc refuses wrong options and shapes in one line") {
   CHECK_THROWS_WITH(make_loss("ncc", Json{{"window", 8}}), Catch::Contains("/losses/ncc/options/window: 8 is even"));
-  CHECK_THROWS_WITH(make_loss("ncc", Json{{"window", 23}}), Catch::Contains("/losses/ncc/options/window: 23 is outside 3..21"));
+  CHECK_THROWS_WITH(make_loss("ncc", Json{{"window", 23}}),
+                    Catch::Contains("/losses/ncc/options/window: 23 is outside 3..21"));
   CHECK_THROWS_WITH(make_loss("ncc", Json{{"kind", "dense"}}), Catch::Contains("have: closed-form, reference"));
   PairState pair;
   pair.fixed = golden_image(4, 4, 4, 0.0);

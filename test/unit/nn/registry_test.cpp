@@ -56,7 +56,9 @@ void check_rows(const std::vector<Row>& rows) {
 }  // namespace
 
 TEST_CASE("registry_complete: each model, loss and metric file has a row and each row a file") {
-  REQUIRE(fs::exists(source_folder()));
+  if (!fs::exists(source_folder())) {
+    REGATTA_SKIP("the source tree");
+  }
   CHECK(files_of("models") == rows_of("models.def"));
   CHECK(files_of("losses") == rows_of("losses.def"));
   CHECK(files_of("metrics") == rows_of("metrics.def"));

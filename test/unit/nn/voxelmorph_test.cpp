@@ -130,22 +130,23 @@ TEST_CASE("voxelmorph takes feature lists of its own and writes them out") {
 }
 
 TEST_CASE("voxelmorph refuses wrong options and sizes in one line") {
-  CHECK_THROWS_WITH(make_model("voxelmorph", Json{{"encoder", {1, 2}}}), "/model/options/encoder: 2 values, expected 4");
+  CHECK_THROWS_WITH(make_model("voxelmorph", Json{{"encoder", {1, 2}}}),
+                    "/model/options/encoder: 2 values, expected 4");
   CHECK_THROWS_WITH(make_model("voxelmorph", Json{{"decoder", {0, 1, 1, 1, 1, 1, 1}}}),
                     Catch::Contains("/model/options/decoder/0: 0 is outside"));
   CHECK_THROWS_AS(make_model("voxelmorph-2", Json{{"encoder", {1, 2, 3, 4}}}), ConfigError);
   CHECK_THROWS_WITH(make_model("voxelmorf", Json::object()), Catch::Contains("have: voxelmorph-1, voxelmorph-2"));
   const auto model = make_model("voxelmorph-1", Json::object());
   const at::Tensor odd = golden_image(16, 20, 16, 0.0);
-  CHECK_THROWS_WITH(model->forward(odd, odd), Catch::Contains("[1, 1, 16, 20, 16], each size must be a multiple of 16"));
+  CHECK_THROWS_WITH(model->forward(odd, odd),
+                    Catch::Contains("[1, 1, 16, 20, 16], each size must be a multiple of 16"));
   CHECK_THROWS_AS(model->forward(golden_image(16, 16, 16, 0.0), odd), DataError);
 }
 
 TEST_CASE("a convolution of a list equals the convolution of the concatenation, and counts its work") {
   const at::NoGradGuard no_grad;
   Parameters parameters;
-  ConvShape shape{.in = 3, .out = 2, .stride = 2, .leaky_slope = 0.2, .weight_init = {}, .bias_init = {}};
-  const Conv3d conv(parameters, "block", shape);
+  const Conv3d conv(parameters, "block", {.in = 3, .out = 2, .stride = 2, .leaky_slope = 0.2});
   set_golden_weights(parameters);
   const at::Tensor a = golden_image(4, 6, 8, 0.0);
   const at::Tensor both = a.expand({1, 2, 4, 6, 8});

@@ -18,7 +18,8 @@ double naive_sample(const at::Tensor& volume, double d, double h, double w) {
   const auto value = [&](double z, double y, double x) {
     const bool inside = z >= 0 && y >= 0 && x >= 0 && z < static_cast<double>(volume.size(0)) &&
                         y < static_cast<double>(volume.size(1)) && x < static_cast<double>(volume.size(2));
-    return inside ? access[static_cast<std::int64_t>(z)][static_cast<std::int64_t>(y)][static_cast<std::int64_t>(x)] : 0.0;
+    return inside ? access[static_cast<std::int64_t>(z)][static_cast<std::int64_t>(y)][static_cast<std::int64_t>(x)]
+                  : 0.0;
   };
   double sum = 0.0;
   for (int corner = 0; corner < 8; ++corner) {
@@ -68,8 +69,9 @@ TEST_CASE("the warp agrees with a naive loop at odd sizes") {
     for (std::int64_t h = 0; h < 7; ++h) {
       for (std::int64_t w = 0; w < 9; ++w) {
         const auto at_point = [&](std::int64_t c) { return flow[0][c][d][h][w].item<double>(); };
-        const double expected = naive_sample(image[0][0], static_cast<double>(d) + at_point(0),
-                                             static_cast<double>(h) + at_point(1), static_cast<double>(w) + at_point(2));
+        const double expected =
+            naive_sample(image[0][0], static_cast<double>(d) + at_point(0), static_cast<double>(h) + at_point(1),
+                         static_cast<double>(w) + at_point(2));
         worst = std::max(worst, std::abs(expected - warped[0][0][d][h][w].item<double>()));
       }
     }
@@ -94,7 +96,8 @@ TEST_CASE("the warp's gradient to the field agrees with finite differences") {
     flat[index].fill_(kept - step);
     const double below = warp(image, flow).mul(weights).sum().item<double>();
     flat[index].fill_(kept);
-    CHECK(flow.grad().view(-1)[index].item<double>() == Approx((above - below) / (2 * step)).epsilon(1e-5).margin(1e-8));
+    CHECK(flow.grad().view(-1)[index].item<double>() ==
+          Approx((above - below) / (2 * step)).epsilon(1e-5).margin(1e-8));
   }
 }
 
@@ -138,7 +141,8 @@ TEST_CASE("the warp refuses shapes that do not fit") {
   CHECK_THROWS_AS(warp(image, at::zeros({1, 2, 4, 4, 4})), DataError);
   CHECK_THROWS_AS(warp(image, at::zeros({1, 3, 4, 4, 5})), DataError);
   CHECK_THROWS_AS(warp(golden_image(1, 4, 4, 0.0), at::zeros({1, 3, 1, 4, 4})), DataError);
-  CHECK_THROWS_WITH(warp_labels(image, at::zeros({1, 3, 4, 4, 4})), Catch::Contains("labels are Float [1, 1, 4, 4, 4], expected uint8"));
+  CHECK_THROWS_WITH(warp_labels(image, at::zeros({1, 3, 4, 4, 4})),
+                    Catch::Contains("labels are Float [1, 1, 4, 4, 4], expected uint8"));
 }
 
 }  // namespace regatta::test

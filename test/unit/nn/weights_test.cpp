@@ -75,7 +75,8 @@ TEST_CASE("tensors of every type and metadata survive a round trip") {
 TEST_CASE("a tensor in another memory layout is written in the plain order") {
   const TemporaryFolder folder;
   const at::Tensor plain = noise(2, 3, 4, 1);
-  write_safetensors(folder / "w", {{"x", plain.transpose(2, 4)}, {"y", plain.contiguous(at::MemoryFormat::ChannelsLast3d)}}, {});
+  write_safetensors(folder / "w",
+                    {{"x", plain.transpose(2, 4)}, {"y", plain.contiguous(at::MemoryFormat::ChannelsLast3d)}}, {});
   const SafetensorsFile file = read_safetensors(folder / "w");
   CHECK(file.tensors[0].second.equal(plain.transpose(2, 4)));
   CHECK(file.tensors[1].second.equal(plain));
@@ -144,9 +145,12 @@ TEST_CASE("headers that lie are refused, each with its own line") {
   CHECK_THAT(said(R"({"a":{"dtype":"F32","shape":[3],"data_offsets":[0,32]}})"), Catch::Contains("has 12 bytes"));
   CHECK_THAT(said(R"({"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]}})"),
              Catch::Contains("needs more bytes than the file has"));
-  CHECK_THAT(said(R"({"a":{"dtype":"F32","shape":[-8],"data_offsets":[0,32]}})"), Catch::Contains("expected a whole number"));
-  CHECK_THAT(said(R"({"a":{"dtype":"F32","shape":[8.0],"data_offsets":[0,32]}})"), Catch::Contains("expected a whole number"));
-  CHECK_THAT(said(R"({"a":{"dtype":"F4","shape":[8],"data_offsets":[0,32]}})"), Catch::Contains("type \"F4\" is not supported"));
+  CHECK_THAT(said(R"({"a":{"dtype":"F32","shape":[-8],"data_offsets":[0,32]}})"),
+             Catch::Contains("expected a whole number"));
+  CHECK_THAT(said(R"({"a":{"dtype":"F32","shape":[8.0],"data_offsets":[0,32]}})"),
+             Catch::Contains("expected a whole number"));
+  CHECK_THAT(said(R"({"a":{"dtype":"F4","shape":[8],"data_offsets":[0,32]}})"),
+             Catch::Contains("type \"F4\" is not supported"));
   CHECK_THAT(said(R"({"a":{"dtype":"F32","shape":[8]}})"), Catch::Contains("no 'data_offsets'"));
   CHECK_THAT(said(R"({"a":{"dtype":"F32","shape":[8],"data_offsets":[32,0]}})"), Catch::Contains("outside"));
   CHECK_THAT(said(R"({"a":{"dtype":"F32","shape":[8],"data_offsets":[0,32]},"__metadata__":{"k":1}})"),
@@ -170,7 +174,8 @@ TEST_CASE("a network's weights come back into another instance of it, bit for bi
   write_safetensors(folder / "w", tensors, {});
   const SafetensorsFile file = read_safetensors(folder / "w");
   const auto other = make_model("voxelmorph-1", Json::object());
-  CHECK_THROWS_WITH(load_parameters(other->parameters(), file, "w"), "w: 'transformer.grid' is not a parameter of this network");
+  CHECK_THROWS_WITH(load_parameters(other->parameters(), file, "w"),
+                    "w: 'transformer.grid' is not a parameter of this network");
   load_parameters(other->parameters(), file, "w", {"transformer."});
   for (std::size_t i = 0; i < other->parameters().items().size(); ++i) {
     CHECK(other->parameters().items()[i].value.equal(model->parameters().items()[i].value));
@@ -184,7 +189,9 @@ TEST_CASE("weights that do not fit are listed in one line and change nothing") {
   parameters.add("c", {1}, Init::constant(1.0));
   parameters.add("d", {1}, Init::constant(1.0));
   SafetensorsFile file;
-  file.tensors = {{"a", at::ones({2})}, {"b", at::ones({4})}, {"d", at::ones({1}, at::TensorOptions().dtype(at::kLong))},
+  file.tensors = {{"a", at::ones({2})},
+                  {"b", at::ones({4})},
+                  {"d", at::ones({1}, at::TensorOptions().dtype(at::kLong))},
                   {"e", at::ones({1})}};
   CHECK_THROWS_WITH(load_parameters(parameters, file, "x.safetensors"),
                     "x.safetensors: 'b' is [4], expected [2, 2]; 'c' is missing; 'd' is Long, expected Float; "
