@@ -30,11 +30,7 @@ void put_value(Json& recipe, const std::string& pointer, const Json& value) {
 Json trial_recipe(const Json& base, const Point& point, int replicate) {
   Json recipe = write_options(recipe_from_json(base, "/recipe"));
   for (const auto& [pointer, value] : point) {
-    try {
-      put_value(recipe, pointer, value);
-    } catch (const ConfigError& error) {
-      throw ConfigError(str("/axes: ", error.what()));
-    }
+    put_value(recipe, pointer, value);
   }
   const std::string source = point.empty() ? "/recipe" : str("/recipe with ", point_text(point));
   const std::int64_t seed = recipe_from_json(recipe, source).train.seed;

@@ -82,7 +82,7 @@ TEST_CASE("wrong objectives, axes and recipes are refused before anything starts
   CHECK(refusal(job).find("the recipe's /validation/best is 'dice'") != std::string::npos);
   job = small_job();
   job.axes["/optim/rate"].list = {1};
-  CHECK(refusal(job).find("/axes: '/optim/rate': no such option") == 0);
+  CHECK(refusal(job).find("'/optim/rate': no such option") == 0);
   job = small_job();
   job.recipe["optim"] = {{"lr", 0.9}};
   CHECK(refusal(job) == "/recipe: /optim/lr: refused by the model");
