@@ -5,7 +5,7 @@
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
-#include <torch/headeronly/version.h>
+#include <torch/version.h>
 
 #include "nn/device_memory.hpp"
 #include "regatta/base/error.hpp"

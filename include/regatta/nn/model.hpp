@@ -12,6 +12,7 @@
 
 namespace regatta {
 
+/// Any memory layout: take `.contiguous()` before reading through a pointer.
 struct ModelOutput {
   at::Tensor warped;       ///< [N, 1, D, H, W] moving sampled at p + flow(p)
   at::Tensor flow;         ///< [N, 3, D, H, W] voxels, components D H W, pull-back: fixed grid to moving point

@@ -18,8 +18,9 @@ class Folding final : public Metric {
     }
     const at::NoGradGuard no_grad;
     const at::Tensor determinant = jacobian_determinant(pair.flow);
-    const auto folded = static_cast<double>(determinant.le(0.0).sum().item<std::int64_t>());
-    return {{"folding", 100.0 * folded / static_cast<double>(determinant.numel())}};
+    const std::int64_t good = determinant.gt(0.0).sum().item<std::int64_t>();  // NaN is not good
+    const auto total = static_cast<double>(determinant.numel());
+    return {{"folding", 100.0 * (total - static_cast<double>(good)) / total}};
   }
 };
 
