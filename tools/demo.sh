@@ -73,9 +73,9 @@ while [ "$(steps_done)" -lt "$half" ]; do
   sleep 0.5
 done
 mapfile -t processes < <(descendants "$sweep_pid")
-kill -KILL "$sweep_pid"
+kill -KILL "$sweep_pid" "${processes[@]}" 2>/dev/null || true
 wait "$sweep_pid" 2>/dev/null || true
-title "killed (kill -9 $sweep_pid) after $(steps_done) of $((trials * steps)) steps"
+title "killed: kill -9 of $sweep_pid and the ${#processes[@]} processes under it, after $(steps_done) of $((trials * steps)) steps"
 for process in "${processes[@]}"; do
   for _ in $(seq 300); do
     ! gone "$process" || break
@@ -83,7 +83,7 @@ for process in "${processes[@]}"; do
   done
   gone "$process" || fail "process $process outlived the sweep by 30 s"
 done
-echo "its ${#processes[@]} processes are gone"
+echo "all of them are gone"
 regatta status "$sweep"
 
 title "the same command again: resumes"

@@ -3,15 +3,16 @@
 # time limit, an outside requeue, scancel, a failure, and when it may not requeue any more.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
-start_box --nodes 2 --gpus 4
+start_box --nodes 2 --gpus 4 --fasttick
 mkdir -p "$work/home/bin"
 cp "$here/standin/regatta" "$work/home/bin/"
 cp "$repository/slurm/sweep.sbatch" "$work/"
 export REGATTA_HOME=$work/home
 
-submit() {   # NAME [CODE]; an hour, since --signal=USR2@300 signals a job of 5 minutes at once
+# An hour: --signal=USR2@300 signals a job of 5 minutes at once.
+submit() {   # NAME [CODE]
   mkdir -p "$work/$1"
-  sbatch --parsable --nodes=2 --cpus-per-task=1 --time=60 --job-name="$1" --output="$work/$1.log" sweep.sbatch "$work/$1" "${@:2}"
+  sbatch --parsable --nodes=2 --cpus-per-task=1 --time="${minutes:-60}" --job-name="$1" --output="$work/$1.log" sweep.sbatch "$work/$1" "${@:2}"
 }
 started() { [ "$(grep -c "^restart $2 .* from step" "$work/$1.log" 2>/dev/null)" = 8 ]; }
 
@@ -23,6 +24,11 @@ wait_until 40 "the end" has_ended "$job"
 expect "saved: state" "$(field "$job" JobState) $(field "$job" Restarts)" "COMPLETED 1"
 expect "saved: ranks that saved" "$(grep -c 'saved step .* after USR2' saved.log)" 8
 expect "saved: ranks that went on" "$(grep -c '^restart 1 .* from step [1-9]' saved.log)" 8
+
+job=$(minutes=5 STANDIN_STEPS=60 submit limited)
+wait_until 90 "the end" has_ended "$job"
+expect "limited: state" "$(field "$job" JobState)" COMPLETED
+expect "limited: signalled by Slurm itself, requeued" "$([ "$(field "$job" Restarts)" -ge 1 ] && grep -q 'after USR2' limited.log && echo yes)" yes
 
 job=$(submit requeued)
 wait_until 20 "8 ranks" started requeued 0
