@@ -29,7 +29,10 @@ start_box() {   # [options of slurmbox.sh up]; then $work is a folder that every
   box=$(mktemp -d "${TMPDIR:-/tmp}/regatta-slurm-XXXXXX")
   trap stop_box EXIT
   trap 'exit 143' TERM INT
-  "$here/box/slurmbox.sh" up "$box" "$@"
+  if ! "$here/box/slurmbox.sh" up "$box" "$@"; then
+    [[ $(slurmctld -V) != *" 22.05"* ]] || fail "the Slurm box does not start"
+    skip "the box does not start with $(slurmctld -V); it is written for 22.05"
+  fi
   eval "$("$here/box/slurmbox.sh" env "$box")"
   work=$box/work
   mkdir -p "$work"
