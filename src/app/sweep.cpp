@@ -25,11 +25,13 @@ class SweepCommand : public Command {
   void declare(CLI::App& app) override {
     app.add_option("job", job_, "job file")->required();
     app.add_option("-o,--output", output_, "the sweep's directory (default: runs/NAME)");
-    app.add_option("--ranks", ranks_, "start so many ranks on this machine, one trial each at a time")->check(CLI::Range(1, 4096));
+    app.add_option("--ranks", ranks_, "start so many ranks on this machine, one trial each at a time")
+        ->check(CLI::Range(1, 4096));
     app.add_option("--set", settings_, "POINTER=VALUE over the base recipe, for example /optim/lr=0.001");
     app.add_option("--device", device_, "auto, cpu or cuda (default: the recipe's /run/device)")
         ->check(CLI::IsMember({"auto", "cpu", "cuda"}));
-    app.add_option("--threads", threads_, "CPU threads of a trial (default: the job's, else a rank's share of the processors)")
+    app.add_option("--threads", threads_,
+                   "CPU threads of a trial (default: the job's, else a rank's share of the processors)")
         ->check(CLI::Range(1, 1024));
     // For tests: stands in for regatta-engine, both as `worker` and as `describe`.
     app.add_option("--worker", worker_, "program that trains")->envname("REGATTA_WORKER")->group("");

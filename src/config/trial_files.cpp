@@ -251,7 +251,8 @@ std::vector<MetricLine> read_metric_lines(const TrialFiles& files) {
         continue;
       }
       if (line->kind == MetricLine::Kind::kStart) {
-        std::erase_if(history, [&](const MetricLine& old) { return old.step > line->step; });
+        // An attempt that starts at step 0 has nothing behind it, not even the validation before the first step.
+        std::erase_if(history, [&](const MetricLine& old) { return old.step > line->step || line->step == 0; });
       } else {
         history.push_back(std::move(*line));
       }

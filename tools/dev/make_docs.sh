@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes docs/cli.md from the programs' own tables; with --check only compares and fails where it differs.
+# Writes docs/cli.md and docs/recipes.md from the programs' own tables; with --check it only compares them.
 #   tools/dev/make_docs.sh [--check] [BIN_DIR]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -9,14 +9,19 @@ if [ "${1:-}" = --check ]; then
   shift
 fi
 bin=${1:-build/release/bin}
-made=$(mktemp)
-trap 'rm -f "$made"' EXIT
+made=$(mktemp -d)
+trap 'rm -rf "$made"' EXIT
 for program in regatta regatta-launch regatta-engine; do
-  "$bin/$program" --markdown >>"$made"
+  "$bin/$program" --markdown >>"$made/cli.md"
 done
-if [ "$check" = no ]; then
-  cp "$made" docs/cli.md
-elif ! diff -u docs/cli.md "$made"; then
-  echo "docs/cli.md differs from the programs' own help: run tools/dev/make_docs.sh" >&2
-  exit 1
-fi
+for program in regatta regatta-engine; do
+  "$bin/$program" --markdown-options >>"$made/recipes.md"
+done
+for page in cli.md recipes.md; do
+  if [ "$check" = no ]; then
+    cp "$made/$page" "docs/$page"
+  elif ! diff -u "docs/$page" "$made/$page"; then
+    echo "docs/$page differs from the programs' own tables: run tools/dev/make_docs.sh" >&2
+    exit 1
+  fi
+done

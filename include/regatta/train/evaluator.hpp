@@ -1,0 +1,45 @@
+// Validation: every metric on every validation pair, on the device, and the means over the pairs. What is done with the
+// numbers (best weights, metrics.jsonl) is the trainer's business.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "regatta/nn/metric.hpp"
+#include "regatta/nn/model.hpp"
+#include "regatta/train/dataset.hpp"
+
+namespace regatta {
+
+/// All measures of one pair: "dice", "dice/17", "ncc" ...
+struct PairMeasures {
+  ArchivePair pair;
+  std::map<std::string, double> values;
+};
+
+struct Evaluation {
+  std::map<std::string, double> means;  ///< of each metric, over the pairs where it is a number; NaN if there is none
+  std::vector<PairMeasures> pairs;
+};
+
+class Evaluator {
+ public:
+  /// @throws ConfigError for an unknown metric
+  explicit Evaluator(const std::vector<std::string>& metrics);
+
+  /// @param keep_going  asked before each pair with (done, all); false ends the validation without a result
+  std::optional<Evaluation> evaluate(Model& model, const Dataset& data, const std::vector<ArchivePair>& pairs,
+                                     const std::function<bool(std::int64_t, std::int64_t)>& keep_going = {}) const;
+
+ private:
+  std::vector<std::pair<std::string, std::unique_ptr<Metric>>> metrics_;
+};
+
+/// True if `value` is a number and better than `best`, or `best` is none.
+bool is_better(double value, double best, Direction direction);
+
+}  // namespace regatta

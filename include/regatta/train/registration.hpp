@@ -1,0 +1,45 @@
+// Registers one pair of scans with trained weights: prepares both as the training data were prepared, runs the network
+// and brings the field back to the fixed scan's own grid. No files are written here.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "regatta/config/recipe.hpp"
+#include "regatta/nn/model.hpp"
+#include "regatta/volume/preprocess.hpp"
+
+namespace regatta {
+
+/// The network of a weights file, and how its training data were prepared.
+struct TrainedModel {
+  Recipe recipe;
+  PreprocessOptions preprocess;  ///< shape and spacing as the archive had them
+  std::unique_ptr<Model> model;
+  std::string weights_xxh3;  ///< of the file
+};
+
+/// Reads a file that a training wrote (best.safetensors). @throws DataError naming the file: not such a file, weights
+/// that do not fit the network it names
+TrainedModel load_trained_model(const std::filesystem::path& path);
+
+/// A displacement field and what was measured on the way.
+struct Registration {
+  std::vector<float> field;  ///< [3, D, H, W] on the fixed scan's grid, in its voxels, pull-back
+  PreparedImage fixed;       ///< on the packed grid ...
+  PreparedImage moving;
+  std::vector<float> packed_warped;      ///< [D, H, W]
+  std::vector<float> packed_field;       ///< [3, D, H, W], packed voxels
+  std::map<std::string, double> before;  ///< the recipe's validation metrics that need no labels, without the field
+  std::map<std::string, double> after;
+  double network_s = 0.0;
+};
+
+/// @param device  "auto", "cpu" or "cuda:N"
+/// @throws DataError naming the scan, DeviceError
+Registration register_scans(TrainedModel& trained, const Volume& fixed, const Volume& moving,
+                            const std::string& device);
+
+}  // namespace regatta

@@ -1,0 +1,60 @@
+// What a recipe means: every option written out, its identity and hash, and what it asks of data and device. Reads the
+// archive's tables, never its voxels; starts nothing.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "regatta/config/recipe.hpp"
+#include "regatta/nn/metric.hpp"
+#include "regatta/volume/archive.hpp"
+
+namespace regatta {
+
+/// What the archive holds for this recipe.
+struct DataFacts {
+  std::string fingerprint;
+  Shape3 shape{};
+  std::int64_t train_pairs = 0;
+  std::int64_t val_pairs = 0;
+  std::int64_t label_count = 0;  ///< values a label map may have, the background included; 0 without labels
+  std::vector<std::string> splits;
+  std::int64_t resident_bytes = 0;  ///< of the loaded volumes
+};
+
+struct ResolvedRecipe {
+  Recipe recipe;  ///< options of model and losses written out, horizon fixed
+  Json json;      ///< the same as JSON: the content of recipe.json
+  Json identity;  ///< what defines the experiment, data included
+  std::string hash;
+  DataFacts data;
+  std::int64_t parameters = 0;
+  double mul_adds = 0.0;
+  int size_multiple = 1;
+  std::int64_t steps_per_epoch = 0;
+  std::int64_t steps = 0;  ///< in total
+
+  /// Direction of the metric that chooses the best weights.
+  Direction best_direction = Direction::kHigherIsBetter;
+};
+
+/// Remembers the archives that it opened: a sweep's recipes share one.
+class RecipeResolver {
+ public:
+  /// Resolves model, losses and metrics through their registries and checks them against the archive.
+  /// @throws ConfigError with the JSON pointer (unknown names or keys, a shape that the network cannot take, a metric
+  ///         without its labels, a split without pairs), DataError for the archive
+  ResolvedRecipe resolve(Recipe recipe);
+
+  const Archive& archive(const std::string& path);
+
+ private:
+  std::map<std::string, Archive> archives_;
+};
+
+/// "/optim/lr: 0.0001, now 0.001" for every leaf in which the two differ.
+std::vector<std::string> differences(const Json& before, const Json& now);
+
+}  // namespace regatta

@@ -1,0 +1,53 @@
+// Times one training step and checks in the same run that the fast loss gives what the slow one gives. Used by
+// `regatta bench`; no files are written here.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "regatta/config/json.hpp"
+#include "regatta/config/recipe.hpp"
+#include "regatta/volume/archive.hpp"
+
+namespace regatta {
+
+struct StepBenchmarkOptions {
+  std::string model = "voxelmorph-2";
+  Json model_options = Json::object();
+  Shape3 shape = {160, 192, 224};
+  std::string ncc_kind = "closed-form";  ///< or "reference": the authors' five dense convolutions
+  int ncc_window = 9;
+  int warmup = 4;
+  int steps = 10;
+  RunOptions run;
+};
+
+/// Milliseconds of each timed repetition, and what was on the device meanwhile.
+struct StepTimes {
+  std::vector<double> step_ms;       ///< whole steps, as in training
+  std::vector<double> inference_ms;  ///< forward pass without gradients
+  std::vector<double> forward_ms;    ///< forward pass that keeps what the backward pass needs
+  std::vector<double> ncc_ms;        ///< value and gradient of NCC alone
+  std::vector<double> grad_ms;       ///< value and gradient of the diffusion term alone
+  std::int64_t peak_bytes = 0;       ///< of the whole steps
+  double first_loss = 0.0;
+  double last_loss = 0.0;
+};
+
+/// Batch 1, smooth made-up volumes, NCC + L2 diffusion, Adam with AMSGrad: the work of the published baselines.
+/// Whole steps run as in training, without synchronisation inside; the parts are timed one by one afterwards.
+StepTimes benchmark_step(const StepBenchmarkOptions& options);
+
+/// The two forms of NCC on the same tensors.
+struct NccAgreement {
+  double value_relative = 0.0;     ///< |closed - reference| / |reference|
+  double gradient_relative = 0.0;  ///< norm of the difference of the gradients / norm of the reference's
+};
+
+/// Both against the reference form in float64. @param shape  small enough for dense convolutions in float64
+NccAgreement compare_ncc(const Shape3& shape, int window, const std::string& device);
+
+double median(std::vector<double> values);
+
+}  // namespace regatta

@@ -1,0 +1,134 @@
+// `regatta bench`: one training step of a network, timed by stages, the authors' dense NCC beside ours in the same run,
+// correctness checked first; the result is a JSON file.
+#include <algorithm>
+#include <iostream>
+
+#include <nlohmann/json.hpp>
+
+#include "app/command.hpp"
+#include "regatta/base/clock.hpp"
+#include "regatta/base/files.hpp"
+#include "regatta/base/version.hpp"
+#include "regatta/nn/device.hpp"
+#include "regatta/train/step_benchmark.hpp"
+
+namespace regatta::app {
+namespace {
+
+constexpr double kValueTolerance = 1e-4;
+constexpr double kGradientTolerance = 1e-3;
+
+Shape3 shape_from(const std::string& text) {
+  const auto parts = split(text, 'x');
+  Shape3 shape{};
+  REGATTA_REQUIRE(parts.size() == 3, ConfigError, "--size: expected DxHxW, got '", one_line(text, 60), "'");
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    const bool digits = !parts[axis].empty() && parts[axis].size() <= 4 &&
+                        parts[axis].find_first_not_of("0123456789") == std::string::npos;
+    REGATTA_REQUIRE(digits, ConfigError, "--size: expected DxHxW, got '", one_line(text, 60), "'");
+    shape[axis] = std::stoll(parts[axis]);
+  }
+  return shape;
+}
+
+Json spread(const std::vector<double>& values) {
+  return {{"median", median(values)},
+          {"min", *std::min_element(values.begin(), values.end())},
+          {"max", *std::max_element(values.begin(), values.end())}};
+}
+
+Json times_to_json(const StepBenchmarkOptions& options, const StepTimes& times) {
+  Json row;
+  row["model"] = options.model;
+  row["ncc"] = options.ncc_kind;
+  row["window"] = options.ncc_window;
+  row["step_ms"] = spread(times.step_ms);
+  row["forward_ms"] = spread(times.forward_ms);
+  row["ncc_ms"] = spread(times.ncc_ms);
+  row["grad_ms"] = spread(times.grad_ms);
+  row["inference_ms"] = spread(times.inference_ms);
+  row["peak_device_bytes"] = times.peak_bytes;
+  row["first_loss"] = number_to_json(times.first_loss);
+  row["last_loss"] = number_to_json(times.last_loss);
+  return row;
+}
+
+class Bench final : public Command {
+ public:
+  void declare(CLI::App& app) override {
+    app.add_option("--model", options_.model, "network, with its default options")->capture_default_str();
+    app.add_option("--size", size_, "DxHxW of the volumes")->capture_default_str();
+    app.add_option("--window", options_.ncc_window, "NCC window")->capture_default_str();
+    app.add_option("--steps", options_.steps, "timed steps")->capture_default_str()->check(CLI::Range(1, 10000));
+    app.add_option("--warmup", options_.warmup, "steps before")->capture_default_str()->check(CLI::Range(1, 1000));
+    app.add_option("--device", options_.run.device, "auto, cpu or cuda:N")->capture_default_str();
+    app.add_option("--threads", options_.run.threads, "CPU threads; 0: LibTorch's own choice")->capture_default_str();
+    app.add_flag("--with-reference", with_reference_, "also the authors' dense NCC (slow)");
+    app.add_option("-o,--output", output_, "JSON file; without it only the table is printed");
+  }
+
+  ExitCode run() override {
+    options_.shape = shape_from(size_);
+    const NccAgreement agreement = compare_ncc({24, 20, 28}, options_.ncc_window, options_.run.device);
+    REGATTA_REQUIRE(agreement.value_relative <= kValueTolerance && agreement.gradient_relative <= kGradientTolerance,
+                    BugError, "NCC differs from its oracle: value by ", agreement.value_relative, ", gradient by ",
+                    agreement.gradient_relative);
+    Json report = head(agreement);
+    std::cout << options_.model << " at " << size_ << " on " << report["device"].get<std::string>() << '\n';
+    for (const std::string kind : {"closed-form", "reference"}) {
+      if (kind == "closed-form" || with_reference_) {
+        options_.ncc_kind = kind;
+        const StepTimes times = benchmark_step(options_);
+        print_row(times);
+        report["rows"].push_back(times_to_json(options_, times));
+      }
+    }
+    if (!output_.empty()) {
+      write_file_atomically(output_, dump_pretty(report));
+      std::cout << "wrote " << output_ << '\n';
+    }
+    return ExitCode::kOk;
+  }
+
+ private:
+  Json head(const NccAgreement& agreement) const {
+    Json report;
+    report["schema"] = 1;
+    report["benchmark"] = "training step";
+    report["build"] = build_id();
+    report["torch"] = torch_version_text();
+    report["device"] = device_name(choose_device(options_.run.device));
+    report["host_threads"] = options_.run.threads;
+    report["when"] = system_clock().utc_text();
+    report["size"] = size_;
+    report["tf32"] = options_.run.tf32;
+    report["channels_last"] = options_.run.channels_last;
+    report["warmup"] = options_.warmup;
+    report["steps"] = options_.steps;
+    report["ncc_against_float64_oracle"] = {{"value_relative", agreement.value_relative},
+                                            {"gradient_relative", agreement.gradient_relative}};
+    report["rows"] = Json::array();
+    return report;
+  }
+
+  void print_row(const StepTimes& times) const {
+    std::cout << "  ncc " << options_.ncc_kind << ": step " << median(times.step_ms) << " ms (of it forward "
+              << median(times.forward_ms) << ", ncc " << median(times.ncc_ms) << ", diffusion " << median(times.grad_ms)
+              << "), inference "
+              << median(times.inference_ms) << " ms, peak " << bytes_text(static_cast<double>(times.peak_bytes))
+              << ", loss " << times.first_loss << " -> " << times.last_loss << std::endl;
+  }
+
+  StepBenchmarkOptions options_;
+  std::string size_ = "160x192x224";
+  std::string output_;
+  bool with_reference_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_bench() {
+  return std::make_unique<Bench>();
+}
+
+}  // namespace regatta::app

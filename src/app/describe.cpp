@@ -1,0 +1,100 @@
+// `regatta describe`: recipes as JSON on stdin, what they mean as JSON on stdout; an error of one recipe stands in its
+// place. `--models` lists the networks. The resolution is in train/resolve.
+#include <iostream>
+#include <iterator>
+
+#include "app/command.hpp"
+#include "regatta/nn/model.hpp"
+#include "regatta/train/memory_forecast.hpp"
+#include "regatta/train/resolve.hpp"
+
+namespace regatta::app {
+namespace {
+
+Json description_of(const ResolvedRecipe& resolved, MemoryForecast& memory) {
+  Json value;
+  value["resolved"] = resolved.json;
+  value["identity"] = resolved.identity;
+  value["hash"] = resolved.hash;
+  value["parameters"] = resolved.parameters;
+  value["mul_adds"] = resolved.mul_adds;
+  value["size_multiple"] = resolved.size_multiple;
+  value["forecast_bytes"] = memory.bytes(resolved);
+  value["metrics"] = Json::object();
+  for (const std::string& name : resolved.recipe.validation.metrics) {
+    const bool higher = find_metric(name).direction == Direction::kHigherIsBetter;
+    value["metrics"][name] = higher ? "maximise" : "minimise";
+  }
+  Json& data = value["data"];
+  data["fingerprint"] = resolved.data.fingerprint;
+  data["shape"] = resolved.data.shape;
+  data["train_pairs"] = resolved.data.train_pairs;
+  data["val_pairs"] = resolved.data.val_pairs;
+  data["label_count"] = resolved.data.label_count;
+  data["splits"] = resolved.data.splits;
+  data["resident_bytes"] = resolved.data.resident_bytes;
+  value["steps_per_epoch"] = resolved.steps_per_epoch;
+  value["steps"] = resolved.steps;
+  return value;
+}
+
+class Describe final : public Command {
+ public:
+  void declare(CLI::App& app) override { app.add_flag("--models", models_, "list the networks instead"); }
+
+  ExitCode run() override {
+    std::cout << dump_line(models_ ? list_models() : describe_recipes()) << std::endl;
+    REGATTA_REQUIRE(std::cout.good(), DataError, "cannot write to stdout");
+    return ExitCode::kOk;
+  }
+
+ private:
+  static Json list_models() {
+    Json list = Json::array();
+    for (const ModelRow& row : model_rows()) {
+      const auto model = make_model(row.name, Json::object());
+      Json item;
+      item["name"] = row.name;
+      item["help"] = row.help;
+      item["parameters"] = model->parameters().count();
+      item["size_multiple"] = model->size_multiple();
+      item["options"] = model->options();
+      list.push_back(item);
+    }
+    Json value;
+    value["models"] = list;
+    return value;
+  }
+
+  static Json describe_recipes() {
+    const std::string text(std::istreambuf_iterator<char>(std::cin), {});
+    const Json request = parse_json(text, "stdin");
+    const Json* recipes = request.is_object() ? find_pointer(request, "/recipes") : nullptr;
+    REGATTA_REQUIRE(recipes != nullptr && recipes->is_array(), ConfigError, "stdin: expected {\"recipes\": [...]}");
+    RecipeResolver resolver;
+    MemoryForecast memory;
+    Json answers = Json::array();
+    for (const Json& recipe : *recipes) {
+      try {
+        answers.push_back(description_of(resolver.resolve(recipe_from_json(recipe, "recipe")), memory));
+      } catch (const Error& error) {
+        Json failure;
+        failure["error"] = error.what();
+        answers.push_back(failure);
+      }
+    }
+    Json value;
+    value["recipes"] = answers;
+    return value;
+  }
+
+  bool models_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_describe() {
+  return std::make_unique<Describe>();
+}
+
+}  // namespace regatta::app

@@ -1,0 +1,118 @@
+// `regatta register`: one pair of scans in, warped image, displacement field, picture and a JSON record out.
+#include <filesystem>
+#include <iostream>
+
+#include <nlohmann/json.hpp>
+
+#include "app/command.hpp"
+#include "regatta/base/clock.hpp"
+#include "regatta/base/files.hpp"
+#include "regatta/base/version.hpp"
+#include "regatta/nn/device.hpp"
+#include "regatta/train/registration.hpp"
+#include "regatta/volume/nifti.hpp"
+#include "regatta/volume/qc.hpp"
+#include "regatta/volume/resample.hpp"
+
+namespace regatta::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Register final : public Command {
+ public:
+  void declare(CLI::App& app) override {
+    app.add_option("--model", model_, "weights of a training: best.safetensors")->required();
+    app.add_option("--fixed", fixed_, "scan that is matched (.nii, .nii.gz, .npz)")->required();
+    app.add_option("--moving", moving_, "scan that is warped onto it")->required();
+    app.add_option("--moving-labels", labels_, "label map of the moving scan, warped along with it (nearest)");
+    app.add_option("-o,--output", output_, "folder for the results; files of the same names are replaced")->required();
+    app.add_option("--device", device_, "auto, cpu or cuda:N")->capture_default_str();
+    app.add_option("--npz-orientation", npz_orientation_, "axes of .npz files, which carry no affine")->capture_default_str();
+  }
+
+  ExitCode run() override {
+    const double start = system_clock().monotonic_s();
+    TrainedModel trained = load_trained_model(model_);
+    const Volume fixed = read_volume(fixed_, npz_orientation_);
+    const Volume moving = read_volume(moving_, npz_orientation_);
+    const Registration found = register_scans(trained, fixed, moving, device_);
+    make_directories(output_);
+    write_images(found, fixed, moving);
+    if (!labels_.empty()) {
+      write_labels(found, fixed, moving);
+    }
+    const Grid& packed = found.fixed.map.packed;
+    registration_qc(output_ / "registration.png", found.fixed.voxels, found.moving.voxels, found.packed_warped,
+                    found.packed_field, packed.shape, spacing_of(packed.affine), trained.preprocess.orientation);
+    write_record(trained, found);
+    print(found, system_clock().monotonic_s() - start);
+    return ExitCode::kOk;
+  }
+
+ private:
+  void write_images(const Registration& found, const Volume& fixed, const Volume& moving) const {
+    const std::vector<float> warped =
+        warp_with_field(moving.voxels, moving.grid, found.field, fixed.grid, Interpolation::kLinear);
+    write_nifti(output_ / "warped.nii.gz", std::span<const float>(warped), fixed.grid);
+    write_displacement(output_ / "displacement.nii.gz", found.field, fixed.grid);
+  }
+
+  void write_labels(const Registration& found, const Volume& fixed, const Volume& moving) const {
+    const LabelVolume labels = read_label_volume(labels_, npz_orientation_);
+    REGATTA_REQUIRE(labels.grid.shape == moving.grid.shape &&
+                        same_grid(labels.grid.affine, moving.grid.affine, moving.grid.shape),
+                    DataError, labels_, ": labels ", shape_text(labels.grid.shape), " are not on the grid of ", moving_, " (",
+                    shape_text(moving.grid.shape), ")");
+    const auto warped = warp_labels_with_field(labels.labels, labels.grid, found.field, fixed.grid);
+    write_nifti(output_ / "warped_labels.nii.gz", std::span<const std::int32_t>(warped), fixed.grid);
+  }
+
+  void write_record(const TrainedModel& trained, const Registration& found) const {
+    Json record;
+    record["schema"] = 1;
+    record["model"] = fs::absolute(model_).string();
+    record["model_xxh3"] = trained.weights_xxh3;
+    record["fixed"] = fs::absolute(fixed_).string();
+    record["moving"] = fs::absolute(moving_).string();
+    record["build"] = build_id();
+    record["torch"] = torch_version_text();
+    record["device"] = device_name(choose_device(device_));
+    record["when"] = system_clock().utc_text();
+    record["network_s"] = found.network_s;
+    for (const auto& [name, value] : found.after) {
+      record["metrics"][name] = {{"before", number_to_json(found.before.at(name))}, {"after", number_to_json(value)}};
+    }
+    record["preprocessing"] = write_options(trained.preprocess);
+    write_file_atomically(output_ / "registration.json", dump_pretty(record));
+  }
+
+  void print(const Registration& found, double seconds) const {
+    for (const auto& [name, value] : found.after) {
+      std::cout << name << ' ' << to_text(found.before.at(name)) << " -> " << to_text(value) << '\n';
+    }
+    std::cout << "network " << duration_text(found.network_s) << ", in all " << duration_text(seconds) << '\n'
+              << "warped image        " << (output_ / "warped.nii.gz").string() << '\n'
+              << "displacement field  " << (output_ / "displacement.nii.gz").string() << '\n';
+    if (!labels_.empty()) {
+      std::cout << "warped labels       " << (output_ / "warped_labels.nii.gz").string() << '\n';
+    }
+    std::cout << "picture             " << (output_ / "registration.png").string() << '\n';
+  }
+
+  std::string model_;
+  std::string fixed_;
+  std::string moving_;
+  std::string labels_;
+  fs::path output_;
+  std::string device_ = "auto";
+  std::string npz_orientation_ = "RAS";
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_register() {
+  return std::make_unique<Register>();
+}
+
+}  // namespace regatta::app

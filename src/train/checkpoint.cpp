@@ -1,0 +1,133 @@
+// Content of checkpoints and the choice of the one to go on from. The writing thread is in checkpoint_writer.cpp.
+#include "regatta/train/checkpoint.hpp"
+
+#include <system_error>
+
+#include <nlohmann/json.hpp>
+
+#include "regatta/base/error.hpp"
+#include "regatta/base/files.hpp"
+#include "regatta/base/log.hpp"
+#include "train/numbers.hpp"
+
+namespace regatta {
+namespace {
+
+namespace fs = std::filesystem;
+
+const std::string& metadata_of(const SafetensorsFile& file, const std::string& key, const std::string& source) {
+  const auto found = file.metadata.find(key);
+  REGATTA_REQUIRE(found != file.metadata.end(), DataError, source, ": metadata '", key, "' is missing");
+  return found->second;
+}
+
+/// Times are not worth a failure: a manifest that does not know the file gives an empty ledger.
+RunLedger ledger_of(const TrialFiles& files, const CheckpointFile& checkpoint) {
+  RunLedger ledger;
+  const Json manifest = read_json(files.manifest(checkpoint.attempt));
+  for (const auto& entry : manifest.value("checkpoints", Json::array())) {
+    if (entry.value("file", "") == checkpoint.path.filename().string()) {
+      ledger.started_utc = entry.value("started_utc", "");
+      ledger.train_s = entry.value("train_s", 0.0);
+      ledger.step_s = entry.value("step_s", 0.0);
+      ledger.resume = entry.value("resume", "none");
+    }
+  }
+  return ledger;
+}
+
+LoadedCheckpoint load_checkpoint(const TrialFiles& files, const CheckpointFile& from) {
+  const std::string source = from.path.string();
+  LoadedCheckpoint loaded{from, read_safetensors(from.path), {}, ledger_of(files, from)};
+  const std::string& format = metadata_of(loaded.file, kFormatKey, source);
+  REGATTA_REQUIRE(format == kCheckpointFormat, DataError, source, ": format '", one_line(format, 60),
+                  "', this build reads '", kCheckpointFormat, "'");
+  loaded.counters = counters_from_json(metadata_of(loaded.file, "counters", source), source);
+  REGATTA_REQUIRE(loaded.counters.step == from.step, DataError, source, ": is of step ", loaded.counters.step,
+                  ", its manifest says ", from.step);
+  return loaded;
+}
+
+/// True if any attempt ever published a checkpoint.
+bool were_published(const TrialFiles& files) {
+  for (const int attempt : files.attempts()) {
+    std::error_code error;
+    if (fs::exists(files.manifest(attempt), error) &&
+        !read_json(files.manifest(attempt)).value("checkpoints", Json::array()).empty()) {
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+Json to_json(const TrainingCounters& counters) {
+  Json value;
+  value["step"] = counters.step;
+  value["validated_step"] = counters.validated_step;
+  value["logged_step"] = counters.logged_step;
+  value["best_step"] = counters.best_step;
+  value["best_value"] = number_to_json(counters.best_value);
+  value["best"] = numbers_to_json(counters.best);
+  value["initial"] = numbers_to_json(counters.initial);
+  value["last"] = numbers_to_json(counters.last);
+  return value;
+}
+
+TrainingCounters counters_from_json(const std::string& text, const std::string& source) {
+  try {
+    const Json value = parse_json(text, source);
+    TrainingCounters counters;
+    counters.step = value.at("step").get<std::int64_t>();
+    counters.validated_step = value.at("validated_step").get<std::int64_t>();
+    counters.logged_step = value.at("logged_step").get<std::int64_t>();
+    counters.best_step = value.at("best_step").get<std::int64_t>();
+    counters.best_value = number_from_json(value.at("best_value"), "/best_value");
+    counters.best = numbers_from_json(value.at("best"));
+    counters.initial = numbers_from_json(value.at("initial"));
+    counters.last = numbers_from_json(value.at("last"));
+    return counters;
+  } catch (const Json::exception& error) {
+    throw DataError(str(source, ": counters: ", one_line(error.what(), 120)));
+  } catch (const ConfigError& error) {
+    throw DataError(str(source, ": counters: ", one_line(error.what(), 120)));
+  }
+}
+
+std::optional<LoadedCheckpoint> load_newest_checkpoint(const TrialFiles& files, const std::string& recipe_hash) {
+  const std::vector<CheckpointFile> found = list_checkpoints(files);
+  for (const CheckpointFile& candidate : found) {
+    try {
+      LoadedCheckpoint loaded = load_checkpoint(files, candidate);
+      const std::string& hash = metadata_of(loaded.file, "recipe_hash", candidate.path.string());
+      REGATTA_REQUIRE(hash == recipe_hash, ConfigError, candidate.path.string(), ": is of recipe ", hash,
+                      ", this one is ", recipe_hash);
+      return loaded;
+    } catch (const DataError& error) {
+      fs::path bad = candidate.path;
+      bad += ".bad";
+      std::error_code ignored;
+      fs::rename(candidate.path, bad, ignored);
+      log_warning("checkpoint does not verify, kept as ", bad.filename().string(), ": ", error.what());
+    }
+  }
+  if (!found.empty() || were_published(files)) {
+    throw Error(ExitCode::kNoCheckpoint, str(files.root.string(), ": there were checkpoints, none of them verifies; ",
+                                             "start anew with --fresh"));
+  }
+  return std::nullopt;
+}
+
+void remove_checkpoints(const TrialFiles& files) {
+  std::error_code error;
+  for (const int attempt : files.attempts()) {
+    fs::remove(files.manifest(attempt), error);  // first: what it names is about to go
+    fs::remove_all(files.checkpoints(attempt), error);
+    REGATTA_REQUIRE(!error, DataError, files.checkpoints(attempt).string(), ": cannot remove: ", error.message());
+  }
+  fs::remove(files.result(), error);
+  fs::remove(files.best_weights(), error);
+}
+
+}  // namespace regatta

@@ -1,0 +1,61 @@
+// Validation over pairs.
+#include "regatta/train/evaluator.hpp"
+
+#include <cmath>
+#include <limits>
+
+#include <ATen/core/grad_mode.h>
+
+namespace regatta {
+
+Evaluator::Evaluator(const std::vector<std::string>& metrics) {
+  for (const std::string& name : metrics) {
+    metrics_.emplace_back(name, find_metric(name).make());
+  }
+}
+
+std::optional<Evaluation> Evaluator::evaluate(Model& model, const Dataset& data, const std::vector<ArchivePair>& pairs,
+                                              const std::function<bool(std::int64_t, std::int64_t)>& keep_going) const {
+  const at::NoGradGuard no_gradients;
+  Evaluation evaluation;
+  for (const ArchivePair& pair : pairs) {
+    const auto done = static_cast<std::int64_t>(evaluation.pairs.size());
+    if (keep_going && !keep_going(done, static_cast<std::int64_t>(pairs.size()))) {
+      return std::nullopt;
+    }
+    PairState state = data.gather({pair});
+    ModelOutput output = model.forward(state.moving, state.fixed);
+    state.warped = output.warped;
+    state.flow = output.flow;
+    state.regularised = output.regularised;
+    PairMeasures measures{pair, {}};
+    for (const auto& [name, metric] : metrics_) {
+      for (const auto& [part, value] : metric->measure(state)) {
+        measures.values[part] = value;
+      }
+    }
+    evaluation.pairs.push_back(std::move(measures));
+  }
+  for (const auto& [name, metric] : metrics_) {
+    double sum = 0.0;
+    int count = 0;
+    for (const PairMeasures& measures : evaluation.pairs) {
+      const auto found = measures.values.find(name);
+      if (found != measures.values.end() && !std::isnan(found->second)) {
+        sum += found->second;
+        ++count;
+      }
+    }
+    evaluation.means[name] = count > 0 ? sum / count : std::numeric_limits<double>::quiet_NaN();
+  }
+  return evaluation;
+}
+
+bool is_better(double value, double best, Direction direction) {
+  if (std::isnan(value) || std::isnan(best)) {
+    return !std::isnan(value);
+  }
+  return direction == Direction::kHigherIsBetter ? value > best : value < best;
+}
+
+}  // namespace regatta

@@ -1,0 +1,109 @@
+#include "regatta/train/registration.hpp"
+
+#include <ATen/core/Tensor.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/zeros_like.h>
+
+#include "regatta/base/checksum.hpp"
+#include "regatta/base/clock.hpp"
+#include "regatta/base/error.hpp"
+#include "regatta/base/files.hpp"
+#include "regatta/nn/device.hpp"
+#include "regatta/nn/metric.hpp"
+#include "regatta/nn/weights.hpp"
+#include "regatta/train/checkpoint.hpp"
+#include "regatta/volume/resample.hpp"
+
+namespace regatta {
+namespace {
+
+at::Tensor as_batch(std::vector<float>& voxels, const Shape3& shape, const at::Device& device) {
+  return at::from_blob(voxels.data(), {1, 1, shape[0], shape[1], shape[2]}, at::kFloat)
+      .to(device, at::kFloat, false, true);
+}
+
+std::vector<float> to_host(const at::Tensor& tensor) {
+  const at::Tensor host = tensor.to(at::kCPU, at::kFloat).contiguous();
+  return {host.const_data_ptr<float>(), host.const_data_ptr<float>() + host.numel()};
+}
+
+/// The recipe's metrics of one state; those that need labels are left out.
+std::map<std::string, double> measure(const Recipe& recipe, const PairState& pair) {
+  std::map<std::string, double> measured;
+  for (const std::string& name : recipe.validation.metrics) {
+    const MetricRow& row = find_metric(name);
+    if (!row.needs_labels) {
+      measured[name] = row.make()->measure(pair).front().second;
+    }
+  }
+  return measured;
+}
+
+Json metadata_json(const SafetensorsFile& file, const std::string& key, const std::filesystem::path& path) {
+  const auto found = file.metadata.find(key);
+  REGATTA_REQUIRE(found != file.metadata.end(), DataError, path.string(), ": metadata '", key, "' is missing");
+  return parse_json(found->second, str(path.string(), ": metadata '", key, "'"));
+}
+
+/// As the archive was made; what was left to the first subject there is what the archive has.
+void read_preprocessing(const SafetensorsFile& file, const std::filesystem::path& path, PreprocessOptions& options) {
+  read_options(metadata_json(file, "preprocessing", path), options, "/preprocessing");
+  options.shape = metadata_json(file, "shape", path).get<std::vector<int>>();
+  options.spacing_mm = metadata_json(file, "spacing", path).get<std::vector<double>>();
+}
+
+}  // namespace
+
+TrainedModel load_trained_model(const std::filesystem::path& path) {
+  const SafetensorsFile file = read_safetensors(path);
+  const auto format = file.metadata.find(kFormatKey);
+  REGATTA_REQUIRE(format != file.metadata.end() && format->second == kWeightsFormat, DataError, path.string(),
+                  ": not weights of a training (format '",
+                  format == file.metadata.end() ? "none" : one_line(format->second, 60), "', expected '",
+                  kWeightsFormat, "')");
+  TrainedModel trained;
+  trained.recipe = recipe_from_json(metadata_json(file, "recipe", path), path.string());
+  read_preprocessing(file, path, trained.preprocess);
+  trained.model = make_model(trained.recipe.model.name, trained.recipe.model.options);
+  load_parameters(trained.model->parameters(), file, path.string());
+  trained.weights_xxh3 = xxh3_text(read_file(path));
+  return trained;
+}
+
+Registration register_scans(TrainedModel& trained, const Volume& fixed, const Volume& moving,
+                            const std::string& device_text) {
+  const at::Device device = choose_device(device_text);
+  set_deterministic(trained.recipe.run.tf32);
+  const at::NoGradGuard no_grad;
+  Registration out;
+  out.fixed = prepare_image(fixed, trained.preprocess);
+  out.moving = prepare_image(moving, trained.preprocess);
+  const Shape3& shape = out.fixed.map.packed.shape;
+  PairState pair;
+  pair.fixed = as_batch(out.fixed.voxels, shape, device);
+  pair.moving = as_batch(out.moving.voxels, shape, device);
+  trained.model->parameters().to_device(device);
+  trained.model->set_channels_last(trained.recipe.run.channels_last);
+
+  synchronize(device);
+  const double start = system_clock().monotonic_s();
+  const ModelOutput output = trained.model->forward(pair.moving, pair.fixed);
+  synchronize(device);
+  out.network_s = system_clock().monotonic_s() - start;
+
+  pair.warped = pair.moving;
+  pair.flow = at::zeros_like(output.flow);
+  pair.regularised = pair.flow;
+  out.before = measure(trained.recipe, pair);
+  pair.warped = output.warped;
+  pair.flow = output.flow;
+  pair.regularised = output.regularised;
+  out.after = measure(trained.recipe, pair);
+  out.packed_warped = to_host(output.warped);
+  out.packed_field = to_host(output.flow);
+  out.field = displacement_on_grid(out.packed_field, out.fixed.map.packed, out.moving.map.packed.affine, fixed.grid);
+  return out;
+}
+
+}  // namespace regatta

@@ -1,0 +1,144 @@
+// Resolution of recipes through the registries of nn and the archive's tables.
+#include "regatta/train/resolve.hpp"
+
+#include <algorithm>
+#include <memory>
+#include <set>
+
+#include "regatta/base/error.hpp"
+#include "regatta/nn/loss.hpp"
+#include "regatta/nn/model.hpp"
+#include "regatta/train/dataset.hpp"
+
+namespace regatta {
+namespace {
+
+void resolve_losses(ResolvedRecipe& resolved, Json& identity) {
+  const auto& terms = resolved.recipe.losses;
+  REGATTA_REQUIRE(std::any_of(terms.begin(), terms.end(), [](const auto& term) { return term.second.weight > 0.0; }),
+                  ConfigError, "/losses: every weight is 0, at least one must be above");
+  for (auto& [name, term] : resolved.recipe.losses) {
+    const auto loss = make_loss(name, term.options);
+    term.options = loss->options();
+    Json& entry = identity["losses"][name];
+    entry.erase("options");
+    if (Json options = loss->options_identity(); !options.empty()) {
+      entry["options"] = std::move(options);
+    }
+  }
+}
+
+void resolve_model(ResolvedRecipe& resolved, Json& identity) {
+  ModelChoice& choice = resolved.recipe.model;
+  const auto model = make_model(choice.name, choice.options);
+  choice.options = model->options();
+  identity["model"] = Json::object();
+  identity["model"]["name"] = choice.name;
+  if (Json options = model->options_identity(); !options.empty()) {
+    identity["model"]["options"] = std::move(options);
+  }
+  const Shape3& shape = resolved.data.shape;
+  resolved.parameters = model->parameters().count();
+  resolved.size_multiple = model->size_multiple();
+  resolved.mul_adds = model->mul_adds(shape[0], shape[1], shape[2]);
+  for (const std::int64_t size : shape) {
+    REGATTA_REQUIRE(size % resolved.size_multiple == 0, ConfigError, "/model/name: '", choice.name,
+                    "' takes sizes that are multiples of ", resolved.size_multiple, ", the archive's volumes are ",
+                    shape_text(shape), "; pack them to another shape");
+  }
+}
+
+std::int64_t pair_count(const Archive& archive, const std::string& split, const char* pointer) {
+  const auto count = static_cast<std::int64_t>(archive.pairs(split).size());
+  REGATTA_REQUIRE(count > 0, ConfigError, pointer, ": split '", one_line(split, 60), "' has no pairs in ",
+                  archive.path().string(), ", which has: ", join(archive.splits(), ", "));
+  return count;
+}
+
+void resolve_data(ResolvedRecipe& resolved, const Archive& archive) {
+  const DataOptions& options = resolved.recipe.data;
+  DataFacts& data = resolved.data;
+  data.fingerprint = archive.fingerprint();
+  data.shape = archive.shape();
+  data.splits = archive.splits();
+  data.train_pairs = pair_count(archive, options.train_split, "/data/train_split");
+  data.val_pairs = pair_count(archive, options.val_split, "/data/val_split");
+  data.label_count = archive.has_labels() ? static_cast<std::int64_t>(archive.label_ids().size()) : 0;
+  data.resident_bytes = dataset_bytes(archive, {options.train_split, options.val_split});
+}
+
+void resolve_metrics(ResolvedRecipe& resolved) {
+  const ValidationOptions& options = resolved.recipe.validation;
+  for (std::size_t i = 0; i < options.metrics.size(); ++i) {
+    const std::string pointer = str("/validation/metrics/", i);
+    const MetricRow& row = find_metric(options.metrics[i]);
+    REGATTA_REQUIRE(!row.needs_labels || resolved.data.label_count > 0, ConfigError, pointer, ": '", row.name,
+                    "' needs labels, the archive has none");
+    REGATTA_REQUIRE(std::count(options.metrics.begin(), options.metrics.end(), options.metrics[i]) == 1, ConfigError,
+                    pointer, ": '", row.name, "' is named twice");
+  }
+  resolved.best_direction = find_metric(options.best).direction;
+}
+
+void resolve_length(ResolvedRecipe& resolved) {
+  TrainOptions& train = resolved.recipe.train;
+  resolved.steps_per_epoch = (resolved.data.train_pairs + train.batch - 1) / train.batch;
+  resolved.steps = train.steps > 0 ? train.steps : train.epochs * resolved.steps_per_epoch;
+  std::int64_t& horizon = resolved.recipe.optim.horizon_epochs;
+  if (horizon == 0) {
+    horizon = std::max<std::int64_t>(1, (resolved.steps + resolved.steps_per_epoch - 1) / resolved.steps_per_epoch);
+  }
+}
+
+void collect_differences(const Json& before, const Json& now, const std::string& pointer,
+                         std::vector<std::string>& out) {
+  if (before.is_object() && now.is_object()) {
+    std::set<std::string> keys;
+    for (const auto& member : before.items()) {
+      keys.insert(member.key());
+    }
+    for (const auto& member : now.items()) {
+      keys.insert(member.key());
+    }
+    for (const std::string& key : keys) {
+      collect_differences(before.value(key, Json()), now.value(key, Json()), pointer_to(pointer, key), out);
+    }
+  } else if (before != now) {
+    const auto text = [](const Json& value) {
+      return value.is_null() ? std::string("default") : one_line(dump_line(value), 80);
+    };
+    out.push_back(str(pointer, ": ", text(before), ", now ", text(now)));
+  }
+}
+
+}  // namespace
+
+const Archive& RecipeResolver::archive(const std::string& path) {
+  const auto found = archives_.find(path);
+  return found != archives_.end() ? found->second : archives_.emplace(path, Archive::open(path)).first->second;
+}
+
+ResolvedRecipe RecipeResolver::resolve(Recipe recipe) {
+  validate(recipe);
+  ResolvedRecipe resolved;
+  resolved.recipe = std::move(recipe);
+  resolve_data(resolved, archive(resolved.recipe.data.archive));
+  resolve_metrics(resolved);
+  resolve_length(resolved);
+  Json identity = identity_of(resolved.recipe);
+  resolve_model(resolved, identity);
+  resolve_losses(resolved, identity);
+  identity["data_fingerprint"] = resolved.data.fingerprint;
+  resolved.identity = std::move(identity);
+  resolved.hash = hash_json(resolved.identity);
+  resolved.json = write_options(resolved.recipe);
+  return resolved;
+}
+
+std::vector<std::string> differences(const Json& before, const Json& now) {
+  std::vector<std::string> found;
+  collect_differences(before, now, "", found);
+  return found;
+}
+
+}  // namespace regatta

@@ -1,0 +1,140 @@
+// Metadata and results.
+#include "train/run_record.hpp"
+
+#include <algorithm>
+#include <fstream>
+#include <stdexcept>
+
+#include <ATen/Version.h>
+
+#include <nlohmann/json.hpp>
+
+#include "regatta/base/checksum.hpp"
+#include "regatta/base/clock.hpp"
+#include "regatta/base/error.hpp"
+#include "regatta/base/files.hpp"
+#include "regatta/base/process.hpp"
+#include "regatta/base/version.hpp"
+#include "regatta/nn/device.hpp"
+#include "train/numbers.hpp"
+
+namespace regatta {
+namespace {
+
+/// "580.95.05", or empty without an NVIDIA driver.
+std::string driver_text() {
+  std::ifstream file("/proc/driver/nvidia/version");
+  std::string word;
+  while (file >> word) {
+    if (std::count(word.begin(), word.end(), '.') >= 1 && word.find_first_not_of("0123456789.") == std::string::npos) {
+      return word;
+    }
+  }
+  return "";
+}
+
+/// The recipe without paths and resources.
+Json portable_recipe(const ResolvedRecipe& resolved) {
+  Json recipe = resolved.json;
+  recipe["data"]["archive"] = std::filesystem::path(resolved.recipe.data.archive).filename().string();
+  recipe.erase("checkpoint");
+  for (const char* key : {"device", "threads", "log_every_s"}) {
+    recipe["run"].erase(key);
+  }
+  return recipe;
+}
+
+}  // namespace
+
+Json environment_of(const c10::Device& device, int threads) {
+  Json environment;
+  environment["build"] = build_id();
+  environment["torch"] = torch_version_text();
+  environment["device"] = device_name(device);
+  if (device.is_cpu()) {
+    environment["instructions"] = at::get_cpu_capability();
+    environment["threads"] = threads;
+  } else {
+    environment["driver"] = driver_text();
+  }
+  return environment;
+}
+
+std::map<std::string, std::string> checkpoint_metadata(const ResolvedRecipe& resolved, const TrainingCounters& counters,
+                                                       const Json& environment) {
+  return {{kFormatKey, kCheckpointFormat},
+          {"counters", dump_line(to_json(counters))},
+          {"environment", dump_line(environment)},
+          {"recipe", dump_line(portable_recipe(resolved))},
+          {"recipe_hash", resolved.hash}};
+}
+
+std::map<std::string, std::string> best_metadata(const ResolvedRecipe& resolved, const Archive& archive,
+                                                 const TrainingCounters& counters) {
+  return {{kFormatKey, kWeightsFormat},
+          {"recipe", dump_line(portable_recipe(resolved))},
+          {"recipe_hash", resolved.hash},
+          {"step", str(counters.best_step)},
+          {"epoch", str(counters.best_step / resolved.steps_per_epoch)},
+          {"metric", resolved.recipe.validation.best},
+          {"metrics", dump_line(numbers_to_json(counters.best))},
+          {"archive", archive.name()},
+          {"data_fingerprint", resolved.data.fingerprint},
+          {"shape", dump_line(Json(archive.shape()))},
+          {"spacing", dump_line(Json(archive.spacing()))},
+          {"orientation", archive.orientation()},
+          {"label_ids", dump_line(Json(archive.label_ids()))},
+          {"preprocessing", dump_line(archive.preprocessing())},
+          {"build", build_id()}};
+}
+
+std::optional<BestOnDisk> read_best(const TrialFiles& files) {
+  const std::string source = files.best_weights().string();
+  try {
+    const SafetensorsFile file = read_safetensors(files.best_weights());
+    BestOnDisk best;
+    best.step = parse_json(file.metadata.at("step"), source).get<std::int64_t>();
+    best.metrics = numbers_from_json(parse_json(file.metadata.at("metrics"), source));
+    return best;
+  } catch (const Error&) {
+    return std::nullopt;
+  } catch (const Json::exception&) {
+    return std::nullopt;
+  } catch (const std::out_of_range&) {
+    return std::nullopt;
+  }
+}
+
+TrialResult make_result(const TrainSetup& setup, const TrainingCounters& counters, const RunLedger& ledger) {
+  const ResolvedRecipe& resolved = setup.resolved;
+  TrialResult result;
+  result.recipe_hash = resolved.hash;
+  result.steps = counters.step;
+  result.epochs = counters.step / resolved.steps_per_epoch;
+  result.parameters = resolved.parameters;
+  result.best_metric = resolved.recipe.validation.best;
+  result.best_step = counters.best_step;
+  result.best = counters.best;
+  result.initial = counters.initial;
+  result.last = counters.last;
+  result.train_s = ledger.train_s;
+  result.ms_per_step = counters.step > 0 ? 1000.0 * ledger.step_s / static_cast<double>(counters.step) : 0.0;
+  result.peak_device_bytes = peak_device_bytes(setup.device);
+  result.determinism = "bitwise";
+  result.resume = ledger.resume;
+  result.attempts = setup.attempt;
+  result.weights_xxh3 = xxh3_text(read_file(setup.files.best_weights(), std::uint64_t{1} << 34));
+  Provenance& provenance = result.provenance;
+  provenance.build = build_id();
+  provenance.torch = torch_version_text();
+  provenance.device = device_name(setup.device);
+  provenance.driver = setup.device.is_cuda() ? driver_text() : "";
+  provenance.host = host_name();
+  provenance.archive = resolved.recipe.data.archive;
+  provenance.data_fingerprint = resolved.data.fingerprint;
+  provenance.started_utc = ledger.started_utc;
+  provenance.finished_utc = system_clock().utc_text();
+  return result;
+}
+
+}  // namespace regatta

@@ -1,0 +1,142 @@
+#include "regatta/train/step_benchmark.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/zeros.h>
+
+#include "regatta/base/clock.hpp"
+#include "regatta/base/error.hpp"
+#include "regatta/nn/device.hpp"
+#include "regatta/nn/loss.hpp"
+#include "regatta/nn/model.hpp"
+#include "train/step.hpp"
+
+namespace regatta {
+namespace {
+
+/// 0.5 + 0.5 sin(0.05 (d + 2 h + 3 w) + phase): smooth, with flat stretches nowhere.
+at::Tensor wave(const Shape3& shape, double phase, const at::TensorOptions& options) {
+  const at::Tensor d = at::arange(shape[0], options).view({-1, 1, 1});
+  const at::Tensor h = at::arange(shape[1], options).view({1, -1, 1});
+  const at::Tensor w = at::arange(shape[2], options).view({1, 1, -1});
+  return ((d + h * 2 + w * 3) * 0.05 + phase).sin_().mul_(0.5).add_(0.5).view({1, 1, shape[0], shape[1], shape[2]});
+}
+
+Json ncc_options(const std::string& kind, int window) {
+  return {{"kind", kind}, {"window", window}};
+}
+
+Recipe recipe_of(const StepBenchmarkOptions& options) {
+  Recipe recipe;
+  recipe.model = {options.model, options.model_options};
+  recipe.losses["ncc"].options = ncc_options(options.ncc_kind, options.ncc_window);
+  recipe.losses["grad"].options = {{"penalty", "l2"}};
+  recipe.optim.horizon_epochs = 1;
+  recipe.run = options.run;
+  return recipe;
+}
+
+/// Milliseconds of `work`, the device idle before and after.
+template <class Work>
+double timed_ms(const at::Device& device, Work&& work) {
+  synchronize(device);
+  const double start = system_clock().monotonic_s();
+  work();
+  synchronize(device);
+  return 1e3 * (system_clock().monotonic_s() - start);
+}
+
+template <class Work>
+std::vector<double> repeat_ms(const at::Device& device, int times, Work&& work) {
+  std::vector<double> all;
+  for (int i = 0; i < times; ++i) {
+    all.push_back(timed_ms(device, work));
+  }
+  return all;
+}
+
+/// NCC's value and its gradient with respect to the warped image, in float64 on the CPU.
+std::pair<double, at::Tensor> ncc_with_gradient(const std::string& kind, int window, PairState pair) {
+  pair.warped = pair.warped.detach().clone().set_requires_grad(true);
+  const at::Tensor value = make_loss("ncc", ncc_options(kind, window))->value(pair);
+  value.backward();
+  return {value.to(at::kDouble).item<double>(), pair.warped.grad().to(at::kDouble).cpu()};
+}
+
+}  // namespace
+
+double median(std::vector<double> values) {
+  REGATTA_REQUIRE(!values.empty(), BugError, "median of nothing");
+  std::sort(values.begin(), values.end());
+  const std::size_t middle = values.size() / 2;
+  return values.size() % 2 == 1 ? values[middle] : 0.5 * (values[middle - 1] + values[middle]);
+}
+
+StepTimes benchmark_step(const StepBenchmarkOptions& options) {
+  const at::Device device = choose_device(options.run.device);
+  set_deterministic(options.run.tf32);
+  if (options.run.threads > 0) {
+    set_cpu_threads(options.run.threads);
+  }
+  const Recipe recipe = recipe_of(options);
+  TrainingStep step(recipe, device);
+  const at::TensorOptions floats = at::TensorOptions().dtype(at::kFloat).device(device);
+  PairState pair;
+  pair.moving = wave(options.shape, 0.0, floats);
+  pair.fixed = wave(options.shape, 1.0, floats);
+
+  StepTimes times;
+  std::int64_t update = 0;
+  const auto whole_step = [&] { step.run_(pair, recipe.optim.lr, ++update); };
+  const auto loss_of_last = [&step] {
+    const double total = step.mean_losses(1).at("total");
+    step.clear_sums_();
+    return total;
+  };
+  whole_step();
+  times.first_loss = loss_of_last();
+  repeat_ms(device, options.warmup - 1, whole_step);
+  reset_peak(device);
+  times.step_ms = repeat_ms(device, options.steps, whole_step);
+  times.peak_bytes = peak_device_bytes(device);
+  step.clear_sums_();
+  whole_step();
+  times.last_loss = loss_of_last();
+
+  ModelOutput out;
+  times.forward_ms = repeat_ms(device, options.steps, [&] { out = step.model().forward(pair.moving, pair.fixed); });
+  pair.warped = out.warped.detach().set_requires_grad(true);
+  pair.regularised = out.regularised.detach().set_requires_grad(true);
+  for (const auto& [name, milliseconds] : {std::pair{"ncc", &times.ncc_ms}, std::pair{"grad", &times.grad_ms}}) {
+    const auto loss = make_loss(name, recipe.losses.at(name).options);
+    *milliseconds = repeat_ms(device, options.steps, [&] { loss->value(pair).backward(); });
+  }
+  const at::NoGradGuard no_grad;
+  times.inference_ms = repeat_ms(device, options.steps, [&] { out = step.model().forward(pair.moving, pair.fixed); });
+  return times;
+}
+
+NccAgreement compare_ncc(const Shape3& shape, int window, const std::string& device_text) {
+  const at::Device device = choose_device(device_text);
+  const at::TensorOptions floats = at::TensorOptions().dtype(at::kFloat).device(device);
+  PairState pair;
+  pair.fixed = wave(shape, 1.0, floats);
+  pair.warped = wave(shape, 0.0, floats);
+  PairState exact;
+  exact.fixed = pair.fixed.to(at::kDouble);
+  exact.warped = pair.warped.to(at::kDouble);
+  const auto [value, gradient] = ncc_with_gradient("closed-form", window, pair);
+  const auto [oracle_value, oracle_gradient] = ncc_with_gradient("reference", window, exact);
+  NccAgreement agreement;
+  agreement.value_relative = std::abs(value - oracle_value) / std::abs(oracle_value);
+  agreement.gradient_relative =
+      (gradient - oracle_gradient).norm().item<double>() / oracle_gradient.norm().item<double>();
+  return agreement;
+}
+
+}  // namespace regatta

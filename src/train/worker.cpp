@@ -1,0 +1,182 @@
+// The worker: protocol on one side, trainer on the other.
+#include "regatta/train/worker.hpp"
+
+#include <exception>
+#include <new>
+
+#include <poll.h>
+
+#include <nlohmann/json.hpp>
+
+#include "regatta/base/log.hpp"
+#include "regatta/base/signals.hpp"
+#include "regatta/base/version.hpp"
+#include "regatta/config/protocol.hpp"
+#include "regatta/nn/device.hpp"
+#include "regatta/train/trainer.hpp"
+#include "train/numbers.hpp"
+#include "train/torch_errors.hpp"
+
+namespace regatta {
+namespace {
+
+constexpr double kLastWords_s = 10.0;
+
+class ProtocolObserver final : public TrainObserver {
+ public:
+  explicit ProtocolObserver(LineChannel& channel) : channel_(channel) {}
+
+  void on_start(const StartNote& note) override {
+    log_info(
+        note.checkpoint.empty() ? str("starting at step 0") : str("going on from ", note.checkpoint, ", ", note.resume),
+        note.resume_reason.empty() ? "" : ": ", note.resume_reason, "; ", note.threads, " threads, ", note.volumes,
+        " volumes, ", bytes_text(static_cast<double>(note.data_bytes)));
+    Json fields;
+    fields["step"] = note.step;
+    send_progress(std::move(fields));
+  }
+
+  void on_progress(const TrainProgress& progress) override {
+    Json fields;
+    fields["step"] = progress.step;
+    fields["steps"] = progress.steps;
+    fields["epoch"] = progress.epoch;
+    const auto total = progress.losses.find("total");
+    fields["loss"] = total == progress.losses.end() ? Json("nan") : number_to_json(total->second);
+    fields["ms_per_step"] = number_to_json(progress.ms_per_step);
+    fields["eta_s"] = number_to_json(progress.eta_s);
+    send_progress(std::move(fields));
+  }
+
+  void on_validation(const ValidationNote& note) override {
+    Json fields;
+    fields["step"] = note.step;
+    fields["epoch"] = note.epoch;
+    fields["metrics"] = numbers_to_json(note.metrics);
+    channel_.send("report", std::move(fields));
+    std::string text;
+    for (const auto& [name, value] : note.metrics) {
+      text += str(" ", name, " ", value);
+    }
+    log_info("step ", note.step, ": validation", text, note.is_best ? ", best so far" : "");
+  }
+
+  void on_checkpoint(const CheckpointNote& note) override {
+    Json fields;
+    fields["step"] = note.step;
+    fields["file"] = note.file;
+    fields["save_s"] = number_to_json(note.save_s);
+    channel_.send("checkpoint", std::move(fields));
+  }
+
+  bool should_leave() override {
+    for (const Json& message : channel_.receive()) {
+      leave_ = leave_ || message.at("type") == "leave";
+    }
+    REGATTA_REQUIRE(!channel_.closed(), CommError, "the supervisor is gone");
+    return leave_;
+  }
+
+ private:
+  void send_progress(Json fields) { channel_.send("progress", std::move(fields), /*may_drop=*/true); }
+
+  LineChannel& channel_;
+  bool leave_ = false;
+};
+
+StartOrder wait_for_start(LineChannel& channel) {
+  while (true) {
+    for (const Json& message : channel.receive()) {
+      if (message.at("type") == "start") {
+        return start_order_from(message);
+      }
+    }
+    REGATTA_REQUIRE(!channel.closed(), CommError, "the supervisor is gone");
+    pollfd wait{channel.fd(), POLLIN, 0};
+    ::poll(&wait, 1, 1000);
+  }
+}
+
+TrainOutcome train_trial(const StartOrder& order, TrainObserver& observer) {
+  const TrialFiles files{order.root};
+  RecipeResolver resolver;
+  const Recipe recipe = recipe_from_json(read_json(files.recipe()), files.recipe().string());
+  TrainSetup setup;
+  setup.resolved = resolver.resolve(recipe);
+  setup.files = files;
+  setup.attempt = order.attempt;
+  setup.threads = order.threads;
+  if (auto result = finished_result(files, setup.resolved)) {
+    const std::int64_t steps = result->steps;
+    return {AttemptStatus::kOk, steps, "was finished already", std::move(result)};
+  }
+  setup.device = choose_device(order.device);
+  const Archive& archive = resolver.archive(recipe.data.archive);
+  return Trainer(std::move(setup), observer).run(archive);
+}
+
+ExitCode exit_code_of(AttemptStatus status) {
+  switch (status) {
+    case AttemptStatus::kOk: return ExitCode::kOk;
+    case AttemptStatus::kPaused: return ExitCode::kRequeue;
+    default: return ExitCode::kDiverged;
+  }
+}
+
+AttemptStatus status_of(ExitCode code) {
+  switch (code) {
+    case ExitCode::kConfig:
+    case ExitCode::kData: return AttemptStatus::kBadInput;
+    case ExitCode::kOutOfMemory: return AttemptStatus::kOom;
+    case ExitCode::kDevice: return AttemptStatus::kDevice;
+    default: return AttemptStatus::kFailed;
+  }
+}
+
+ExitCode end_with(LineChannel& channel, ExitCode code, const TrainOutcome& outcome) {
+  Json fields;
+  fields["status"] = status_name(outcome.status);
+  fields["step"] = outcome.step;
+  fields["message"] = outcome.message;
+  if (outcome.result) {
+    fields["result"] = to_json(*outcome.result);
+  }
+  channel.send("end", std::move(fields));
+  channel.flush(kLastWords_s);
+  return code;
+}
+
+ExitCode end_with_error(LineChannel& channel, ExitCode code, const std::string& text) {
+  log_error(text);
+  return end_with(channel, code, {status_of(code), 0, text, std::nullopt});
+}
+
+}  // namespace
+
+ExitCode run_worker(int fd) {
+  ignore_leave_signals();
+  LineChannel channel(fd);
+  Json hello;
+  hello["protocol"] = kProtocolVersion;
+  hello["build"] = build_id();
+  hello["device"] = with_torch_errors([] { return device_name(choose_device("auto")); });
+  channel.send("hello", std::move(hello));
+  const StartOrder order = wait_for_start(channel);
+  ProtocolObserver observer(channel);
+  try {
+    const TrainOutcome outcome = with_torch_errors([&] { return train_trial(order, observer); });
+    log_info("step ", outcome.step, ": ", status_name(outcome.status), outcome.message.empty() ? "" : ", ",
+             outcome.message);
+    return end_with(channel, exit_code_of(outcome.status), outcome);
+  } catch (const CommError&) {
+    throw;  // nobody is left to report to
+  } catch (const Error& error) {
+    return end_with_error(channel, error.code(), error.what());
+  } catch (const std::bad_alloc&) {
+    return end_with_error(channel, ExitCode::kOutOfMemory, "out of host memory");
+  } catch (const std::exception& error) {
+    return end_with_error(channel, ExitCode::kBug, one_line(error.what(), 2000));
+  }
+}
+
+}  // namespace regatta

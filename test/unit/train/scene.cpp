@@ -1,0 +1,125 @@
+#include "unit/train/scene.hpp"
+
+#include <cmath>
+#include <cstring>
+#include <memory>
+#include <span>
+
+#include "regatta/base/files.hpp"
+#include "regatta/base/random.hpp"
+#include "regatta/train/run_folder.hpp"
+#include "regatta/volume/archive_writer.hpp"
+
+namespace regatta::test {
+namespace {
+
+constexpr Shape3 kShape = {16, 32, 16};
+constexpr int kSubjects = 5;  ///< the first is the atlas
+
+struct Scene {
+  std::vector<std::uint8_t> image;
+  std::vector<std::uint8_t> labels;
+};
+
+/// Two blobs, shifted differently in each subject, over a little noise.
+Scene draw_subject(int subject) {
+  const CounterRng rng(7, RandomPurpose::kSynthetic);
+  const auto shift = [&](std::uint32_t axis) {
+    return subject == 0 ? 0.0 : 4.0 * rng.uniform(static_cast<std::uint64_t>(subject), axis) - 2.0;
+  };
+  const double dd = shift(0);
+  const double dh = shift(1);
+  const double dw = shift(2);
+  Scene scene;
+  std::uint64_t voxel = 0;
+  for (std::int64_t d = 0; d < kShape[0]; ++d) {
+    for (std::int64_t h = 0; h < kShape[1]; ++h) {
+      for (std::int64_t w = 0; w < kShape[2]; ++w) {
+        const auto squared = [&](double cd, double ch, double cw) {
+          return std::pow(static_cast<double>(d) - cd - dd, 2) + std::pow(static_cast<double>(h) - ch - dh, 2) +
+                 std::pow(static_cast<double>(w) - cw - dw, 2);
+        };
+        const double first = squared(7.5, 10.0, 7.5);
+        const double second = squared(7.5, 21.0, 8.5);
+        const double noise = 0.02 * rng.uniform(1000 + voxel++, static_cast<std::uint32_t>(subject));
+        const double value = 0.9 * std::exp(-first / 18.0) + 0.6 * std::exp(-second / 10.0) + noise;
+        scene.image.push_back(static_cast<std::uint8_t>(std::lround(255.0 * std::min(value, 1.0))));
+        scene.labels.push_back(first < 20.0 ? 1 : (second < 12.0 ? 2 : 0));
+      }
+    }
+  }
+  return scene;
+}
+
+}  // namespace
+
+std::filesystem::path write_scene(const std::filesystem::path& folder) {
+  const std::filesystem::path path = folder / "scene.h5";
+  ArchiveHeader header;
+  header.name = "scene";
+  header.shape = kShape;
+  header.subjects = kSubjects;
+  header.label_ids = {0, 17, 53};
+  ArchiveWriter writer(path, header);
+  std::vector<ArchivePair> pairs;
+  for (int i = 0; i < kSubjects; ++i) {
+    ArchiveSubject subject;
+    subject.id = i == 0 ? "atlas" : str("s", i);
+    subject.split = i == 0 ? "atlas" : (i == kSubjects - 1 ? "val" : "train");
+    subject.affine = identity_affine();
+    subject.original_affine = identity_affine();
+    subject.original_shape = kShape;
+    const Scene scene = draw_subject(i);
+    writer.add(subject, std::as_bytes(std::span(scene.image)), scene.labels);
+    if (i > 0) {
+      pairs.push_back({subject.split, 0, i});
+    }
+  }
+  writer.set_pairs(pairs);
+  writer.finish();
+  return path;
+}
+
+Recipe scene_recipe(const std::filesystem::path& archive) {
+  const char* text = R"({
+    "data": {"archive": ""},
+    "model": {"name": "voxelmorph", "options": {"encoder": [4, 8, 8, 8], "decoder": [8, 8, 8, 8, 8, 4, 4]}},
+    "losses": {"ncc": {"weight": 1, "options": {"window": 5}}, "grad": {"weight": 0.5}},
+    "optim": {"lr": 0.004},
+    "train": {"steps": 12, "seed": 3, "flip": true},
+    "checkpoint": {"every_s": 0, "every_steps": 2},
+    "run": {"device": "cpu", "threads": 1}})";
+  Json value = parse_json(text, "scene");
+  value["data"]["archive"] = archive.string();
+  return recipe_from_json(value, "scene");
+}
+
+std::function<bool()> leave_at(int question) {
+  auto asked = std::make_shared<int>(0);
+  return [asked, question] { return ++*asked >= question; };
+}
+
+TrainOutcome train_in(const std::filesystem::path& folder, const Recipe& recipe, Recorder& recorder) {
+  RecipeResolver resolver;
+  TrainSetup setup;
+  setup.files = {folder};
+  setup.resolved = settle_recipe(setup.files, recipe, resolver, Existing::kContinue);
+  setup.attempt = next_attempt(setup.files);
+  const Archive& archive = resolver.archive(recipe.data.archive);
+  return Trainer(std::move(setup), recorder).run(archive);
+}
+
+TrainOutcome train_in(const std::filesystem::path& folder, const Recipe& recipe) {
+  Recorder recorder;
+  return train_in(folder, recipe, recorder);
+}
+
+std::string bytes_of(const std::filesystem::path& path) {
+  return read_file(path);
+}
+
+std::string newest_checkpoint_bytes(const std::filesystem::path& folder) {
+  return bytes_of(list_checkpoints({folder}).at(0).path);
+}
+
+}  // namespace regatta::test

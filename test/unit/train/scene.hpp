@@ -1,0 +1,47 @@
+// A tiny data set made by code, a recipe for it and an observer that records and can ask to leave: what the tests of
+// the train layer share.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <vector>
+
+#include "regatta/train/trainer.hpp"
+
+namespace regatta::test {
+
+/// 16x32x16 voxels, an atlas and 4 subjects (blobs moved by a few voxels, two labels), 3 training and 1 validation pair
+/// atlas -> subject. @return the archive's path
+std::filesystem::path write_scene(const std::filesystem::path& folder);
+
+/// A network of 4 to 8 features, NCC 5 + smoothness, 12 steps, validation each epoch, one thread.
+Recipe scene_recipe(const std::filesystem::path& archive);
+
+class Recorder final : public TrainObserver {
+ public:
+  void on_start(const StartNote& note) override { start = note; }
+  void on_validation(const ValidationNote& note) override { validations.push_back(note); }
+  void on_checkpoint(const CheckpointNote& note) override { checkpoints.push_back(note); }
+
+  bool should_leave() override { return leave && leave(); }
+
+  StartNote start;
+  std::vector<ValidationNote> validations;
+  std::vector<CheckpointNote> checkpoints;
+  std::function<bool()> leave;
+};
+
+/// Leaves when asked for the n-th time (from 1).
+std::function<bool()> leave_at(int question);
+
+/// One attempt in a folder, with the recipe resolved and settled as `regatta train` does.
+TrainOutcome train_in(const std::filesystem::path& folder, const Recipe& recipe, Recorder& recorder);
+TrainOutcome train_in(const std::filesystem::path& folder, const Recipe& recipe);
+
+/// The file's bytes.
+std::string bytes_of(const std::filesystem::path& path);
+
+/// The newest checkpoint's bytes.
+std::string newest_checkpoint_bytes(const std::filesystem::path& folder);
+
+}  // namespace regatta::test
