@@ -49,7 +49,7 @@ while ((kills < kills_wanted)); do
     code=0
     { wait "$child"; } 2>/dev/null || code=$?  # bash would report each kill
     child=
-    if ((attempt > 1)) && ! grep -q "resume: step [1-9]" "$log"; then fail "attempt $attempt did not resume"; fi
+    if ((attempt > 1)) && ! grep -qE "resume: step [1-9]|nothing left to do" "$log"; then fail "attempt $attempt did not resume"; fi
     if ((code == 137)); then
       kills=$((kills + 1))
       if [[ -n $(find "$run/a$attempt" "$run"/.best* -name '.*.tmp.*' 2>/dev/null || true) ]]; then
