@@ -1,3 +1,4 @@
+// From evidence to a status: the order in which it counts.
 #include "launch/attempt_end.hpp"
 
 #include <array>
@@ -57,20 +58,22 @@ AttemptEnd from_exit(const AttemptEvidence& evidence) {
 
 AttemptEnd classify_end(const AttemptEvidence& evidence) {
   if (evidence.interference == Interference::kHang) {
-    return {AttemptStatus::kHang, evidence.last_step, str("no sign of life for ", duration_text(evidence.silent_s)), nullptr};
+    return {AttemptStatus::kHang, evidence.last_step, str("no sign of life for ", duration_text(evidence.silent_s)),
+            nullptr};
   }
   if (evidence.end_message) {
     const Json& message = *evidence.end_message;
     const auto status = attempt_status_from(message.value("status", std::string()));
     if (status && (*status != AttemptStatus::kOk || message.contains("result"))) {
-      AttemptEnd end{*status, message.value("step", evidence.last_step), one_line(message.value("message", std::string())),
-                     nullptr};
+      AttemptEnd end{*status, message.value("step", evidence.last_step),
+                     one_line(message.value("message", std::string())), nullptr};
       if (*status == AttemptStatus::kOk) {
         end.result = message.at("result");
       }
       return end;
     }
-    return {AttemptStatus::kFailed, evidence.last_step, str("unknown end: ", one_line(dump_line(message), 200)), nullptr};
+    return {AttemptStatus::kFailed, evidence.last_step, str("unknown end: ", one_line(dump_line(message), 200)),
+            nullptr};
   }
   if (evidence.interference == Interference::kDeadline) {
     return {AttemptStatus::kTimeout, evidence.last_step, "did not save in time when the job had to leave", nullptr};

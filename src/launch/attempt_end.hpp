@@ -19,7 +19,7 @@ struct AttemptEvidence {
   std::string protocol_error;       ///< what was wrong with its messages, or empty
   ChildExit exit;
   Interference interference = Interference::kNone;
-  double silent_s = 0.0;            ///< since the last message, for a hang
+  double silent_s = 0.0;  ///< since the last message, for a hang
   std::int64_t last_step = 0;
 };
 

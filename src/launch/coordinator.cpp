@@ -1,3 +1,4 @@
+// Rank 0's decisions: hand-out, records, leaving, the end.
 #include "launch/coordinator.hpp"
 
 #include <algorithm>
@@ -39,8 +40,9 @@ ExitCode exit_code_of(const SweepState& state) {
   return ExitCode::kOk;
 }
 
-Coordinator::Coordinator(Ranks& ranks, SweepStart& start, JournalThread& journal, Owner owner, std::vector<std::string> hosts,
-                         int threads, SweepProgress& progress, CoordinatorTimes times, const Clock& clock)
+Coordinator::Coordinator(Ranks& ranks, SweepStart& start, JournalThread& journal, Owner owner,
+                         std::vector<std::string> hosts, int threads, SweepProgress& progress, CoordinatorTimes times,
+                         const Clock& clock)
     : ranks_(ranks),
       start_(start),
       sweep_(*start.sweep),
@@ -84,6 +86,7 @@ void Coordinator::take(const Letter& letter) {
   Seat& seat = seats_.at(static_cast<std::size_t>(letter.from));
   if (type == "ask") {
     seat.idle = true;
+    changed_ = true;
   } else if (type == "leaving") {
     begin_leave(letter.body.at("signal").get<int>());
   } else if (type == "left") {
@@ -139,7 +142,8 @@ void Coordinator::beat() {
     record("heartbeat", Json::object());
   }
   const double age_s = journal_.durable_age_s(clock_);
-  REGATTA_REQUIRE(age_s <= kStopWithoutDurable_s, DataError, "journal: nothing could be made durable for ", duration_text(age_s), ": ",
+  REGATTA_REQUIRE(age_s <= kStopWithoutDurable_s, DataError, "journal: nothing could be made durable for ",
+                  duration_text(age_s), ": ",
                   journal_.error().empty() ? "the file system does not answer" : journal_.error());
   if (now_s - alive_s_ >= times_.alive_every_s) {
     alive_s_ = now_s;
@@ -192,7 +196,8 @@ bool Coordinator::hand_out_to(int rank) {
   seat.attempt = {next->trial, next->attempt};
   running_[next->trial] = {};
   const Json letter = make_letter(
-      "assign", {{"trial", next->trial}, {"attempt", next->attempt}, {"root", files.root.string()}, {"threads", threads}});
+      "assign",
+      {{"trial", next->trial}, {"attempt", next->attempt}, {"root", files.root.string()}, {"threads", threads}});
   record("start", fields, [this, rank, letter] {
     if (!leaving_) {
       ranks_.send(rank, letter);
@@ -227,7 +232,8 @@ bool Coordinator::adopt_result(const NextTrial& next, const TrialFiles& files, c
 }
 
 void Coordinator::close_when_over() {
-  const bool busy = std::any_of(seats_.begin(), seats_.end(), [](const Seat& seat) { return seat.attempt.has_value(); });
+  const bool busy =
+      std::any_of(seats_.begin(), seats_.end(), [](const Seat& seat) { return seat.attempt.has_value(); });
   if (!busy && !is_waiting() && sweep_.state().finished()) {
     close(exit_code_of(sweep_.state()));
     return;

@@ -1,5 +1,6 @@
-// The coordinator: rank 0's side of the event loop. Hands out trials one by one, keeps the journal, gathers the ranks when the
-// job has to leave, and says when all is done. It never waits: what needs a durable record waits in `pending_`.
+// The coordinator: rank 0's side of the event loop. Hands out trials one by one, keeps the journal, gathers the ranks
+// when the job has to leave, and says when all is done. It never waits: what needs a durable record waits in
+// `pending_`.
 #pragma once
 
 #include <deque>
@@ -18,8 +19,8 @@
 namespace regatta {
 
 struct CoordinatorTimes {
-  double look_again_s = 2.0;      ///< at the journal, while ranks are idle because others have the rest
-  double alive_every_s = 10.0;    ///< letters to the supervisors
+  double look_again_s = 2.0;    ///< at the journal, while ranks are idle because others have the rest
+  double alive_every_s = 10.0;  ///< letters to the supervisors
   double leave_deadline_s = 240.0;
 };
 
@@ -33,8 +34,8 @@ class Coordinator {
  public:
   /// @param hosts    machine of each rank, for records
   /// @param threads  of a trial whose recipe leaves them open
-  Coordinator(Ranks& ranks, SweepStart& start, JournalThread& journal, Owner owner, std::vector<std::string> hosts, int threads,
-              SweepProgress& progress, CoordinatorTimes times = {}, const Clock& clock = system_clock());
+  Coordinator(Ranks& ranks, SweepStart& start, JournalThread& journal, Owner owner, std::vector<std::string> hosts,
+              int threads, SweepProgress& progress, CoordinatorTimes times = {}, const Clock& clock = system_clock());
 
   void take(const Letter& letter);
 

@@ -1,3 +1,4 @@
+// Affinity masks of this process and its parent.
 #include "launch/cpu_share.hpp"
 
 #include <algorithm>

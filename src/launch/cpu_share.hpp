@@ -5,12 +5,13 @@
 
 namespace regatta {
 
-/// Processors that this job may use here. Under mpirun: those of mpirun (or its daemon) itself, our parent, which is not
-/// bound; otherwise our own.
+/// Processors that this job may use here. Under mpirun: those of mpirun (or its daemon) itself, our parent, which is
+/// not bound; otherwise our own.
 /// @param parent_counts  started by mpirun
 std::vector<int> job_cpus(bool parent_counts);
 
-/// Our part of processors that `sharers` ranks share: a contiguous slice, or all of them if there are fewer than sharers.
+/// Our part of processors that `sharers` ranks share: a contiguous slice, or all of them if there are fewer than
+/// sharers.
 std::vector<int> cpu_slice(const std::vector<int>& cpus, int index, int sharers);
 
 /// CPU threads of a trial: the sharers' part of the processors, at least 1.

@@ -1,3 +1,4 @@
+// GPUs by CUDA_VISIBLE_DEVICES, NVML and /proc.
 #include "regatta/launch/gpu_choice.hpp"
 
 #include <filesystem>
@@ -75,7 +76,8 @@ std::string gpu_identity(const GpuChoice& choice) {
   if (!choice.is_gpu()) {
     return "";
   }
-  const bool is_number = choice.visible.find_first_not_of("0123456789") == std::string::npos && choice.visible.size() < 6;
+  const bool is_number =
+      choice.visible.find_first_not_of("0123456789") == std::string::npos && choice.visible.size() < 6;
   if (const auto uuids = nvml_uuids(); uuids && is_number) {
     const std::size_t number = std::stoul(choice.visible);
     if (number < uuids->size()) {

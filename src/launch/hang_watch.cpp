@@ -1,3 +1,4 @@
+// Median of the newest steps.
 #include "launch/hang_watch.hpp"
 
 #include <algorithm>

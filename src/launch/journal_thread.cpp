@@ -1,3 +1,4 @@
+// The thread that commits, and tries again after an error.
 #include "launch/journal_thread.hpp"
 
 #include <chrono>

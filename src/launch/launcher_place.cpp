@@ -1,3 +1,4 @@
+// The variables that mpirun, srun and Slurm set.
 #include "launch/launcher_place.hpp"
 
 #include <cstdlib>
@@ -8,7 +9,8 @@ namespace regatta {
 namespace {
 
 int number_in(const std::optional<std::string>& text, int otherwise) {
-  const bool is_number = text && !text->empty() && text->size() < 9 && text->find_first_not_of("0123456789") == std::string::npos;
+  const bool is_number =
+      text && !text->empty() && text->size() < 9 && text->find_first_not_of("0123456789") == std::string::npos;
   return is_number ? std::stoi(*text) : otherwise;
 }
 

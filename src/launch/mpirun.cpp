@@ -22,7 +22,8 @@ namespace {
 constexpr auto kLook = std::chrono::milliseconds(50);
 constexpr int kExecFailed = 127;
 
-std::vector<std::string> mpirun_arguments(const std::string& mpirun, int ranks, const std::vector<std::string>& arguments) {
+std::vector<std::string> mpirun_arguments(const std::string& mpirun, int ranks,
+                                          const std::vector<std::string>& arguments) {
   std::vector<std::string> all = {mpirun, "-n", str(ranks), "--oversubscribe", "--bind-to", "none", "--quiet"};
   if (environment_variable("SLURM_JOB_ID")) {
     // "Here" is this machine, not the other nodes of an allocation that this shell may be in.

@@ -1,3 +1,4 @@
+// NVML by dlopen: no header and no library of NVIDIA is needed to build.
 #include "launch/nvml.hpp"
 
 #include <array>
@@ -23,8 +24,9 @@ Function find(void* library, const char* name) {
 }  // namespace
 
 std::optional<std::vector<std::string>> nvml_uuids() {
-  const std::unique_ptr<void, int (*)(void*)> library(::dlopen("libnvidia-ml.so.1", RTLD_NOW | RTLD_LOCAL),
-                                                      [](void* handle) { return handle == nullptr ? 0 : ::dlclose(handle); });
+  const std::unique_ptr<void, int (*)(void*)> library(
+      ::dlopen("libnvidia-ml.so.1", RTLD_NOW | RTLD_LOCAL),
+      [](void* handle) { return handle == nullptr ? 0 : ::dlclose(handle); });
   if (!library) {
     return std::nullopt;
   }

@@ -1,3 +1,4 @@
+// PATH search without a shell.
 #include "launch/program_search.hpp"
 
 #include <filesystem>

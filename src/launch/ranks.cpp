@@ -1,3 +1,4 @@
+// Ranks over MPI (the C interface, non-blocking), and the single rank without it.
 #include "launch/ranks.hpp"
 
 #include <chrono>
@@ -76,8 +77,8 @@ class MpiRanks final : public Ranks {
 
 void MpiRanks::send_away(int to, std::string text) {
   Parcel& parcel = outgoing_.emplace_back(Parcel{to, std::move(text), MPI_REQUEST_NULL});
-  REGATTA_MPI(MPI_Isend(parcel.text.data(), static_cast<int>(parcel.text.size()), MPI_CHAR, to, kLetterTag, MPI_COMM_WORLD,
-                        &parcel.request));
+  REGATTA_MPI(MPI_Isend(parcel.text.data(), static_cast<int>(parcel.text.size()), MPI_CHAR, to, kLetterTag,
+                        MPI_COMM_WORLD, &parcel.request));
 }
 
 void MpiRanks::receive_arrived(std::vector<Letter>& letters) {
@@ -115,7 +116,8 @@ std::vector<std::string> MpiRanks::gather(const std::string& text) {
     total += sizes[i];
   }
   std::string all(static_cast<std::size_t>(total), '\0');
-  REGATTA_MPI(MPI_Allgatherv(text.data(), own, MPI_CHAR, all.data(), sizes.data(), begins.data(), MPI_CHAR, MPI_COMM_WORLD));
+  REGATTA_MPI(
+      MPI_Allgatherv(text.data(), own, MPI_CHAR, all.data(), sizes.data(), begins.data(), MPI_CHAR, MPI_COMM_WORLD));
   std::vector<std::string> texts;
   for (std::size_t i = 0; i < count; ++i) {
     texts.push_back(all.substr(static_cast<std::size_t>(begins[i]), static_cast<std::size_t>(sizes[i])));

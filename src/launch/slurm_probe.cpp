@@ -1,3 +1,4 @@
+// squeue, at most once a minute.
 #include "launch/slurm_probe.hpp"
 
 #include "launch/program_search.hpp"

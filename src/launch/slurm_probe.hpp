@@ -12,8 +12,9 @@ class SlurmProbe final : public JobProbe {
  public:
   explicit SlurmProbe(const Clock& clock = system_clock()) : clock_(clock) {}
 
-  /// kUnknown for jobs of no Slurm, where there is no squeue, and while the controller does not answer. One squeue a minute
-  /// at most, which lists all jobs: asking for a single one fails in the same way for "gone" and for "no answer".
+  /// kUnknown for jobs of no Slurm, where there is no squeue, and while the controller does not answer. One squeue a
+  /// minute at most, which lists all jobs: asking for a single one fails in the same way for "gone" and for "no
+  /// answer".
   JobListing look_up(const JobPlace& place) override;
 
  private:

@@ -25,8 +25,8 @@ constexpr int kStartTimeoutMs = 60000;
 
 Spawner::Spawner() {
   int ends[2] = {-1, -1};
-  REGATTA_REQUIRE(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0, CommError, "spawner: socketpair: ",
-                  std::strerror(errno));
+  REGATTA_REQUIRE(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0, CommError,
+                  "spawner: socketpair: ", std::strerror(errno));
   const pid_t rank = ::getpid();
   pid_ = ::fork();
   const int fork_error = errno;

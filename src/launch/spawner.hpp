@@ -48,7 +48,8 @@ class Spawner {
   /// @throws CommError naming the program and the system's reason if it cannot be started, or if the spawner is gone
   pid_t start(const SpawnOrder& order, int channel);
 
-  /// Sends a signal to a child unless it has already ended. Goes through the spawner, so that a reused pid is never hit.
+  /// Sends a signal to a child unless it has already ended. Goes through the spawner, so that a reused pid is never
+  /// hit.
   void kill(pid_t child, int signal);
 
   /// Children that have ended since the last call. @throws CommError if the spawner is gone

@@ -1,3 +1,4 @@
+// The spawner's own loop, and what happens between fork and exec of a child.
 #include "launch/spawner_process.hpp"
 
 #include <cerrno>
@@ -39,7 +40,8 @@ void close_from(int first) {
   }
 }
 
-/// stdin, stdout and stderr onto /dev/null: a launcher that waits for the end of its ranks' output must not wait for us.
+/// stdin, stdout and stderr onto /dev/null: a launcher that waits for the end of its ranks' output must not wait for
+/// us.
 void detach_standard_streams() {
   const int null = ::open("/dev/null", O_RDWR);
   for (int fd = 0; fd < 3; ++fd) {
@@ -228,8 +230,8 @@ std::vector<std::string> child_environment(char** own, const std::map<std::strin
   for (char** entry = own; entry != nullptr && *entry != nullptr; ++entry) {
     const std::string_view text(*entry);
     const std::string_view name = text.substr(0, text.find('='));
-    const bool of_mpi = name.starts_with("OMPI_") || name.starts_with("PMIX_") || name.starts_with("PMI_") ||
-                        name.starts_with("PRTE_");
+    const bool of_mpi =
+        name.starts_with("OMPI_") || name.starts_with("PMIX_") || name.starts_with("PMI_") || name.starts_with("PRTE_");
     if (!of_mpi && !changes.contains(std::string(name))) {
       kept.emplace_back(text);
     }

@@ -1,3 +1,4 @@
+// sendmsg and recvmsg with SCM_RIGHTS.
 #include "launch/spawner_socket.hpp"
 
 #include <array>
@@ -54,7 +55,8 @@ Packet receive_packet(int fd) {
     got = ::recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
   } while (got < 0 && errno == EINTR);
   packet.text.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
-  for (cmsghdr* header = CMSG_FIRSTHDR(&message); got > 0 && header != nullptr; header = CMSG_NXTHDR(&message, header)) {
+  for (cmsghdr* header = CMSG_FIRSTHDR(&message); got > 0 && header != nullptr;
+       header = CMSG_NXTHDR(&message, header)) {
     if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS) {
       std::memcpy(&packet.passed, CMSG_DATA(header), sizeof(int));
     }

@@ -1,3 +1,4 @@
+// A trial's child from its start order to its end.
 #include "launch/supervisor.hpp"
 
 #include <cerrno>
@@ -30,6 +31,7 @@ struct Supervisor::Attempt {
   bool exited = false;
   bool told_to_leave = false;
   double leave_s = 0.0;
+  double leave_sent_s = -1e9;
   double end_s = 0.0;       ///< when "end" came, 0 before
   double abort_s = 0.0;     ///< when SIGABRT was sent, 0 before
   double progress_s = 0.0;  ///< when progress was last passed on
@@ -71,9 +73,16 @@ void Supervisor::leave() {
   if (attempt_ && !attempt_->told_to_leave) {
     attempt_->told_to_leave = true;
     attempt_->leave_s = clock_.monotonic_s();
-    if (attempt_->greeted) {
-      attempt_->channel.send("leave", Json::object());
-    }
+    repeat_leave();
+  }
+}
+
+/// Said again and again: a child that reads "start" and "leave" at once may take the first and drop the second.
+void Supervisor::repeat_leave() {
+  const double now_s = clock_.monotonic_s();
+  if (attempt_->greeted && now_s - attempt_->leave_sent_s >= times_.repeat_leave_s) {
+    attempt_->leave_sent_s = now_s;
+    attempt_->channel.send("leave", Json::object());
   }
 }
 
@@ -81,13 +90,14 @@ void Supervisor::begin(const Json& letter) {
   REGATTA_REQUIRE(!attempt_, BugError, "supervisor: a second trial while one runs");
   asked_ = false;
   int ends[2] = {-1, -1};
-  REGATTA_REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0, CommError, "supervisor: socketpair: ",
-                  std::strerror(errno));
+  REGATTA_REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0, CommError,
+                  "supervisor: socketpair: ", std::strerror(errno));
   LineChannel childs_end(ends[1]);
   auto attempt = std::make_unique<Attempt>(ends[0], times_.hang, clock_.monotonic_s());
   attempt->trial = letter.at("trial").get<std::int64_t>();
   attempt->number = letter.at("attempt").get<int>();
-  attempt->order = {letter.at("root").get<std::string>(), attempt->number, seat_.gpu.device, letter.at("threads").get<int>()};
+  attempt->order = {letter.at("root").get<std::string>(), attempt->number, seat_.gpu.device,
+                    letter.at("threads").get<int>()};
 
   const TrialFiles files{attempt->order.root};
   make_directories(files.attempt(attempt->number));
@@ -99,7 +109,8 @@ void Supervisor::begin(const Json& letter) {
   order.log = files.log(attempt->number).string();
   order.cpus = seat_.cpus;
   attempt->pid = spawner_.start(order, childs_end.fd());
-  log_debug("trial ", attempt->trial, " attempt ", attempt->number, ": process ", static_cast<std::int64_t>(attempt->pid));
+  log_debug("trial ", attempt->trial, " attempt ", attempt->number, ": process ",
+            static_cast<std::int64_t>(attempt->pid));
   attempt_ = std::move(attempt);
   if (leaving_) {
     leave();
@@ -129,8 +140,9 @@ void Supervisor::step() {
     send_(make_letter("ask"));
   }
   const double silent_s = clock_.monotonic_s() - last_durable_s_;
-  REGATTA_REQUIRE(silent_s <= times_.coordinator_silent_s, CommError, "supervisor: nothing could be made durable in the journal for ",
-                  duration_text(silent_s), ": this machine may be cut off, so its trial stops");
+  REGATTA_REQUIRE(silent_s <= times_.coordinator_silent_s, CommError,
+                  "supervisor: nothing could be made durable in the journal for ", duration_text(silent_s),
+                  ": this machine may be cut off, so its trial stops");
 }
 
 void Supervisor::listen() {
@@ -160,13 +172,10 @@ void Supervisor::handle(Json message) {
   if (type == "hello") {
     const std::string build = message.value("build", std::string());
     REGATTA_REQUIRE(message.value("protocol", 0) == kProtocolVersion && build == build_id(), CommError, seat_.worker,
-                    ": is build '", one_line(build, 60), "', protocol ", message.value("protocol", 0), "; this is build '",
-                    build_id(), "', protocol ", kProtocolVersion);
+                    ": is build '", one_line(build, 60), "', protocol ", message.value("protocol", 0),
+                    "; this is build '", build_id(), "', protocol ", kProtocolVersion);
     attempt_->greeted = true;
     attempt_->channel.send("start", to_json(attempt_->order));
-    if (attempt_->told_to_leave) {
-      attempt_->channel.send("leave", Json::object());
-    }
     return;
   }
   attempt_->evidence.last_step = std::max(attempt_->evidence.last_step, message.value("step", std::int64_t{0}));
@@ -174,7 +183,8 @@ void Supervisor::handle(Json message) {
     attempt_->end_s = clock_.monotonic_s();
     attempt_->evidence.end_message = std::move(message);
   } else if (type == "progress") {
-    if (message.contains("ms_per_step") && message["ms_per_step"].is_number() && message.value("step", std::int64_t{0}) > 0) {
+    if (message.contains("ms_per_step") && message["ms_per_step"].is_number() &&
+        message.value("step", std::int64_t{0}) > 0) {
       attempt_->watch.stepped(message["ms_per_step"].get<double>());
     }
     if (clock_.monotonic_s() - attempt_->progress_s >= times_.progress_every_s) {
@@ -205,6 +215,9 @@ void Supervisor::watch() {
   const double now_s = clock_.monotonic_s();
   if (attempt.exited || attempt.killed) {
     return;
+  }
+  if (attempt.told_to_leave && attempt.end_s == 0) {
+    repeat_leave();
   }
   if (attempt.abort_s > 0) {
     if (now_s - attempt.abort_s > times_.after_abort_s) {

@@ -32,11 +32,12 @@ struct Seat {
 
 struct SupervisorTimes {
   HangRule hang;
-  double leave_deadline_s = 225.0;       ///< for the child to save; below the coordinator's
-  double after_abort_s = 5.0;            ///< between SIGABRT (for a stack) and SIGKILL
-  double after_end_s = 60.0;             ///< between the child's "end" and its exit
+  double leave_deadline_s = 225.0;  ///< for the child to save; below the coordinator's
+  double repeat_leave_s = 1.0;
+  double after_abort_s = 5.0;  ///< between SIGABRT (for a stack) and SIGKILL
+  double after_end_s = 60.0;   ///< between the child's "end" and its exit
   double progress_every_s = 2.0;
-  double coordinator_silent_s = 120.0;   ///< then the journal may no longer be ours: stop
+  double coordinator_silent_s = 120.0;  ///< then the journal may no longer be ours: stop
 };
 
 class Supervisor {
@@ -69,6 +70,7 @@ class Supervisor {
 
   void begin(const Json& letter);
   void leave();
+  void repeat_leave();
   void listen();
   void handle(Json message);
   void pass_on(const std::string& type, const Json& message);

@@ -1,3 +1,4 @@
+// Steps done, steps left, and how fast they go.
 #include "launch/sweep_progress.hpp"
 
 #include <algorithm>
@@ -47,7 +48,7 @@ std::string short_number(double value) {
 }  // namespace
 
 std::string sweep_progress_text(const SweepState& state, const TrialBook& book, const std::string& metric,
-                          const std::map<std::int64_t, RunningTrial>& running) {
+                                const std::map<std::int64_t, RunningTrial>& running) {
   const SweepCounts counts = state.counts();
   std::string text = str(counts.done, "/", counts.total, " done, ", counts.running, " running");
   std::optional<TrialState> best = state.best();
@@ -67,11 +68,12 @@ std::string sweep_progress_text(const SweepState& state, const TrialBook& book, 
 }
 
 std::string sweep_progress_bar(const SweepState& state, const TrialBook& book,
-                         const std::map<std::int64_t, RunningTrial>& running, int width) {
+                               const std::map<std::int64_t, RunningTrial>& running, int width) {
   const Work work = work_of(state, book, running);
   const double all = work.done_steps + work.left_steps;
   const int full = all > 0 ? static_cast<int>(std::floor(work.done_steps / all * width)) : width;
-  return str("[", std::string(static_cast<std::size_t>(full), '#'), std::string(static_cast<std::size_t>(width - full), '-'), "]");
+  return str("[", std::string(static_cast<std::size_t>(full), '#'),
+             std::string(static_cast<std::size_t>(width - full), '-'), "]");
 }
 
 bool SweepProgress::is_due() const {

@@ -20,11 +20,11 @@ struct RunningTrial {
 
 /// "12/64 done, 4 running, best dice 0.481 (t00003), 2 failed, about 3 min 20 s left"
 std::string sweep_progress_text(const SweepState& state, const TrialBook& book, const std::string& metric,
-                          const std::map<std::int64_t, RunningTrial>& running);
+                                const std::map<std::int64_t, RunningTrial>& running);
 
 /// "[#####-----]" of the steps done.
 std::string sweep_progress_bar(const SweepState& state, const TrialBook& book,
-                         const std::map<std::int64_t, RunningTrial>& running, int width);
+                               const std::map<std::int64_t, RunningTrial>& running, int width);
 
 /// Prints at its own pace.
 class SweepProgress {

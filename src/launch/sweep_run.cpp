@@ -99,10 +99,11 @@ GpuChoice take_gpu(Ranks& ranks, const Roster& roster) {
   return choice;
 }
 
-/// Whether people watch rank 0's output on a terminal. mpirun gives its ranks pseudo-terminals that lead to a pipe: there
-/// only its parent knows (`run_under_mpirun`).
+/// Whether people watch rank 0's output on a terminal. mpirun gives its ranks pseudo-terminals that lead to a pipe:
+/// there only its parent knows (`run_under_mpirun`).
 bool is_on_terminal(const LauncherPlace& place) {
-  return place.launcher == Launcher::kMpirun ? environment_variable("REGATTA_TERMINAL").has_value() : ::isatty(STDOUT_FILENO) != 0;
+  return place.launcher == Launcher::kMpirun ? environment_variable("REGATTA_TERMINAL").has_value()
+                                             : ::isatty(STDOUT_FILENO) != 0;
 }
 
 /// What only rank 0 has while the sweep runs.
@@ -147,16 +148,18 @@ ExitCode run_event_loop(Ranks& ranks, Supervisor& supervisor, Coordinator* coord
   return static_cast<ExitCode>(*supervisor.finish_code());
 }
 
-ExitCode train_all(Ranks& ranks, Spawner& spawner, SweepStart* start, const Roster& roster, const SweepRun& run, bool terminal) {
+ExitCode train_all(Ranks& ranks, Spawner& spawner, SweepStart* start, const Roster& roster, const SweepRun& run,
+                   bool terminal) {
   const GpuChoice gpu = take_gpu(ranks, roster);
   set_log_place(str("rank ", ranks.rank(), " ", roster.hosts[static_cast<std::size_t>(ranks.rank())],
                     gpu.is_gpu() ? str(" gpu ", gpu.visible) : std::string(" cpu")));
-  Supervisor supervisor(spawner, {run.worker, gpu, roster.cpus}, [&ranks](const Json& letter) { ranks.send(0, letter); });
+  Supervisor supervisor(spawner, {run.worker, gpu, roster.cpus},
+                        [&ranks](const Json& letter) { ranks.send(0, letter); });
   std::optional<Lead> lead;
   if (start != nullptr) {
     lead.emplace(ranks, *start, roster, run, terminal);
-    log_info(ranks.size(), ranks.size() == 1 ? " rank, " : " ranks, ", gpu.is_gpu() ? "one GPU each" : "on the CPU", ", ",
-             roster.cpus.size(), " processors a rank, build ", build_id());
+    log_info(ranks.size(), ranks.size() == 1 ? " rank, " : " ranks, ", gpu.is_gpu() ? "one GPU each" : "on the CPU",
+             ", ", roster.cpus.size(), " processors a rank, build ", build_id());
   }
   return run_event_loop(ranks, supervisor, lead ? &*lead->coordinator : nullptr);
 }
@@ -177,6 +180,7 @@ ExitCode run_sweep(const SweepRun& run, const std::function<void(const SweepEnd&
   if (place.rank == 0) {
     try {
       start = std::make_unique<SweepStart>(run, describer, probe);
+      std::cout << start->sweep->files().root.string() << std::endl;
     } catch (const Error&) {
       refused = std::current_exception();  // raised again once MPI can end the other ranks
     }
@@ -186,8 +190,8 @@ ExitCode run_sweep(const SweepRun& run, const std::function<void(const SweepEnd&
     std::rethrow_exception(refused);
   }
   check_world(place, ranks->size());
-  REGATTA_REQUIRE(run.ranks == 0 || run.ranks == ranks->size(), ConfigError, "--ranks ", run.ranks, ", but ", ranks->size(),
-                  " ranks were started already; leave it out under mpirun or srun");
+  REGATTA_REQUIRE(run.ranks == 0 || run.ranks == ranks->size(), ConfigError, "--ranks ", run.ranks, ", but ",
+                  ranks->size(), " ranks were started already; leave it out under mpirun or srun");
   REGATTA_REQUIRE((ranks->rank() == 0) == (start != nullptr), CommError, "sweep: MPI's rank ", ranks->rank(),
                   " is the launcher's rank ", place.rank);
 

@@ -1,7 +1,7 @@
+// Job, directory, state and trials, before any rank works.
 #include "launch/sweep_start.hpp"
 
 #include <algorithm>
-#include <iostream>
 
 #include "regatta/base/log.hpp"
 
@@ -21,15 +21,16 @@ SweepStart::SweepStart(const SweepRun& run, Describer& describer, JobProbe& prob
   job = read_job(run.job);
   apply_settings(job, run.settings);
   namespace fs = std::filesystem;
-  const SweepFiles files{fs::absolute(run.directory.empty() ? fs::path("runs") / job.name : run.directory).lexically_normal()};
-  std::cout << files.root.string() << std::endl;
+  const SweepFiles files{
+      fs::absolute(run.directory.empty() ? fs::path("runs") / job.name : run.directory).lexically_normal()};
   const OpenedSweep opened = create_or_open(files, define_sweep(job, describer));
   asked_trials = opened.asked_trials;
   definition = opened.definition;
   sweep = std::make_unique<Sweep>(files, rules_of(definition), this_job(), probe);
   const std::int64_t total = std::max(asked_trials, sweep->state().total());
   if (asked_trials < sweep->state().total()) {
-    log_info("the job asks for ", asked_trials, " trials, the sweep has ", sweep->state().total(), " already: nothing is taken back");
+    log_info("the job asks for ", asked_trials, " trials, the sweep has ", sweep->state().total(),
+             " already: nothing is taken back");
   }
   book = TrialBook(definition, describer);
   book.describe(first_not_done(sweep->state()), total);

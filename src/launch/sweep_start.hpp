@@ -1,5 +1,5 @@
-// What rank 0 prepares before MPI starts: the job read and resolved, the sweep's directory made or opened, the trials to
-// come described. The describing program is started here, so that nothing forks beside MPI.
+// What rank 0 prepares before MPI starts: the job read and resolved, the sweep's directory made or opened, the trials
+// to come described. The describing program is started here, so that nothing forks beside MPI.
 #pragma once
 
 #include <memory>
@@ -15,9 +15,9 @@ struct SweepStart {
 
   bool is_finished() const { return sweep->state().finished() && asked_trials <= sweep->state().total(); }
 
-  JobOptions job;              ///< as given now
-  std::int64_t asked_trials = 0;   ///< in total, as given now
-  SweepDefinition definition;  ///< as born, with the resources given now
+  JobOptions job;                 ///< as given now
+  std::int64_t asked_trials = 0;  ///< in total, as given now
+  SweepDefinition definition;     ///< as born, with the resources given now
   std::unique_ptr<Sweep> sweep;
   TrialBook book;
 };

@@ -1,3 +1,4 @@
+// Described trials, and the birth of a trial.
 #include "launch/trial_book.hpp"
 
 #include "regatta/base/error.hpp"

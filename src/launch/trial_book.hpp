@@ -13,7 +13,8 @@ class TrialBook {
   TrialBook() = default;
 
   /// @param describer  must live as long as the book
-  TrialBook(SweepDefinition definition, Describer& describer) : definition_(std::move(definition)), describer_(&describer) {}
+  TrialBook(SweepDefinition definition, Describer& describer)
+      : definition_(std::move(definition)), describer_(&describer) {}
 
   /// Has the trials first .. end - 1 described in one go. @throws Error naming the first that is refused
   void describe(std::int64_t first, std::int64_t end);

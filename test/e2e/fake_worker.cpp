@@ -3,7 +3,8 @@
 //   fake_worker worker --fd N   speaks the protocol; "trains" by hashing its recipe with the step number, so that a
 //                               resumed trial ends with the same value as an undisturbed one
 // REGATTA_FAKE, JSON: {"steps": 40, "ms": 5, "checkpoint_every": 10, "modes": {"3": "crash@7"}}; modes by trial number:
-//   crash, hang, oom, nan, bad, mute (all @STEP, at every attempt), once:MODE@STEP (at the first attempt only), wrong-build.
+//   crash, hang, oom, nan, bad, mute (all @STEP, at every attempt), once:MODE@STEP (at the first attempt only),
+//   wrong-build.
 // Beside the usual files: trials/tN/starts.log ("attempt step" a line), trials/tN/violation if two ran at once.
 #include <chrono>
 #include <csignal>
@@ -114,7 +115,8 @@ class Training {
       std::this_thread::sleep_for(std::chrono::milliseconds(script_.ms));
       ++weights_.step;
       weights_.value = xxh3_text(str(recipe_hash_, weights_.value, weights_.step));
-      channel_.send("progress", {{"step", weights_.step}, {"steps", script_.steps}, {"loss", 1.0}, {"ms_per_step", script_.ms}},
+      channel_.send("progress",
+                    {{"step", weights_.step}, {"steps", script_.steps}, {"loss", 1.0}, {"ms_per_step", script_.ms}},
                     true);
       if (weights_.step % script_.checkpoint_every == 0) {
         save();
@@ -229,7 +231,9 @@ ExitCode work(int fd) {
   LineChannel channel(fd);
   const Script script = read_script();
   const bool wrong_build = script.modes.value("build", std::string()) == "wrong";
-  channel.send("hello", {{"protocol", kProtocolVersion}, {"build", wrong_build ? "0.0.0 other" : build_id()}, {"device", "cpu"}});
+  channel.send(
+      "hello",
+      {{"protocol", kProtocolVersion}, {"build", wrong_build ? "0.0.0 other" : build_id()}, {"device", "cpu"}});
   while (true) {
     for (const Json& message : channel.receive()) {
       if (message.at("type") == "start") {

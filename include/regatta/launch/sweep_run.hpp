@@ -12,20 +12,20 @@
 namespace regatta {
 
 struct SweepRun {
-  std::filesystem::path job;           ///< job file
-  std::filesystem::path directory;     ///< the sweep's; empty: runs/<job name>
-  std::vector<std::string> settings;   ///< "POINTER=VALUE" over the base recipe
-  std::string device;                  ///< auto, cpu, cuda; empty: as the recipe says
-  int threads = 0;                     ///< CPU threads of a trial; 0: the job's threads_per_trial, else a rank's share
-  int ranks = 0;                       ///< ranks that must be there; 0: any number
-  std::string worker;                  ///< program that trains ("PROGRAM worker --fd 3") and describes ("PROGRAM describe")
+  std::filesystem::path job;          ///< job file
+  std::filesystem::path directory;    ///< the sweep's; empty: runs/<job name>
+  std::vector<std::string> settings;  ///< "POINTER=VALUE" over the base recipe
+  std::string device;                 ///< auto, cpu, cuda; empty: as the recipe says
+  int threads = 0;                    ///< CPU threads of a trial; 0: the job's threads_per_trial, else a rank's share
+  int ranks = 0;                      ///< ranks that must be there; 0: any number
+  std::string worker;  ///< program that trains ("PROGRAM worker --fd 3") and describes ("PROGRAM describe")
 };
 
 /// How a sweep, or this job's part in it, ended.
 struct SweepEnd {
   std::filesystem::path directory;
-  bool finished = false;        ///< every trial is done
-  std::string resume_command;   ///< continues it
+  bool finished = false;       ///< every trial is done
+  std::string resume_command;  ///< continues it
 };
 
 /// Starts or continues a sweep; collective over all ranks. The first line on rank 0's stdout is the sweep's directory.
@@ -40,8 +40,8 @@ ExitCode run_sweep(const SweepRun& run, const std::function<void(const SweepEnd&
 bool is_under_launcher();
 
 /// Runs `arguments` (a program's path first) as ranks on this machine through mpirun, stays as its parent and
-/// hands on what asks to leave: SIGUSR2, SIGTERM and SIGINT all become SIGUSR2, which mpirun forwards to every rank (its own
-/// answer to SIGTERM and SIGINT is to kill them within a second, in the middle of a save).
+/// hands on what asks to leave: SIGUSR2, SIGTERM and SIGINT all become SIGUSR2, which mpirun forwards to every rank
+/// (its own answer to SIGTERM and SIGINT is to kill them within a second, in the middle of a save).
 /// @return mpirun's exit code, which is that of the ranks
 /// @throws CommError if there is no mpirun
 ExitCode run_under_mpirun(int ranks, const std::vector<std::string>& arguments);

@@ -1,0 +1,179 @@
+// Whole sweeps from the outside: what is run, what is said, how it ends. Killing is in kill_test.cpp.
+#include "e2e/sweep_process.hpp"
+#include "regatta/base/text.hpp"
+#include "regatta/config/options.hpp"
+#include "regatta/sweep/journal.hpp"
+#include "regatta/sweep/layout.hpp"
+#include "regatta/sweep/state.hpp"
+#include "support/catch.hpp"
+#include "support/temporary_folder.hpp"
+
+namespace regatta::test {
+namespace {
+
+constexpr int kTrials = 8;
+
+struct Bench {
+  TemporaryFolder folder;
+  fs::path job = write_job(folder.path());
+  fs::path sweep = folder / "sweep";
+  fs::path output = folder / "output.txt";
+
+  std::vector<std::string> command(int ranks) const {
+    std::vector<std::string> words = {"sweep", job.string(), "-o", sweep.string()};
+    if (ranks > 1) {
+      words.insert(words.end(), {"--ranks", str(ranks)});
+    }
+    return words;
+  }
+
+  SweepState state() const {
+    SweepState folded(SweepRules{kTrials, 3, "dice", true});
+    JournalReader reader(SweepFiles{sweep}.journal());
+    folded.apply(reader.poll());
+    return folded;
+  }
+};
+
+bool all_started_once(const fs::path& sweep) {
+  for (int trial = 0; trial < kTrials; ++trial) {
+    if (starts(sweep, trial).size() != 1) {
+      return false;
+    }
+  }
+  return true;
+}
+
+TEST_CASE("4 ranks do 8 trials, each once, and leave nothing behind") {
+  const Bench bench;
+  {
+    SweepProcess run(bench.command(4), fake(20, 5), bench.output);
+    INFO(text_of(bench.output));
+    REQUIRE(run.wait() == 0);
+    CHECK(run.left_behind().empty());
+  }
+  CHECK(text_of(bench.output).starts_with(bench.sweep.string() + "\n"));
+  CHECK(all_started_once(bench.sweep));
+  CHECK_FALSE(has_violation(bench.sweep, kTrials));
+  CHECK(bench.state().finished());
+
+  SECTION("the same command again prints the leaderboard and starts nothing") {
+    SweepProcess again(bench.command(4), fake(20, 5), bench.folder / "again.txt");
+    REQUIRE(again.wait() == 0);
+    CHECK(text_of(bench.folder / "again.txt").find("t00007") != std::string::npos);
+    CHECK(all_started_once(bench.sweep));
+  }
+  SECTION("a changed experiment is refused, with the difference") {
+    write_job(bench.folder.path(), 2, R"(, "seed": 5)");
+    SweepProcess changed(bench.command(1), fake(20, 5), bench.folder / "changed.txt");
+    REQUIRE(changed.wait() == 2);
+    CHECK(text_of(bench.folder / "changed.txt").find("/seed: 0 -> 5") != std::string::npos);
+  }
+}
+
+TEST_CASE("larger totals extend a finished sweep, smaller ones change nothing") {
+  const Bench bench;
+  write_job(bench.folder.path(), 2, R"(, "trials": 3)");
+  REQUIRE(SweepProcess(bench.command(1), fake(10, 1), bench.output).wait() == 0);
+  CHECK(bench.state().counts().done == 3);
+  write_job(bench.folder.path(), 2, R"(, "trials": 6)");
+  REQUIRE(SweepProcess(bench.command(2), fake(10, 1), bench.output).wait() == 0);
+  CHECK(bench.state().counts().done == 6);
+  CHECK(starts(bench.sweep, 0).size() == 1);
+  write_job(bench.folder.path(), 2, R"(, "trials": 4)");
+  REQUIRE(SweepProcess(bench.command(1), fake(10, 1), bench.output).wait() == 0);
+  CHECK(bench.state().counts().done == 6);
+}
+
+TEST_CASE("each way to fail costs its own trial only, and is named") {
+  const Bench bench;
+  SweepProcess run(bench.command(2),
+                   fake(20, 2, R"({"0": "crash@7", "1": "oom@3", "2": "nan@5", "3": "bad@0", "4": "once:crash@15"})"),
+                   bench.output);
+  INFO(text_of(bench.output));
+  REQUIRE(run.wait() == 1);
+  const SweepState state = bench.state();
+  CHECK(state.trial(0).status == TrialStatus::kQuarantined);
+  CHECK(starts(bench.sweep, 0).size() == 3);
+  CHECK(state.trial(1).status == TrialStatus::kInfeasible);
+  CHECK(starts(bench.sweep, 1).size() == 2);
+  CHECK(state.trial(2).status == TrialStatus::kDiverged);
+  CHECK(starts(bench.sweep, 2).size() == 1);
+  CHECK(state.trial(3).status == TrialStatus::kFailed);
+  CHECK(starts(bench.sweep, 3).size() == 2);
+  CHECK(state.trial(4).status == TrialStatus::kOk);
+  CHECK(starts(bench.sweep, 4) == std::vector<std::pair<int, std::int64_t>>{{1, 0}, {2, 10}});
+  for (int trial = 5; trial < kTrials; ++trial) {
+    CHECK(state.trial(trial).status == TrialStatus::kOk);
+  }
+  CHECK(text_of(bench.output).find("SIGSEGV") != std::string::npos);
+}
+
+TEST_CASE("a signal to the parent of mpirun, or to one rank alone: all save, all leave with 85, all goes on") {
+  const Bench bench;
+  const int signal = GENERATE(SIGUSR2, SIGTERM, SIGINT);
+  const bool to_one_rank = signal == SIGUSR2 && GENERATE(false, true);
+  {
+    SweepProcess run(bench.command(4), fake(2000, 10), bench.output);
+    for (int i = 0; i < 400 && starts(bench.sweep, 3).empty(); ++i) {
+      sleep_s(0.05);
+    }
+    sleep_s(0.3);
+    pid_t target = run.pid();
+    for (const FoundProcess& process : run.processes()) {
+      if (to_one_rank && process.name == "regatta-launch" && process.pid != run.pid()) {
+        target = process.pid;
+      }
+    }
+    ::kill(target, signal);
+    INFO(text_of(bench.output));
+    REQUIRE(run.wait(30) == 85);
+    CHECK(run.left_behind().empty());
+  }
+  CHECK(bench.state().counts().paused == 4);
+  CHECK(bench.state().counts().running == 0);
+  for (int trial = 0; trial < 4; ++trial) {
+    CHECK(bench.state().trial(trial).checkpoint_step > 0);
+    CHECK(bench.state().trial(trial).charged == 0);
+  }
+  CHECK(text_of(bench.output).find("this continues it: regatta sweep") != std::string::npos);
+}
+
+TEST_CASE("two jobs on one sweep share its trials and never run one twice") {
+  const Bench bench;
+  SweepProcess first(bench.command(2), fake(30, 5), bench.output);
+  SweepProcess second(bench.command(2), fake(30, 5), bench.folder / "second.txt");
+  INFO(text_of(bench.output) << text_of(bench.folder / "second.txt"));
+  CHECK(first.wait() == 0);
+  CHECK(second.wait() == 0);
+  CHECK(all_started_once(bench.sweep));
+  CHECK_FALSE(has_violation(bench.sweep, kTrials));
+}
+
+TEST_CASE("an error on one rank ends all with its code") {
+  const Bench bench;
+  SECTION("a worker of another build") {
+    SweepProcess run(bench.command(4), fake(20, 5, R"({"build": "wrong"})"), bench.output);
+    CHECK(run.wait(20) == 4);
+    CHECK(run.left_behind().empty());
+    CHECK(text_of(bench.output).find("0.0.0 other") != std::string::npos);
+  }
+  SECTION("a job file that is not there") {
+    SweepProcess run({"sweep", "none.json", "--ranks", "4"}, fake(20, 5), bench.output);
+    CHECK(run.wait(20) == 3);
+    CHECK(run.left_behind().empty());
+  }
+}
+
+TEST_CASE("a Slurm step of several tasks without MPI between them is refused") {
+  const Bench bench;
+  auto environment = fake(20, 5);
+  environment["SLURM_STEP_ID"] = "0";
+  environment["SLURM_STEP_NUM_TASKS"] = "4";
+  SweepProcess run(bench.command(1), environment, bench.output);
+  CHECK(run.wait(20) == 2);
+  CHECK(text_of(bench.output).find("srun --mpi=pmix") != std::string::npos);
+}
+
+}  // namespace
+}  // namespace regatta::test

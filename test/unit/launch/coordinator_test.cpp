@@ -1,0 +1,188 @@
+// The coordinator with ranks that the test plays.
+#include "launch/coordinator.hpp"
+
+#include <chrono>
+#include <sstream>
+#include <thread>
+
+#include "regatta/base/error.hpp"
+#include "support/catch.hpp"
+#include "unit/launch/stub_sweep.hpp"
+
+namespace regatta {
+namespace {
+
+using test::StubRanks;
+using test::StubSweep;
+
+/// A coordinator at work on a stub sweep, over 3 ranks.
+class Office {
+ public:
+  explicit Office(StubSweep& stub)
+      : start(stub.open()),
+        writer(start.sweep->files().journal(), this_job()),
+        journal(writer),
+        progress(out, false, system_clock()),
+        coordinator(ranks, start, journal, join(), {"n1", "n1", "n2"}, 2, progress) {}
+
+  void ask(int rank) { coordinator.take({rank, make_letter("ask")}); }
+
+  void tell(int rank, const std::string& type, const Json& fields) {
+    coordinator.take({rank, make_letter(type, fields)});
+  }
+
+  void end(int rank, const Json& assignment, const std::string& status, const Json& more = Json::object()) {
+    Json fields = {{"trial", assignment.at("trial")},
+                   {"attempt", assignment.at("attempt")},
+                   {"status", status},
+                   {"step", 100},
+                   {"message", ""}};
+    fields.update(more);
+    tell(rank, "end", fields);
+  }
+
+  /// Steps until a letter of this type goes to the rank. @return null after 5 s
+  Json wait_for(int rank, const std::string& type, double timeout_s = 5.0) {
+    for (int i = 0; i < static_cast<int>(timeout_s * 500); ++i) {
+      coordinator.step();
+      const auto found = ranks.sent(rank, type);
+      if (!found.empty()) {
+        return found.front();
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+    return nullptr;
+  }
+
+  std::vector<std::string> record_types() {
+    std::vector<std::string> types;
+    JournalReader reader(start.sweep->files().journal());
+    for (const Json& record : reader.poll()) {
+      types.push_back(record.at("type").get<std::string>());
+    }
+    return types;
+  }
+
+  StubRanks ranks{3};
+  SweepStart start;
+  JournalWriter writer;
+  JournalThread journal;
+  std::ostringstream out;
+  SweepProgress progress;
+  Coordinator coordinator;
+
+ private:
+  Owner join() {
+    const Owner owner{this_process(), this_job(), writer.shard()};
+    journal.append("join", join_fields(owner, 3));
+    return owner;
+  }
+};
+
+const Json kResult = {{"result", to_json(TrialResult{})}};
+
+TEST_CASE("trials are handed out one by one to the ranks that ask, each claimed and journalled before") {
+  StubSweep stub(4);
+  Office office(stub);
+  office.ask(2);
+  const Json first = office.wait_for(2, "assign");
+  REQUIRE_FALSE(first.is_null());
+  CHECK(first.at("trial") == 0);
+  CHECK(first.at("threads") == 2);
+  CHECK(std::filesystem::exists(stub.files().claim(0, 1)));
+  CHECK(office.record_types() == std::vector<std::string>{"join", "start"});
+  CHECK(std::filesystem::exists(stub.files().trial(0).recipe()));
+  office.ask(0);
+  office.ask(1);
+  CHECK(office.wait_for(0, "assign").at("trial") == 1);
+  CHECK(office.wait_for(1, "assign").at("trial") == 2);
+  office.end(2, first, "ok", kResult);
+  office.ask(2);
+  CHECK(office.wait_for(2, "assign").at("trial") == 3);
+  CHECK(office.start.sweep->state().trial(0).status == TrialStatus::kOk);
+}
+
+TEST_CASE("when the last trial has ended, every rank is told how the sweep ended") {
+  StubSweep stub(1);
+  Office office(stub);
+  office.ask(1);
+  office.ask(0);
+  const Json only = office.wait_for(0, "assign");
+  office.tell(0, "checkpoint", {{"trial", 0}, {"attempt", 1}, {"step", 10}, {"file", "x"}});
+  office.tell(0, "report", {{"trial", 0}, {"attempt", 1}, {"step", 10}, {"epoch", 1}, {"metrics", {{"dice", 0.5}}}});
+  office.end(0, only, "diverged");
+  for (int rank = 0; rank < 3; ++rank) {
+    const Json finish = office.wait_for(rank, "finish");
+    REQUIRE_FALSE(finish.is_null());
+    CHECK(finish.at("code") == static_cast<int>(ExitCode::kFailure));
+  }
+  CHECK(office.record_types() == std::vector<std::string>{"join", "start", "checkpoint", "report", "end", "leave"});
+}
+
+TEST_CASE("one rank that wants to leave takes all with it, once all have saved") {
+  StubSweep stub(5);
+  Office office(stub);
+  office.ask(0);
+  const Json running = office.wait_for(0, "assign");
+  office.tell(1, "leaving", {{"signal", 12}});
+  for (int rank = 0; rank < 3; ++rank) {
+    CHECK_FALSE(office.wait_for(rank, "leave").is_null());
+  }
+  office.tell(1, "left", Json::object());
+  office.tell(2, "left", Json::object());
+  office.ask(2);
+  CHECK(office.wait_for(2, "assign", 0.2).is_null());
+  CHECK(office.wait_for(2, "finish", 0.2).is_null());
+  office.end(0, running, "paused");
+  office.tell(0, "left", Json::object());
+  CHECK(office.wait_for(2, "finish").at("code") == static_cast<int>(ExitCode::kRequeue));
+  CHECK(office.start.sweep->state().trial(0).phase == TrialPhase::kPaused);
+}
+
+TEST_CASE("a trial whose result stands without an end in the journal is taken as done, not trained again") {
+  StubSweep stub(2);
+  {
+    Office killed(stub);
+    killed.ask(0);
+    REQUIRE(killed.wait_for(0, "assign").at("trial") == 0);
+    TrialResult result;
+    result.recipe_hash = killed.start.book.plan(0).description.hash;
+    result.steps = 100;
+    write_file_atomically(stub.files().trial(0).result(), dump_pretty(to_json(result)));
+    killed.journal.append("leave");  // as if its process were gone
+  }
+  Office next(stub);
+  next.ask(0);
+  const Json given = next.wait_for(0, "assign");
+  CHECK(given.at("trial") == 1);
+  CHECK(next.start.sweep->state().trial(0).status == TrialStatus::kOk);
+  CHECK(next.start.sweep->state().trial(0).attempts == 2);
+}
+
+TEST_CASE("the number of threads is fixed when a trial is born") {
+  StubSweep stub(1);
+  SweepStart start = stub.open();
+  CHECK(start.book.bear(0, stub.files().trial(0), 3) == 3);
+  CHECK(start.book.bear(0, stub.files().trial(0), 8) == 3);
+  SweepStart again = stub.open();
+  CHECK(again.book.bear(0, stub.files().trial(0), 8) == 3);
+  CHECK(find_pointer(read_json(stub.files().trial(0).recipe()), "/run/threads")->get<int>() == 3);
+}
+
+TEST_CASE("a finished sweep asks only for its base recipe, an extended one for the new trials too") {
+  StubSweep stub(2);
+  {
+    Office office(stub);
+    for (int trial = 0; trial < 2; ++trial) {
+      office.ask(0);
+      office.end(0, office.wait_for(0, "assign"), "ok", kResult);
+    }
+    REQUIRE_FALSE(office.wait_for(1, "finish").is_null());
+  }
+  stub.describer.described = 0;
+  CHECK(stub.open().is_finished());
+  CHECK(stub.describer.described == 1);
+}
+
+}  // namespace
+}  // namespace regatta
