@@ -1,38 +1,23 @@
-// The training loop: steps, log lines, validations, checkpoints, leaving. The step itself is in step.cpp, validation in
-// evaluator.cpp, what is written about a run in run_record.cpp.
+// The training loop: steps, log lines, validations, checkpoints. How an attempt begins and ends is in trainer_start.cpp
+// and trainer_end.cpp, the step itself in step.cpp, validation in evaluator.cpp.
 #include "regatta/train/trainer.hpp"
 
 #include <algorithm>
-#include <cmath>
-#include <system_error>
-#include <thread>
 #include <utility>
-
-#include <sched.h>
 
 #include <ATen/ops/empty.h>
 
-#include <nlohmann/json.hpp>
-
-#include "regatta/base/clock.hpp"
-#include "regatta/base/error.hpp"
-#include "regatta/base/files.hpp"
 #include "regatta/base/log.hpp"
 #include "regatta/nn/device.hpp"
-#include "regatta/train/checkpoint.hpp"
-#include "regatta/train/evaluator.hpp"
-#include "regatta/train/pair_order.hpp"
-#include "train/line_log.hpp"
 #include "train/numbers.hpp"
 #include "train/run_record.hpp"
-#include "train/step.hpp"
 #include "train/torch_errors.hpp"
+#include "train/trainer_impl.hpp"
 
 namespace regatta {
 namespace {
 
 constexpr double kProgressEvery_s = 0.5;
-constexpr std::int64_t kLinesInAll = 200;  ///< of losses, in metrics.jsonl
 
 /// Copies that no later step can change.
 NamedTensors to_host(const NamedTensors& tensors) {
@@ -45,87 +30,7 @@ NamedTensors to_host(const NamedTensors& tensors) {
   return copies;
 }
 
-double now_s() {
-  return system_clock().monotonic_s();
-}
-
 }  // namespace
-
-struct Trainer::Impl {
-  Impl(TrainSetup given, TrainObserver& watcher)
-      : setup(std::move(given)),
-        observer(watcher),
-        recipe(setup.resolved.recipe),
-        order(recipe.train.seed, setup.resolved.data.train_pairs, recipe.train.batch),
-        evaluator(recipe.validation.metrics),
-        steps(setup.resolved.steps),
-        log_every(std::max<std::int64_t>(1, steps / kLinesInAll)) {}
-
-  TrainOutcome run(const Archive& data);
-
-  // Beginning and end.
-  void prepare(const Archive& data);
-  void remove_leftovers();
-  std::string compare_environment(const SafetensorsFile& file);
-  TrainOutcome train();
-  TrainOutcome leave();
-  TrainOutcome diverged();
-  TrainOutcome finish();
-  void settle_best();
-
-  // In the loop.
-  void run_step();
-  void write_loss_line();
-  bool validate();
-  void note_progress(std::int64_t validated, std::int64_t to_validate);
-  bool is_healthy();
-  bool validation_due() const;
-  bool checkpoint_due() const;
-  void save();
-  void save_best();
-  bool handle_saves();
-  bool save_at_end();
-
-  // Time in steps is measured between the other things, which synchronise with the device.
-  void stop_step_time();
-  double train_s() const { return ledger.train_s + (now_s() - started_s); }
-  double step_s() const { return ledger.step_s + attempt_step_s + (in_steps ? now_s() - steps_since_s : 0.0); }
-
-  TrainSetup setup;
-  TrainObserver& observer;
-  const Recipe& recipe;
-  PairOrder order;
-  Evaluator evaluator;
-  std::int64_t steps;
-  std::int64_t log_every;
-
-  const Archive* archive = nullptr;
-  std::optional<Dataset> data;
-  std::unique_ptr<TrainingStep> step;
-  std::unique_ptr<LineLog> metric_lines;
-  std::unique_ptr<LineLog> pair_lines;
-  std::unique_ptr<CheckpointWriter> writer;
-  Json environment;
-  TrainingCounters counters;
-  RunLedger ledger;  ///< as it was when this attempt started
-  int threads = 1;
-
-  std::int64_t first_step = 0;       ///< at which this attempt started
-  std::int64_t bad_step = -1;        ///< whose loss or gradient was not finite
-  std::string bad_tensor;            ///< or: what the checkpoint's writer refused
-  std::int64_t submitted_step = -1;  ///< of the newest checkpoint given to the writer
-  std::int64_t submitted_validation = -1;
-  std::int64_t published_step = -1;
-  std::string save_error;
-
-  double started_s = 0.0;
-  double last_save_s = 0.0;
-  double last_progress_s = 0.0;
-  double attempt_step_s = 0.0;
-  double steps_since_s = 0.0;
-  bool in_steps = false;
-  double logged_step_s = 0.0;
-};
 
 Trainer::Trainer(TrainSetup setup, TrainObserver& observer)
     : impl_(std::make_unique<Impl>(std::move(setup), observer)) {}
@@ -139,82 +44,6 @@ TrainOutcome Trainer::run(const Archive& archive) {
 TrainOutcome Trainer::Impl::run(const Archive& given) {
   prepare(given);
   return train();
-}
-
-void Trainer::Impl::prepare(const Archive& given) {
-  archive = &given;
-  const auto loaded = load_newest_checkpoint(setup.files, setup.resolved.hash);
-  threads = recipe.run.threads > 0 ? recipe.run.threads : setup.threads;
-  if (loaded) {
-    const Json before = parse_json(loaded->file.metadata.at("environment"), loaded->from.path.string());
-    threads = threads > 0 ? threads : before.value("threads", 0);
-  }
-  threads = threads > 0 ? threads : usable_cores();
-  set_cpu_threads(threads);
-  set_deterministic(recipe.run.tf32);
-  reset_peak(setup.device);
-  environment = environment_of(setup.device, threads);
-  data = Dataset::load(given, {recipe.data.train_split, recipe.data.val_split}, setup.device);
-  step = std::make_unique<TrainingStep>(recipe, setup.device);
-
-  StartNote note;
-  ledger.started_utc = system_clock().utc_text();
-  if (loaded) {
-    step->load_(loaded->file, loaded->from.path.string());
-    counters = loaded->counters;
-    const std::string now_utc = std::exchange(ledger, loaded->ledger).started_utc;
-    ledger.started_utc = ledger.started_utc.empty() ? now_utc : ledger.started_utc;
-    note.resume_reason = compare_environment(loaded->file);
-    const bool bitwise = note.resume_reason.empty() && ledger.resume != "numerical";
-    ledger.resume = bitwise ? "bitwise" : "numerical";
-    note.checkpoint = loaded->from.path.string();
-    submitted_step = published_step = counters.step;
-    submitted_validation = counters.validated_step;
-    if (counters.best_step >= 0 && !read_best(setup.files)) {
-      log_warning(setup.files.best_weights().string(),
-                  ": is missing or damaged; the best weights are chosen anew from here on");
-      counters.best_step = -1;
-      counters.best_value = std::numeric_limits<double>::quiet_NaN();
-      counters.best.clear();
-    }
-  }
-  first_step = counters.step;
-  remove_leftovers();
-  make_directories(setup.files.attempt(setup.attempt));
-  metric_lines = std::make_unique<LineLog>(setup.files.metrics(setup.attempt));
-  pair_lines = std::make_unique<LineLog>(setup.files.pairs(setup.attempt));
-  const MetricLine start{MetricLine::Kind::kStart, counters.step, order.epoch_of(counters.step), 0.0, 0.0, {}};
-  metric_lines->append(metric_line_text(start));
-  pair_lines->append(metric_line_text(start));
-  writer = std::make_unique<CheckpointWriter>(setup.files, setup.attempt, recipe.checkpoint.keep, [this] {
-    metric_lines->sync();
-    pair_lines->sync();
-  });
-  note.step = counters.step;
-  note.resume = ledger.resume;
-  note.volumes = data->volumes();
-  note.data_bytes = data->bytes();
-  note.threads = threads;
-  observer.on_start(note);
-}
-
-/// Half-written files that a killed attempt left beside recipe.json.
-void Trainer::Impl::remove_leftovers() {
-  std::error_code error;
-  std::vector<std::filesystem::path> left;
-  for (const auto& entry : std::filesystem::directory_iterator(setup.files.root, error)) {
-    if (entry.path().filename().string().find(".tmp.") != std::string::npos) {
-      left.push_back(entry.path());
-    }
-  }
-  for (const std::filesystem::path& path : left) {
-    std::filesystem::remove(path, error);
-  }
-}
-
-/// What differs from the environment that made the checkpoint; empty if a resume is bitwise.
-std::string Trainer::Impl::compare_environment(const SafetensorsFile& file) {
-  return join(differences(parse_json(file.metadata.at("environment"), "checkpoint"), environment), "; ");
 }
 
 TrainOutcome Trainer::Impl::train() {
@@ -434,105 +263,6 @@ bool Trainer::Impl::handle_saves() {
     }
   }
   return true;
-}
-
-/// Waits for the writer; saves what is not saved yet. @return false if a save was refused because it was not finite
-bool Trainer::Impl::save_at_end() {
-  writer->drain();
-  if (!handle_saves()) {
-    return false;
-  }
-  const bool is_new = counters.step != submitted_step || counters.validated_step != submitted_validation;
-  if (counters.step > 0 && (is_new || !save_error.empty())) {
-    save();
-    writer->drain();
-  }
-  return handle_saves();
-}
-
-TrainOutcome Trainer::Impl::leave() {
-  if (!save_at_end()) {
-    return diverged();
-  }
-  std::string message = str("saved at step ", published_step);
-  if (published_step < 0) {
-    message = counters.step > 0 ? str("could not save: ", save_error) : "nothing to save before the first step";
-  } else if (published_step < counters.step) {
-    message += str("; could not save step ", counters.step, ": ", save_error);
-  }
-  return {AttemptStatus::kPaused, std::max<std::int64_t>(published_step, 0), message, std::nullopt};
-}
-
-TrainOutcome Trainer::Impl::diverged() {
-  writer->drain();
-  handle_saves();
-  std::string message = bad_tensor;
-  if (message.empty()) {
-    std::vector<std::string> names;
-    for (const std::int64_t index : order.batch_of(bad_step - 1)) {
-      names.push_back(data->pair_text(data->pairs(recipe.data.train_split)[static_cast<std::size_t>(index)]));
-    }
-    message = str("loss or gradient is not finite; ", join(names, "; "), "; learning rate ",
-                  learning_rate(recipe.optim, order.epoch_of(bad_step - 1)));
-  }
-  return {AttemptStatus::kDiverged, bad_step, str("step ", bad_step, ": ", message), std::nullopt};
-}
-
-/// Makes best.safetensors and the counters agree, whatever earlier attempts left behind.
-void Trainer::Impl::settle_best() {
-  if (counters.best_step < 0) {
-    log_warning("'", recipe.validation.best, "' was never a number; best.safetensors holds the last weights");
-    counters.best_step = counters.step;
-    counters.best = counters.last;
-    save_best();
-    writer->drain();
-    handle_saves();
-  }
-  const auto on_disk = read_best(setup.files);
-  REGATTA_REQUIRE(on_disk.has_value(), DataError, setup.files.best_weights().string(), ": could not be written",
-                  save_error.empty() ? "" : ": ", save_error);
-  if (on_disk->step != counters.best_step) {  // after a resume that was not bitwise
-    log_warning("best.safetensors is of step ", on_disk->step,
-                ", which an attempt reached that was lost; kept as the best");
-    counters.best_step = on_disk->step;
-    counters.best = on_disk->metrics;
-  }
-}
-
-TrainOutcome Trainer::Impl::finish() {
-  stop_step_time();
-  if (!save_at_end()) {
-    return diverged();
-  }
-  REGATTA_REQUIRE(save_error.empty(), DataError, "the final checkpoint could not be written: ", save_error);
-  settle_best();
-  const RunLedger end{ledger.started_utc, train_s(), step_s(), ledger.resume};
-  TrialResult result = make_result(setup, counters, end);
-  write_file_atomically(setup.files.result(), dump_pretty(to_json(result)));
-  return {AttemptStatus::kOk, counters.step, "", std::move(result)};
-}
-
-std::optional<TrialResult> finished_result(const TrialFiles& files, const ResolvedRecipe& resolved) {
-  std::error_code error;
-  if (!std::filesystem::exists(files.result(), error) || !std::filesystem::exists(files.best_weights(), error)) {
-    return std::nullopt;
-  }
-  TrialResult result = result_from_json(read_json(files.result()), files.result().string());
-  REGATTA_REQUIRE(result.recipe_hash == resolved.hash, ConfigError, files.result().string(), ": is of recipe ",
-                  result.recipe_hash, ", this one is ", resolved.hash);
-  if (result.steps < resolved.steps) {
-    return std::nullopt;
-  }
-  return result;
-}
-
-int usable_cores() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (::sched_getaffinity(0, sizeof set, &set) == 0) {
-    return std::max(1, CPU_COUNT(&set));
-  }
-  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
 }  // namespace regatta

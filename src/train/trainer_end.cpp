@@ -1,0 +1,103 @@
+// How an attempt ends: a request to leave, numbers that are not finite, or the last step and its result.
+#include <algorithm>
+#include <system_error>
+
+#include "regatta/base/error.hpp"
+#include "regatta/base/files.hpp"
+#include "regatta/base/log.hpp"
+#include "train/run_record.hpp"
+#include "train/trainer_impl.hpp"
+
+namespace regatta {
+
+/// Waits for the writer; saves what is not saved yet. @return false if a save was refused because it was not finite
+bool Trainer::Impl::save_at_end() {
+  writer->drain();
+  if (!handle_saves()) {
+    return false;
+  }
+  const bool is_new = counters.step != submitted_step || counters.validated_step != submitted_validation;
+  if (counters.step > 0 && (is_new || !save_error.empty())) {
+    save();
+    writer->drain();
+  }
+  return handle_saves();
+}
+
+TrainOutcome Trainer::Impl::leave() {
+  if (!save_at_end()) {
+    return diverged();
+  }
+  std::string message = str("saved at step ", published_step);
+  if (published_step < 0) {
+    message = counters.step > 0 ? str("could not save: ", save_error) : "nothing to save before the first step";
+  } else if (published_step < counters.step) {
+    message += str("; could not save step ", counters.step, ": ", save_error);
+  }
+  return {AttemptStatus::kPaused, std::max<std::int64_t>(published_step, 0), message, std::nullopt};
+}
+
+TrainOutcome Trainer::Impl::diverged() {
+  writer->drain();
+  handle_saves();
+  std::string message = bad_tensor;
+  if (message.empty()) {
+    std::vector<std::string> names;
+    for (const std::int64_t index : order.batch_of(bad_step - 1)) {
+      names.push_back(data->pair_text(data->pairs(recipe.data.train_split)[static_cast<std::size_t>(index)]));
+    }
+    message = str("loss or gradient is not finite; ", join(names, "; "), "; learning rate ",
+                  learning_rate(recipe.optim, order.epoch_of(bad_step - 1)));
+  }
+  return {AttemptStatus::kDiverged, bad_step, str("step ", bad_step, ": ", message), std::nullopt};
+}
+
+/// Makes best.safetensors and the counters agree, whatever earlier attempts left behind.
+void Trainer::Impl::settle_best() {
+  if (counters.best_step < 0) {
+    log_warning("'", recipe.validation.best, "' was never a number; best.safetensors holds the last weights");
+    counters.best_step = counters.step;
+    counters.best = counters.last;
+    save_best();
+    writer->drain();
+    handle_saves();
+  }
+  const auto on_disk = read_best(setup.files);
+  REGATTA_REQUIRE(on_disk.has_value(), DataError, setup.files.best_weights().string(), ": could not be written",
+                  save_error.empty() ? "" : ": ", save_error);
+  if (on_disk->step != counters.best_step) {  // after a resume that was not bitwise
+    log_warning("best.safetensors is of step ", on_disk->step,
+                ", which an attempt reached that was lost; kept as the best");
+    counters.best_step = on_disk->step;
+    counters.best = on_disk->metrics;
+  }
+}
+
+TrainOutcome Trainer::Impl::finish() {
+  stop_step_time();
+  if (!save_at_end()) {
+    return diverged();
+  }
+  REGATTA_REQUIRE(save_error.empty(), DataError, "the final checkpoint could not be written: ", save_error);
+  settle_best();
+  const RunLedger end{ledger.started_utc, train_s(), step_s(), ledger.resume};
+  TrialResult result = make_result(setup, counters, end);
+  write_file_atomically(setup.files.result(), dump_pretty(to_json(result)));
+  return {AttemptStatus::kOk, counters.step, "", std::move(result)};
+}
+
+std::optional<TrialResult> finished_result(const TrialFiles& files, const ResolvedRecipe& resolved) {
+  std::error_code error;
+  if (!std::filesystem::exists(files.result(), error) || !std::filesystem::exists(files.best_weights(), error)) {
+    return std::nullopt;
+  }
+  TrialResult result = result_from_json(read_json(files.result()), files.result().string());
+  REGATTA_REQUIRE(result.recipe_hash == resolved.hash, ConfigError, files.result().string(), ": is of recipe ",
+                  result.recipe_hash, ", this one is ", resolved.hash);
+  if (result.steps < resolved.steps) {
+    return std::nullopt;
+  }
+  return result;
+}
+
+}  // namespace regatta

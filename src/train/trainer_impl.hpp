@@ -1,0 +1,103 @@
+// The state of one training and the functions over it; their sources are trainer.cpp (the loop), trainer_start.cpp and
+// trainer_end.cpp.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+#include "regatta/base/clock.hpp"
+#include "regatta/train/checkpoint.hpp"
+#include "regatta/train/evaluator.hpp"
+#include "regatta/train/pair_order.hpp"
+#include "regatta/train/trainer.hpp"
+#include "train/line_log.hpp"
+#include "train/step.hpp"
+
+namespace regatta {
+
+inline constexpr std::int64_t kLinesInAll = 200;  ///< of losses, in metrics.jsonl
+
+inline double now_s() {
+  return system_clock().monotonic_s();
+}
+
+struct Trainer::Impl {
+  Impl(TrainSetup given, TrainObserver& watcher)
+      : setup(std::move(given)),
+        observer(watcher),
+        recipe(setup.resolved.recipe),
+        order(recipe.train.seed, setup.resolved.data.train_pairs, recipe.train.batch),
+        evaluator(recipe.validation.metrics),
+        steps(setup.resolved.steps),
+        log_every(std::max<std::int64_t>(1, steps / kLinesInAll)) {}
+
+  TrainOutcome run(const Archive& data);
+
+  // Beginning and end.
+  void prepare(const Archive& data);
+  void remove_leftovers();
+  std::string compare_environment(const SafetensorsFile& file);
+  TrainOutcome train();
+  TrainOutcome leave();
+  TrainOutcome diverged();
+  TrainOutcome finish();
+  void settle_best();
+
+  // In the loop.
+  void run_step();
+  void write_loss_line();
+  bool validate();
+  void note_progress(std::int64_t validated, std::int64_t to_validate);
+  bool is_healthy();
+  bool validation_due() const;
+  bool checkpoint_due() const;
+  void save();
+  void save_best();
+  bool handle_saves();
+  bool save_at_end();
+
+  // Time in steps is measured between the other things, which synchronise with the device.
+  void stop_step_time();
+  double train_s() const { return ledger.train_s + (now_s() - started_s); }
+  double step_s() const { return ledger.step_s + attempt_step_s + (in_steps ? now_s() - steps_since_s : 0.0); }
+
+  TrainSetup setup;
+  TrainObserver& observer;
+  const Recipe& recipe;
+  PairOrder order;
+  Evaluator evaluator;
+  std::int64_t steps;
+  std::int64_t log_every;
+
+  const Archive* archive = nullptr;
+  std::optional<Dataset> data;
+  std::unique_ptr<TrainingStep> step;
+  std::unique_ptr<LineLog> metric_lines;
+  std::unique_ptr<LineLog> pair_lines;
+  std::unique_ptr<CheckpointWriter> writer;
+  Json environment;
+  TrainingCounters counters;
+  RunLedger ledger;  ///< as it was when this attempt started
+  int threads = 1;
+
+  std::int64_t first_step = 0;       ///< at which this attempt started
+  std::int64_t bad_step = -1;        ///< whose loss or gradient was not finite
+  std::string bad_tensor;            ///< or: what the checkpoint's writer refused
+  std::int64_t submitted_step = -1;  ///< of the newest checkpoint given to the writer
+  std::int64_t submitted_validation = -1;
+  std::int64_t published_step = -1;
+  std::string save_error;
+
+  double started_s = 0.0;
+  double last_save_s = 0.0;
+  double last_progress_s = 0.0;
+  double attempt_step_s = 0.0;
+  double steps_since_s = 0.0;
+  bool in_steps = false;
+  double logged_step_s = 0.0;
+};
+
+}  // namespace regatta

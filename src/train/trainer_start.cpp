@@ -1,0 +1,103 @@
+// How an attempt begins: the newest checkpoint, the environment, data and network on the device, its files.
+#include <algorithm>
+#include <limits>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include <sched.h>
+
+#include "regatta/base/files.hpp"
+#include "regatta/base/log.hpp"
+#include "regatta/nn/device.hpp"
+#include "train/run_record.hpp"
+#include "train/trainer_impl.hpp"
+
+namespace regatta {
+
+void Trainer::Impl::prepare(const Archive& given) {
+  archive = &given;
+  const auto loaded = load_newest_checkpoint(setup.files, setup.resolved.hash);
+  threads = recipe.run.threads > 0 ? recipe.run.threads : setup.threads;
+  if (loaded) {
+    const Json before = parse_json(loaded->file.metadata.at("environment"), loaded->from.path.string());
+    threads = threads > 0 ? threads : before.value("threads", 0);
+  }
+  threads = threads > 0 ? threads : usable_cores();
+  set_cpu_threads(threads);
+  set_deterministic(recipe.run.tf32);
+  reset_peak(setup.device);
+  environment = environment_of(setup.device, threads);
+  data = Dataset::load(given, {recipe.data.train_split, recipe.data.val_split}, setup.device);
+  step = std::make_unique<TrainingStep>(recipe, setup.device);
+
+  StartNote note;
+  ledger.started_utc = system_clock().utc_text();
+  if (loaded) {
+    step->load_(loaded->file, loaded->from.path.string());
+    counters = loaded->counters;
+    const std::string now_utc = std::exchange(ledger, loaded->ledger).started_utc;
+    ledger.started_utc = ledger.started_utc.empty() ? now_utc : ledger.started_utc;
+    note.resume_reason = compare_environment(loaded->file);
+    const bool bitwise = note.resume_reason.empty() && ledger.resume != "numerical";
+    ledger.resume = bitwise ? "bitwise" : "numerical";
+    note.checkpoint = loaded->from.path.string();
+    submitted_step = published_step = counters.step;
+    submitted_validation = counters.validated_step;
+    if (counters.best_step >= 0 && !read_best(setup.files)) {
+      log_warning(setup.files.best_weights().string(),
+                  ": is missing or damaged; the best weights are chosen anew from here on");
+      counters.best_step = -1;
+      counters.best_value = std::numeric_limits<double>::quiet_NaN();
+      counters.best.clear();
+    }
+  }
+  first_step = counters.step;
+  remove_leftovers();
+  make_directories(setup.files.attempt(setup.attempt));
+  metric_lines = std::make_unique<LineLog>(setup.files.metrics(setup.attempt));
+  pair_lines = std::make_unique<LineLog>(setup.files.pairs(setup.attempt));
+  const MetricLine start{MetricLine::Kind::kStart, counters.step, order.epoch_of(counters.step), 0.0, 0.0, {}};
+  metric_lines->append(metric_line_text(start));
+  pair_lines->append(metric_line_text(start));
+  writer = std::make_unique<CheckpointWriter>(setup.files, setup.attempt, recipe.checkpoint.keep, [this] {
+    metric_lines->sync();
+    pair_lines->sync();
+  });
+  note.step = counters.step;
+  note.resume = ledger.resume;
+  note.volumes = data->volumes();
+  note.data_bytes = data->bytes();
+  note.threads = threads;
+  observer.on_start(note);
+}
+
+/// Half-written files that a killed attempt left beside recipe.json.
+void Trainer::Impl::remove_leftovers() {
+  std::error_code error;
+  std::vector<std::filesystem::path> left;
+  for (const auto& entry : std::filesystem::directory_iterator(setup.files.root, error)) {
+    if (entry.path().filename().string().find(".tmp.") != std::string::npos) {
+      left.push_back(entry.path());
+    }
+  }
+  for (const std::filesystem::path& path : left) {
+    std::filesystem::remove(path, error);
+  }
+}
+
+/// What differs from the environment that made the checkpoint; empty if a resume is bitwise.
+std::string Trainer::Impl::compare_environment(const SafetensorsFile& file) {
+  return join(differences(parse_json(file.metadata.at("environment"), "checkpoint"), environment), "; ");
+}
+
+int usable_cores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (::sched_getaffinity(0, sizeof set, &set) == 0) {
+    return std::max(1, CPU_COUNT(&set));
+  }
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+}  // namespace regatta
