@@ -1,8 +1,10 @@
-// Measurement of a step's memory through LibTorch's own hook for memory profilers.
+// Measurement of a forward pass's memory through LibTorch's own hook for memory profilers.
 #include "regatta/train/memory_forecast.hpp"
 
 #include <algorithm>
 #include <memory>
+#include <unordered_map>
+#include <vector>
 
 #include <ATen/ops/full.h>
 #include <c10/core/Allocator.h>
@@ -10,72 +12,98 @@
 
 #include <nlohmann/json.hpp>
 
-#include "train/step.hpp"
+#include "regatta/nn/loss.hpp"
+#include "regatta/nn/model.hpp"
 #include "train/torch_errors.hpp"
 
 namespace regatta {
 namespace {
 
-/// Sums up what the CPU allocator gives and takes back in this thread.
-class PeakCounter final : public c10::MemoryReportingInfoBase {
+constexpr std::int64_t kSmallestEdge = 32;
+
+/// Keeps the sizes of what the CPU allocator has given and not taken back in this thread.
+class LiveBytes final : public c10::MemoryReportingInfoBase {
  public:
-  void reportMemoryUsage(void*, std::int64_t bytes, std::size_t, std::size_t, c10::Device) override {
-    held_ += bytes;
-    peak_ = std::max(peak_, held_);
+  void reportMemoryUsage(void* block, std::int64_t bytes, std::size_t, std::size_t, c10::Device) override {
+    if (bytes > 0) {
+      live_[block] = bytes;
+    } else {
+      live_.erase(block);
+    }
   }
 
   bool memoryProfilingEnabled() const override { return true; }
 
-  std::int64_t peak() const { return peak_; }
+  std::int64_t sum() const {
+    std::int64_t bytes = 0;
+    for (const auto& [block, size] : live_) {
+      bytes += size;
+    }
+    return bytes;
+  }
+
+  std::int64_t largest() const {
+    std::int64_t bytes = 0;
+    for (const auto& [block, size] : live_) {
+      bytes = std::max(bytes, size);
+    }
+    return bytes;
+  }
 
  private:
-  std::int64_t held_ = 0;
-  std::int64_t peak_ = 0;
+  std::unordered_map<void*, std::int64_t> live_;
 };
 
-/// Peak of two steps (the second one has gradients and moments beside its activations).
-std::int64_t peak_of_steps(const Recipe& recipe, const Shape3& shape) {
-  const auto counter = std::make_shared<PeakCounter>();
-  const c10::DebugInfoGuard guard(c10::DebugInfoKind::PROFILER_STATE, counter);
-  TrainingStep step(recipe, at::kCPU);
-  for (int update = 1; update <= 2; ++update) {
-    PairState batch;
-    batch.moving = at::full({recipe.train.batch, 1, shape[0], shape[1], shape[2]}, 0.25);
-    batch.fixed = at::full({recipe.train.batch, 1, shape[0], shape[1], shape[2]}, 0.5);
-    step.run_(std::move(batch), 0.0, update);
+struct Kept {
+  std::int64_t sum = 0;
+  std::int64_t largest = 0;
+};
+
+/// What batch, network output and losses hold before the backward pass starts.
+Kept measure_forward(const Recipe& recipe, std::int64_t edge) {
+  const auto model = make_model(recipe.model.name, recipe.model.options);
+  model->parameters().initialise(0);
+  model->set_channels_last(recipe.run.channels_last);
+  const auto live = std::make_shared<LiveBytes>();
+  const c10::DebugInfoGuard guard(c10::DebugInfoKind::PROFILER_STATE, live);
+  PairState pair;
+  pair.moving = at::full({1, 1, edge, edge, edge}, 0.25);
+  pair.fixed = at::full({1, 1, edge, edge, edge}, 0.5);
+  const ModelOutput output = model->forward(pair.moving, pair.fixed);
+  pair.warped = output.warped;
+  pair.flow = output.flow;
+  pair.regularised = output.regularised;
+  std::vector<at::Tensor> losses;
+  for (const auto& [name, term] : recipe.losses) {
+    losses.push_back(make_loss(name, term.options)->value(pair));
   }
-  return counter->peak();
+  return {live->sum(), live->largest()};
 }
 
 }  // namespace
 
 std::int64_t MemoryForecast::bytes(const ResolvedRecipe& resolved) {
+  const Recipe& recipe = resolved.recipe;
   Json key;
   key["model"] = resolved.json.at("model");
-  key["losses"] = resolved.json.at("losses");
-  key["optim"] = resolved.json.at("optim");
-  key["batch"] = resolved.recipe.train.batch;
-  key["channels_last"] = resolved.recipe.run.channels_last;
-  for (auto& term : key["losses"]) {
-    term.erase("weight");
+  for (const auto& [name, term] : recipe.losses) {
+    key["losses"][name] = term.options;
   }
-  for (const char* number : {"lr", "beta1", "beta2", "eps", "weight_decay", "power", "horizon_epochs", "schedule"}) {
-    key["optim"].erase(number);
-  }
+  key["channels_last"] = recipe.run.channels_last;
   const auto [entry, is_new] = measured_.try_emplace(dump_canonical(key));
-  Line& line = entry->second;
   if (is_new) {
-    const std::int64_t edge = 2 * std::max(resolved.size_multiple, 16);
-    const Shape3 small = {edge, edge, edge};
-    const Shape3 large = {2 * edge, edge, edge};
-    const auto at_small = static_cast<double>(with_torch_errors([&] { return peak_of_steps(resolved.recipe, small); }));
-    const auto at_large = static_cast<double>(with_torch_errors([&] { return peak_of_steps(resolved.recipe, large); }));
-    const auto voxels = static_cast<double>(voxel_count(small));
-    line.per_voxel = (at_large - at_small) / voxels;
-    line.constant = at_small - line.per_voxel * voxels;
+    const std::int64_t multiple = resolved.size_multiple;
+    const std::int64_t edge = (kSmallestEdge + multiple - 1) / multiple * multiple;
+    const Kept kept = with_torch_errors([&] { return measure_forward(recipe, edge); });
+    const auto voxels = static_cast<double>(edge * edge * edge);
+    entry->second = {static_cast<double>(kept.sum) / voxels, static_cast<double>(kept.largest) / voxels};
   }
-  const double peak = line.constant + line.per_voxel * static_cast<double>(voxel_count(resolved.data.shape));
-  return static_cast<std::int64_t>(peak) + resolved.data.resident_bytes;
+  const PerVoxel& per_voxel = entry->second;
+  const double copies = recipe.optim.amsgrad ? 5.0 : 4.0;  // weights, gradients, two or three moments
+  const double voxels = static_cast<double>(voxel_count(resolved.data.shape)) * recipe.train.batch;
+  const double step = (per_voxel.kept + 2.0 * per_voxel.largest) * voxels;
+  return static_cast<std::int64_t>(step + 4.0 * copies * static_cast<double>(resolved.parameters)) +
+         resolved.data.resident_bytes;
 }
 
 }  // namespace regatta

@@ -9,21 +9,22 @@
 
 namespace regatta {
 
-/// Counts what two steps on two small grids allocate on the CPU and extends the line through them to the archive's
-/// shape: parameters, gradients and moments are the constant part, activations the part that grows with the voxels.
-/// Workspaces of a GPU's convolutions are not in it. Remembers what it measured: trials of a sweep share networks.
+/// Counts on the CPU, on one small grid, what a forward pass keeps for its backward pass; that grows with the voxels.
+/// To it come parameters, gradients and moments, the volumes that stay on the device, and in the backward pass the
+/// gradients of the largest activation, in and out. Workspaces of convolutions are not foreseen.
+/// Remembers what it measured: the trials of a sweep share networks.
 class MemoryForecast {
  public:
-  /// Peak bytes of a training step plus the volumes that stay on the device.
+  /// Peak bytes of a training step on a device.
   std::int64_t bytes(const ResolvedRecipe& resolved);
 
  private:
-  struct Line {
-    double constant = 0.0;
-    double per_voxel = 0.0;
+  struct PerVoxel {
+    double kept = 0.0;     ///< bytes kept by a forward pass
+    double largest = 0.0;  ///< bytes of its largest tensor
   };
 
-  std::map<std::string, Line> measured_;
+  std::map<std::string, PerVoxel> measured_;
 };
 
 }  // namespace regatta
