@@ -206,7 +206,7 @@ class Training {
     result.best = {{"dice", dice()}};
     result.last = result.best;
     result.initial = {{"dice", 0.0}};
-    result.weights_xxh3 = weights_.value;
+    result.weights_xxh3 = xxh3_text(weights_.value);
     result.attempts = order_.attempt;
     write_file_atomically(files_.best_weights(), weights_.value);
     write_file_atomically(files_.result(), dump_pretty(to_json(result)));

@@ -1,6 +1,8 @@
 // Kills processes of a sweep at random moments and gives the same command again, until all is done: every trial must
 // end with the value of an undisturbed run, none may start anew after a checkpoint, none may run twice at once, and
-// nothing may be left behind. REGATTA_E2E_KILLS sets the number of kills, REGATTA_E2E_SEED their moments.
+// nothing may be left behind; the reports must agree but for what the schema calls volatile.
+// REGATTA_E2E_KILLS sets the number of kills, REGATTA_E2E_SEED their moments. REGATTA_E2E_JOB, a job file, and
+// REGATTA_E2E_WORKER, the path of regatta-engine, put real trainings in the place of the pretended ones.
 #include <algorithm>
 #include <cstdlib>
 #include <numeric>
@@ -8,29 +10,52 @@
 #include "e2e/sweep_process.hpp"
 #include "regatta/base/random.hpp"
 #include "regatta/base/text.hpp"
+#include "regatta/report/collect.hpp"
 #include "regatta/sweep/layout.hpp"
+#include "regatta/sweep/space.hpp"
 #include "support/catch.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace regatta::test {
 namespace {
 
-constexpr int kTrials = 8;
 constexpr int kStepsPerKill = 24;  // so that the sweep is still busy at the last kill
 constexpr int kStepMs = 20;
+constexpr double kRunTimeout_s = 1200.0;
 
 std::int64_t number_from_environment(const char* name, std::int64_t otherwise) {
   const char* text = std::getenv(name);
   return text == nullptr ? otherwise : std::stoll(text);
 }
 
+/// The sweep that is run, calmly and under kills.
+struct Subject {
+  fs::path job;
+  int trials = 8;
+  std::string worker = "fake_worker";  ///< name of its process
+  std::map<std::string, std::string> calm;
+  std::map<std::string, std::string> killed;
+};
+
+Subject make_subject(const fs::path& folder, int kills) {
+  const char* job = std::getenv("REGATTA_E2E_JOB");
+  const char* worker = std::getenv("REGATTA_E2E_WORKER");
+  if (job == nullptr || worker == nullptr) {
+    const int steps = kStepsPerKill * kills;
+    return {write_job(folder), 8, "fake_worker", fake(steps, 1), fake(steps, kStepMs)};
+  }
+  const std::map<std::string, std::string> environment = {{"REGATTA_WORKER", worker}};
+  const auto trials = static_cast<int>(Space(read_job(job)).total_trials());
+  return {job, trials, fs::path(worker).filename().string(), environment, environment};
+}
+
 enum class Victim { kWorker, kRank, kMpirun, kParent, kSpawner };
 
 /// The process to kill, 0 if there is none now.
-pid_t find_victim(const SweepProcess& run, Victim victim, std::uint64_t draw) {
+pid_t find_victim(const SweepProcess& run, Victim victim, const std::string& worker, std::uint64_t draw) {
   std::vector<pid_t> candidates;
   for (const FoundProcess& process : run.processes()) {
-    const bool fits = (victim == Victim::kWorker && process.name == "fake_worker") ||
+    const bool fits = (victim == Victim::kWorker && process.name == worker) ||
                       (victim == Victim::kRank && process.name == "regatta-launch" && process.pid != run.pid()) ||
                       (victim == Victim::kMpirun && process.name == "mpirun") ||
                       (victim == Victim::kParent && process.pid == run.pid()) ||
@@ -49,25 +74,27 @@ std::int64_t newest_checkpoint(const fs::path& sweep, int trial) {
 
 class Killing {
  public:
-  Killing(int ranks, std::vector<Victim> victims, int kills)
-      : ranks_(ranks),
+  Killing(const Subject& subject, int ranks, std::vector<Victim> victims, int kills)
+      : subject_(subject),
+        ranks_(ranks),
         victims_(std::move(victims)),
         kills_(kills),
-        rng_(static_cast<std::uint64_t>(number_from_environment("REGATTA_E2E_SEED", 1)), RandomPurpose::kSynthetic) {}
+        rng_(static_cast<std::uint64_t>(number_from_environment("REGATTA_E2E_SEED", 1)), RandomPurpose::kSynthetic),
+        saved_(static_cast<std::size_t>(subject.trials), 0) {}
 
   /// Kills until the number is reached or the sweep is done, then lets it finish.
-  void run(const fs::path& job, const fs::path& sweep, const fs::path& output) {
-    std::vector<std::string> command = {"sweep", job.string(), "-o", sweep.string()};
+  void run(const fs::path& sweep, const fs::path& output) {
+    std::vector<std::string> command = {"sweep", subject_.job.string(), "-o", sweep.string()};
     if (ranks_ > 1) {
       command.insert(command.end(), {"--ranks", str(ranks_)});
     }
     int code = -1;
     for (int round = 0; round < 200 && code != 0; ++round) {
-      SweepProcess process(command, fake(kStepsPerKill * kills_, kStepMs), output);
+      SweepProcess process(command, subject_.killed, output);
       while (done_ < kills_ && !process.has_ended()) {
         strike(process, sweep);
       }
-      code = process.wait(120);
+      code = process.wait(kRunTimeout_s);
       INFO("round " << round << ", code " << code);
       CHECK(process.left_behind().empty());
     }
@@ -84,17 +111,16 @@ class Killing {
     for (double waited = 0; waited < wait_s && !process.has_ended(); waited += 0.02) {
       sleep_s(0.02);
     }
-    std::vector<std::int64_t> before;
-    for (int trial = 0; trial < kTrials; ++trial) {
-      before.push_back(newest_checkpoint(sweep, trial));
+    for (int trial = 0; trial < subject_.trials; ++trial) {
+      std::int64_t& saved = saved_[static_cast<std::size_t>(trial)];
+      saved = std::max(saved, newest_checkpoint(sweep, trial));
     }
-    const std::int64_t progress = std::accumulate(before.begin(), before.end(), std::int64_t{0});
+    const std::int64_t progress = std::accumulate(saved_.begin(), saved_.end(), std::int64_t{0});
     if (progress <= progress_at_kill_) {
-      return;  // at least one checkpoint before each kill: a trial whose worker dies three times without one is
-               // quarantined
+      return;  // a trial whose worker dies three times without a new checkpoint would be quarantined
     }
     const Victim victim = victims_[static_cast<std::size_t>(done_) % victims_.size()];
-    const pid_t pid = find_victim(process, victim, rng_.bits(draw, 1));
+    const pid_t pid = find_victim(process, victim, subject_.worker, rng_.bits(draw, 1));
     if (pid == 0 || ::kill(pid, SIGKILL) != 0) {
       return;
     }
@@ -105,18 +131,20 @@ class Killing {
     }
   }
 
+  const Subject& subject_;
   int ranks_;
   std::vector<Victim> victims_;
   int kills_;
   CounterRng rng_;
   int done_ = 0;
   int draws_ = 0;
-  std::int64_t progress_at_kill_ = 0;  ///< sum of the newest checkpoints' steps
+  std::vector<std::int64_t> saved_;    ///< newest checkpoint ever seen, by trial
+  std::int64_t progress_at_kill_ = 0;  ///< their sum
 };
 
 /// Each start goes on from at least the step that the one before had saved.
-void check_starts(const fs::path& sweep) {
-  for (int trial = 0; trial < kTrials; ++trial) {
+void check_starts(const fs::path& sweep, int trials) {
+  for (int trial = 0; trial < trials; ++trial) {
     const auto list = starts(sweep, trial);
     for (std::size_t i = 1; i < list.size(); ++i) {
       INFO("trial " << trial << ", start " << i << ": attempt " << list[i].first << " from step " << list[i].second);
@@ -132,23 +160,33 @@ void check_starts(const fs::path& sweep) {
   }
 }
 
+Json masked_report(const fs::path& sweep) {
+  return mask_volatile(to_json(read_report({sweep})));
+}
+
 void check_kills(int ranks, const std::vector<Victim>& victims, int kills) {
   const TemporaryFolder folder;
-  const fs::path job = write_job(folder.path());
+  const Subject subject = make_subject(folder.path(), kills);
   const fs::path calm = folder / "calm";
-  REQUIRE(SweepProcess({"sweep", job.string(), "-o", calm.string(), "--ranks", "4"}, fake(kStepsPerKill * kills, 1),
+  REQUIRE(SweepProcess({"sweep", subject.job.string(), "-o", calm.string(), "--ranks", "4"}, subject.calm,
                        folder / "calm.txt")
-              .wait() == 0);
+              .wait(kRunTimeout_s) == 0);
 
   const fs::path sweep = folder / "sweep";
-  Killing killing(ranks, victims, kills);
-  killing.run(job, sweep, folder / "output.txt");
+  Killing killing(subject, ranks, victims, kills);
+  killing.run(sweep, folder / "output.txt");
   INFO(text_of(folder / "output.txt"));
   CHECK(killing.done() == kills);
   std::cout << killing.done() << " kills\n";
-  CHECK(results(sweep, kTrials) == results(calm, kTrials));
-  CHECK_FALSE(has_violation(sweep, kTrials));
-  check_starts(sweep);
+  for (int trial = 0; trial < subject.trials; ++trial) {
+    INFO("trial " << trial);
+    CHECK(text_of(SweepFiles{sweep}.trial(trial).best_weights()) ==
+          text_of(SweepFiles{calm}.trial(trial).best_weights()));
+  }
+  CHECK(results(sweep, subject.trials) == results(calm, subject.trials));
+  CHECK(dump_line(masked_report(sweep)) == dump_line(masked_report(calm)));
+  CHECK_FALSE(has_violation(sweep, subject.trials));
+  check_starts(sweep, subject.trials);
 }
 
 TEST_CASE(

@@ -62,10 +62,10 @@ SweepProcess::SweepProcess(const std::vector<std::string>& arguments,
   pid_ = ::fork();
   if (pid_ == 0) {
     ::setsid();
+    ::setenv("REGATTA_WORKER", REGATTA_FAKE_WORKER, 1);
     for (const auto& [name, value] : environment) {
       ::setenv(name.c_str(), value.c_str(), 1);
     }
-    ::setenv("REGATTA_WORKER", REGATTA_FAKE_WORKER, 1);
     const int fd = ::open(output.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0666);
     ::dup2(fd, STDOUT_FILENO);
     ::dup2(fd, STDERR_FILENO);
@@ -149,7 +149,15 @@ std::vector<std::string> results(const fs::path& sweep, int trials) {
 
 std::vector<std::pair<int, std::int64_t>> starts(const fs::path& sweep, int trial) {
   std::vector<std::pair<int, std::int64_t>> list;
-  std::ifstream file(SweepFiles{sweep}.trial(trial).root / "starts.log");
+  const TrialFiles files = SweepFiles{sweep}.trial(trial);
+  for (const int number : files.attempts()) {
+    std::ifstream metrics(files.metrics(number));  // real trainings: the first line says where an attempt began
+    std::string line;
+    if (std::getline(metrics, line)) {
+      list.emplace_back(number, parse_json(line, files.metrics(number).string()).at("step").get<std::int64_t>());
+    }
+  }
+  std::ifstream file(files.root / "starts.log");
   int attempt = 0;
   std::int64_t step = 0;
   while (file >> attempt >> step) {

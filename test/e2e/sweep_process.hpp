@@ -24,7 +24,7 @@ struct FoundProcess {
 class SweepProcess {
  public:
   /// @param arguments    after "regatta-launch"
-  /// @param environment  set over ours; REGATTA_WORKER is fake_worker
+  /// @param environment  set over ours; REGATTA_WORKER is fake_worker unless it says otherwise
   SweepProcess(const std::vector<std::string>& arguments, const std::map<std::string, std::string>& environment,
                const fs::path& output);
   ~SweepProcess();
@@ -59,7 +59,7 @@ std::map<std::string, std::string> fake(int steps, int ms, const std::string& mo
 /// What a sweep's folder says about each trial: `weights_xxh3` of result.json, "" where there is none.
 std::vector<std::string> results(const fs::path& sweep, int trials);
 
-/// "attempt step" of every start of a trial.
+/// Attempt and first step of every start of a trial.
 std::vector<std::pair<int, std::int64_t>> starts(const fs::path& sweep, int trial);
 
 /// Two workers were at one trial at once.
