@@ -5,7 +5,6 @@ function(regatta_add_unit_tests layer)
   if(NOT UNIT_TIMEOUT)
     set(UNIT_TIMEOUT 120)
   endif()
-  regatta_only_existing(UNIT_SOURCES)  # TRANSITION
   add_executable(test_${layer} ${UNIT_SOURCES})
   target_link_libraries(test_${layer} PRIVATE ${UNIT_DEPENDS} regatta_test_support regatta_warnings regatta_sanitizers)
   target_include_directories(test_${layer} PRIVATE ${CMAKE_SOURCE_DIR}/test ${CMAKE_SOURCE_DIR}/src)

@@ -17,18 +17,6 @@ add_library(regatta_hdf5 INTERFACE)
 target_include_directories(regatta_hdf5 SYSTEM INTERFACE ${REGATTA_HDF5_INCLUDE})
 target_link_libraries(regatta_hdf5 INTERFACE ${REGATTA_HDF5_LIBRARY})
 
-# Static, so that binaries travel between machines with the same C library.
-find_path(REGATTA_NIFTI_INCLUDE nifti1.h PATH_SUFFIXES nifti REQUIRED)
-find_library(REGATTA_NIFTI_LIBRARY NAMES libnifti2.a nifti2 REQUIRED)
-find_library(REGATTA_ZNZ_LIBRARY NAMES libznz.a znz)
-add_library(regatta_nifti INTERFACE)
-target_include_directories(regatta_nifti SYSTEM INTERFACE ${REGATTA_NIFTI_INCLUDE})
-target_link_libraries(regatta_nifti INTERFACE ${REGATTA_NIFTI_LIBRARY})
-if(REGATTA_ZNZ_LIBRARY)
-  target_link_libraries(regatta_nifti INTERFACE ${REGATTA_ZNZ_LIBRARY})
-endif()
-target_link_libraries(regatta_nifti INTERFACE ZLIB::ZLIB m)
-
 if(REGATTA_WITH_MPI)
   find_package(MPI REQUIRED COMPONENTS C)
   get_target_property(_mpi_include MPI::MPI_C INTERFACE_INCLUDE_DIRECTORIES)

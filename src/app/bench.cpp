@@ -114,9 +114,9 @@ class Bench final : public Command {
   void print_row(const StepTimes& times) const {
     std::cout << "  ncc " << options_.ncc_kind << ": step " << median(times.step_ms) << " ms (of it forward "
               << median(times.forward_ms) << ", ncc " << median(times.ncc_ms) << ", diffusion " << median(times.grad_ms)
-              << "), inference "
-              << median(times.inference_ms) << " ms, peak " << bytes_text(static_cast<double>(times.peak_bytes))
-              << ", loss " << times.first_loss << " -> " << times.last_loss << std::endl;
+              << "), inference " << median(times.inference_ms) << " ms, peak "
+              << bytes_text(static_cast<double>(times.peak_bytes)) << ", loss " << times.first_loss << " -> "
+              << times.last_loss << std::endl;
   }
 
   StepBenchmarkOptions options_;

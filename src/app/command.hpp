@@ -26,8 +26,8 @@ enum class Program { kRegatta, kLaunch, kEngine };
 
 struct CommandRow {
   const char* name;
-  Program program;                        ///< the program that holds the command; `regatta` runs it by exec
-  std::unique_ptr<Command> (*make)();     ///< null in the programs that do not hold it
+  Program program;                     ///< the program that holds the command; `regatta` runs it by exec
+  std::unique_ptr<Command> (*make)();  ///< null in the programs that do not hold it
   const char* summary;
 };
 

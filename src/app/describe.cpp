@@ -80,6 +80,7 @@ class Describe final : public Command {
       } catch (const Error& error) {
         Json failure;
         failure["error"] = error.what();
+        failure["code"] = static_cast<int>(error.code());
         answers.push_back(failure);
       }
     }

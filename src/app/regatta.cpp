@@ -13,13 +13,16 @@ namespace {
 /// The head of docs/recipes.md and the files that the light program reads.
 void print_option_docs() {
   using namespace regatta;
-  std::cout << "# Files that you write\n\nWritten by `tools/dev/make_docs.sh` from the program; do not edit. Unknown keys, wrong "
-               "types and values outside the allowed ones are refused with the JSON pointer, before anything starts.\n\n"
-               "## Data set file: `regatta pack`\n\n";
+  std::cout
+      << "# Files that you write\n\nWritten by `tools/dev/make_docs.sh` from the program; do not edit. Unknown keys, "
+         "wrong "
+         "types and values outside the allowed ones are refused with the JSON pointer, before anything starts.\n\n"
+         "## Data set file: `regatta pack`\n\n";
   app::print_option_table(std::cout, option_rows<DatasetOptions>());
   std::cout << "\nEach row of `subjects`:\n\n";
   app::print_option_table(std::cout, option_rows<SubjectEntry>());
-  std::cout << "\n## Job: `regatta plan`, `regatta sweep`\n\n`axes` maps a JSON pointer into the recipe to one axis.\n\n";
+  std::cout
+      << "\n## Job: `regatta plan`, `regatta sweep`\n\n`axes` maps a JSON pointer into the recipe to one axis.\n\n";
   app::print_option_table(std::cout, option_rows<JobOptions>());
   std::cout << "\nSamplers:\n\n| name | |\n| --- | --- |\n";
   for (const SamplerRow& row : sampler_rows()) {

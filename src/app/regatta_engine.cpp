@@ -12,20 +12,22 @@ namespace {
 /// The part of docs/recipes.md that only the registries of nn know.
 void print_option_docs() {
   using namespace regatta;
-  std::cout << "\nNetworks, `/model/name`, with their options at default:\n\n| name | parameters | options | |\n| --- | --- | --- | --- |\n";
+  std::cout << "\nNetworks, `/model/name`, with their options at default:\n\n| name | parameters | options | |\n| --- "
+               "| --- | --- | --- |\n";
   for (const ModelRow& row : model_rows()) {
     const auto model = make_model(row.name, Json::object());
-    std::cout << "| `" << row.name << "` | " << model->parameters().count() << " | `" << dump_line(model->options()) << "` | "
-              << row.help << " |\n";
+    std::cout << "| `" << row.name << "` | " << model->parameters().count() << " | `" << dump_line(model->options())
+              << "` | " << row.help << " |\n";
   }
   std::cout << "\nLosses, keys of `/losses`:\n\n| name | options | |\n| --- | --- | --- |\n";
   for (const LossRow& row : loss_rows()) {
-    std::cout << "| `" << row.name << "` | `" << dump_line(row.make(Json::object())->options()) << "` | " << row.help << " |\n";
+    std::cout << "| `" << row.name << "` | `" << dump_line(row.make(Json::object())->options()) << "` | " << row.help
+              << " |\n";
   }
   std::cout << "\nMetrics, `/validation/metrics`:\n\n| name | better | labels | |\n| --- | --- | --- | --- |\n";
   for (const MetricRow& row : metric_rows()) {
-    std::cout << "| `" << row.name << "` | " << (row.direction == Direction::kHigherIsBetter ? "higher" : "lower") << " | "
-              << (row.needs_labels ? "needed" : "") << " | " << row.help << " |\n";
+    std::cout << "| `" << row.name << "` | " << (row.direction == Direction::kHigherIsBetter ? "higher" : "lower")
+              << " | " << (row.needs_labels ? "needed" : "") << " | " << row.help << " |\n";
   }
 }
 

@@ -28,7 +28,8 @@ class Register final : public Command {
     app.add_option("--moving-labels", labels_, "label map of the moving scan, warped along with it (nearest)");
     app.add_option("-o,--output", output_, "folder for the results; files of the same names are replaced")->required();
     app.add_option("--device", device_, "auto, cpu or cuda:N")->capture_default_str();
-    app.add_option("--npz-orientation", npz_orientation_, "axes of .npz files, which carry no affine")->capture_default_str();
+    app.add_option("--npz-orientation", npz_orientation_, "axes of .npz files, which carry no affine")
+        ->capture_default_str();
   }
 
   ExitCode run() override {
@@ -60,10 +61,10 @@ class Register final : public Command {
 
   void write_labels(const Registration& found, const Volume& fixed, const Volume& moving) const {
     const LabelVolume labels = read_label_volume(labels_, npz_orientation_);
-    REGATTA_REQUIRE(labels.grid.shape == moving.grid.shape &&
-                        same_grid(labels.grid.affine, moving.grid.affine, moving.grid.shape),
-                    DataError, labels_, ": labels ", shape_text(labels.grid.shape), " are not on the grid of ", moving_, " (",
-                    shape_text(moving.grid.shape), ")");
+    REGATTA_REQUIRE(
+        labels.grid.shape == moving.grid.shape && same_grid(labels.grid.affine, moving.grid.affine, moving.grid.shape),
+        DataError, labels_, ": labels ", shape_text(labels.grid.shape), " are not on the grid of ", moving_, " (",
+        shape_text(moving.grid.shape), ")");
     const auto warped = warp_labels_with_field(labels.labels, labels.grid, found.field, fixed.grid);
     write_nifti(output_ / "warped_labels.nii.gz", std::span<const std::int32_t>(warped), fixed.grid);
   }

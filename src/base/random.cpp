@@ -22,9 +22,9 @@ std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter, st
 }
 
 std::uint64_t CounterRng::bits(std::uint64_t a, std::uint32_t b) const {
-  const auto words = philox4x32({static_cast<std::uint32_t>(a), static_cast<std::uint32_t>(a >> 32), b,
-                                 static_cast<std::uint32_t>(purpose_)},
-                                {static_cast<std::uint32_t>(seed_), static_cast<std::uint32_t>(seed_ >> 32)});
+  const auto words = philox4x32(
+      {static_cast<std::uint32_t>(a), static_cast<std::uint32_t>(a >> 32), b, static_cast<std::uint32_t>(purpose_)},
+      {static_cast<std::uint32_t>(seed_), static_cast<std::uint32_t>(seed_ >> 32)});
   return (static_cast<std::uint64_t>(words[0]) << 32) | words[1];
 }
 

@@ -25,7 +25,8 @@ void validate_axis(const AxisOptions& axis, const std::string& at) {
   check_ends(axis.log, "log");
   check_ends(axis.integer, "integer");
   REGATTA_REQUIRE(axis.log.empty() || axis.log[0] > 0, ConfigError, at, "/log: low must be above 0, got ", axis.log[0]);
-  REGATTA_REQUIRE(axis.points == 0 || axis.list.empty(), ConfigError, at, "/points: a list has its own number of values");
+  REGATTA_REQUIRE(axis.points == 0 || axis.list.empty(), ConfigError, at,
+                  "/points: a list has its own number of values");
 }
 
 bool is_plain_name(const std::string& name) {
@@ -72,7 +73,8 @@ void validate(const JobOptions& job) {
                   "': use letters, digits, '.', '_' and '-', at most 100, not starting with '.' or '-'");
   for (const auto& [pointer, axis] : job.axes) {
     const std::string at = pointer_to("/axes", pointer);
-    REGATTA_REQUIRE(pointer.starts_with('/'), ConfigError, at, ": an axis is a JSON pointer into the recipe, such as /optim/lr");
+    REGATTA_REQUIRE(pointer.starts_with('/'), ConfigError, at,
+                    ": an axis is a JSON pointer into the recipe, such as /optim/lr");
     REGATTA_REQUIRE(pointer != "/train/seed", ConfigError, at, ": seeds are varied by /replicates");
     validate_axis(axis, at);
   }

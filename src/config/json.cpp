@@ -143,8 +143,8 @@ void set_pointer(Json& root, const std::string& pointer, const Json& value) {
       have.push_back(member.key());
     }
   }
-  throw ConfigError(str("'", one_line(pointer), "': no such option; ", parent.empty() ? "/" : parent.c_str(), " has: ",
-                        join(have, ", ")));
+  throw ConfigError(str("'", one_line(pointer), "': no such option; ", parent.empty() ? "/" : parent.c_str(),
+                        " has: ", join(have, ", ")));
 }
 
 }  // namespace regatta

@@ -10,7 +10,8 @@ namespace regatta {
 namespace {
 
 [[noreturn]] void wrong_type(const std::string& pointer, const char* expected, const Json& value) {
-  throw ConfigError(str(pointer, ": expected ", expected, ", got ", type_name(value), " ", one_line(dump_line(value), 60)));
+  throw ConfigError(
+      str(pointer, ": expected ", expected, ", got ", type_name(value), " ", one_line(dump_line(value), 60)));
 }
 
 void check_range(double value, const std::string& pointer, const Rule& rule) {
@@ -90,9 +91,10 @@ void read_value(const Json& value, const std::string& pointer, const Rule& rule,
   if (!value.is_number_integer()) {
     wrong_type(pointer, "an integer", value);
   }
-  REGATTA_REQUIRE(!value.is_number_unsigned() ||
-                      value.get<std::uint64_t>() <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()),
-                  ConfigError, pointer, ": ", dump_line(value), " does not fit into 64 bits");
+  REGATTA_REQUIRE(
+      !value.is_number_unsigned() ||
+          value.get<std::uint64_t>() <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()),
+      ConfigError, pointer, ": ", dump_line(value), " does not fit into 64 bits");
   check_range(static_cast<double>(value.get<std::int64_t>()), pointer, rule);
   field = value.get<std::int64_t>();
 }

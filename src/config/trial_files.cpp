@@ -114,7 +114,8 @@ std::vector<int> TrialFiles::attempts() const {
     const std::string name = entry.path().filename().string();
     int number = 0;
     const auto [end, parse_error] = std::from_chars(name.data() + 1, name.data() + name.size(), number);
-    if (name.size() > 1 && name[0] == 'a' && parse_error == std::errc() && end == name.data() + name.size() && number > 0) {
+    if (name.size() > 1 && name[0] == 'a' && parse_error == std::errc() && end == name.data() + name.size() &&
+        number > 0) {
       numbers.push_back(number);
     }
   }

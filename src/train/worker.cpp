@@ -1,6 +1,7 @@
 // The worker: protocol on one side, trainer on the other.
 #include "regatta/train/worker.hpp"
 
+#include <filesystem>
 #include <exception>
 #include <new>
 
@@ -97,6 +98,17 @@ StartOrder wait_for_start(LineChannel& channel) {
   }
 }
 
+/// A finished trial keeps its best weights and its metrics; a sweep of large networks would fill the disk otherwise.
+void drop_checkpoints(const TrialFiles& files) {
+  for (const int attempt : files.attempts()) {
+    std::error_code error;
+    std::filesystem::remove_all(files.checkpoints(attempt), error);
+    if (error) {
+      log_warning(files.checkpoints(attempt).string(), ": cannot remove: ", error.message());
+    }
+  }
+}
+
 TrainOutcome train_trial(const StartOrder& order, TrainObserver& observer) {
   const TrialFiles files{order.root};
   RecipeResolver resolver;
@@ -108,11 +120,16 @@ TrainOutcome train_trial(const StartOrder& order, TrainObserver& observer) {
   setup.threads = order.threads;
   if (auto result = finished_result(files, setup.resolved)) {
     const std::int64_t steps = result->steps;
+    drop_checkpoints(files);
     return {AttemptStatus::kOk, steps, "was finished already", std::move(result)};
   }
   setup.device = choose_device(order.device);
   const Archive& archive = resolver.archive(recipe.data.archive);
-  return Trainer(std::move(setup), observer).run(archive);
+  TrainOutcome outcome = Trainer(std::move(setup), observer).run(archive);
+  if (outcome.status == AttemptStatus::kOk) {
+    drop_checkpoints(files);
+  }
+  return outcome;
 }
 
 ExitCode exit_code_of(AttemptStatus status) {

@@ -11,8 +11,8 @@ using Catch::Approx;
 #include <iostream>
 
 /// Leaves the test with a line that names what is missing; the count of such lines is printed by tools/test.sh.
-#define REGATTA_SKIP(reason)                                             \
-  do {                                                                   \
+#define REGATTA_SKIP(reason)                                                                                \
+  do {                                                                                                      \
     std::cout << "SKIPPED: " << Catch::getResultCapture().getCurrentTestName() << ": " << (reason) << '\n'; \
-    return;                                                              \
+    return;                                                                                                 \
   } while (false)

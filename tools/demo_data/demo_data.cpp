@@ -24,6 +24,7 @@ namespace fs = std::filesystem;
 constexpr std::uint64_t kSeed = 20;
 constexpr std::uint32_t kSubjects = 12;
 constexpr std::uint32_t kTrainSubjects = 8;
+constexpr std::uint32_t kAtlas = 101;  ///< number of the atlas among the draws
 
 /// Contrast, a slow change of brightness over the head, and noise: what scanners differ in.
 void change_intensities(std::vector<float>& image, const Shape3& shape, std::uint32_t subject) {
@@ -67,8 +68,9 @@ ExitCode make_data(const fs::path& folder) {
   const fs::path colin = "/usr/share/mricron/templates";
   const Brain brain = fs::exists(colin / "ch2bet.nii.gz") ? read_colin(colin) : make_phantom(kSeed);
   std::cout << "subjects from: " << brain.source << std::endl;
+  const Field to_atlas = random_diffeomorphism(brain.grid.shape, {}, kSeed, kAtlas);  // one more of the population
   Json subjects = Json::array({subject_entry("atlas", "atlas")});
-  write_subject(folder, "atlas", brain.image, brain.labels, brain.grid);
+  write_subject(folder, "atlas", warp_linear(brain.image, to_atlas), warp_nearest(brain.labels, to_atlas), brain.grid);
   for (std::uint32_t subject = 0; subject < kSubjects; ++subject) {
     const std::string id = str("subject", subject < 9 ? "0" : "", subject + 1);
     const Field field = random_diffeomorphism(brain.grid.shape, {}, kSeed, subject);

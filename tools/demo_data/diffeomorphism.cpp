@@ -9,6 +9,11 @@
 namespace regatta::demo {
 namespace {
 
+// Second counters of the draws; each range its own.
+constexpr std::uint32_t kCentres = 1U << 20;
+constexpr std::uint32_t kModes = 2U << 20;
+constexpr std::uint32_t kMixtures = 3U << 20;
+
 std::size_t index_of(const Shape3& shape, std::int64_t d, std::int64_t h, std::int64_t w) {
   return static_cast<std::size_t>((d * shape[1] + h) * shape[2] + w);
 }
@@ -32,7 +37,8 @@ float sample(const float* values, const Shape3& shape, Point3 p, bool clamp) {
     const std::int64_t d = corner >> 2 & 1;
     const std::int64_t h = corner >> 1 & 1;
     const std::int64_t w = corner & 1;
-    const double weight = (d != 0 ? part[0] : 1 - part[0]) * (h != 0 ? part[1] : 1 - part[1]) * (w != 0 ? part[2] : 1 - part[2]);
+    const double weight =
+        (d != 0 ? part[0] : 1 - part[0]) * (h != 0 ? part[1] : 1 - part[1]) * (w != 0 ? part[2] : 1 - part[2]);
     sum += weight * static_cast<double>(values[index_of(shape, low[0] + d, low[1] + h, low[2] + w)]);
   }
   return static_cast<float>(sum);
@@ -98,19 +104,26 @@ void add_blob(Field& field, const Point3& centre, const Point3& velocity, double
 
 }  // namespace
 
-Field random_diffeomorphism(const Shape3& shape, const DeformationOptions& options, std::uint64_t seed, std::uint32_t subject) {
+Field random_diffeomorphism(const Shape3& shape, const DeformationOptions& options, std::uint64_t seed,
+                            std::uint32_t subject) {
   const CounterRng rng(seed, RandomPurpose::kSynthetic);
   Field field{shape, std::vector<float>(static_cast<std::size_t>(3 * voxel_count(shape)), 0.0F)};
-  const double scale = options.strength_vox / std::pow(2.0, options.squarings);
+  const double scale = options.strength_vox / std::sqrt(options.modes) / std::pow(2.0, options.squarings);
+  std::vector<double> mixture;  // of this subject
+  for (int mode = 0; mode < options.modes; ++mode) {
+    mixture.push_back(scale * rng.normal(static_cast<std::uint64_t>(mode), kMixtures + subject));
+  }
   for (int blob = 0; blob < options.blobs; ++blob) {
-    const auto counter = static_cast<std::uint64_t>(blob) * 8;
+    const auto counter = static_cast<std::uint64_t>(blob) * 4;
     Point3 centre{};
     Point3 velocity{};
     for (std::size_t axis = 0; axis < 3; ++axis) {
-      centre[axis] = rng.uniform(counter + axis, subject) * static_cast<double>(shape[axis] - 1);
-      velocity[axis] = rng.normal(counter + 3 + axis, subject) * scale;
+      centre[axis] = rng.uniform(counter + axis, kCentres) * static_cast<double>(shape[axis] - 1);
+      for (std::uint32_t mode = 0; mode < mixture.size(); ++mode) {
+        velocity[axis] += mixture[mode] * rng.normal(counter + axis, kModes + mode);
+      }
     }
-    add_blob(field, centre, velocity, options.deviation_vox * (0.6 + 0.8 * rng.uniform(counter + 6, subject)));
+    add_blob(field, centre, velocity, options.deviation_vox * (0.6 + 0.8 * rng.uniform(counter + 3, kCentres)));
   }
   for (int step = 0; step < options.squarings; ++step) {
     square(field);

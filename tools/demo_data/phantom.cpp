@@ -55,11 +55,13 @@ Brain read_colin(const std::filesystem::path& folder) {
       for (std::int64_t w = 0; w < shape[2]; ++w) {
         double sum = 0.0;
         for (std::int64_t corner = 0; corner < 8; ++corner) {
-          const std::int64_t at = ((2 * d + (corner >> 2)) * fine[1] + 2 * h + (corner >> 1 & 1)) * fine[2] + 2 * w + (corner & 1);
+          const std::int64_t at =
+              ((2 * d + (corner >> 2)) * fine[1] + 2 * h + (corner >> 1 & 1)) * fine[2] + 2 * w + (corner & 1);
           sum += static_cast<double>(image.voxels[static_cast<std::size_t>(at)]);
         }
         brain.image.push_back(static_cast<float>(sum / 8));
-        brain.labels.push_back(merged(labels.labels[static_cast<std::size_t>((2 * d * fine[1] + 2 * h) * fine[2] + 2 * w)]));
+        brain.labels.push_back(
+            merged(labels.labels[static_cast<std::size_t>((2 * d * fine[1] + 2 * h) * fine[2] + 2 * w)]));
       }
     }
   }
@@ -75,7 +77,8 @@ Brain make_phantom(std::uint64_t seed) {
   std::array<Point3, kRegions> seeds{};
   for (std::uint32_t region = 0; region < kRegions; ++region) {
     for (std::size_t axis = 0; axis < 3; ++axis) {
-      seeds[region][axis] = centre[axis] + (1.6 * rng.uniform(region, static_cast<std::uint32_t>(1000 + axis)) - 0.8) * radius[axis];
+      seeds[region][axis] =
+          centre[axis] + (1.6 * rng.uniform(region, static_cast<std::uint32_t>(1000 + axis)) - 0.8) * radius[axis];
     }
   }
   for (std::int64_t d = 0; d < shape[0]; ++d) {

@@ -11,7 +11,7 @@
 namespace regatta::demo {
 
 struct Brain {
-  std::string source;                ///< "Colin-27 with AAL labels" or "phantom"
+  std::string source;  ///< "Colin-27 with AAL labels" or "phantom"
   Grid grid;
   std::vector<float> image;          ///< [D, H, W]
   std::vector<std::int16_t> labels;  ///< [D, H, W]

@@ -89,9 +89,9 @@ class BugError : public Error {
 }  // namespace regatta
 
 /// REGATTA_REQUIRE(fixed == moving, DataError, "shape ", a, ", archive says ", b)
-#define REGATTA_REQUIRE(condition, Kind, ...)       \
-  do {                                              \
-    if (!(condition)) {                             \
+#define REGATTA_REQUIRE(condition, Kind, ...)             \
+  do {                                                    \
+    if (!(condition)) {                                   \
       throw ::regatta::Kind(::regatta::str(__VA_ARGS__)); \
-    }                                               \
+    }                                                     \
   } while (false)

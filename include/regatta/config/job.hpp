@@ -63,11 +63,14 @@ struct JobOptions {
     v("recipe", s.recipe, "the base recipe: an object, or the path of a recipe file, relative to the job's folder");
     v("axes", s.axes, "what varies: JSON pointer into the recipe -> axis");
     v("sampler", s.sampler, "how points are chosen; `regatta plan` lists the samplers");
-    v("seed", s.seed, "of random points; replicate r trains with /train/seed + r of the recipe", between(0, 9007199254740991.0));
-    v("trials", s.trials, "trials in total; 0: all points of the grid, times replicates", between(0, 10000000).not_identity());
+    v("seed", s.seed, "of random points; replicate r trains with /train/seed + r of the recipe",
+      between(0, 9007199254740991.0));
+    v("trials", s.trials, "trials in total; 0: all points of the grid, times replicates",
+      between(0, 10000000).not_identity());
     v("replicates", s.replicates, "trainings of each point, with different seeds", between(1, 1000));
     v("objective", s.objective, "");
-    v("max_attempts", s.max_attempts, "failed attempts after which a trial is quarantined", between(1, 100).not_identity());
+    v("max_attempts", s.max_attempts, "failed attempts after which a trial is quarantined",
+      between(1, 100).not_identity());
     v("threads_per_trial", s.threads_per_trial, "CPU threads of a trial; 0: the job's cores over its local ranks",
       between(0, 1024).not_identity());
     v("gpus_per_trial", s.gpus_per_trial, "GPUs of one trial", between(1, 1).not_identity());

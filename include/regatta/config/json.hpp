@@ -44,7 +44,8 @@ const char* type_name(const Json& value);
 /// The member at a JSON pointer ("/losses/grad/weight"), or nullptr.
 const Json* find_pointer(const Json& root, const std::string& pointer);
 
-/// Replaces the member at the pointer. @throws ConfigError if it is not there, naming the nearest existing parent's keys
+/// Replaces the member at the pointer. @throws ConfigError if it is not there, naming the nearest existing parent's
+/// keys
 void set_pointer(Json& root, const std::string& pointer, const Json& value);
 
 }  // namespace regatta

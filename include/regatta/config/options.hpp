@@ -67,7 +67,9 @@ std::string pointer_to(const std::string& pointer, const std::string& name);
 namespace detail {
 
 template <class T>
-concept Visitable = requires(T& t) { T::visit(t, [](auto&&...) {}); };
+concept Visitable = requires(T& t) {
+  T::visit(t, [](auto&&...) {});
+};
 
 template <class T>
 struct IsMap : std::false_type {};

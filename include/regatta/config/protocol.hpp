@@ -40,7 +40,8 @@ class LineChannel {
   /// Sends what waits, for at most this long. @return true if nothing is left
   bool flush(double timeout_s);
 
-  /// All whole messages that have arrived. @throws CommError for a line that is too long or not a JSON object with "type"
+  /// All whole messages that have arrived. @throws CommError for a line that is too long or not a JSON object with
+  /// "type"
   std::vector<Json> receive();
 
   /// The other end is gone (and everything it sent has been received).

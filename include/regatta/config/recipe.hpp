@@ -87,8 +87,7 @@ struct TrainOptions {
   template <class Self, class V>
   static void visit(Self& s, V&& v) {
     v("epochs", s.epochs, "passes over the training pairs, in total", between(1, 10000000).not_identity());
-    v("steps", s.steps, "optimiser steps in total; 0: epochs x steps per epoch",
-      between(0, 1000000000).not_identity());
+    v("steps", s.steps, "optimiser steps in total; 0: epochs x steps per epoch", between(0, 1000000000).not_identity());
     v("batch", s.batch, "pairs a step", between(1, 64));
     v("seed", s.seed, "of initial weights, pair order and augmentation", between(0, 9007199254740991.0));
     v("flip", s.flip, "mirror fixed and moving together along each axis with probability 1/2");
@@ -118,7 +117,8 @@ struct CheckpointOptions {
   template <class Self, class V>
   static void visit(Self& s, V&& v) {
     v("every_s", s.every_s, "seconds between checkpoints; 0: not by time", between(0.0, 1e6).not_identity());
-    v("every_steps", s.every_steps, "also after every so many steps; 0: only by time", between(0, 1000000000).not_identity());
+    v("every_steps", s.every_steps, "also after every so many steps; 0: only by time",
+      between(0, 1000000000).not_identity());
     v("keep", s.keep, "newest checkpoints kept, besides the best weights", between(1, 100).not_identity());
   }
 };

@@ -58,7 +58,20 @@ const char* status_name(TrialStatus status);
 std::optional<TrialStatus> trial_status_from(const std::string& name);
 
 /// How one attempt at a trial ended.
-enum class AttemptStatus { kOk, kPaused, kTimeout, kPreempted, kDiverged, kBadInput, kFailed, kSignal, kOom, kDevice, kHang, kLost };
+enum class AttemptStatus {
+  kOk,
+  kPaused,
+  kTimeout,
+  kPreempted,
+  kDiverged,
+  kBadInput,
+  kFailed,
+  kSignal,
+  kOom,
+  kDevice,
+  kHang,
+  kLost
+};
 const char* status_name(AttemptStatus status);
 std::optional<AttemptStatus> attempt_status_from(const std::string& name);
 

@@ -15,7 +15,8 @@ TEST_CASE("str joins text and numbers without losing digits") {
 }
 
 TEST_CASE("one_line keeps a message on one line") {
-  CHECK(one_line("a\nb\x01" "c") == "a b\\x01c");
+  CHECK(one_line("a\nb\x01"
+                 "c") == "a b\\x01c");
   CHECK(one_line("abcdef", 3) == "abc...");
 }
 

@@ -21,7 +21,8 @@ JobOptions job_from(const std::string& text) {
 }  // namespace
 
 TEST_CASE("a job may name its recipe's file, and the archive's path becomes absolute") {
-  const JobOptions job = job_from(R"({"name": "s", "recipe": "recipe.json", "axes": {"/optim/lr": {"log": [1e-5, 1e-2], "points": 4}}})");
+  const JobOptions job =
+      job_from(R"({"name": "s", "recipe": "recipe.json", "axes": {"/optim/lr": {"log": [1e-5, 1e-2], "points": 4}}})");
   CHECK(find_pointer(job.recipe, "/data/archive")->get<std::string>().starts_with("/"));
   CHECK(job.axes.at("/optim/lr").points == 4);
 }
@@ -34,7 +35,8 @@ TEST_CASE("wrong axes are refused with their pointer") {
   CHECK_THROWS_WITH(with_axis(R"({"list": [1], "log": [1, 2]})"), Catch::Contains("got 2"));
   CHECK_THROWS_WITH(with_axis(R"({"log": [0, 1]})"), Catch::Contains("low must be above 0"));
   CHECK_THROWS_WITH(with_axis(R"({"linear": [2, 1]})"), Catch::Contains("expected [low, high] with low < high"));
-  CHECK_THROWS_WITH(with_axis(R"({"values": [1]})"), Catch::Contains("unknown key, have: list, linear, log, integer, points"));
+  CHECK_THROWS_WITH(with_axis(R"({"values": [1]})"),
+                    Catch::Contains("unknown key, have: list, linear, log, integer, points"));
   CHECK_THROWS_WITH(job_from(R"({"recipe": "recipe.json", "axes": {"optim.lr": {"list": [1]}}})"),
                     Catch::Contains("an axis is a JSON pointer"));
 }

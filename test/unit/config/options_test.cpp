@@ -77,7 +77,8 @@ TEST_CASE("unknown keys, wrong types and values out of range fail with the point
 
 TEST_CASE("identity leaves out defaults, paths and totals") {
   CHECK(identity_of(Outer{}).empty());
-  const Outer options = read(R"({"epochs": 9, "archive": "/x", "flip": true, "optim": {"lr": 0.5}, "losses": {"ncc": {}}})");
+  const Outer options =
+      read(R"({"epochs": 9, "archive": "/x", "flip": true, "optim": {"lr": 0.5}, "losses": {"ncc": {}}})");
   CHECK(dump_canonical(identity_of(options)) == R"({"flip":true,"losses":{"ncc":{}},"optim":{"lr":0.5}})");
 }
 

@@ -7,8 +7,9 @@ using namespace regatta;
 namespace {
 
 Json minimal() {
-  return parse_json(R"({"data": {"archive": "a.h5"}, "losses": {"ncc": {"options": {"window": 5}}, "grad": {"weight": 0.5}}})",
-                    "test");
+  return parse_json(
+      R"({"data": {"archive": "a.h5"}, "losses": {"ncc": {"options": {"window": 5}}, "grad": {"weight": 0.5}}})",
+      "test");
 }
 
 }  // namespace

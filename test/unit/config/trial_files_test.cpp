@@ -12,7 +12,8 @@ using regatta::test::TemporaryFolder;
 namespace {
 
 std::string line(MetricLine::Kind kind, std::int64_t step, double value = 0) {
-  return metric_line_text({.kind = kind, .step = step, .epoch = 0, .lr = 1e-4, .ms_per_step = 2, .values = {{"total", value}}});
+  return metric_line_text(
+      {.kind = kind, .step = step, .epoch = 0, .lr = 1e-4, .ms_per_step = 2, .values = {{"total", value}}});
 }
 
 }  // namespace
@@ -25,7 +26,8 @@ TEST_CASE("the history of a resumed trial has each step once, from the attempt t
   make_directories(folder / "archive");
   const auto start = MetricLine::Kind::kStart;
   const auto train = MetricLine::Kind::kTrain;
-  write_file_atomically(files.metrics(1), line(start, 0) + line(train, 10, 1) + line(train, 20, 2) + line(train, 30, 3) + "{\"kind\":\"tra");
+  write_file_atomically(files.metrics(1), line(start, 0) + line(train, 10, 1) + line(train, 20, 2) +
+                                              line(train, 30, 3) + "{\"kind\":\"tra");
   write_file_atomically(files.metrics(2), line(start, 20) + line(train, 30, 4) + line(train, 40, std::nan("")));
   const auto history = read_metric_lines(files);
   REQUIRE(history.size() == 4);
@@ -72,7 +74,8 @@ TEST_CASE("a result reads back as written, non-finite numbers included") {
 }
 
 TEST_CASE("a broken result is a data error that names its source") {
-  CHECK_THROWS_WITH(result_from_json(Json::object(), "t1/result.json"), Catch::StartsWith("t1/result.json: not a trial's result"));
+  CHECK_THROWS_WITH(result_from_json(Json::object(), "t1/result.json"),
+                    Catch::StartsWith("t1/result.json: not a trial's result"));
   Json other = to_json(TrialResult{});
   other["schema"] = 9;
   CHECK_THROWS_WITH(result_from_json(other, "r"), Catch::Contains("/schema: 9, this build reads 1"));
