@@ -107,7 +107,8 @@ void Supervisor::begin(const Json& letter) {
                        {"CUDA_DEVICE_ORDER", "PCI_BUS_ID"},
                        {"OMP_NUM_THREADS", str(attempt->order.threads)}};
   order.log = files.log(attempt->number).string();
-  order.cpus = seat_.cpus;
+  const bool fits = attempt->order.threads <= static_cast<int>(seat_.cpus.size());
+  order.cpus = fits ? seat_.cpus : seat_.all_cpus;
   attempt->pid = spawner_.start(order, childs_end.fd());
   log_debug("trial ", attempt->trial, " attempt ", attempt->number, ": process ",
             static_cast<std::int64_t>(attempt->pid));

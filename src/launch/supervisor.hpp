@@ -27,7 +27,8 @@ namespace regatta {
 struct Seat {
   std::string worker;  ///< program that trains
   GpuChoice gpu;
-  std::vector<int> cpus;
+  std::vector<int> cpus;      ///< this rank's share of the machine's processors
+  std::vector<int> all_cpus;  ///< the job's, for a trial that was born with more threads than the share has
 };
 
 struct SupervisorTimes {

@@ -31,6 +31,7 @@ struct Roster {
   std::vector<std::string> hosts;
   std::string wanted_device;  ///< rank 0's word
   bool finished = false;      ///< rank 0's: nothing is left to do
+  std::vector<int> all_cpus;  ///< of the job on this machine
   std::vector<int> cpus;      ///< this rank's share
   int threads = 1;            ///< of this rank's share
   int local_rank = 0;
@@ -77,6 +78,7 @@ Roster call_the_roll(Ranks& ranks, const LauncherPlace& place, const SweepStart*
   }
   roster.wanted_device = all.front().at("device").get<std::string>();
   roster.finished = all.front().at("finished").get<bool>();
+  roster.all_cpus = cpus;
   roster.cpus = cpu_slice(cpus, cpu_index, cpu_sharers);
   roster.threads = threads_of_share(cpus, cpu_sharers);
   return roster;
@@ -153,7 +155,7 @@ ExitCode train_all(Ranks& ranks, Spawner& spawner, SweepStart* start, const Rost
   const GpuChoice gpu = take_gpu(ranks, roster);
   set_log_place(str("rank ", ranks.rank(), " ", roster.hosts[static_cast<std::size_t>(ranks.rank())],
                     gpu.is_gpu() ? str(" gpu ", gpu.visible) : std::string(" cpu")));
-  Supervisor supervisor(spawner, {run.worker, gpu, roster.cpus},
+  Supervisor supervisor(spawner, {run.worker, gpu, roster.cpus, roster.all_cpus},
                         [&ranks](const Json& letter) { ranks.send(0, letter); });
   std::optional<Lead> lead;
   if (start != nullptr) {

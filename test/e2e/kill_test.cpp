@@ -51,11 +51,19 @@ Subject make_subject(const fs::path& folder, int kills) {
 
 enum class Victim { kWorker, kRank, kMpirun, kParent, kSpawner };
 
+/// A worker whose attempt has published a checkpoint: three deaths without a new one would quarantine its trial, as
+/// they should. Its log, which is its stdout, says which attempt it is at.
+bool has_checkpoint(pid_t worker) {
+  std::error_code error;
+  const fs::path log = fs::read_symlink(str("/proc/", static_cast<std::int64_t>(worker), "/fd/1"), error);
+  return !error && fs::exists(log.parent_path() / "checkpoints" / "manifest.json");
+}
+
 /// The process to kill, 0 if there is none now.
 pid_t find_victim(const SweepProcess& run, Victim victim, const std::string& worker, std::uint64_t draw) {
   std::vector<pid_t> candidates;
   for (const FoundProcess& process : run.processes()) {
-    const bool fits = (victim == Victim::kWorker && process.name == worker) ||
+    const bool fits = (victim == Victim::kWorker && process.name == worker && has_checkpoint(process.pid)) ||
                       (victim == Victim::kRank && process.name == "regatta-launch" && process.pid != run.pid()) ||
                       (victim == Victim::kMpirun && process.name == "mpirun") ||
                       (victim == Victim::kParent && process.pid == run.pid()) ||
@@ -89,7 +97,7 @@ class Killing {
       command.insert(command.end(), {"--ranks", str(ranks_)});
     }
     int code = -1;
-    for (int round = 0; round < 200 && code != 0; ++round) {
+    for (int round = 0; round < 200 && code != 0 && code != 1; ++round) {  // 1: done, but a trial has failed
       SweepProcess process(command, subject_.killed, output);
       while (done_ < kills_ && !process.has_ended()) {
         strike(process, sweep);
@@ -117,7 +125,7 @@ class Killing {
     }
     const std::int64_t progress = std::accumulate(saved_.begin(), saved_.end(), std::int64_t{0});
     if (progress <= progress_at_kill_) {
-      return;  // a trial whose worker dies three times without a new checkpoint would be quarantined
+      return;  // nothing would be lost that the last kill has not cost already
     }
     const Victim victim = victims_[static_cast<std::size_t>(done_) % victims_.size()];
     const pid_t pid = find_victim(process, victim, subject_.worker, rng_.bits(draw, 1));

@@ -165,6 +165,31 @@ TEST_CASE("an error on one rank ends all with its code") {
   }
 }
 
+TEST_CASE("ranks that would share a GPU are refused; under cgroups each may see its own as number 0") {
+  const Bench bench;
+  auto environment = fake(5, 1);
+  environment["CUDA_VISIBLE_DEVICES"] = "0";
+  SECTION("no NVML: the numbers count") {
+    environment["LD_LIBRARY_PATH"] = "/nowhere";
+    SweepProcess run(bench.command(2), environment, bench.output);
+    CHECK(run.wait(20) == 5);
+    CHECK(text_of(bench.output).find("would share GPU 0") != std::string::npos);
+  }
+  SECTION("NVML shows one GPU to both") {
+    environment["LD_LIBRARY_PATH"] = REGATTA_FAKE_NVML_DIR;
+    environment["FAKE_NVML"] = "same";
+    SweepProcess run(bench.command(2), environment, bench.output);
+    CHECK(run.wait(20) == 5);
+    CHECK(text_of(bench.output).find("would share GPU GPU-fake-0") != std::string::npos);
+  }
+  SECTION("NVML shows each its own") {
+    environment["LD_LIBRARY_PATH"] = REGATTA_FAKE_NVML_DIR;
+    SweepProcess run(bench.command(2), environment, bench.output);
+    CHECK(run.wait(30) == 0);
+    CHECK(text_of(bench.output).find("one GPU each") != std::string::npos);
+  }
+}
+
 TEST_CASE("a Slurm step of several tasks without MPI between them is refused") {
   const Bench bench;
   auto environment = fake(20, 5);
