@@ -1,8 +1,8 @@
 // The worker: protocol on one side, trainer on the other.
 #include "regatta/train/worker.hpp"
 
-#include <filesystem>
 #include <exception>
+#include <filesystem>
 #include <new>
 
 #include <poll.h>
