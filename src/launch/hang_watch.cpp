@@ -12,7 +12,7 @@ constexpr std::size_t kRemembered = 31;
 }  // namespace
 
 void HangWatch::stepped(double ms_per_step) {
-  if (!std::isfinite(ms_per_step) || ms_per_step < 0) {
+  if (!std::isfinite(ms_per_step) || ms_per_step <= 0) {  // 0: nothing stepped yet
     return;
   }
   if (step_s_.size() == kRemembered) {
