@@ -16,6 +16,7 @@
 #include "launch/supervisor.hpp"
 #include "regatta/base/log.hpp"
 #include "regatta/base/process.hpp"
+#include "regatta/base/shell.hpp"
 #include "regatta/base/signals.hpp"
 #include "regatta/base/version.hpp"
 
@@ -108,6 +109,22 @@ bool is_on_terminal(const LauncherPlace& place) {
                                              : ::isatty(STDOUT_FILENO) != 0;
 }
 
+/// What a person types to continue this sweep, from any folder.
+std::string command_again(const SweepRun& run, const std::filesystem::path& directory) {
+  std::string command = str("regatta sweep ", shell_quote(std::filesystem::absolute(run.job).string()), " -o ",
+                            shell_quote(std::filesystem::absolute(directory).string()));
+  if (run.ranks > 0) {
+    command += str(" --ranks ", run.ranks);
+  }
+  for (const std::string& setting : run.settings) {
+    command += str(" --set ", shell_quote(setting));
+  }
+  if (!run.device.empty()) {
+    command += str(" --device ", run.device);
+  }
+  return command;
+}
+
 /// What only rank 0 has while the sweep runs.
 struct Lead {
   Lead(Ranks& ranks, SweepStart& start, const Roster& roster, const SweepRun& run, bool terminal)
@@ -115,7 +132,9 @@ struct Lead {
         journal(writer),
         owner{this_process(), this_job(), writer.shard()},
         progress(std::cout, terminal, system_clock()) {
-    journal.append("join", join_fields(owner, ranks.size()));
+    Json join = join_fields(owner, ranks.size());
+    join["command"] = command_again(run, start.sweep->files().root);
+    journal.append("join", std::move(join));
     const int asked = run.threads > 0 ? run.threads : start.job.threads_per_trial;
     coordinator.emplace(ranks, start, journal, owner, roster.hosts, asked > 0 ? asked : roster.threads, progress);
   }
@@ -208,11 +227,7 @@ ExitCode run_sweep(const SweepRun& run, const std::function<void(const SweepEnd&
     if (finished) {
       code = exit_code_of(start->sweep->state());
     }
-    std::string command = str("regatta sweep ", run.job.string(), " -o ", start->sweep->files().root.string());
-    for (const std::string& setting : run.settings) {
-      command += str(" --set ", setting);
-    }
-    at_end({start->sweep->files().root, finished, command});
+    at_end({start->sweep->files().root, finished, command_again(run, start->sweep->files().root)});
   }
   ranks->leave(kPartTimeout_s);
   return code;

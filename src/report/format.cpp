@@ -137,22 +137,6 @@ std::string csv_text(std::string_view text) {
   return out + "\"";
 }
 
-std::string shell_quote(std::string_view text) {
-  constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/+=:,@%";
-  if (!text.empty() && text.find_first_not_of(kPlain) == std::string_view::npos) {
-    return std::string(text);
-  }
-  std::string out = "'";
-  for (const char c : text) {
-    if (c == '\'') {
-      out += "'\\''";
-    } else {
-      out += c;
-    }
-  }
-  return out + "'";
-}
-
 std::size_t text_width(std::string_view text) {
   std::size_t width = 0;
   for (const char c : text) {

@@ -1,6 +1,7 @@
 // The leaderboard as text for a terminal, and the command that uses a trial's weights.
 #include <algorithm>
 
+#include "regatta/base/shell.hpp"
 #include "regatta/base/text.hpp"
 #include "regatta/report/report.hpp"
 #include "report/format.hpp"

@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "regatta/base/error.hpp"
+#include "regatta/base/shell.hpp"
 #include "regatta/base/text.hpp"
 #include "report/format.hpp"
 #include "report/read_sweep.hpp"

@@ -3,7 +3,7 @@
 // lines.
 //
 // Every record has "type", "time" (UTC, informative only), "shard" and "seq" (1, 2, ... per shard), and by type:
-//   join        host, pid, boot, start_ticks, cluster, job, restart, ranks, build     first record of a shard
+//   join        host, pid, boot, start_ticks, cluster, job, restart, ranks, build, command     first record of a shard
 //   extend      trials                                   larger total
 //   start       trial, attempt, rank, host, recipe_hash, resume_step, seen    before the trial is handed out
 //   checkpoint  trial, attempt, step

@@ -52,13 +52,6 @@ TEST_CASE("CSV fields are quoted where needed and never formulas") {
   CHECK(csv_text("") == "");
 }
 
-TEST_CASE("shell words are quoted where needed") {
-  CHECK(shell_quote("/a/b-c_1.safetensors") == "/a/b-c_1.safetensors");
-  CHECK(shell_quote("") == "''");
-  CHECK(shell_quote("it's $HOME") == "'it'\\''s $HOME'");
-  CHECK(shell_quote("~/x") == "'~/x'");
-}
-
 TEST_CASE("a text table aligns by characters, not bytes") {
   TextTable table;
   table.column("name", TextTable::Align::kLeft);
