@@ -44,3 +44,6 @@ if(_torch_cuda_loads AND REGATTA_TORCH_CUDA AND REGATTA_C10_CUDA AND REGATTA_CUD
 else()
   set(REGATTA_WITH_CUDA OFF)
 endif()
+if(REGATTA_REQUIRE_CUDA AND NOT REGATTA_WITH_CUDA)
+  message(FATAL_ERROR "LibTorch at ${REGATTA_TORCH_FOUND} is the form for the CPU; env/setup.sh --cuda installs the full form")
+endif()

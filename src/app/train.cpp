@@ -8,8 +8,10 @@
 #include "app/command.hpp"
 #include "regatta/base/log.hpp"
 #include "regatta/base/progress.hpp"
+#include "regatta/base/shell.hpp"
 #include "regatta/base/signals.hpp"
 #include "regatta/base/version.hpp"
+#include "regatta/config/settings.hpp"
 #include "regatta/nn/device.hpp"
 #include "regatta/train/run_folder.hpp"
 #include "regatta/train/trainer.hpp"
@@ -89,7 +91,7 @@ class TerminalObserver final : public TrainObserver {
 class Train final : public Command {
  public:
   void declare(CLI::App& app) override {
-    app.add_option("recipe", recipe_path_, "recipe file (docs/options.md)")->required();
+    app.add_option("recipe", recipe_path_, "recipe file (docs/recipes.md)")->required();
     app.add_option("-o,--output", output_, "the run's folder; default: runs/NAME of the recipe file");
     app.add_option("--set", sets_, "change an option: /optim/lr=1e-3; may be given several times");
     app.add_option("--device", device_, "auto, cpu or cuda:N; default: the recipe's /run/device");
@@ -104,7 +106,11 @@ class Train final : public Command {
     const TrialFiles files{folder};
     RecipeResolver resolver;
     Recipe recipe = read_recipe();
-    resolver.resolve(recipe);  // everything that can be wrong with it is said before a folder is made
+    try {  // everything that can be wrong with it is said before a folder is made
+      resolver.resolve(recipe);
+    } catch (const ConfigError& error) {
+      throw ConfigError(str(recipe_path_, ": ", error.what()));
+    }
     const RunOwner owner(folder);
     TrainSetup setup;
     setup.resolved =
@@ -147,12 +153,7 @@ class Train final : public Command {
   Recipe with_settings(Recipe recipe) const {
     Json json = write_options(recipe);
     for (const std::string& setting : sets_) {
-      const std::size_t equals = setting.find('=');
-      REGATTA_REQUIRE(equals != std::string::npos && setting.rfind('/', 0) == 0, ConfigError, "--set '",
-                      one_line(setting, 80), "': expected /pointer=value, for example /optim/lr=1e-3");
-      const std::string pointer = setting.substr(0, equals);
-      const std::string text = setting.substr(equals + 1);
-      const Json value = Json::accept(text) ? parse_json(text, "--set") : Json(text);
+      const auto [pointer, value] = parse_setting(setting);
       const std::size_t options = pointer.rfind("/options/");
       if (options != std::string::npos) {
         Json changed = find_pointer(json, pointer.substr(0, options + 8)) != nullptr
@@ -218,7 +219,7 @@ class Train final : public Command {
                      result.resume, '\n',  //
                      "validation ", metric, " ", value(result.initial), " -> ", value(result.best), " at step ",
                      result.best_step, '\n', "weights    ", files.best_weights().string(), '\n',  //
-                     "use        regatta register --model ", files.best_weights().string(),
+                     "use        regatta register --model ", shell_quote(files.best_weights().string()),
                      " --fixed FIXED.nii.gz --moving MOVING.nii.gz -o out\n")
               << std::flush;
   }

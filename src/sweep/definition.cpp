@@ -2,12 +2,12 @@
 #include "regatta/sweep/definition.hpp"
 
 #include <algorithm>
-#include <set>
 
 #include "regatta/base/error.hpp"
 #include "regatta/base/files.hpp"
 #include "regatta/base/version.hpp"
 #include "regatta/config/recipe.hpp"
+#include "regatta/config/settings.hpp"
 
 namespace regatta {
 namespace {
@@ -40,17 +40,6 @@ Json make_identity(const JobOptions& job, const Description& base) {
   identity["recipe"] = base.identity;
   identity["steps"] = base.steps;  // a training may be made longer, but trials of one sweep are compared at one length
   return identity;
-}
-
-/// Leaves by pointer; empty objects and lists are leaves too.
-void flatten(const Json& value, const std::string& pointer, std::map<std::string, Json>& leaves) {
-  if (value.is_object() && !value.empty()) {
-    for (const auto& member : value.items()) {
-      flatten(member.value(), pointer_to(pointer, member.key()), leaves);
-    }
-  } else {
-    leaves[pointer] = value;
-  }
 }
 
 }  // namespace
@@ -115,30 +104,6 @@ SweepDefinition read_definition(const SweepFiles& files) {
   return definition_from_json(read_json(files.job()), files.job().string());
 }
 
-std::vector<std::string> identity_differences(const Json& born, const Json& now) {
-  std::map<std::string, Json> before;
-  std::map<std::string, Json> after;
-  flatten(born, "", before);
-  flatten(now, "", after);
-  std::set<std::string> pointers;
-  for (const auto* leaves : {&before, &after}) {
-    for (const auto& [pointer, value] : *leaves) {
-      pointers.insert(pointer);
-    }
-  }
-  const auto text = [](const std::map<std::string, Json>& leaves, const std::string& pointer) {
-    const auto found = leaves.find(pointer);
-    return found == leaves.end() ? std::string("(default)") : one_line(dump_line(found->second), 80);
-  };
-  std::vector<std::string> lines;
-  for (const std::string& pointer : pointers) {
-    if (text(before, pointer) != text(after, pointer)) {
-      lines.push_back(str(pointer, ": ", text(before, pointer), " -> ", text(after, pointer)));
-    }
-  }
-  return lines;
-}
-
 OpenedSweep create_or_open(const SweepFiles& files, const SweepDefinition& definition) {
   for (const auto& directory : {files.root, files.journal(), files.claims(), files.root / "trials"}) {
     make_directories(directory);
@@ -152,7 +117,7 @@ OpenedSweep create_or_open(const SweepFiles& files, const SweepDefinition& defin
   if (born.hash != definition.hash) {
     throw ConfigError(str(files.root.string(),
                           ": another experiment is in this folder (give another -o, or its own job): ",
-                          join(identity_differences(born.identity, definition.identity), "; ")));
+                          join(json_differences(born.identity, definition.identity), "; ")));
   }
   opened.definition.base = born.base;
   opened.definition.trials = born.trials;
@@ -165,17 +130,9 @@ void apply_settings(JobOptions& job, const std::vector<std::string>& settings) {
   }
   Json recipe = write_options(recipe_from_json(job.recipe, "/recipe"));
   for (const std::string& setting : settings) {
-    const std::size_t equals = setting.find('=');
-    REGATTA_REQUIRE(equals != std::string::npos && equals > 0, ConfigError, "--set ", one_line(setting, 80),
-                    ": expected POINTER=VALUE, for example /optim/lr=0.001");
-    const std::string pointer = setting.substr(0, equals);
-    const std::string text = setting.substr(equals + 1);
+    auto [pointer, value] = parse_setting(setting);
     REGATTA_REQUIRE(!job.axes.contains(pointer), ConfigError, "--set ", one_line(pointer, 80),
                     ": is an axis of this job");
-    Json value = Json::parse(text, nullptr, false);
-    if (value.is_discarded()) {
-      value = text;
-    }
     if (pointer == "/data/archive" && value.is_string()) {
       value = std::filesystem::absolute(value.get<std::string>()).lexically_normal().string();
     }

@@ -2,6 +2,7 @@
 #include "regatta/base/error.hpp"
 #include "regatta/base/files.hpp"
 #include "regatta/config/recipe.hpp"
+#include "regatta/config/settings.hpp"
 #include "regatta/sweep/definition.hpp"
 
 namespace regatta {
@@ -61,7 +62,7 @@ void write_trial_recipe(const TrialFiles& files, const TrialPlan& plan) {
       return;
     }
     const Json born = comparable(parse_json(present, path), path);
-    const auto differences = identity_differences(born, comparable(plan.description.resolved, "/recipe"));
+    const auto differences = json_differences(born, comparable(plan.description.resolved, "/recipe"));
     REGATTA_REQUIRE(differences.empty(), DataError, path, ": trial ", plan.trial.number,
                     " began as another training: ", join(differences, "; "));
   }

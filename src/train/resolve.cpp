@@ -90,27 +90,6 @@ void resolve_length(ResolvedRecipe& resolved) {
   }
 }
 
-void collect_differences(const Json& before, const Json& now, const std::string& pointer,
-                         std::vector<std::string>& out) {
-  if (before.is_object() && now.is_object()) {
-    std::set<std::string> keys;
-    for (const auto& member : before.items()) {
-      keys.insert(member.key());
-    }
-    for (const auto& member : now.items()) {
-      keys.insert(member.key());
-    }
-    for (const std::string& key : keys) {
-      collect_differences(before.value(key, Json()), now.value(key, Json()), pointer_to(pointer, key), out);
-    }
-  } else if (before != now) {
-    const auto text = [](const Json& value) {
-      return value.is_null() ? std::string("default") : one_line(dump_line(value), 80);
-    };
-    out.push_back(str(pointer, ": ", text(before), ", now ", text(now)));
-  }
-}
-
 }  // namespace
 
 const Archive& RecipeResolver::archive(const std::string& path) {
@@ -133,12 +112,6 @@ ResolvedRecipe RecipeResolver::resolve(Recipe recipe) {
   resolved.hash = hash_json(resolved.identity);
   resolved.json = write_options(resolved.recipe);
   return resolved;
-}
-
-std::vector<std::string> differences(const Json& before, const Json& now) {
-  std::vector<std::string> found;
-  collect_differences(before, now, "", found);
-  return found;
 }
 
 }  // namespace regatta

@@ -10,6 +10,7 @@
 #include "regatta/base/files.hpp"
 #include "regatta/base/log.hpp"
 #include "regatta/base/process.hpp"
+#include "regatta/config/settings.hpp"
 #include "regatta/train/checkpoint.hpp"
 #include "regatta/train/trainer.hpp"
 
@@ -95,7 +96,7 @@ ResolvedRecipe continue_recipe(const TrialFiles& files, Recipe recipe, RecipeRes
   }
   const ResolvedRecipe before = resolver.resolve(born);
   REGATTA_REQUIRE(before.hash == now.hash, ConfigError, files.root.string(), ": holds another experiment; ",
-                  join(differences(before.identity, now.identity), "; "),
+                  join(json_differences(before.identity, now.identity), "; "),
                   "; choose another folder with -o, or --fresh to replace it");
   return now;
 }

@@ -9,6 +9,7 @@
 
 #include "regatta/base/files.hpp"
 #include "regatta/base/log.hpp"
+#include "regatta/config/settings.hpp"
 #include "regatta/nn/device.hpp"
 #include "train/run_record.hpp"
 #include "train/trainer_impl.hpp"
@@ -88,7 +89,7 @@ void Trainer::Impl::remove_leftovers() {
 
 /// What differs from the environment that made the checkpoint; empty if a resume is bitwise.
 std::string Trainer::Impl::compare_environment(const SafetensorsFile& file) {
-  return join(differences(parse_json(file.metadata.at("environment"), "checkpoint"), environment), "; ");
+  return join(json_differences(parse_json(file.metadata.at("environment"), "checkpoint"), environment), "; ");
 }
 
 int usable_cores() {

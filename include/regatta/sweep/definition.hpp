@@ -42,9 +42,6 @@ SweepDefinition definition_from_json(const Json& value, const std::string& sourc
 /// Reads SWEEP/job.json. @throws DataError if there is none ("not a sweep")
 SweepDefinition read_definition(const SweepFiles& files);
 
-/// "/recipe/optim/lr: 0.001 -> 0.002" per difference, absent members as "(default)".
-std::vector<std::string> identity_differences(const Json& born, const Json& now);
-
 struct OpenedSweep {
   SweepDefinition
       definition;  ///< identity, base and `trials` as born; resources, budgets and paths of the job given now

@@ -54,7 +54,4 @@ class RecipeResolver {
   std::map<std::string, Archive> archives_;
 };
 
-/// "/optim/lr: 0.0001, now 0.001" for every leaf in which the two differ.
-std::vector<std::string> differences(const Json& before, const Json& now);
-
 }  // namespace regatta

@@ -145,13 +145,6 @@ TEST_CASE("a changed experiment is refused with the difference shown") {
   }
 }
 
-TEST_CASE("differences name members that only one side has") {
-  const Json born = {{"a", 1}, {"b", {{"c", 2}}}};
-  const Json now = {{"a", 1}, {"d", "x"}};
-  CHECK(identity_differences(born, now) == std::vector<std::string>{"/b/c: 2 -> (default)", "/d: (default) -> \"x\""});
-  CHECK(identity_differences(born, born).empty());
-}
-
 TEST_CASE("a folder that is no sweep says so") {
   const test::TemporaryFolder folder;
   CHECK_THROWS_WITH(read_definition({folder.path()}), Catch::Contains("not a sweep"));

@@ -89,12 +89,5 @@ TEST_CASE("wrong recipes are refused with the pointer and what is allowed") {
   CHECK(scene.error_of(scene.recipe).empty());
 }
 
-TEST_CASE("differences name each leaf that changed") {
-  const Json before = parse_json(R"({"a": {"b": 1, "c": [1, 2]}, "d": "x"})", "before");
-  const Json now = parse_json(R"({"a": {"b": 2, "c": [1, 2]}, "e": true})", "now");
-  CHECK(differences(before, now) ==
-        std::vector<std::string>{"/a/b: 1, now 2", "/d: \"x\", now default", "/e: default, now true"});
-}
-
 }  // namespace
 }  // namespace regatta

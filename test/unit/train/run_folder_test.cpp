@@ -64,7 +64,7 @@ TEST_CASE("a changed experiment is refused with the difference, a changed total 
     settle_recipe(files, recipe, resolver, Existing::kContinue);
     FAIL("accepted another experiment");
   } catch (const ConfigError& error) {
-    CHECK(std::string(error.what()).find("/optim/lr: 0.004, now 0.1") != std::string::npos);
+    CHECK(std::string(error.what()).find("/optim/lr: 0.004 -> 0.1") != std::string::npos);
   }
   const ResolvedRecipe fresh = settle_recipe(files, recipe, resolver, Existing::kForget);
   CHECK(fresh.hash != born.hash);
