@@ -1,15 +1,19 @@
 // The reference form: a sampling grid in [-1, 1] and LibTorch's grid sampler.
 #include "regatta/nn/warp.hpp"
 
+#include <cmath>
 #include <vector>
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/arange.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/grid_sampler_3d.h>
+#include <ATen/ops/grid_sampler_3d_backward.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 #include "nn/shapes.hpp"
 #include "regatta/base/error.hpp"
@@ -19,6 +23,7 @@ namespace {
 
 constexpr std::int64_t kTrilinear = 0;  // LibTorch's numbers
 constexpr std::int64_t kZerosPadding = 0;
+constexpr std::int64_t kBorderPadding = 1;
 constexpr std::int64_t kFirstAxis = 2;
 
 void check_shapes(const at::Tensor& volume, const at::Tensor& flow) {
@@ -49,11 +54,53 @@ at::Tensor sampling_grid(const at::Tensor& flow) {
   return at::stack(components, -1);  // [N, D, H, W, 3]
 }
 
+/// One node that keeps volume and flow, and makes the sampling grid twice.
+class Warp : public torch::autograd::Function<Warp> {
+ public:
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& volume, const at::Tensor& flow,
+                            bool border, bool shifted) {
+    context->save_for_backward({volume, flow});
+    context->saved_data["border"] = border;
+    context->saved_data["shifted"] = shifted;
+    context->saved_data["volume"] = volume.requires_grad();
+    return at::grid_sampler_3d(volume, sampling_grid(flow), kTrilinear, border ? kBorderPadding : kZerosPadding,
+                               !shifted);
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& outer) {
+    const auto saved = context->get_saved_variables();
+    const at::Tensor& flow = saved[1];
+    const bool border = context->saved_data["border"].toBool();
+    const auto [to_volume, to_grid] = at::grid_sampler_3d_backward(
+        outer.front(), saved[0], sampling_grid(flow), kTrilinear, border ? kBorderPadding : kZerosPadding,
+        !context->saved_data["shifted"].toBool(), {context->saved_data["volume"].toBool(), true});
+    const at::Tensor to_flow = at::empty_like(flow, at::MemoryFormat::Contiguous);
+    for (std::int64_t axis = 0; axis < 3; ++axis) {
+      const double scale = 2.0 / static_cast<double>(flow.size(kFirstAxis + axis) - 1);
+      to_flow.select(1, axis).copy_(to_grid.select(-1, 2 - axis)).mul_(scale);
+    }
+    return {to_volume, to_flow, at::Tensor(), at::Tensor()};
+  }
+};
+
 }  // namespace
 
-at::Tensor warp(const at::Tensor& volume, const at::Tensor& flow) {
+at::Tensor warp(const at::Tensor& volume, const at::Tensor& flow, const WarpOptions& options) {
   check_shapes(volume, flow);
-  return at::grid_sampler_3d(volume, sampling_grid(flow), kTrilinear, kZerosPadding, /*align_corners=*/true);
+  return Warp::apply(volume, flow, options.outside == Outside::kBorder, options.shifted_grid);
+}
+
+at::Tensor integrate(const at::Tensor& velocity, const IntegrateOptions& options) {
+  at::Tensor field = options.scale ? velocity.mul(std::ldexp(1.0, -options.steps)) : velocity;
+  for (int step = 0; step < options.steps; ++step) {
+    field = compose(field, field, options.warp);
+  }
+  return field;
+}
+
+at::Tensor compose(const at::Tensor& outer, const at::Tensor& inner, const WarpOptions& options) {
+  return warp(outer, inner, options).add_(inner);
 }
 
 at::Tensor warp_labels(const at::Tensor& labels, const at::Tensor& flow) {

@@ -23,11 +23,8 @@ std::optional<Evaluation> Evaluator::evaluate(Model& model, const Dataset& data,
     if (keep_going && !keep_going(done, static_cast<std::int64_t>(pairs.size()))) {
       return std::nullopt;
     }
-    PairState state = data.gather({pair});
-    ModelOutput output = model.forward(state.moving, state.fixed);
-    state.warped = output.warped;
-    state.flow = output.flow;
-    state.regularised = output.regularised;
+    const PairState batch = data.gather({pair});
+    const PairState state = with_output(batch, model.forward(batch.moving, batch.fixed));
     PairMeasures measures{pair, {}};
     for (const auto& [name, metric] : metrics_) {
       for (const auto& [part, value] : metric->measure(state)) {

@@ -69,10 +69,7 @@ Kept measure_forward(const Recipe& recipe, std::int64_t edge) {
   PairState pair;
   pair.moving = at::full({1, 1, edge, edge, edge}, 0.25);
   pair.fixed = at::full({1, 1, edge, edge, edge}, 0.5);
-  const ModelOutput output = model->forward(pair.moving, pair.fixed);
-  pair.warped = output.warped;
-  pair.flow = output.flow;
-  pair.regularised = output.regularised;
+  pair = with_output(pair, model->forward(pair.moving, pair.fixed));
   std::vector<at::Tensor> losses;
   for (const auto& [name, term] : recipe.losses) {
     losses.push_back(make_loss(name, term.options)->value(pair));

@@ -96,10 +96,7 @@ Registration register_scans(TrainedModel& trained, const Volume& fixed, const Vo
   pair.flow = at::zeros_like(output.flow);
   pair.regularised = pair.flow;
   out.before = measure(trained.recipe, pair);
-  pair.warped = output.warped;
-  pair.flow = output.flow;
-  pair.regularised = output.regularised;
-  out.after = measure(trained.recipe, pair);
+  out.after = measure(trained.recipe, with_output(pair, output));
   out.packed_warped = to_host(output.warped);
   out.packed_field = to_host(output.flow);
   out.field = displacement_on_grid(out.packed_field, out.fixed.map.packed, out.moving.map.packed.affine, fixed.grid);

@@ -8,6 +8,7 @@
 #include "regatta/base/error.hpp"
 #include "regatta/nn/loss.hpp"
 #include "regatta/nn/model.hpp"
+#include "regatta/nn/work.hpp"
 #include "regatta/train/dataset.hpp"
 
 namespace regatta {
@@ -40,12 +41,12 @@ void resolve_model(ResolvedRecipe& resolved, Json& identity) {
   const Shape3& shape = resolved.data.shape;
   resolved.parameters = model->parameters().count();
   resolved.size_multiple = model->size_multiple();
-  resolved.mul_adds = model->mul_adds(shape[0], shape[1], shape[2]);
   for (const std::int64_t size : shape) {
     REGATTA_REQUIRE(size % resolved.size_multiple == 0, ConfigError, "/model/name: '", choice.name,
                     "' takes sizes that are multiples of ", resolved.size_multiple, ", the archive's volumes are ",
                     shape_text(shape), "; pack them to another shape");
   }
+  resolved.mul_adds = work_of(choice.name, choice.options, shape[0], shape[1], shape[2]).total();
 }
 
 std::int64_t pair_count(const Archive& archive, const std::string& split, const char* pointer) {

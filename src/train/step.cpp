@@ -19,15 +19,33 @@ namespace {
 
 constexpr const char* kLossSums = "train/loss_sums";
 
+std::vector<Side> sides_from(const std::vector<std::string>& names) {
+  std::vector<Side> sides;
+  for (const std::string& name : names) {
+    sides.push_back(name == "forward" ? Side::kForward : name == "backward" ? Side::kBackward : Side::kHalfway);
+  }
+  return sides;
+}
+
 }  // namespace
 
+at::Tensor TrainingStep::value_of(const Term& term, const PairState& batch, const ModelOutput& output) {
+  at::Tensor sum;
+  for (const Side side : term.sides) {
+    const at::Tensor value = term.loss->value(with_output(batch, output, side));
+    sum = sum.defined() ? sum.add(value) : value;
+  }
+  return sum;
+}
+
 TrainingStep::TrainingStep(const Recipe& recipe, const at::Device& device)
-    : model_(make_model(recipe.model.name, recipe.model.options)) {
-  model_->parameters().initialise(static_cast<std::uint64_t>(recipe.train.seed));
+    : seed_(static_cast<std::uint64_t>(recipe.train.seed)),
+      model_(make_model(recipe.model.name, recipe.model.options)) {
+  model_->parameters().initialise(seed_);
   model_->parameters().to_device(device);
   model_->set_channels_last(recipe.run.channels_last);
   for (const auto& [name, term] : recipe.losses) {
-    terms_.push_back({name, term.weight, make_loss(name, term.options)});
+    terms_.push_back({name, term.weight, make_loss(name, term.options), sides_from(term.sides)});
   }
   adam_ = std::make_unique<Adam>(model_->parameters(), recipe.optim);
   loss_sums_ = at::zeros({static_cast<std::int64_t>(terms_.size()) + 1}, at::device(device).dtype(at::kDouble));
@@ -36,24 +54,26 @@ TrainingStep::TrainingStep(const Recipe& recipe, const at::Device& device)
   one_ = at::ones({1}, at::device(device).dtype(at::kFloat));
 }
 
-void TrainingStep::run_(PairState batch, double lr, std::int64_t update) {
-  ModelOutput output = model_->forward(batch.moving, batch.fixed);
-  batch.warped = output.warped;
-  batch.flow = output.flow;
-  batch.regularised = output.regularised;
-  at::Tensor total;
-  std::vector<at::Tensor> parts;
+TermValues TrainingStep::losses(const PairState& batch, const ModelOutput& output) const {
+  TermValues values;
   for (const Term& term : terms_) {
     if (term.weight == 0.0) {  // seen in the log, without a part in the sum: 0 x NaN is NaN
       const at::NoGradGuard no_gradients;
-      parts.push_back(term.loss->value(batch));
+      values.parts.push_back(value_of(term, batch, output));
       continue;
     }
-    const at::Tensor part = term.loss->value(batch);
+    const at::Tensor part = value_of(term, batch, output);
     const at::Tensor weighted = part.mul(term.weight);
-    total = total.defined() ? total.add(weighted) : weighted;
-    parts.push_back(part.detach());
+    values.total = values.total.defined() ? values.total.add(weighted) : weighted;
+    values.parts.push_back(part.detach());
   }
+  return values;
+}
+
+void TrainingStep::run_(const PairState& batch, double lr, std::int64_t update) {
+  model_->set_training({seed_, update});
+  auto [total, parts] = losses(batch, model_->forward(batch.moving, batch.fixed));
+  model_->set_evaluation();
   total.backward();
   const at::NoGradGuard no_gradients;
   parts.push_back(total.detach());

@@ -15,6 +15,12 @@
 
 namespace regatta {
 
+/// The weighted sum of a step's losses, and each of them unweighted and without a graph.
+struct TermValues {
+  at::Tensor total;
+  std::vector<at::Tensor> parts;
+};
+
 class TrainingStep {
  public:
   /// The network with weights drawn from the recipe's seed, on the device.
@@ -25,7 +31,10 @@ class TrainingStep {
   /// One step without host synchronisation. Once a loss or gradient is not finite, this and all later updates are
   /// skipped: the weights stay those of the last good step.
   /// @param update  number of the update, from 1
-  void run_(PairState batch, double lr, std::int64_t update);
+  void run_(const PairState& batch, double lr, std::int64_t update);
+
+  /// The losses of one forward pass, in the order of the recipe.
+  TermValues losses(const PairState& batch, const ModelOutput& output) const;
 
   /// Steps since construction or `load_` whose update was made: fewer than were run if one was not finite.
   /// Synchronises.
@@ -49,7 +58,13 @@ class TrainingStep {
     std::string name;
     double weight;
     std::unique_ptr<Loss> loss;
+    std::vector<Side> sides;
   };
+
+  /// The sum over the term's sides.
+  static at::Tensor value_of(const Term& term, const PairState& batch, const ModelOutput& output);
+
+  std::uint64_t seed_;
 
   std::unique_ptr<Model> model_;
   std::vector<Term> terms_;

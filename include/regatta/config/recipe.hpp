@@ -40,10 +40,15 @@ struct ModelChoice {
 struct LossTerm {
   double weight = 1.0;
   Json options = Json::object();
+  std::vector<std::string> sides = {"forward"};
 
   template <class Self, class V>
   static void visit(Self& s, V&& v) {
     v("weight", s.weight, "factor of this term in the sum", between(0.0, 1e6));
+    v("sides", s.sides,
+      "summed over: forward (moving onto fixed); backward, of two-directional networks; halfway, of networks that meet "
+      "in the middle",
+      one_of({"forward", "backward", "halfway"}));
     v("options", s.options, "the loss's own options");
   }
 };

@@ -1,6 +1,8 @@
 // Training losses over one step's tensors. Each is one file in src/nn/losses and one row in losses.def.
 #pragma once
 
+#include <array>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -8,20 +10,42 @@
 #include <ATen/core/Tensor.h>
 
 #include "regatta/config/json.hpp"
+#include "regatta/nn/model.hpp"
 
 namespace regatta {
 
 /// What a loss or metric may look at. Undefined tensors are absent.
 struct PairState {
-  at::Tensor fixed;              ///< [N, 1, D, H, W] float32
-  at::Tensor moving;             ///< [N, 1, D, H, W] float32
-  at::Tensor warped;             ///< [N, 1, D, H, W] float32
-  at::Tensor flow;               ///< [N, 3, D, H, W] voxels
-  at::Tensor regularised;        ///< see ModelOutput
-  at::Tensor fixed_labels;       ///< [N, 1, D, H, W] uint8, may be undefined
-  at::Tensor moving_labels;      ///< [N, 1, D, H, W] uint8, may be undefined
-  std::int64_t label_count = 0;  ///< number of label values, the background included
+  at::Tensor fixed;                                    ///< [N, 1, D, H, W] float32
+  at::Tensor moving;                                   ///< [N, 1, D, H, W] float32
+  at::Tensor warped;                                   ///< [N, 1, D, H, W] float32
+  at::Tensor flow;                                     ///< [N, 3, D, H, W] voxels
+  at::Tensor regularised;                              ///< see ModelOutput
+  at::Tensor inverse_flow;                             ///< [N, 3, D, H, W] voxels, of two-directional networks
+  at::Tensor velocity_mean;                            ///< see ModelOutput
+  at::Tensor velocity_log_variance;                    ///< see ModelOutput
+  at::Tensor fixed_labels;                             ///< [N, 1, D, H, W] uint8
+  at::Tensor moving_labels;                            ///< [N, 1, D, H, W] uint8
+  std::int64_t label_count = 0;                        ///< number of label values, the background included
+  at::Tensor fixed_mask;                               ///< [N, 1, D, H, W] uint8, 1 where voxels count
+  at::Tensor moving_mask;                              ///< [N, 1, D, H, W] uint8
+  at::Tensor fixed_keypoints;                          ///< [K, 3] float32 voxels, order D H W; one pair only (N = 1)
+  at::Tensor moving_keypoints;                         ///< [K, 3] float32 voxels of the moving grid, the same points
+  std::array<double, 3> spacing_mm = {1.0, 1.0, 1.0};  ///< of the grid, along D, H, W
+  double network_s = std::numeric_limits<double>::quiet_NaN();   ///< seconds of the forward pass, where measured
+  double peak_bytes = std::numeric_limits<double>::quiet_NaN();  ///< device memory of the forward pass, where measured
 };
+
+/// Which of a network's results a loss is taken of.
+enum class Side {
+  kForward,   ///< moving onto fixed
+  kBackward,  ///< fixed onto moving, of two-directional networks
+  kHalfway    ///< both images in the middle, of networks that meet there
+};
+
+/// Puts a network's output of one side where losses and metrics find it; for `kBackward` the roles of the two images
+/// are exchanged. @throws ConfigError if the network has no such side
+PairState with_output(const PairState& batch, const ModelOutput& output, Side side = Side::kForward);
 
 class Loss {
  public:

@@ -1,22 +1,46 @@
 // A registration network: two volumes in, a displacement field and the warped moving volume out.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
 
-#include "regatta/config/json.hpp"
+#include "regatta/config/options.hpp"
 #include "regatta/nn/parameters.hpp"
 
 namespace regatta {
 
-/// Any memory layout: take `.contiguous()` before reading through a pointer.
+/// Any memory layout: take `.contiguous()` before reading through a pointer. Undefined tensors are absent.
 struct ModelOutput {
-  at::Tensor warped;       ///< [N, 1, D, H, W] moving sampled at p + flow(p)
-  at::Tensor flow;         ///< [N, 3, D, H, W] voxels, components D H W, pull-back: fixed grid to moving point
-  at::Tensor regularised;  ///< what regularisers see: the flow, or the velocity of a diffeomorphic network
+  at::Tensor warped{};       ///< [N, 1, D, H, W] moving sampled at p + flow(p)
+  at::Tensor flow{};         ///< [N, 3, D, H, W] voxels, components D H W, pull-back: fixed grid to moving point
+  at::Tensor regularised{};  ///< what regularisers see: the flow, or the velocity of a diffeomorphic network, in voxels
+                             ///< of its own grid
+
+  // Networks that predict a distribution of velocities, [N, 3, d, h, w], voxels of that grid.
+  at::Tensor velocity_mean{};
+  at::Tensor velocity_log_variance{};
+
+  // Two-directional networks: the fixed volume onto the moving grid.
+  at::Tensor inverse_warped{};
+  at::Tensor inverse_flow{};
+  at::Tensor inverse_regularised{};
+
+  // Networks that meet in the middle: both volumes there, and the fields that took them.
+  at::Tensor halfway_moving{};
+  at::Tensor halfway_fixed{};
+  at::Tensor halfway_flow{};
+  at::Tensor halfway_inverse_flow{};
+};
+
+/// What a forward pass of a training may draw from: random numbers are a pure function of both.
+struct TrainingDraw {
+  std::uint64_t seed = 0;
+  std::int64_t step = 0;
 };
 
 class Model {
@@ -31,18 +55,34 @@ class Model {
 
   virtual int size_multiple() const = 0;
 
-  /// Multiplications-and-additions of one forward pass, by layer arithmetic.
-  virtual double mul_adds(std::int64_t D, std::int64_t H, std::int64_t W) const = 0;
-
   /// Options as resolved, defaults written out; and only those that differ from their defaults.
-  virtual Json options() const = 0;
-  virtual Json options_identity() const = 0;
+  const Json& options() const { return options_; }
+  const Json& options_identity() const { return identity_; }
 
   /// Activations in NDHWC; results agree within rounding.
-  virtual void set_channels_last(bool on) = 0;
+  void set_channels_last(bool on) { channels_last_ = on; }
+
+  /// Dropout, drop path and sampling happen in the forward passes that follow, until `set_evaluation`.
+  void set_training(const TrainingDraw& draw) { draw_ = draw; }
+  void set_evaluation() { draw_.reset(); }
+
+  /// True if a training on CUDA repeats its results only numerically: somewhere a gradient is summed by float atomics.
+  virtual bool numerical_on_cuda() const { return false; }
 
  protected:
+  Model() = default;
+
+  /// A network whose options are the struct's.
+  template <class Options>
+  explicit Model(const Options& options) : options_(write_options(options)), identity_(identity_of(options)) {}
+
   Parameters parameters_;
+  std::optional<TrainingDraw> draw_;
+  bool channels_last_ = false;
+
+ private:
+  Json options_ = Json::object();
+  Json identity_ = Json::object();
 };
 
 struct ModelRow {

@@ -27,6 +27,19 @@ struct Parameter {
   Init init;
 };
 
+/// While it lives, parameters that its thread adds have a shape and no data (the Meta device): such a network runs at
+/// any size in no time, to tell its work and memory.
+class ParametersWithoutData {
+ public:
+  ParametersWithoutData();
+  ~ParametersWithoutData();
+  ParametersWithoutData(const ParametersWithoutData&) = delete;
+  ParametersWithoutData& operator=(const ParametersWithoutData&) = delete;
+
+ private:
+  bool before_;
+};
+
 class Parameters {
  public:
   /// Adds a float32 parameter. Order of calls is order of registration in the reference code.

@@ -5,10 +5,9 @@
 #include <string>
 #include <vector>
 
-#include <ATen/ops/cat.h>
-
-#include "nn/layers.hpp"
-#include "nn/shapes.hpp"
+#include "nn/layers/conv.hpp"
+#include "nn/layers/resize.hpp"
+#include "nn/models/common.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/config/options.hpp"
 #include "regatta/nn/model.hpp"
@@ -50,16 +49,10 @@ const std::vector<Preset>& presets() {
   return table;
 }
 
-/// What a preset leaves to choose: nothing. An own struct, so that keys are refused like everywhere else.
-struct NoOptions {
-  template <class Self, class V>
-  static void visit(Self&, V&&) {}
-};
-
 class Voxelmorph final : public Model {
  public:
-  Voxelmorph(const VoxelmorphOptions& features, Json resolved, Json identity)
-      : options_(std::move(resolved)), identity_(std::move(identity)) {
+  template <class Options>
+  Voxelmorph(const Options& options, const VoxelmorphOptions& features) : Model(options) {
     const std::vector<int>& enc = features.encoder;
     const std::vector<int>& dec = features.decoder;
     for (std::size_t level = 0; level < kEncoderLevels; ++level) {
@@ -77,67 +70,36 @@ class Voxelmorph final : public Model {
   }
 
   ModelOutput forward(const at::Tensor& moving, const at::Tensor& fixed) override {
-    check_input(moving, fixed);
-    at::Tensor images = at::cat({moving, fixed}, 1);  // [N, 2, D, H, W]
-    if (channels_last_) {
-      images = images.contiguous(at::MemoryFormat::ChannelsLast3d);
-    }
-    std::vector<at::Tensor> kept = {images};
+    check_sizes("voxelmorph", moving, fixed, kSizeMultiple);
+    const at::Tensor images = join_images(moving, fixed, channels_last_);
+    std::vector<Feature> kept = {images};
     for (const Conv3d& conv : down_) {
       kept.push_back(conv({kept.back()}));
     }
-    std::vector<at::Tensor> x = {kept.back()};
+    std::vector<Feature> x = {kept.back()};
     kept.pop_back();
     for (const Conv3d& conv : up_) {
-      x = {upsample_nearest(conv(x)), kept.back()};
+      x = {upsample_nearest(conv(x).value()), kept.back()};
       kept.pop_back();
     }
     for (const Conv3d& conv : extras_) {
       x = {conv(x)};
     }
-    const at::Tensor flow = flow_.front()(x);  // [N, 3, D, H, W] voxels
+    const at::Tensor flow = flow_.front()(x).value();  // [N, 3, D, H, W] voxels
     return {.warped = warp(moving, flow), .flow = flow, .regularised = flow};
   }
 
   int size_multiple() const override { return kSizeMultiple; }
 
-  double mul_adds(std::int64_t D, std::int64_t H, std::int64_t W) const override {
-    double voxels = static_cast<double>(D) * static_cast<double>(H) * static_cast<double>(W);
-    double total = 0.0;
-    for (const Conv3d& conv : extras_) {
-      total += conv.mul_adds(voxels);
-    }
-    total += flow_.front().mul_adds(voxels);
-    for (std::size_t level = 0; level < kEncoderLevels; ++level) {
-      voxels /= 8.0;
-      total += down_[level].mul_adds(voxels) + up_[kEncoderLevels - 1 - level].mul_adds(voxels);
-    }
-    return total;
-  }
-
-  Json options() const override { return options_; }
-  Json options_identity() const override { return identity_; }
-  void set_channels_last(bool on) override { channels_last_ = on; }
-
  private:
   void add_block(std::vector<Conv3d>& blocks, const std::string& arm, std::int64_t in, std::int64_t out,
                  std::int64_t stride) {
     const std::string name = str("unet_model.", arm, ".", blocks.size(), ".main");
-    blocks.emplace_back(parameters_, name,
-                        ConvShape{.in = in, .out = out, .stride = stride, .leaky_slope = kLeakySlope});
+    blocks.emplace_back(
+        parameters_, name,
+        ConvShape{.in = in, .out = out, .stride = stride, .activation = Activation::leaky(kLeakySlope)});
   }
 
-  static void check_input(const at::Tensor& moving, const at::Tensor& fixed) {
-    check_image_pair("voxelmorph", fixed, moving);
-    for (std::int64_t axis = 2; axis < 5; ++axis) {
-      REGATTA_REQUIRE(fixed.size(axis) % kSizeMultiple == 0, DataError, "voxelmorph: volume ", shape_text(fixed),
-                      ", each size must be a multiple of ", kSizeMultiple);
-    }
-  }
-
-  Json options_;
-  Json identity_;
-  bool channels_last_ = false;
   std::vector<Conv3d> down_;
   std::vector<Conv3d> up_;
   std::vector<Conv3d> extras_;
@@ -150,9 +112,8 @@ std::unique_ptr<Model> make_voxelmorph(const std::string& name, const Json& opti
   const std::string pointer = "/model/options";
   for (const Preset& preset : presets()) {
     if (preset.name == name) {
-      NoOptions none;
-      read_options(options, none, pointer);
-      return std::make_unique<Voxelmorph>(preset.features, Json::object(), Json::object());
+      const NoOptions none = read_no_options(options);
+      return std::make_unique<Voxelmorph>(none, preset.features);
     }
   }
   VoxelmorphOptions chosen;
@@ -161,7 +122,7 @@ std::unique_ptr<Model> make_voxelmorph(const std::string& name, const Json& opti
                   " values, expected ", kEncoderLevels);
   REGATTA_REQUIRE(chosen.decoder.size() == kDecoderConvs, ConfigError, pointer, "/decoder: ", chosen.decoder.size(),
                   " values, expected ", kDecoderConvs);
-  return std::make_unique<Voxelmorph>(chosen, write_options(chosen), identity_of(chosen));
+  return std::make_unique<Voxelmorph>(chosen, chosen);
 }
 
 }  // namespace regatta::models

@@ -5,9 +5,11 @@
 
 #include <nlohmann/json.hpp>
 
-#include "nn/layers.hpp"
+#include "nn/layers/conv.hpp"
+#include "nn/layers/resize.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/nn/model.hpp"
+#include "regatta/nn/work.hpp"
 #include "support/catch.hpp"
 #include "support/golden_network.hpp"
 
@@ -55,8 +57,10 @@ TEST_CASE("voxelmorph has the parameter counts of the reference") {
 }
 
 TEST_CASE("voxelmorph has the mul-adds of the reference at 160x192x224") {
-  CHECK(make_model("voxelmorph-2", Json::object())->mul_adds(160, 192, 224) == Approx(398.808e9).epsilon(2e-6));
-  CHECK(make_model("voxelmorph-1", Json::object())->mul_adds(160, 192, 224) == Approx(304.053e9).epsilon(2e-6));
+  const Work two = work_of("voxelmorph-2", Json::object(), 160, 192, 224);
+  CHECK(two.total() == Approx(398.808e9).epsilon(2e-6));
+  CHECK(two.published == two.total());
+  CHECK(work_of("voxelmorph-1", Json::object(), 160, 192, 224).total() == Approx(304.053e9).epsilon(2e-6));
 }
 
 TEST_CASE("voxelmorph names its parameters as the reference does, in its order") {
@@ -141,21 +145,6 @@ TEST_CASE("voxelmorph refuses wrong options and sizes in one line") {
   CHECK_THROWS_WITH(model->forward(odd, odd),
                     Catch::Contains("[1, 1, 16, 20, 16], each size must be a multiple of 16"));
   CHECK_THROWS_AS(model->forward(golden_image(16, 16, 16, 0.0), odd), DataError);
-}
-
-TEST_CASE("a convolution of a list equals the convolution of the concatenation, and counts its work") {
-  const at::NoGradGuard no_grad;
-  Parameters parameters;
-  const Conv3d conv(parameters, "block", {.in = 3, .out = 2, .stride = 2, .leaky_slope = 0.2});
-  set_golden_weights(parameters);
-  const at::Tensor a = golden_image(4, 6, 8, 0.0);
-  const at::Tensor both = a.expand({1, 2, 4, 6, 8});
-  const at::Tensor out = conv({a, both});
-  CHECK(out.sizes() == at::IntArrayRef({1, 2, 2, 3, 4}));
-  CHECK(out.equal(conv({a.expand({1, 3, 4, 6, 8}).contiguous()})));
-  CHECK(conv.mul_adds(10.0) == 10.0 * 2 * 3 * 27);
-  CHECK(upsample_nearest(a).sizes() == at::IntArrayRef({1, 1, 8, 12, 16}));
-  CHECK(upsample_nearest(a)[0][0][5][2][7].item<float>() == a[0][0][2][1][3].item<float>());
 }
 
 }  // namespace regatta::test

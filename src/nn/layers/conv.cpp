@@ -1,0 +1,212 @@
+// The reference implementation: LibTorch's convolutions, and one autograd node where a PReLU is applied on reading.
+#include "nn/layers/conv.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include <ATen/ops/_prelu_kernel.h>
+#include <ATen/ops/_prelu_kernel_backward.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/conv_transpose3d.h>
+#include <ATen/ops/convolution.h>
+#include <ATen/ops/convolution_backward.h>
+#include <ATen/ops/leaky_relu.h>
+#include <ATen/ops/prelu.h>
+#include <ATen/ops/relu.h>
+#include <ATen/ops/zeros.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include "nn/layers/work.hpp"
+#include "regatta/base/error.hpp"
+
+namespace regatta {
+namespace {
+
+constexpr double kPreluStart = 0.25;
+constexpr std::int64_t kFewestChannels = 8;  ///< below, a convolution of its own costs more than a concatenation
+constexpr std::int64_t kUpEdge = 2;
+
+using Optional = std::optional<at::Tensor>;
+
+/// LibTorch's custom nodes take an absent tensor as an empty optional.
+Optional optional(const at::Tensor& tensor) {
+  return tensor.defined() ? Optional(tensor) : std::nullopt;
+}
+
+at::Tensor convolve(const at::Tensor& input, const at::Tensor& weight, const Optional& bias, std::int64_t stride,
+                    std::int64_t padding) {
+  const std::array<std::int64_t, 3> strides = {stride, stride, stride};
+  const std::array<std::int64_t, 3> paddings = {padding, padding, padding};
+  const std::array<std::int64_t, 3> ones = {1, 1, 1};
+  const std::array<std::int64_t, 3> zeros = {0, 0, 0};
+  return at::convolution(input, weight, bias, strides, paddings, ones, false, zeros, 1);
+}
+
+/// PReLU and convolution in one node that keeps the value before the PReLU only.
+class PreluConv : public torch::autograd::Function<PreluConv> {
+ public:
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& raw, const at::Tensor& slope,
+                            const at::Tensor& weight, const Optional& bias, std::int64_t stride, std::int64_t padding) {
+    context->save_for_backward({raw, slope, weight});
+    context->saved_data["stride"] = stride;
+    context->saved_data["padding"] = padding;
+    context->saved_data["bias"] = bias.has_value();
+    return convolve(at::prelu(raw, slope), weight, bias, stride, padding);
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& outer) {
+    const auto saved = context->get_saved_variables();
+    const at::Tensor& raw = saved[0];
+    const at::Tensor slope = saved[1].view({1, 1, 1, 1, 1});
+    const at::Tensor& weight = saved[2];
+    const std::int64_t stride = context->saved_data["stride"].toInt();
+    const std::int64_t padding = context->saved_data["padding"].toInt();
+    const std::array<std::int64_t, 3> strides = {stride, stride, stride};
+    const std::array<std::int64_t, 3> paddings = {padding, padding, padding};
+    const std::array<std::int64_t, 3> ones = {1, 1, 1};
+    const std::array<std::int64_t, 3> zeros = {0, 0, 0};
+    const std::array<std::int64_t, 1> bias_sizes = {weight.size(0)};
+    auto [to_input, to_weight, to_bias] = at::convolution_backward(
+        outer.front(), at::_prelu_kernel(raw, slope), weight, at::OptionalIntArrayRef(bias_sizes), strides, paddings,
+        ones, false, zeros, 1, {true, true, context->saved_data["bias"].toBool()});
+    const auto [to_raw, to_slopes] = at::_prelu_kernel_backward(to_input, raw, slope);
+    return {to_raw, to_slopes.sum().view({1}), to_weight, to_bias, at::Tensor(), at::Tensor()};
+  }
+};
+
+at::Tensor read_and_convolve(const Feature& input, const at::Tensor& weight, const at::Tensor& bias,
+                             std::int64_t stride, std::int64_t padding) {
+  const at::Tensor out = input.slope.defined()
+                             ? PreluConv::apply(input.raw, input.slope, weight, optional(bias), stride, padding)
+                             : convolve(input.raw, weight, optional(bias), stride, padding);
+  count_convolution(weight, out);
+  return out;
+}
+
+/// Applied in place where that is possible: the backward pass needs the sign only, which the result keeps.
+Feature activate(at::Tensor output, const Activation& activation, const at::Tensor& slope) {
+  switch (activation.kind) {
+    case Activation::Kind::kNone: return output;
+    case Activation::Kind::kRelu: return at::relu_(output);
+    case Activation::Kind::kLeaky: return at::leaky_relu_(output, activation.slope);
+    case Activation::Kind::kPrelu: break;
+  }
+  return {output, slope};
+}
+
+Init standard_init(std::int64_t fan_in) {
+  return Init::uniform(1.0 / std::sqrt(static_cast<double>(fan_in)));
+}
+
+at::Tensor add_slope(Parameters& parameters, const Activation& activation, const std::string& name) {
+  if (activation.kind != Activation::Kind::kPrelu) {
+    return {};
+  }
+  REGATTA_REQUIRE(!name.empty(), BugError, "a PReLU without a name for its slope");
+  return parameters.add(name, {1}, Init::constant(kPreluStart));
+}
+
+}  // namespace
+
+at::Tensor Feature::value() const {
+  return slope.defined() ? at::prelu(raw, slope) : raw;
+}
+
+Conv3d::Conv3d(Parameters& parameters, const std::string& name, const ConvShape& shape)
+    : stride_(shape.stride), padding_(shape.padding.value_or(shape.kernel / 2)), activation_(shape.activation) {
+  const std::int64_t k = shape.kernel;
+  const Init standard = standard_init(shape.in * k * k * k);
+  weight_ = parameters.add(name + ".weight", {shape.out, shape.in, k, k, k}, shape.weight_init.value_or(standard));
+  if (shape.bias) {
+    bias_ = parameters.add(name + ".bias", {shape.out}, shape.bias_init.value_or(standard));
+  }
+  slope_ = add_slope(parameters, activation_, shape.slope_name);
+}
+
+Feature Conv3d::operator()(const std::vector<Feature>& inputs) const {
+  REGATTA_REQUIRE(!inputs.empty(), BugError, "convolution without input");
+  const bool apart = inputs.size() == 1 || std::all_of(inputs.begin(), inputs.end(), [](const Feature& input) {
+                       return input.raw.size(1) >= kFewestChannels;
+                     });
+  if (!apart) {
+    std::vector<at::Tensor> values;
+    for (const Feature& input : inputs) {
+      values.push_back(input.value());
+    }
+    return activate(read_and_convolve(at::cat(values, 1), weight_, bias_, stride_, padding_), activation_, slope_);
+  }
+  at::Tensor output;
+  std::int64_t channel = 0;
+  for (const Feature& input : inputs) {
+    const std::int64_t channels = input.raw.size(1);
+    const at::Tensor weight = inputs.size() == 1 ? weight_ : weight_.narrow(1, channel, channels);
+    const at::Tensor part =
+        read_and_convolve(input, weight, output.defined() ? at::Tensor() : bias_, stride_, padding_);
+    output = output.defined() ? output.add_(part) : part;
+    channel += channels;
+  }
+  REGATTA_REQUIRE(channel == weight_.size(1), BugError, "convolution of ", channel, " channels, expected ",
+                  weight_.size(1));
+  return activate(output, activation_, slope_);
+}
+
+UpConv3d::UpConv3d(Parameters& parameters, const std::string& name, const ConvShape& shape)
+    : activation_(shape.activation) {
+  const Init standard = standard_init(shape.out * kUpEdge * kUpEdge * kUpEdge);  // as PyTorch counts a transposed one
+  weight_ = parameters.add(name + ".weight", {shape.in, shape.out, kUpEdge, kUpEdge, kUpEdge}, standard);
+  bias_ = parameters.add(name + ".bias", {shape.out}, standard);
+  slope_ = add_slope(parameters, activation_, shape.slope_name);
+}
+
+Feature UpConv3d::operator()(const Feature& input) const {
+  const at::Tensor out = at::conv_transpose3d(input.value(), weight_, bias_, kUpEdge);
+  count_transposed_convolution(weight_, input.raw, out);
+  return activate(out, activation_, slope_);
+}
+
+LargeKernelConv::LargeKernelConv(Parameters& parameters, const std::string& name, std::int64_t channels,
+                                 std::int64_t kernel, bool folded)
+    : folded_(folded) {
+  const auto add = [&](const std::string& part, std::int64_t k) {
+    const Init standard = standard_init(channels * k * k * k);
+    weights_.push_back(parameters.add(str(name, ".", part, ".weight"), {channels, channels, k, k, k}, standard));
+    biases_.push_back(parameters.add(str(name, ".", part, ".bias"), {channels}, standard));
+  };
+  if (folded) {
+    add("folded", kernel);
+  } else {
+    add("layer_regularKernel.0", 3);
+    add("layer_largeKernel.0", kernel);
+    add("layer_oneKernel.0", 1);
+  }
+  slope_ = parameters.add(name + ".layer_nonlinearity.weight", {1}, Init::constant(kPreluStart));
+}
+
+Feature LargeKernelConv::operator()(const Feature& input) const {
+  at::Tensor sum = folded_ ? at::Tensor() : input.value();
+  for (std::size_t i = 0; i < weights_.size(); ++i) {
+    const at::Tensor part = read_and_convolve(input, weights_[i], biases_[i], 1, weights_[i].size(2) / 2);
+    sum = sum.defined() ? part.add_(sum) : part;
+  }
+  return {sum, slope_};
+}
+
+at::Tensor fold_kernels(const std::vector<at::Tensor>& weights, std::int64_t kernel) {
+  REGATTA_REQUIRE(!weights.empty(), BugError, "no kernels to fold");
+  const std::int64_t channels = weights.front().size(0);
+  const at::Tensor sum = at::zeros({channels, channels, kernel, kernel, kernel}, weights.front().options());
+  for (const at::Tensor& weight : weights) {
+    at::Tensor middle = sum;
+    for (std::int64_t axis = 2; axis < 5; ++axis) {
+      middle = middle.narrow(axis, (kernel - weight.size(axis)) / 2, weight.size(axis));
+    }
+    middle.add_(weight);
+  }
+  const std::int64_t centre = kernel / 2;
+  sum.select(4, centre).select(3, centre).select(2, centre).diagonal().add_(1.0);  // the identity
+  return sum;
+}
+
+}  // namespace regatta

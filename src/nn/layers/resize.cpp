@@ -1,0 +1,115 @@
+#include "nn/layers/resize.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+#include <vector>
+
+#include <ATen/ops/avg_pool3d.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/matmul.h>
+#include <ATen/ops/max_pool3d.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/upsample_nearest3d.h>
+#include <ATen/ops/upsample_trilinear3d.h>
+#include <ATen/ops/upsample_trilinear3d_backward.h>
+#include <ATen/ops/zeros.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include "regatta/base/error.hpp"
+
+namespace regatta {
+namespace {
+
+/// Row o: the weights with which the inputs of one axis make output o. [out, in] float32 on the CPU.
+at::Tensor interpolation_matrix(std::int64_t in, std::int64_t out, bool align_corners) {
+  at::Tensor matrix = at::zeros({out, in}, at::TensorOptions().dtype(at::kFloat));
+  float* values = matrix.data_ptr<float>();
+  const double ratio = align_corners ? (out > 1 ? static_cast<double>(in - 1) / static_cast<double>(out - 1) : 0.0)
+                                     : static_cast<double>(in) / static_cast<double>(out);
+  for (std::int64_t o = 0; o < out; ++o) {
+    const double at =
+        align_corners ? ratio * static_cast<double>(o) : std::max(0.0, ratio * (static_cast<double>(o) + 0.5) - 0.5);
+    const std::int64_t low = std::min(static_cast<std::int64_t>(at), in - 1);
+    const std::int64_t high = std::min(low + 1, in - 1);
+    const double part = at - static_cast<double>(low);
+    values[o * in + low] += static_cast<float>(1.0 - part);
+    values[o * in + high] += static_cast<float>(part);
+  }
+  return matrix;
+}
+
+/// The adjoint of trilinear resampling, one axis after the other, as matrix products: LibTorch's own kernel for CUDA
+/// adds with float atomics.
+at::Tensor resize_adjoint(at::Tensor gradient, const std::vector<std::int64_t>& in_sizes, bool align_corners) {
+  for (std::int64_t axis = 4; axis >= 2; --axis) {
+    const std::int64_t in = in_sizes[static_cast<std::size_t>(axis)];
+    const at::Tensor matrix =
+        interpolation_matrix(in, gradient.size(axis), align_corners).to(gradient.device(), gradient.scalar_type());
+    gradient = at::matmul(gradient.transpose(axis, 4), matrix).transpose(axis, 4);
+  }
+  return gradient;
+}
+
+class Trilinear : public torch::autograd::Function<Trilinear> {
+ public:
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& input,
+                            const std::vector<std::int64_t>& size, bool align_corners) {
+    context->saved_data["in"] = input.sizes().vec();
+    context->saved_data["align_corners"] = align_corners;
+    return at::upsample_trilinear3d(input, size, align_corners);
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& outer) {
+    const at::Tensor& gradient = outer.front();
+    const std::vector<std::int64_t> in = context->saved_data["in"].toIntVector();
+    const bool align_corners = context->saved_data["align_corners"].toBool();
+    const at::Tensor to_input =
+        gradient.is_cuda() ? resize_adjoint(gradient, in, align_corners)
+                           : at::upsample_trilinear3d_backward(gradient, gradient.sizes().slice(2), in, align_corners);
+    return {to_input, at::Tensor(), at::Tensor()};
+  }
+};
+
+}  // namespace
+
+std::array<std::int64_t, 3> grid_of(const at::Tensor& volume) {
+  return {volume.size(2), volume.size(3), volume.size(4)};
+}
+
+at::Tensor upsample_nearest(const at::Tensor& input) {
+  const std::array<std::int64_t, 3> size = {input.size(2) * 2, input.size(3) * 2, input.size(4) * 2};
+  return at::upsample_nearest3d(input, size);
+}
+
+at::Tensor resize(const at::Tensor& input, const std::array<std::int64_t, 3>& size, bool align_corners) {
+  return Trilinear::apply(input, std::vector<std::int64_t>(size.begin(), size.end()), align_corners);
+}
+
+at::Tensor upsample_trilinear(const at::Tensor& input, bool align_corners) {
+  return resize(input, {input.size(2) * 2, input.size(3) * 2, input.size(4) * 2}, align_corners);
+}
+
+at::Tensor resize_field(const at::Tensor& field, const std::array<std::int64_t, 3>& size, bool align_corners) {
+  REGATTA_REQUIRE(field.dim() == 5 && field.size(1) == 3, BugError, "resize_field: not a field");
+  const at::Tensor out = resize(field, size, align_corners);
+  std::vector<float> factors;
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    const std::int64_t less = align_corners ? 1 : 0;
+    factors.push_back(static_cast<float>(size[axis] - less) /
+                      static_cast<float>(field.size(static_cast<std::int64_t>(axis) + 2) - less));
+  }
+  return out.mul(at::tensor(factors).to(out.device(), out.scalar_type()).view({1, 3, 1, 1, 1}));
+}
+
+at::Tensor average_pool(const at::Tensor& input, std::int64_t kernel, std::int64_t stride) {
+  const std::int64_t padding = kernel % 2 == 1 ? kernel / 2 : 0;
+  return at::avg_pool3d(input, kernel, stride, padding, /*ceil_mode=*/false, /*count_include_pad=*/true);
+}
+
+at::Tensor max_pool(const at::Tensor& input) {
+  return at::max_pool3d(input, 2);
+}
+
+}  // namespace regatta

@@ -1,0 +1,34 @@
+// Up- and down-sampling, part of the vocabulary of layers.
+#pragma once
+
+#include <array>
+
+#include <ATen/core/Tensor.h>
+
+namespace regatta {
+
+/// Sizes of D, H, W.
+std::array<std::int64_t, 3> grid_of(const at::Tensor& volume);
+
+/// Nearest-neighbour up-sampling by two along D, H and W.
+at::Tensor upsample_nearest(const at::Tensor& input);
+
+/// Trilinear resampling to another grid; values are not scaled. Deterministic on every device, the backward pass too.
+/// @param align_corners  true: voxel centres of the corners coincide; false: the outer faces of the volumes do
+at::Tensor resize(const at::Tensor& input, const std::array<std::int64_t, 3>& size, bool align_corners);
+
+/// `resize` by two along each axis.
+at::Tensor upsample_trilinear(const at::Tensor& input, bool align_corners = false);
+
+/// A displacement or velocity field on another grid, in voxels of that grid: `resize`, each component times the ratio
+/// of sizes (align_corners false) or of sizes less one (true).
+at::Tensor resize_field(const at::Tensor& field, const std::array<std::int64_t, 3>& size, bool align_corners);
+
+/// Mean over `kernel`^3 windows, `kernel` / 2 zeros around the volume counted, for odd kernels; no padding for even
+/// ones.
+at::Tensor average_pool(const at::Tensor& input, std::int64_t kernel, std::int64_t stride);
+
+/// Largest of 2x2x2 voxels.
+at::Tensor max_pool(const at::Tensor& input);
+
+}  // namespace regatta

@@ -1,0 +1,201 @@
+#include "nn/layers/transformer.hpp"
+
+#include <cmath>
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/matmul.h>
+#include <ATen/ops/softmax.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros_like.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include "nn/layers/work.hpp"
+#include "nn/shapes.hpp"
+#include "regatta/base/error.hpp"
+#include "regatta/base/random.hpp"
+
+namespace regatta {
+namespace {
+
+constexpr double kOtherRegion = -100.0;  // the reference's number
+constexpr std::int64_t kLogitsAtOnce = std::int64_t{1} << 24;
+constexpr std::int64_t kMostSamples = 64;
+
+/// Some windows of one volume.
+struct Chunk {
+  std::int64_t first = 0;   ///< of all windows
+  std::int64_t region = 0;  ///< row of `regions`
+  std::int64_t count = 0;
+};
+
+std::vector<Chunk> chunks_of(std::int64_t windows, std::int64_t windows_of_volume, std::int64_t logits_of_window) {
+  const std::int64_t most = std::max<std::int64_t>(1, kLogitsAtOnce / logits_of_window);
+  std::vector<Chunk> chunks;
+  for (std::int64_t volume = 0; volume < windows; volume += windows_of_volume) {
+    for (std::int64_t row = 0; row < windows_of_volume; row += most) {
+      chunks.push_back({volume + row, row, std::min(most, windows_of_volume - row)});
+    }
+  }
+  return chunks;
+}
+
+struct Heads {
+  at::Tensor query;  ///< [B, h, n, c], scaled by c^-1/2
+  at::Tensor key;
+  at::Tensor value;
+};
+
+Heads split_heads(const at::Tensor& qkv, std::int64_t heads) {
+  const std::int64_t c = qkv.size(2) / (3 * heads);
+  const at::Tensor parts = qkv.view({qkv.size(0), qkv.size(1), 3, heads, c}).permute({2, 0, 3, 1, 4});
+  return {parts[0] * (1.0 / std::sqrt(static_cast<double>(c))), parts[1], parts[2]};
+}
+
+at::Tensor weights_of(const Heads& heads, const at::Tensor& bias, const at::Tensor& regions) {
+  at::Tensor logits = at::matmul(heads.query, heads.key.transpose(-2, -1));  // [B, h, n, n]
+  if (bias.defined()) {
+    logits = logits + bias.unsqueeze(0);
+  }
+  if (regions.defined()) {
+    const at::Tensor apart = regions.unsqueeze(1).ne(regions.unsqueeze(2)).unsqueeze(1);  // [B, 1, n, n]
+    const std::int64_t volumes = logits.size(0) / regions.size(0);
+    logits = logits + (volumes == 1 ? apart : apart.repeat({volumes, 1, 1, 1})).to(logits.scalar_type()) * kOtherRegion;
+  }
+  return at::softmax(logits, -1);
+}
+
+/// [B, h, n, c] -> [B, n, h c]
+at::Tensor join_heads(const at::Tensor& parts) {
+  return parts.transpose(1, 2).flatten(2);
+}
+
+at::Tensor rows_of(const at::Tensor& regions, const Chunk& chunk) {
+  return regions.defined() ? regions.narrow(0, chunk.region, chunk.count) : regions;
+}
+
+class WindowAttention : public torch::autograd::Function<WindowAttention> {
+ public:
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& qkv,
+                            const std::optional<at::Tensor>& given_bias, const std::optional<at::Tensor>& given_regions,
+                            std::int64_t heads) {
+    const at::Tensor bias = given_bias.value_or(at::Tensor());
+    const at::Tensor regions = given_regions.value_or(at::Tensor());
+    context->save_for_backward({qkv, bias, regions});
+    context->saved_data["heads"] = heads;
+    const at::Tensor out = at::empty_like(qkv.narrow(2, 0, qkv.size(2) / 3), at::MemoryFormat::Contiguous);
+    for (const Chunk& chunk : chunks(qkv, regions, heads)) {
+      const Heads parts = split_heads(qkv.narrow(0, chunk.first, chunk.count), heads);
+      const at::Tensor weights = weights_of(parts, bias, rows_of(regions, chunk));
+      out.narrow(0, chunk.first, chunk.count).copy_(join_heads(at::matmul(weights, parts.value)));
+    }
+    return out;
+  }
+
+  /// With P the weights and S the logits: dV = P' dO, dP = dO V', dS = P (dP - sum(dP P)), dQ = dS K, dK = dS' Q.
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& outer) {
+    const auto saved = context->get_saved_variables();
+    const at::Tensor& qkv = saved[0];
+    const at::Tensor& bias = saved[1];
+    const at::Tensor& regions = saved[2];
+    const std::int64_t heads = context->saved_data["heads"].toInt();
+    const double scale = 1.0 / std::sqrt(static_cast<double>(qkv.size(2) / (3 * heads)));
+    const at::Tensor to_qkv = at::empty_like(qkv, at::MemoryFormat::Contiguous);
+    const at::Tensor to_bias = bias.defined() ? at::zeros_like(bias) : at::Tensor();
+    for (const Chunk& chunk : chunks(qkv, regions, heads)) {
+      const Heads parts = split_heads(qkv.narrow(0, chunk.first, chunk.count), heads);
+      const at::Tensor weights = weights_of(parts, bias, rows_of(regions, chunk));
+      const at::Tensor to_out = outer.front()
+                                    .narrow(0, chunk.first, chunk.count)
+                                    .view({chunk.count, qkv.size(1), heads, -1})
+                                    .transpose(1, 2);  // [B, h, n, c]
+      const at::Tensor to_value = at::matmul(weights.transpose(-2, -1), to_out);
+      const at::Tensor to_weights = at::matmul(to_out, parts.value.transpose(-2, -1));
+      const at::Tensor to_logits = (to_weights - (to_weights * weights).sum(-1, /*keepdim=*/true)).mul_(weights);
+      if (bias.defined()) {
+        to_bias.add_(to_logits.sum(0));
+      }
+      const at::Tensor to_query = at::matmul(to_logits, parts.key).mul_(scale);
+      const at::Tensor to_key = at::matmul(to_logits.transpose(-2, -1), parts.query);
+      to_qkv.narrow(0, chunk.first, chunk.count)
+          .copy_(at::stack({to_query, to_key, to_value}).permute({1, 3, 0, 2, 4}).flatten(2));
+    }
+    return {to_qkv, to_bias, at::Tensor(), at::Tensor()};
+  }
+
+ private:
+  static std::vector<Chunk> chunks(const at::Tensor& qkv, const at::Tensor& regions, std::int64_t heads) {
+    const std::int64_t of_volume = regions.defined() ? regions.size(0) : qkv.size(0);
+    return chunks_of(qkv.size(0), of_volume, heads * qkv.size(1) * qkv.size(1));
+  }
+};
+
+void check_attention(const at::Tensor& qkv, const at::Tensor& regions, std::int64_t heads) {
+  const bool fits = qkv.dim() == 3 && qkv.size(2) % (3 * heads) == 0 &&
+                    (!regions.defined() ||
+                     (regions.dim() == 2 && regions.size(1) == qkv.size(1) && qkv.size(0) % regions.size(0) == 0));
+  REGATTA_REQUIRE(fits, BugError, "window attention: qkv ", shape_text(qkv), ", regions ", shape_text(regions), ", ",
+                  heads, " heads");
+}
+
+}  // namespace
+
+Linear::Linear(Parameters& parameters, const std::string& name, const LinearShape& shape) {
+  const Init standard = Init::uniform(1.0 / std::sqrt(static_cast<double>(shape.in)));
+  weight_ = parameters.add(name + ".weight", {shape.out, shape.in}, shape.weight_init.value_or(standard));
+  if (shape.bias) {
+    bias_ = parameters.add(name + ".bias", {shape.out}, shape.bias_init.value_or(standard));
+  }
+}
+
+at::Tensor Linear::operator()(const at::Tensor& tokens) const {
+  count_linear(weight_, tokens);
+  return at::linear(tokens, weight_, bias_);
+}
+
+at::Tensor window_attention(const at::Tensor& qkv, const at::Tensor& bias, const at::Tensor& regions,
+                            std::int64_t heads) {
+  check_attention(qkv, regions, heads);
+  const double pairs = static_cast<double>(qkv.size(0)) * static_cast<double>(qkv.size(1) * qkv.size(1));
+  count_attention(2.0 * pairs * static_cast<double>(qkv.size(2) / 3));
+  const auto optional = [](const at::Tensor& tensor) {
+    return tensor.defined() ? std::optional(tensor) : std::nullopt;
+  };
+  return WindowAttention::apply(qkv.contiguous(), optional(bias), optional(regions), heads);
+}
+
+at::Tensor window_attention_plain(const at::Tensor& qkv, const at::Tensor& bias, const at::Tensor& regions,
+                                  std::int64_t heads) {
+  check_attention(qkv, regions, heads);
+  const Heads parts = split_heads(qkv, heads);
+  return join_heads(at::matmul(weights_of(parts, bias, regions), parts.value));
+}
+
+std::vector<double> drop_path_factors(const std::optional<TrainingDraw>& draw, double rate, std::int64_t layer,
+                                      std::int64_t samples) {
+  REGATTA_REQUIRE(samples <= kMostSamples, BugError, samples, " samples, at most ", kMostSamples);
+  std::vector<double> factors(static_cast<std::size_t>(samples), 1.0);
+  if (draw && rate > 0.0) {
+    const CounterRng rng(draw->seed, RandomPurpose::kDropout);
+    for (std::int64_t sample = 0; sample < samples; ++sample) {
+      const auto stream = static_cast<std::uint32_t>(layer * kMostSamples + sample);
+      const bool kept = rng.uniform(static_cast<std::uint64_t>(draw->step), stream) >= rate;
+      factors[static_cast<std::size_t>(sample)] = kept ? 1.0 / (1.0 - rate) : 0.0;
+    }
+  }
+  return factors;
+}
+
+at::Tensor scale_samples(const at::Tensor& batch, const std::vector<double>& factors) {
+  if (factors.size() == 1) {
+    return batch.mul(factors.front());
+  }
+  std::vector<std::int64_t> shape(static_cast<std::size_t>(batch.dim()), 1);
+  shape.front() = static_cast<std::int64_t>(factors.size());
+  return batch.mul(at::tensor(factors).to(batch.device(), batch.scalar_type()).view(shape));
+}
+
+}  // namespace regatta

@@ -1,0 +1,71 @@
+// Layers over tokens, part of the vocabulary: linear, MLP, window attention, drop path.
+#pragma once
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include "regatta/nn/model.hpp"
+#include "regatta/nn/parameters.hpp"
+
+namespace regatta {
+
+struct LinearShape {
+  std::int64_t in = 0;
+  std::int64_t out = 0;
+  bool bias = true;
+  std::optional<Init> weight_init{};  ///< none: PyTorch's default, U(+-1/sqrt(fan in)), for the bias too
+  std::optional<Init> bias_init{};
+};
+
+/// `name`.weight [out, in] and `name`.bias [out] over the last axis.
+class Linear {
+ public:
+  Linear(Parameters& parameters, const std::string& name, const LinearShape& shape);
+  at::Tensor operator()(const at::Tensor& tokens) const;
+
+ private:
+  at::Tensor weight_;
+  at::Tensor bias_;
+};
+
+/// Multi-head attention among the tokens of a window with a relative position bias, as in Swin transformers. Works on
+/// some windows at a time and makes the attention weights anew for the backward pass: they are never kept.
+/// @param qkv      [B, n, 3 h c]: queries, keys, values of n tokens in B windows
+/// @param bias     [h, n, n], added to the logits; undefined: none
+/// @param regions  [windows of one volume, n] int64: tokens of different regions get -100; undefined: none
+/// @return [B, n, h c]
+at::Tensor window_attention(const at::Tensor& qkv, const at::Tensor& bias, const at::Tensor& regions,
+                            std::int64_t heads);
+
+/// The same by LibTorch's own derivative, all windows at once: the oracle of `window_attention`.
+at::Tensor window_attention_plain(const at::Tensor& qkv, const at::Tensor& bias, const at::Tensor& regions,
+                                  std::int64_t heads);
+
+/// 0 or 1 / (1 - rate), drawn for each sample of a training batch: stochastic depth.
+/// @param draw   none: no layer is dropped
+/// @param layer  number of the residual branch in the network
+/// @return one factor a sample
+std::vector<double> drop_path_factors(const std::optional<TrainingDraw>& draw, double rate, std::int64_t layer,
+                                      std::int64_t samples);
+
+/// Each sample (first axis) times its factor.
+at::Tensor scale_samples(const at::Tensor& batch, const std::vector<double>& factors);
+
+/// `input` plus the branch that it goes through, weighted by `drop_path_factors`; empty: by 1. A branch that every
+/// sample drops is not computed.
+template <class Branch>
+at::Tensor add_branch(const at::Tensor& input, const std::vector<double>& factors, Branch&& branch) {
+  if (std::all_of(factors.begin(), factors.end(), [](double factor) { return factor == 1.0; })) {
+    return input.add(branch(input));
+  }
+  if (std::all_of(factors.begin(), factors.end(), [](double factor) { return factor == 0.0; })) {
+    return input;
+  }
+  return input.add(scale_samples(branch(input), factors));
+}
+
+}  // namespace regatta

@@ -1,0 +1,143 @@
+// Shapes without data: what LibTorch's Meta device lacks outside Python. With these operators every network and loss
+// runs forward and backward on tensors that have sizes and no memory, in milliseconds at any size, and its work and
+// memory can be told before it runs anywhere.
+#include "nn/meta_kernels.hpp"
+
+#include <array>
+#include <tuple>
+
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <torch/library.h>
+
+namespace regatta {
+namespace {
+
+using at::Tensor;
+using Mask3 = std::array<bool, 3>;
+
+Tensor like(const Tensor& tensor, at::IntArrayRef sizes) {
+  const auto format = tensor.dim() == 5 && static_cast<std::int64_t>(sizes.size()) == 5 ? tensor.suggest_memory_format()
+                                                                                        : at::MemoryFormat::Contiguous;
+  return at::empty(sizes, tensor.options(), format);
+}
+
+Tensor like_if(bool wanted, const Tensor& tensor) {
+  return wanted ? at::empty_like(tensor) : Tensor();
+}
+
+Tensor convolution(const Tensor& input, const Tensor& weight, const std::optional<Tensor>&, at::IntArrayRef stride,
+                   at::IntArrayRef padding, at::IntArrayRef dilation, bool transposed, at::IntArrayRef output_padding,
+                   std::int64_t groups) {
+  std::vector<std::int64_t> sizes = {input.size(0), transposed ? weight.size(1) * groups : weight.size(0)};
+  for (std::size_t axis = 0; axis < stride.size(); ++axis) {
+    const std::int64_t in = input.size(static_cast<std::int64_t>(axis) + 2);
+    const std::int64_t reach = dilation[axis] * (weight.size(static_cast<std::int64_t>(axis) + 2) - 1);
+    sizes.push_back(transposed ? (in - 1) * stride[axis] - 2 * padding[axis] + reach + output_padding[axis] + 1
+                               : (in + 2 * padding[axis] - reach - 1) / stride[axis] + 1);
+  }
+  return like(input, sizes);
+}
+
+std::tuple<Tensor, Tensor, Tensor> convolution_backward(const Tensor& gradient, const Tensor& input,
+                                                        const Tensor& weight, at::IntArrayRef, at::IntArrayRef,
+                                                        at::IntArrayRef, bool, at::IntArrayRef, std::int64_t,
+                                                        Mask3 mask) {
+  return {like_if(mask[0], input), like_if(mask[1], weight), mask[2] ? like(gradient, {gradient.size(1)}) : Tensor()};
+}
+
+Tensor prelu(const Tensor& input, const Tensor&) {
+  return at::empty_like(input);
+}
+
+std::tuple<Tensor, Tensor> prelu_backward(const Tensor&, const Tensor& input, const Tensor&) {
+  return {at::empty_like(input), at::empty_like(input)};
+}
+
+Tensor grid_sampler(const Tensor& input, const Tensor& grid, std::int64_t, std::int64_t, bool) {
+  return like(input, {input.size(0), input.size(1), grid.size(1), grid.size(2), grid.size(3)});
+}
+
+std::tuple<Tensor, Tensor> grid_sampler_backward(const Tensor&, const Tensor& input, const Tensor& grid, std::int64_t,
+                                                 std::int64_t, bool, std::array<bool, 2> mask) {
+  return {like_if(mask[0], input), at::empty_like(grid)};
+}
+
+std::tuple<Tensor, Tensor> max_pool(const Tensor& input, at::IntArrayRef kernel, at::IntArrayRef stride,
+                                    at::IntArrayRef padding, at::IntArrayRef dilation, bool) {
+  const auto at_axis = [](at::IntArrayRef list, std::size_t axis) { return list.size() == 1 ? list[0] : list[axis]; };
+  std::vector<std::int64_t> sizes = {input.size(0), input.size(1)};
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    const std::int64_t step = stride.empty() ? at_axis(kernel, axis) : at_axis(stride, axis);
+    const std::int64_t reach = at_axis(dilation, axis) * (at_axis(kernel, axis) - 1) + 1;
+    sizes.push_back((input.size(static_cast<std::int64_t>(axis) + 2) + 2 * at_axis(padding, axis) - reach) / step + 1);
+  }
+  const Tensor out = like(input, sizes);
+  return {out, at::empty(sizes, input.options().dtype(at::kLong))};
+}
+
+Tensor max_pool_backward(const Tensor&, const Tensor& input, at::IntArrayRef, at::IntArrayRef, at::IntArrayRef,
+                         at::IntArrayRef, bool, const Tensor&) {
+  return at::empty_like(input);
+}
+
+std::tuple<Tensor, Tensor, Tensor> layer_norm(const Tensor& input, at::IntArrayRef shape, const std::optional<Tensor>&,
+                                              const std::optional<Tensor>&, double) {
+  std::vector<std::int64_t> statistics = input.sizes().vec();
+  for (std::size_t axis = statistics.size() - shape.size(); axis < statistics.size(); ++axis) {
+    statistics[axis] = 1;
+  }
+  const Tensor mean = at::empty(statistics, input.options());
+  return {at::empty_like(input, at::MemoryFormat::Contiguous), mean, at::empty_like(mean)};
+}
+
+std::tuple<Tensor, Tensor, Tensor> layer_norm_backward(const Tensor&, const Tensor& input, at::IntArrayRef,
+                                                       const Tensor&, const Tensor&,
+                                                       const std::optional<Tensor>& weight,
+                                                       const std::optional<Tensor>& bias, Mask3 mask) {
+  return {like_if(mask[0], input), like_if(mask[1] && weight, weight.value_or(Tensor())),
+          like_if(mask[2] && bias, bias.value_or(Tensor()))};
+}
+
+Tensor& abs_out(const Tensor& input, Tensor& out) {
+  out.resize_(input.sizes(), input.suggest_memory_format());
+  return out;
+}
+
+Tensor roll(const Tensor& input, at::IntArrayRef, at::IntArrayRef) {
+  return at::empty_like(input);
+}
+
+Tensor index_select(const Tensor& input, std::int64_t axis, const Tensor& index) {
+  std::vector<std::int64_t> sizes = input.sizes().vec();
+  sizes[static_cast<std::size_t>(axis < 0 ? axis + input.dim() : axis)] = index.numel();
+  return like(input, sizes);
+}
+
+Tensor fft_c2c(const Tensor& input, at::IntArrayRef, std::int64_t, bool) {
+  return at::empty_like(input);
+}
+
+}  // namespace
+
+TORCH_LIBRARY_IMPL(aten, Meta, library) {
+  library.impl("convolution_overrideable", convolution);
+  library.impl("convolution_backward_overrideable", convolution_backward);
+  library.impl("_prelu_kernel", prelu);
+  library.impl("_prelu_kernel_backward", prelu_backward);
+  library.impl("grid_sampler_3d", grid_sampler);
+  library.impl("grid_sampler_3d_backward", grid_sampler_backward);
+  library.impl("max_pool3d_with_indices", max_pool);
+  library.impl("max_pool3d_with_indices_backward", max_pool_backward);
+  library.impl("native_layer_norm", layer_norm);
+  library.impl("native_layer_norm_backward", layer_norm_backward);
+  library.impl("abs.out", abs_out);
+  library.impl("roll", roll);
+  library.impl("index_select", index_select);
+  library.impl("_fft_c2c", fft_c2c);
+}
+
+void use_meta_kernels() {}
+
+}  // namespace regatta

@@ -1,0 +1,43 @@
+// From a network's output to what losses and metrics see.
+#include "regatta/base/error.hpp"
+#include "regatta/nn/loss.hpp"
+
+namespace regatta {
+
+PairState with_output(const PairState& batch, const ModelOutput& output, Side side) {
+  PairState pair = batch;
+  pair.velocity_mean = output.velocity_mean;
+  pair.velocity_log_variance = output.velocity_log_variance;
+  switch (side) {
+    case Side::kForward:
+      pair.warped = output.warped;
+      pair.flow = output.flow;
+      pair.regularised = output.regularised;
+      pair.inverse_flow = output.inverse_flow;
+      break;
+    case Side::kBackward:
+      REGATTA_REQUIRE(output.inverse_flow.defined(), ConfigError, "this network has no backward side");
+      std::swap(pair.fixed, pair.moving);
+      std::swap(pair.fixed_labels, pair.moving_labels);
+      std::swap(pair.fixed_mask, pair.moving_mask);
+      std::swap(pair.fixed_keypoints, pair.moving_keypoints);
+      pair.warped = output.inverse_warped;
+      pair.flow = output.inverse_flow;
+      pair.regularised = output.inverse_regularised;
+      pair.inverse_flow = output.flow;
+      break;
+    case Side::kHalfway:
+      REGATTA_REQUIRE(output.halfway_flow.defined(), ConfigError, "this network has no halfway side");
+      pair.fixed = output.halfway_fixed;
+      pair.warped = output.halfway_moving;
+      pair.flow = output.halfway_flow;
+      pair.regularised = output.halfway_flow;
+      pair.inverse_flow = output.halfway_inverse_flow;
+      pair.fixed_labels.reset();  // neither image lies on its own grid
+      pair.moving_labels.reset();
+      break;
+  }
+  return pair;
+}
+
+}  // namespace regatta
