@@ -13,6 +13,7 @@
 #include <ATen/ops/upsample_nearest3d.h>
 #include <ATen/ops/upsample_trilinear3d.h>
 #include <ATen/ops/upsample_trilinear3d_backward.h>
+#include <ATen/ops/where.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "regatta/base/error.hpp"
@@ -24,8 +25,9 @@ namespace {
 /// Made on the device, so that nothing waits for a transfer.
 at::Tensor interpolation_matrix(std::int64_t in, std::int64_t out, bool align_corners, const at::Tensor& like) {
   const at::TensorOptions wide = like.options().dtype(at::kDouble);
-  const double ratio = align_corners ? static_cast<double>(in - 1) / static_cast<double>(std::max<std::int64_t>(out - 1, 1))
-                                     : static_cast<double>(in) / static_cast<double>(out);
+  const double ratio = align_corners
+                           ? static_cast<double>(in - 1) / static_cast<double>(std::max<std::int64_t>(out - 1, 1))
+                           : static_cast<double>(in) / static_cast<double>(out);
   const double offset = align_corners ? 0.0 : 0.5 * ratio - 0.5;
   const at::Tensor point = at::arange(out, wide).mul_(ratio).add_(offset).clamp_(0.0, static_cast<double>(in - 1));
   const at::Tensor distance = point.unsqueeze(1).sub(at::arange(in, wide)).abs_();
@@ -101,6 +103,15 @@ at::Tensor scale_components(const at::Tensor& field, const std::array<double, 3>
     values.push_back(at::full({1}, factor, field.options()));
   }
   return field.mul(at::cat(values).view({1, 3, 1, 1, 1}));
+}
+
+at::Tensor spline_matrix(std::int64_t size, std::int64_t points, std::int64_t spacing, const at::Tensor& like) {
+  const at::TensorOptions wide = like.options().dtype(at::kDouble);
+  const at::Tensor voxel = at::arange(size, wide).div_(static_cast<double>(spacing)).add_(1.0);
+  const at::Tensor t = voxel.unsqueeze(1).sub(at::arange(points, wide)).abs_();
+  const at::Tensor near = t.mul(0.5).sub_(1.0).mul_(t).mul_(t).add_(2.0 / 3.0);
+  const at::Tensor far = t.neg().add_(2.0).clamp_min_(0.0).pow(3).div_(6.0);
+  return at::where(t.lt(1.0), near, far).to(like.scalar_type());
 }
 
 at::Tensor average_pool(const at::Tensor& input, std::int64_t kernel, std::int64_t stride) {

@@ -1,14 +1,12 @@
 // TransMorph-bspl: TransMorph's encoder and decoder, a velocity on the control points of cubic B-splines, its integral.
-// Sources: Chen et al., "TransMorph", MedIA 2022; Qiu et al., "Learning diffeomorphic and modality-invariant registration
-// using B-splines" (MIDIR), MIDL 2021.
+// Sources: Chen et al., "TransMorph", MedIA 2022; Qiu et al., "Learning diffeomorphic and modality-invariant
+// registration using B-splines" (MIDIR), MIDL 2021.
 #include <array>
 #include <cmath>
 #include <optional>
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/arange.h>
 #include <ATen/ops/matmul.h>
-#include <ATen/ops/where.h>
 
 #include "nn/layers/resize.hpp"
 #include "nn/models/common.hpp"
@@ -32,24 +30,13 @@ struct TransmorphBsplOptions : SwinSize, SwinChoices {
     SwinSize::visit(s, v);
     SwinChoices::visit(s, v);
     v("spacing", s.spacing, "voxels between control points", between(1, 16));
-    v("reference", s.reference,
-      "sample as published (half a voxel off towards the borders): only for its weights");
+    v("reference", s.reference, "sample as published (half a voxel off towards the borders): only for its weights");
   }
 };
 
 /// PyTorch's kaiming_uniform with this negative slope.
 Init kaiming(std::int64_t in, double slope) {
   return Init::uniform(std::sqrt(6.0 / ((1.0 + slope * slope) * static_cast<double>(in * kTaps))));
-}
-
-/// Weights of the control points along one axis: row n holds B(n / spacing + 1 - i). [size, points]
-at::Tensor spline_matrix(std::int64_t size, std::int64_t points, std::int64_t spacing, const at::Tensor& like) {
-  const at::TensorOptions wide = like.options().dtype(at::kDouble);
-  const at::Tensor voxel = at::arange(size, wide).div_(static_cast<double>(spacing)).add_(1.0);
-  const at::Tensor t = voxel.unsqueeze(1).sub(at::arange(points, wide)).abs_();
-  const at::Tensor near = t.mul(0.5).sub_(1.0).mul_(t).mul_(t).add_(2.0 / 3.0);
-  const at::Tensor far = t.neg().add_(2.0).clamp_min_(0.0).pow(3).div_(6.0);
-  return at::where(t.lt(1.0), near, far).to(like.scalar_type());
 }
 
 /// The velocity at every voxel, [N, 3, D, H, W], of its values at the control points.
@@ -77,11 +64,10 @@ class TransmorphBspl final : public Model {
     half_images_.emplace(parameters_, "c1", 2, e / 2);
     std::int64_t in = e / 2;
     for (const char* name : {"resize_conv.0.0", "resize_conv.1.0"}) {
-      convs_.emplace_back(parameters_, name,
-                          ConvShape{.in = in,
-                                    .out = kHidden,
-                                    .activation = Activation::leaky(kSlope),
-                                    .weight_init = kaiming(in, kSlope)});
+      convs_.emplace_back(
+          parameters_, name,
+          ConvShape{
+              .in = in, .out = kHidden, .activation = Activation::leaky(kSlope), .weight_init = kaiming(in, kSlope)});
       in = kHidden;
     }
     convs_.emplace_back(parameters_, "out_layer",
