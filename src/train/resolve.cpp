@@ -31,6 +31,7 @@ void resolve_losses(ResolvedRecipe& resolved, Json& identity) {
 
 void resolve_model(ResolvedRecipe& resolved, Json& identity) {
   ModelChoice& choice = resolved.recipe.model;
+  const ParametersWithoutData no_data;
   const auto model = make_model(choice.name, choice.options);
   choice.options = model->options();
   identity["model"] = Json::object();
@@ -41,6 +42,7 @@ void resolve_model(ResolvedRecipe& resolved, Json& identity) {
   const Shape3& shape = resolved.data.shape;
   resolved.parameters = model->parameters().count();
   resolved.size_multiple = model->size_multiple();
+  resolved.numerical_on_cuda = model->numerical_on_cuda();
   for (const std::int64_t size : shape) {
     REGATTA_REQUIRE(size % resolved.size_multiple == 0, ConfigError, "/model/name: '", choice.name,
                     "' takes sizes that are multiples of ", resolved.size_multiple, ", the archive's volumes are ",

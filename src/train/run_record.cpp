@@ -120,7 +120,7 @@ TrialResult make_result(const TrainSetup& setup, const TrainingCounters& counter
   result.train_s = ledger.train_s;
   result.ms_per_step = counters.step > 0 ? 1000.0 * ledger.step_s / static_cast<double>(counters.step) : 0.0;
   result.peak_device_bytes = peak_device_bytes(setup.device);
-  result.determinism = "bitwise";
+  result.determinism = setup.device.is_cuda() && resolved.numerical_on_cuda ? "numerical" : "bitwise";
   result.resume = ledger.resume;
   result.attempts = setup.attempt;
   result.weights_xxh3 = xxh3_text(read_file(setup.files.best_weights(), std::uint64_t{1} << 34));

@@ -33,6 +33,9 @@ struct ResolvedRecipe {
   std::int64_t parameters = 0;
   double mul_adds = 0.0;
   int size_multiple = 1;
+
+  /// A training on CUDA repeats its results only numerically: see Model::numerical_on_cuda.
+  bool numerical_on_cuda = false;
   std::int64_t steps_per_epoch = 0;
   std::int64_t steps = 0;  ///< in total
 

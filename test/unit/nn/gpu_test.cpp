@@ -1,0 +1,92 @@
+// Every network on a GPU: the field of the CPU, and gradients that repeat bit for bit where the network says so.
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+
+#include <nlohmann/json.hpp>
+
+#include "regatta/nn/device.hpp"
+#include "regatta/nn/loss.hpp"
+#include "regatta/nn/model.hpp"
+#include "support/catch.hpp"
+#include "support/golden_network.hpp"
+
+namespace regatta::test {
+namespace {
+
+/// Networks that are made for one size.
+Json small_options(const std::string& name) {
+  return name.ends_with("-affine") ? Json{{"size", {64, 96, 64}}} : Json::object();
+}
+
+struct Step {
+  at::Tensor flow;
+  std::vector<at::Tensor> gradients;
+};
+
+/// One forward and backward pass of a training step with NCC and diffusion.
+Step step_on(const c10::Device& device, const std::string& name) {
+  const auto model = make_model(name, small_options(name));
+  model->parameters().initialise(11);
+  model->parameters().to_device(device);
+  model->set_channels_last(true);
+  model->set_training({11, 5});
+  PairState pair;
+  pair.moving = golden_image(64, 96, 64, 0.0).to(device);
+  pair.fixed = golden_image(64, 96, 64, 1.0).to(device);
+  const ModelOutput out = model->forward(pair.moving, pair.fixed);
+  const PairState seen = with_output(pair, out);
+  (make_loss("ncc", Json::object())->value(seen) + make_loss("grad", Json::object())->value(seen)).backward();
+  Step step{out.flow.detach().cpu(), {}};
+  for (const Parameter& parameter : model->parameters().items()) {
+    step.gradients.push_back(parameter.value.grad().defined() ? parameter.value.grad().cpu() : at::Tensor());
+  }
+  return step;
+}
+
+}  // namespace
+
+TEST_CASE("networks on a GPU repeat their gradients bit for bit where they say so", "[gpu]") {
+  const c10::Device device = choose_device("auto");
+  if (!device.is_cuda()) {
+    REGATTA_SKIP("no GPU");
+  }
+  set_deterministic(false);
+  for (const ModelRow& row : model_rows()) {
+    const bool numerical = row.make(row.name, small_options(row.name))->numerical_on_cuda();
+    const Step first = step_on(device, row.name);
+    const Step second = step_on(device, row.name);
+    bool same = true;
+    for (std::size_t i = 0; i < first.gradients.size(); ++i) {
+      same = same && (!first.gradients[i].defined() || first.gradients[i].equal(second.gradients[i]));
+    }
+    std::cout << row.name << ": gradients " << (same ? "repeat" : "differ") << ", says "
+              << (numerical ? "numerical" : "bitwise") << std::endl;
+    INFO(row.name);
+    CHECK(first.flow.equal(second.flow));
+    CHECK((same || numerical));
+  }
+}
+
+TEST_CASE("networks on a GPU give the field of the CPU", "[gpu]") {
+  const c10::Device device = choose_device("auto");
+  if (!device.is_cuda()) {
+    REGATTA_SKIP("no GPU");
+  }
+  set_deterministic(false);
+  for (const ModelRow& row : model_rows()) {
+    const std::string name = row.name;
+    if (name.find("large") != std::string::npos || name.find("huge") != std::string::npos) {
+      continue;  // minutes on a CPU; the same code as their smaller forms
+    }
+    INFO(name);
+    const Step gpu = step_on(device, name);
+    const Step cpu = step_on(c10::Device(c10::kCPU), name);
+    const double difference = (gpu.flow - cpu.flow).abs().mean().item<double>();
+    const double size = cpu.flow.abs().mean().item<double>();
+    std::cout << name << ": mean difference of the field " << difference << " of " << size << " voxels" << std::endl;
+    // Networks that draw velocities have other draws on each kind of device, tiny at the start.
+    CHECK(difference < 1e-3 * size + 2e-2);
+  }
+}
+
+}  // namespace regatta::test
