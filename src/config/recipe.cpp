@@ -22,6 +22,8 @@ void validate(const Recipe& recipe) {
                   "/data/archive: missing; name an archive made by `regatta pack`");
   REGATTA_REQUIRE(!recipe.losses.empty(), ConfigError,
                   "/losses: empty; name at least one, for example {\"ncc\": {\"weight\": 1}}");
+  REGATTA_REQUIRE(recipe.optim.name != "adamax" || !recipe.optim.amsgrad, ConfigError,
+                  "/optim/amsgrad: true with adamax, which keeps no second moment; false expected");
   const auto& metrics = recipe.validation.metrics;
   REGATTA_REQUIRE(std::find(metrics.begin(), metrics.end(), recipe.validation.best) != metrics.end(), ConfigError,
                   "/validation/best: '", one_line(recipe.validation.best, 60),

@@ -1,11 +1,23 @@
-// Adam by LibTorch's fused kernel (one launch for all parameters) and the schedules.
+// Adam and AdamW by LibTorch's fused kernels (one launch for all parameters), Adamax by its multi-tensor operators, and
+// the schedules.
 #include "regatta/train/optimizer.hpp"
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/_foreach_abs.h>
+#include <ATen/ops/_foreach_add.h>
+#include <ATen/ops/_foreach_clamp_min.h>
+#include <ATen/ops/_foreach_div.h>
+#include <ATen/ops/_foreach_maximum.h>
+#include <ATen/ops/_foreach_mul.h>
+#include <ATen/ops/_foreach_sub.h>
 #include <ATen/ops/_fused_adam.h>
+#include <ATen/ops/_fused_adamw.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
@@ -14,23 +26,20 @@
 namespace regatta {
 namespace {
 
+std::string moment_name(const std::string& kind, const std::string& parameter) {
+  return str("optim/", kind, "/", parameter);
+}
+
 void copy_moments(std::vector<at::Tensor>& moments, const std::vector<std::string>& names, const std::string& kind,
                   const SafetensorsFile& file, const std::string& source) {
   for (std::size_t i = 0; i < moments.size(); ++i) {
-    const std::string name = str("optim/", kind, "/", names[i]);
+    const std::string name = moment_name(kind, names[i]);
     const auto found =
         std::find_if(file.tensors.begin(), file.tensors.end(), [&](const auto& item) { return item.first == name; });
     REGATTA_REQUIRE(found != file.tensors.end(), DataError, source, ": tensor '", name, "' is missing");
     REGATTA_REQUIRE(found->second.sizes() == moments[i].sizes(), DataError, source, ": tensor '", name, "': shape [",
                     join(found->second.sizes(), ","), "], the parameter's is [", join(moments[i].sizes(), ","), "]");
     moments[i].copy_(found->second);
-  }
-}
-
-void append_state(NamedTensors& state, const std::vector<at::Tensor>& moments, const std::vector<std::string>& names,
-                  const std::string& kind) {
-  for (std::size_t i = 0; i < moments.size(); ++i) {
-    state.emplace_back(str("optim/", kind, "/", names[i]), moments[i]);
   }
 }
 
@@ -46,22 +55,30 @@ double learning_rate(const OptimOptions& optim, std::int64_t epoch) {
   return std::nearbyint(rate * 1e8) / 1e8;
 }
 
-Adam::Adam(const Parameters& parameters, const OptimOptions& options) : options_(options) {
+Optimizer::Optimizer(const Parameters& parameters, const OptimOptions& options)
+    : options_(options),
+      rule_(options.name == "adamax"  ? Rule::kAdamax
+            : options.name == "adamw" ? Rule::kAdamW
+                                      : Rule::kAdam) {
   const at::NoGradGuard no_gradients;
+  if (rule_ == Rule::kAdamax) {
+    second_.kind = "u";
+  }
   for (const Parameter& parameter : parameters.items()) {
     names_.push_back(parameter.name);
     values_.push_back(parameter.value);
-    m_.push_back(at::zeros_like(parameter.value));
-    v_.push_back(at::zeros_like(parameter.value));
+    m_.tensors.push_back(at::zeros_like(parameter.value));
+    second_.tensors.push_back(at::zeros_like(parameter.value));
     if (options_.amsgrad) {
-      vmax_.push_back(at::zeros_like(parameter.value));
+      vmax_.tensors.push_back(at::zeros_like(parameter.value));
     }
   }
   REGATTA_REQUIRE(!values_.empty(), BugError, "optimiser over no parameters");
+  REGATTA_REQUIRE(rule_ != Rule::kAdamax || !options_.amsgrad, BugError, "adamax with AMSGrad");
   updates_.assign(values_.size(), at::zeros({}, values_.front().options()));
 }
 
-std::vector<at::Tensor> Adam::gradients() const {
+std::vector<at::Tensor> Optimizer::gradients() const {
   std::vector<at::Tensor> gradients;
   gradients.reserve(values_.size());
   for (const at::Tensor& value : values_) {
@@ -70,32 +87,75 @@ std::vector<at::Tensor> Adam::gradients() const {
   return gradients;
 }
 
-void Adam::step_(const std::vector<at::Tensor>& gradients, double lr, std::int64_t update, const at::Tensor& skip) {
+void Optimizer::step_(const std::vector<at::Tensor>& gradients, double lr, std::int64_t update,
+                      const at::Tensor& skip) {
   const at::NoGradGuard no_gradients;
+  if (rule_ == Rule::kAdamax) {
+    adamax_step_(gradients, lr, update, skip);
+    return;
+  }
   updates_.front().fill_(static_cast<double>(update));
-  at::_fused_adam_(values_, gradients, m_, v_, vmax_, updates_, lr, options_.beta1, options_.beta2,
-                   options_.weight_decay, options_.eps, options_.amsgrad, /*maximize=*/false, {}, skip);
+  if (rule_ == Rule::kAdamW) {
+    at::_fused_adamw_(values_, gradients, m_.tensors, second_.tensors, vmax_.tensors, updates_, lr, options_.beta1,
+                      options_.beta2, options_.weight_decay, options_.eps, options_.amsgrad, /*maximize=*/false, {},
+                      skip);
+  } else {
+    at::_fused_adam_(values_, gradients, m_.tensors, second_.tensors, vmax_.tensors, updates_, lr, options_.beta1,
+                     options_.beta2, options_.weight_decay, options_.eps, options_.amsgrad, /*maximize=*/false, {},
+                     skip);
+  }
 }
 
-void Adam::clear_gradients_() {
+void Optimizer::adamax_step_(const std::vector<at::Tensor>& gradients, double lr, std::int64_t update,
+                             const at::Tensor& skip) {
+  // A skipped update multiplies by 1, adds 0 and subtracts 0: the decision stays on the device. Its gradients may be
+  // NaN, which no factor removes, hence the `where`.
+  const at::Tensor skipped = skip.reshape({}).gt(0.5);
+  const auto unless_skipped = [&](double value, double otherwise) {
+    return at::where(skipped, at::full({}, otherwise, skip.options()), at::full({}, value, skip.options()));
+  };
+  std::vector<at::Tensor> usable;  // gradients with the L2 penalty
+  usable.reserve(gradients.size());
+  for (std::size_t i = 0; i < gradients.size(); ++i) {
+    const at::Tensor penalised =
+        options_.weight_decay == 0.0 ? gradients[i] : gradients[i].add(values_[i], options_.weight_decay);
+    usable.push_back(penalised.masked_fill(skipped, 0.0));
+  }
+  at::_foreach_mul_(m_.tensors, unless_skipped(options_.beta1, 1.0));
+  at::_foreach_add_(m_.tensors, at::_foreach_mul(usable, 1.0 - options_.beta1));
+  std::vector<at::Tensor> size = at::_foreach_abs(usable);
+  at::_foreach_add_(size, unless_skipped(options_.eps, 0.0));
+  at::_foreach_mul_(second_.tensors, unless_skipped(options_.beta2, 1.0));
+  at::_foreach_maximum_(second_.tensors, size);
+  // The floor matters only where every gradient so far was 0, and so is m.
+  std::vector<at::Tensor> change =
+      at::_foreach_div(m_.tensors, at::_foreach_clamp_min(second_.tensors, std::numeric_limits<float>::min()));
+  const double rate = lr / (1.0 - std::pow(options_.beta1, static_cast<double>(update)));
+  at::_foreach_mul_(change, unless_skipped(rate, 0.0));
+  at::_foreach_sub_(values_, change);
+}
+
+void Optimizer::clear_gradients_() {
   for (at::Tensor& value : values_) {
     value.mutable_grad() = at::Tensor();
   }
 }
 
-NamedTensors Adam::state() const {
+NamedTensors Optimizer::state() const {
   NamedTensors state;
-  append_state(state, m_, names_, "m");
-  append_state(state, v_, names_, "v");
-  append_state(state, vmax_, names_, "vmax");
+  for (const Moments* moments : {&m_, &second_, &vmax_}) {
+    for (std::size_t i = 0; i < moments->tensors.size(); ++i) {
+      state.emplace_back(moment_name(moments->kind, names_[i]), moments->tensors[i]);
+    }
+  }
   return state;
 }
 
-void Adam::load_state_(const SafetensorsFile& file, const std::string& source) {
+void Optimizer::load_state_(const SafetensorsFile& file, const std::string& source) {
   const at::NoGradGuard no_gradients;
-  copy_moments(m_, names_, "m", file, source);
-  copy_moments(v_, names_, "v", file, source);
-  copy_moments(vmax_, names_, "vmax", file, source);
+  for (Moments* moments : {&m_, &second_, &vmax_}) {
+    copy_moments(moments->tensors, names_, moments->kind, file, source);
+  }
 }
 
 }  // namespace regatta

@@ -8,23 +8,31 @@
 
 namespace regatta {
 
-PairOrder::PairOrder(std::int64_t seed, std::int64_t pairs, int batch)
-    : seed_(static_cast<std::uint64_t>(seed)), pairs_(pairs), batch_(batch) {
-  REGATTA_REQUIRE(pairs > 0 && pairs <= 0xffffffff && batch > 0, BugError, "order of ", pairs, " pairs in batches of ",
-                  batch);
-  steps_per_epoch_ = (pairs_ + batch_ - 1) / batch_;
+PairOrder::PairOrder(std::int64_t seed, std::int64_t pairs, int batch, std::int64_t epoch_pairs)
+    : seed_(static_cast<std::uint64_t>(seed)),
+      pairs_(pairs),
+      batch_(batch),
+      epoch_pairs_(epoch_pairs == 0 ? pairs : epoch_pairs) {
+  REGATTA_REQUIRE(pairs > 0 && pairs <= 0xffffffff && batch > 0 && epoch_pairs >= 0, BugError, "order of ", pairs,
+                  " pairs in batches of ", batch, ", ", epoch_pairs, " an epoch");
+  steps_per_epoch_ = (epoch_pairs_ + batch_ - 1) / batch_;
 }
 
 std::vector<std::int64_t> PairOrder::batch_of(std::int64_t step) const {
-  const std::int64_t epoch = epoch_of(step);
-  if (epoch != cached_epoch_) {
-    cached_order_ = CounterRng(seed_, RandomPurpose::kPairOrder)
-                        .permutation(static_cast<std::uint32_t>(pairs_), static_cast<std::uint64_t>(epoch));
-    cached_epoch_ = epoch;
+  const std::int64_t epoch_begin = epoch_of(step) * epoch_pairs_;
+  const std::int64_t begin = epoch_begin + (step % steps_per_epoch_) * batch_;
+  const std::int64_t end = std::min(begin + batch_, epoch_begin + epoch_pairs_);
+  std::vector<std::int64_t> batch;
+  for (std::int64_t place = begin; place < end; ++place) {
+    const std::int64_t shuffle = place / pairs_;
+    if (shuffle != cached_shuffle_) {
+      cached_order_ = CounterRng(seed_, RandomPurpose::kPairOrder)
+                          .permutation(static_cast<std::uint32_t>(pairs_), static_cast<std::uint64_t>(shuffle));
+      cached_shuffle_ = shuffle;
+    }
+    batch.push_back(cached_order_[static_cast<std::size_t>(place % pairs_)]);
   }
-  const std::int64_t begin = (step % steps_per_epoch_) * batch_;
-  const std::int64_t end = std::min(begin + batch_, pairs_);
-  return {cached_order_.begin() + begin, cached_order_.begin() + end};
+  return batch;
 }
 
 Flips PairOrder::flips_of(std::int64_t step, int slot) const {

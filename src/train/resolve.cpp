@@ -85,7 +85,8 @@ void resolve_metrics(ResolvedRecipe& resolved) {
 
 void resolve_length(ResolvedRecipe& resolved) {
   TrainOptions& train = resolved.recipe.train;
-  resolved.steps_per_epoch = (resolved.data.train_pairs + train.batch - 1) / train.batch;
+  const std::int64_t pairs = train.epoch_pairs > 0 ? train.epoch_pairs : resolved.data.train_pairs;
+  resolved.steps_per_epoch = (pairs + train.batch - 1) / train.batch;
   resolved.steps = train.steps > 0 ? train.steps : train.epochs * resolved.steps_per_epoch;
   std::int64_t& horizon = resolved.recipe.optim.horizon_epochs;
   if (horizon == 0) {

@@ -47,7 +47,7 @@ TrainingStep::TrainingStep(const Recipe& recipe, const at::Device& device)
   for (const auto& [name, term] : recipe.losses) {
     terms_.push_back({name, term.weight, make_loss(name, term.options), sides_from(term.sides)});
   }
-  adam_ = std::make_unique<Adam>(model_->parameters(), recipe.optim);
+  optimizer_ = std::make_unique<Optimizer>(model_->parameters(), recipe.optim);
   loss_sums_ = at::zeros({static_cast<std::int64_t>(terms_.size()) + 1}, at::device(device).dtype(at::kDouble));
   bad_ = at::zeros({1}, at::device(device).dtype(at::kFloat));
   good_steps_ = at::zeros({1}, at::device(device).dtype(at::kDouble));
@@ -80,11 +80,11 @@ void TrainingStep::run_(const PairState& batch, double lr, std::int64_t update) 
   loss_sums_.add_(at::stack(parts));
   const at::Tensor loss_bad = at::isfinite(total.detach()).logical_not().to(at::kFloat).reshape({1});
   bad_.copy_(at::maximum(bad_, loss_bad));
-  const std::vector<at::Tensor> gradients = adam_->gradients();
+  const std::vector<at::Tensor> gradients = optimizer_->gradients();
   at::_amp_foreach_non_finite_check_and_unscale_(gradients, bad_, one_);
   good_steps_.add_(one_.sub(bad_));
-  adam_->step_(gradients, lr, update, bad_);
-  adam_->clear_gradients_();
+  optimizer_->step_(gradients, lr, update, bad_);
+  optimizer_->clear_gradients_();
 }
 
 std::int64_t TrainingStep::good_steps() const {
@@ -117,7 +117,7 @@ NamedTensors TrainingStep::weights() const {
 
 NamedTensors TrainingStep::state() const {
   NamedTensors tensors = weights();
-  for (auto& item : adam_->state()) {
+  for (auto& item : optimizer_->state()) {
     tensors.push_back(std::move(item));
   }
   tensors.emplace_back(kLossSums, loss_sums_);
@@ -127,7 +127,7 @@ NamedTensors TrainingStep::state() const {
 void TrainingStep::load_(const SafetensorsFile& file, const std::string& source) {
   const at::NoGradGuard no_gradients;
   load_parameters(model_->parameters(), file, source, {"optim/", "train/"});
-  adam_->load_state_(file, source);
+  optimizer_->load_state_(file, source);
   const auto sums =
       std::find_if(file.tensors.begin(), file.tensors.end(), [](const auto& item) { return item.first == kLossSums; });
   REGATTA_REQUIRE(sums != file.tensors.end() && sums->second.sizes() == loss_sums_.sizes(), DataError, source,

@@ -68,7 +68,7 @@ class TrainingStep {
 
   std::unique_ptr<Model> model_;
   std::vector<Term> terms_;
-  std::unique_ptr<Adam> adam_;
+  std::unique_ptr<Optimizer> optimizer_;
   at::Tensor loss_sums_;   ///< [terms + 1] float64, the total last
   at::Tensor bad_;         ///< [1] float32: 1 from the first non-finite loss or gradient on
   at::Tensor good_steps_;  ///< [1] float64

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <charconv>
+#include <iterator>
 #include <limits>
 
 #include <nlohmann/json.hpp>
@@ -66,13 +67,12 @@ std::vector<std::int64_t> members_of(const std::vector<SubjectEntry>& subjects, 
   return out;
 }
 
-void add_atlas_pairs(const std::vector<SubjectEntry>& subjects, const PairRule& rule, std::vector<ArchivePair>& out) {
+void add_atlas_pairs(const std::vector<SubjectEntry>& subjects, const PairRule& rule, const std::string& split,
+                     std::vector<ArchivePair>& out) {
   const std::int64_t atlas = index_of(subjects, rule.atlas, "/pairs/atlas");
-  for (const char* split : kSplits) {
-    for (const std::int64_t fixed : members_of(subjects, split)) {
-      if (fixed != atlas) {
-        out.push_back({split, atlas, fixed});
-      }
+  for (const std::int64_t fixed : members_of(subjects, split)) {
+    if (fixed != atlas) {
+      out.push_back({split, atlas, fixed});
     }
   }
 }
@@ -84,60 +84,62 @@ ArchivePair ordered_pair(const std::string& split, const std::vector<std::int64_
   return {split, members[moving], members[rest < moving ? rest : rest + 1]};
 }
 
-void add_ordered_pairs(const std::vector<SubjectEntry>& subjects, const PairRule& rule, std::vector<ArchivePair>& out) {
-  const CounterRng rng(static_cast<std::uint64_t>(rule.seed), RandomPurpose::kPairOrder);
-  std::uint64_t split_number = 0;
-  for (const char* split : kSplits) {
-    const auto members = members_of(subjects, split);
-    const std::size_t all = members.empty() ? 0 : members.size() * (members.size() - 1);
-    REGATTA_REQUIRE(all <= std::numeric_limits<std::uint32_t>::max(), ConfigError, "/pairs/rule: split ", split,
-                    " has ", all, " ordered pairs, at most 4294967295 allowed");
-    if (rule.rule == "all") {
-      REGATTA_REQUIRE(all <= 20000000, ConfigError, "/pairs/rule: all: split ", split, " has ", all,
-                      " ordered pairs, at most 20000000 allowed: use `random`");
-      for (std::size_t i = 0; i < all; ++i) {
-        out.push_back(ordered_pair(split, members, i));
-      }
-    } else {
-      const auto order = rng.permutation(static_cast<std::uint32_t>(all), split_number);
-      const std::size_t drawn = std::min<std::size_t>(all, static_cast<std::size_t>(rule.count));
-      for (std::size_t i = 0; i < drawn; ++i) {
-        out.push_back(ordered_pair(split, members, order[i]));
-      }
+void add_ordered_pairs(const std::vector<SubjectEntry>& subjects, const PairRule& rule, std::size_t split_number,
+                       std::vector<ArchivePair>& out) {
+  const std::string split = kSplits[split_number];
+  const auto members = members_of(subjects, split);
+  const std::size_t all = members.empty() ? 0 : members.size() * (members.size() - 1);
+  REGATTA_REQUIRE(all <= std::numeric_limits<std::uint32_t>::max(), ConfigError, "/pairs/rule: split ", split, " has ",
+                  all, " ordered pairs, at most 4294967295 allowed");
+  if (rule.rule == "all") {
+    REGATTA_REQUIRE(all <= 20000000, ConfigError, "/pairs/rule: all: split ", split, " has ", all,
+                    " ordered pairs, at most 20000000 allowed: use `random`");
+    for (std::size_t i = 0; i < all; ++i) {
+      out.push_back(ordered_pair(split, members, i));
     }
-    ++split_number;
+    return;
+  }
+  const CounterRng rng(static_cast<std::uint64_t>(rule.seed), RandomPurpose::kPairOrder);
+  const auto order = rng.permutation(static_cast<std::uint32_t>(all), split_number);
+  const std::size_t drawn = std::min<std::size_t>(all, static_cast<std::size_t>(rule.count));
+  for (std::size_t i = 0; i < drawn; ++i) {
+    out.push_back(ordered_pair(split, members, order[i]));
   }
 }
 
-void add_explicit_pairs(const std::vector<SubjectEntry>& subjects, const PairRule& rule,
-                        std::vector<ArchivePair>& out) {
+std::vector<ArchivePair> read_explicit_pairs(const std::vector<SubjectEntry>& subjects, const PairRule& rule) {
   REGATTA_REQUIRE(rule.explicit_pairs.is_array(), ConfigError, "/pairs/explicit: ", type_name(rule.explicit_pairs),
                   ", a list expected");
-  for (const char* split : kSplits) {
-    for (std::size_t i = 0; i < rule.explicit_pairs.size(); ++i) {
-      const std::string pointer = str("/pairs/explicit/", i);
-      PairEntry entry;
-      read_options(rule.explicit_pairs[i], entry, pointer);
-      const ArchivePair pair = {entry.split, index_of(subjects, entry.moving, pointer + "/moving"),
-                                index_of(subjects, entry.fixed, pointer + "/fixed")};
-      REGATTA_REQUIRE(pair.moving != pair.fixed, ConfigError, pointer, ": moving and fixed are both '", entry.fixed,
-                      "'");
-      REGATTA_REQUIRE(!entry.split.empty(), ConfigError, pointer, "/split: empty, train, val or test expected");
-      if (entry.split == split) {
-        out.push_back(pair);
-      }
-    }
+  std::vector<ArchivePair> pairs;
+  for (std::size_t i = 0; i < rule.explicit_pairs.size(); ++i) {
+    const std::string pointer = str("/pairs/explicit/", i);
+    PairEntry entry;
+    read_options(rule.explicit_pairs[i], entry, pointer);
+    const ArchivePair pair = {entry.split, index_of(subjects, entry.moving, pointer + "/moving"),
+                              index_of(subjects, entry.fixed, pointer + "/fixed")};
+    REGATTA_REQUIRE(pair.moving != pair.fixed, ConfigError, pointer, ": moving and fixed are both '", entry.fixed, "'");
+    REGATTA_REQUIRE(!entry.split.empty(), ConfigError, pointer, "/split: empty, train, val or test expected");
+    pairs.push_back(pair);
   }
+  return pairs;
 }
 
 std::vector<ArchivePair> make_pairs(const std::vector<SubjectEntry>& subjects, const PairRule& rule) {
+  const std::vector<ArchivePair> listed = read_explicit_pairs(subjects, rule);
   std::vector<ArchivePair> pairs;
-  if (rule.rule == "atlas") {
-    add_atlas_pairs(subjects, rule, pairs);
-  } else if (rule.rule == "explicit") {
-    add_explicit_pairs(subjects, rule, pairs);
-  } else {
-    add_ordered_pairs(subjects, rule, pairs);
+  for (std::size_t number = 0; number < std::size(kSplits); ++number) {
+    const std::string split = kSplits[number];
+    const std::size_t before = pairs.size();
+    std::copy_if(listed.begin(), listed.end(), std::back_inserter(pairs),
+                 [&](const ArchivePair& pair) { return pair.split == split; });
+    if (pairs.size() > before || rule.rule == "explicit") {
+      continue;
+    }
+    if (rule.rule == "atlas") {
+      add_atlas_pairs(subjects, rule, split, pairs);
+    } else {
+      add_ordered_pairs(subjects, rule, number, pairs);
+    }
   }
   REGATTA_REQUIRE(!pairs.empty(), ConfigError, "/pairs: rule '", rule.rule, "' gives no pair for these ",
                   subjects.size(), " subjects");

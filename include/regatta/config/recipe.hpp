@@ -67,13 +67,16 @@ struct OptimOptions {
 
   template <class Self, class V>
   static void visit(Self& s, V&& v) {
-    v("name", s.name, "optimiser", one_of({"adam"}));
+    v("name", s.name, "adam; adamw: weights decay by themselves, not through the gradient; adamax: largest gradient",
+      one_of({"adam", "adamw", "adamax"}));
     v("lr", s.lr, "step size of an update", between(1e-10, 10.0));
-    v("amsgrad", s.amsgrad, "keep the largest second moment (AMSGrad)");
+    v("amsgrad", s.amsgrad, "keep the largest second moment (AMSGrad); adamax has none: false");
     v("beta1", s.beta1, "decay of the first moment", between(0.0, 0.9999999));
     v("beta2", s.beta2, "decay of the second moment", between(0.0, 0.9999999));
-    v("eps", s.eps, "added to the root of the second moment", between(0.0, 1.0));
-    v("weight_decay", s.weight_decay, "L2 penalty added to the gradient", between(0.0, 1.0));
+    v("eps", s.eps, "added to the root of the second moment; adamax: to the size of the gradient", between(0.0, 1.0));
+    v("weight_decay", s.weight_decay,
+      "L2 penalty added to the gradient; adamw: an update takes lr times this fraction off the weights",
+      between(0.0, 1.0));
     v("schedule", s.schedule, "poly: lr (1 - epoch/horizon)^power, rounded to 8 decimals, per epoch; or constant",
       one_of({"poly", "constant"}));
     v("power", s.power, "exponent of `poly`", between(0.0, 10.0));
@@ -85,6 +88,7 @@ struct OptimOptions {
 struct TrainOptions {
   std::int64_t epochs = 500;
   std::int64_t steps = 0;
+  std::int64_t epoch_pairs = 0;
   int batch = 1;
   std::int64_t seed = 0;
   bool flip = false;
@@ -93,6 +97,10 @@ struct TrainOptions {
   static void visit(Self& s, V&& v) {
     v("epochs", s.epochs, "passes over the training pairs, in total", between(1, 10000000).not_identity());
     v("steps", s.steps, "optimiser steps in total; 0: epochs x steps per epoch", between(0, 1000000000).not_identity());
+    v("epoch_pairs", s.epoch_pairs,
+      "pairs an epoch, after which rates change and validations come; 0: all of the split, else the next of a shuffled "
+      "order in which each pair comes once before any comes again",
+      between(0, 1000000000));
     v("batch", s.batch, "pairs a step", between(1, 64));
     v("seed", s.seed, "of initial weights, pair order and augmentation", between(0, 9007199254740991.0));
     v("flip", s.flip, "mirror fixed and moving together along each axis with probability 1/2");

@@ -1,5 +1,5 @@
-// Adam over the flat list of parameters, and the learning rate as a function of the epoch. No gradients are computed
-// here, no files are written.
+// Adam, AdamW and Adamax over the flat list of parameters, and the learning rate as a function of the epoch. No
+// gradients are computed here, no files are written.
 #pragma once
 
 #include <cstdint>
@@ -18,11 +18,14 @@ namespace regatta {
 /// @param optim  with horizon_epochs resolved, at least 1
 double learning_rate(const OptimOptions& optim, std::int64_t epoch);
 
-/// Adam with L2 weight decay and, if asked for, AMSGrad: PyTorch's update, in its fused kernel.
-class Adam {
+/// The recipe's optimiser, with PyTorch's update rules: Adam (L2 weight decay) and AdamW (decoupled weight decay), both
+/// with AMSGrad if asked for, in the fused kernels; Adamax (L2 weight decay) in operators over all parameters at once.
+/// Adamax divides by max(beta2 u, |g| + eps), as PyTorch does; the paper (Kingma and Ba 2015, algorithm 2) has no eps.
+class Optimizer {
  public:
   /// Moments start at zero, on the parameters' device.
-  Adam(const Parameters& parameters, const OptimOptions& options);
+  /// @param options  checked by validate(Recipe)
+  Optimizer(const Parameters& parameters, const OptimOptions& options);
 
   /// Gradients of all parameters, in their order; zeros where the last backward pass left none.
   std::vector<at::Tensor> gradients() const;
@@ -35,20 +38,32 @@ class Adam {
   /// Drops the gradients: the next backward pass makes new ones.
   void clear_gradients_();
 
-  /// "optim/m/<name>", "optim/v/<name>" and, with AMSGrad, "optim/vmax/<name>". Tensors are shared, not copied.
+  /// "optim/m/<name>"; of Adam and AdamW "optim/v/<name>" and, with AMSGrad, "optim/vmax/<name>"; of Adamax
+  /// "optim/u/<name>". Tensors are shared, not copied.
   NamedTensors state() const;
 
   /// Copies the moments from a file. @throws DataError for a missing or differently shaped one
   void load_state_(const SafetensorsFile& file, const std::string& source);
 
  private:
+  enum class Rule { kAdam, kAdamW, kAdamax };
+
+  /// A kind of moments, such as "m", one tensor a parameter.
+  struct Moments {
+    std::string kind;
+    std::vector<at::Tensor> tensors;
+  };
+
+  void adamax_step_(const std::vector<at::Tensor>& gradients, double lr, std::int64_t update, const at::Tensor& skip);
+
   OptimOptions options_;
+  Rule rule_;
   std::vector<std::string> names_;
   std::vector<at::Tensor> values_;
-  std::vector<at::Tensor> m_;
-  std::vector<at::Tensor> v_;
-  std::vector<at::Tensor> vmax_;
-  std::vector<at::Tensor> updates_;  ///< one tensor, once per parameter: what the kernel takes
+  Moments m_ = {"m", {}};            ///< first
+  Moments second_ = {"v", {}};       ///< second; of Adamax "u", the largest gradient
+  Moments vmax_ = {"vmax", {}};      ///< empty without AMSGrad
+  std::vector<at::Tensor> updates_;  ///< one tensor, once per parameter: what the fused kernels take
 };
 
 }  // namespace regatta

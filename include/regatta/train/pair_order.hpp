@@ -13,16 +13,18 @@ using Flips = std::array<bool, 3>;
 
 class PairOrder {
  public:
-  /// @param pairs  how many there are, at least 1
-  /// @param batch  pairs a step, at least 1; the last step of an epoch takes what is left
-  PairOrder(std::int64_t seed, std::int64_t pairs, int batch);
+  /// @param pairs        how many there are, at least 1
+  /// @param batch        pairs a step, at least 1; the last step of an epoch takes what is left
+  /// @param epoch_pairs  pairs an epoch; 0: all
+  PairOrder(std::int64_t seed, std::int64_t pairs, int batch, std::int64_t epoch_pairs = 0);
 
   std::int64_t steps_per_epoch() const { return steps_per_epoch_; }
 
   /// Epoch of a step, both counted from 0.
   std::int64_t epoch_of(std::int64_t step) const { return step / steps_per_epoch_; }
 
-  /// Indices into the split's pairs; in each epoch every pair comes once, in an order of its own.
+  /// Indices into the split's pairs: the next of an endless sequence of shuffles of all pairs. With all pairs an epoch,
+  /// every pair comes once in each, in an order of its own.
   std::vector<std::int64_t> batch_of(std::int64_t step) const;
 
   /// Mirroring of one pair of the batch: each axis with probability 1/2.
@@ -32,8 +34,9 @@ class PairOrder {
   std::uint64_t seed_;
   std::int64_t pairs_;
   std::int64_t batch_;
+  std::int64_t epoch_pairs_;
   std::int64_t steps_per_epoch_;
-  mutable std::int64_t cached_epoch_ = -1;
+  mutable std::int64_t cached_shuffle_ = -1;
   mutable std::vector<std::uint32_t> cached_order_;
 };
 

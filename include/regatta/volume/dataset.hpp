@@ -61,7 +61,8 @@ struct PairRule {
     v("atlas", s.atlas, "id of the atlas, for `atlas`");
     v("count", s.count, "pairs a split, for `random`", between(1, 100000000));
     v("seed", s.seed, "of the draw, for `random`", between(0, 9007199254740991.0));
-    v("explicit", s.explicit_pairs, "list of {split, moving, fixed}, for `explicit`");
+    v("explicit", s.explicit_pairs,
+      "list of {split, moving, fixed}; under another rule, a split that is named here has these pairs alone");
   }
 };
 

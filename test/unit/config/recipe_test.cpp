@@ -32,6 +32,15 @@ TEST_CASE("a recipe without data, losses or a measured best metric is refused by
   CHECK_THROWS_WITH(recipe_from_json(recipe, "r.json"), Catch::Contains("/validation/best: 'hd95' is not among"));
 }
 
+TEST_CASE("Adamax with AMSGrad is refused, also where AMSGrad is only the default") {
+  Json recipe = minimal();
+  recipe["optim"] = {{"name", "adamax"}};
+  CHECK_THROWS_WITH(recipe_from_json(recipe, "r.json"),
+                    "r.json: /optim/amsgrad: true with adamax, which keeps no second moment; false expected");
+  recipe["optim"]["amsgrad"] = false;
+  CHECK(recipe_from_json(recipe, "r.json").optim.name == "adamax");
+}
+
 TEST_CASE("a recipe of a later schema is refused") {
   Json recipe = minimal();
   recipe["schema"] = 2;

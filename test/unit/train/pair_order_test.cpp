@@ -1,5 +1,6 @@
 // Order and mirroring of training pairs.
 #include <algorithm>
+#include <array>
 #include <set>
 
 #include "regatta/train/pair_order.hpp"
@@ -26,6 +27,35 @@ TEST_CASE("each epoch takes every pair once and in another order") {
   }
   CHECK(epochs[0] != epochs[1]);
   CHECK(epochs[1] != epochs[2]);
+}
+
+TEST_CASE("shorter epochs go on through the shuffle, so that every pair comes once before any comes again") {
+  const PairOrder order(5, 10, 2, 3);  // an epoch: a batch of 2 and one of 1
+  const PairOrder whole(5, 10, 1);
+  REQUIRE(order.steps_per_epoch() == 2);
+  std::vector<std::int64_t> seen;
+  for (std::int64_t step = 0; step < 14; ++step) {
+    CHECK(order.epoch_of(step) == step / 2);
+    const auto batch = order.batch_of(step);
+    CHECK(batch.size() == (step % 2 == 0 ? 2U : 1U));
+    seen.insert(seen.end(), batch.begin(), batch.end());
+  }
+  REQUIRE(seen.size() == 21);
+  for (std::size_t place = 0; place < seen.size(); ++place) {
+    CHECK(seen[place] == whole.batch_of(static_cast<std::int64_t>(place)).front());
+  }
+}
+
+TEST_CASE("an epoch may be longer than the pairs are many") {
+  const PairOrder order(5, 3, 2, 7);
+  CHECK(order.steps_per_epoch() == 4);
+  std::array<int, 3> count{};
+  for (std::int64_t step = 0; step < 12; ++step) {
+    for (const std::int64_t pair : order.batch_of(step)) {
+      ++count.at(static_cast<std::size_t>(pair));
+    }
+  }
+  CHECK(count == std::array<int, 3>{7, 7, 7});
 }
 
 TEST_CASE("a step's pairs do not depend on the steps that were asked for before it") {

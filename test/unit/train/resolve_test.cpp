@@ -43,6 +43,16 @@ TEST_CASE("a resolved recipe writes out plug-in options and reads back as itself
   CHECK(again.hash == resolved.hash);
 }
 
+TEST_CASE("an epoch of other than all pairs counts in steps, schedule and hash") {
+  Scene scene;
+  const std::string hash = scene.resolver.resolve(scene.recipe).hash;
+  scene.recipe.train.epoch_pairs = 2;
+  const ResolvedRecipe resolved = scene.resolver.resolve(scene.recipe);
+  CHECK(resolved.steps_per_epoch == 2);
+  CHECK(resolved.recipe.optim.horizon_epochs == 6);
+  CHECK(resolved.hash != hash);
+}
+
 TEST_CASE("the hash ignores totals, paths and resources and knows what changes the weights") {
   Scene scene;
   const std::string hash = scene.resolver.resolve(scene.recipe).hash;

@@ -42,8 +42,12 @@ void check_same(const fs::path& run, const fs::path& undisturbed) {
 }
 
 TEST_CASE("a training that left at step 5 ends with the bytes of one that did not") {
+  const std::string optimiser = GENERATE(as<std::string>(), "adam", "adamw", "adamax");
+  INFO(optimiser);
   const TemporaryFolder folder;
-  const Recipe recipe = scene_recipe(write_scene(folder.path()));
+  Recipe recipe = scene_recipe(write_scene(folder.path()));
+  recipe.optim.name = optimiser;
+  recipe.optim.amsgrad = optimiser == "adam";
   REQUIRE(train_in(folder / "whole", recipe).status == AttemptStatus::kOk);
   Recorder first;
   first.leave = [&] { return !first.checkpoints.empty() && first.checkpoints.back().step >= 4; };

@@ -83,6 +83,19 @@ TEST_CASE("explicit pairs may cross splits and keep their order") {
   CHECK(pairs_text(dataset_from_json(json, "")) == "train:3>1 train:1>3 val:4>1");
 }
 
+TEST_CASE("under another rule, a split that is listed has the listed pairs alone") {
+  Json json = five_subjects();
+  json["pairs"]["explicit"] = parse_json(R"([{"split": "val", "moving": "p2", "fixed": "v1"}])", "test");
+  CHECK(pairs_text(dataset_from_json(json, "")) == "train:0>1 train:0>2 train:0>3 val:2>4");
+  json["pairs"]["rule"] = "all";
+  CHECK(pairs_text(dataset_from_json(json, "")) ==
+        "train:1>2 train:1>3 train:2>1 train:2>3 train:3>1 train:3>2 val:2>4");
+  json["pairs"]["explicit"][0]["split"] = "train";
+  CHECK(pairs_text(dataset_from_json(json, "")) == "train:2>4");
+  json["pairs"]["explicit"][0]["fixed"] = "nobody";
+  CHECK(error_text([&] { dataset_from_json(json, ""); }) == "/pairs/explicit/0/fixed: 'nobody' is no subject's id");
+}
+
 TEST_CASE("labels are merged, and others kept or made background") {
   Json json = five_subjects();
   json["labels"] = parse_json(R"({"merge": {"1": [10, 11], "2": [49]}})", "test");
