@@ -34,9 +34,8 @@ Optional optional(const at::Tensor& tensor) {
   return tensor.defined() ? Optional(tensor) : std::nullopt;
 }
 
-at::Tensor convolve(const at::Tensor& input, const at::Tensor& weight, const Optional& bias, std::int64_t stride,
+at::Tensor convolve(const at::Tensor& input, const at::Tensor& weight, const Optional& bias, at::IntArrayRef strides,
                     std::int64_t padding) {
-  const std::array<std::int64_t, 3> strides = {stride, stride, stride};
   const std::array<std::int64_t, 3> paddings = {padding, padding, padding};
   const std::array<std::int64_t, 3> ones = {1, 1, 1};
   const std::array<std::int64_t, 3> zeros = {0, 0, 0};
@@ -47,12 +46,13 @@ at::Tensor convolve(const at::Tensor& input, const at::Tensor& weight, const Opt
 class PreluConv : public torch::autograd::Function<PreluConv> {
  public:
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& raw, const at::Tensor& slope,
-                            const at::Tensor& weight, const Optional& bias, std::int64_t stride, std::int64_t padding) {
+                            const at::Tensor& weight, const Optional& bias, const std::vector<std::int64_t>& strides,
+                            std::int64_t padding) {
     context->save_for_backward({raw, slope, weight});
-    context->saved_data["stride"] = stride;
+    context->saved_data["strides"] = strides;
     context->saved_data["padding"] = padding;
     context->saved_data["bias"] = bias.has_value();
-    return convolve(at::prelu(raw, slope), weight, bias, stride, padding);
+    return convolve(at::prelu(raw, slope), weight, bias, strides, padding);
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
@@ -61,9 +61,8 @@ class PreluConv : public torch::autograd::Function<PreluConv> {
     const at::Tensor& raw = saved[0];
     const at::Tensor slope = saved[1].view({1, 1, 1, 1, 1});
     const at::Tensor& weight = saved[2];
-    const std::int64_t stride = context->saved_data["stride"].toInt();
+    const std::vector<std::int64_t> strides = context->saved_data["strides"].toIntVector();
     const std::int64_t padding = context->saved_data["padding"].toInt();
-    const std::array<std::int64_t, 3> strides = {stride, stride, stride};
     const std::array<std::int64_t, 3> paddings = {padding, padding, padding};
     const std::array<std::int64_t, 3> ones = {1, 1, 1};
     const std::array<std::int64_t, 3> zeros = {0, 0, 0};
@@ -90,10 +89,10 @@ class Softsign : public torch::autograd::Function<Softsign> {
 };
 
 at::Tensor read_and_convolve(const Feature& input, const at::Tensor& weight, const at::Tensor& bias,
-                             std::int64_t stride, std::int64_t padding) {
+                             const std::vector<std::int64_t>& strides, std::int64_t padding) {
   const at::Tensor out = input.slope.defined()
-                             ? PreluConv::apply(input.raw, input.slope, weight, optional(bias), stride, padding)
-                             : convolve(input.raw, weight, optional(bias), stride, padding);
+                             ? PreluConv::apply(input.raw, input.slope, weight, optional(bias), strides, padding)
+                             : convolve(input.raw, weight, optional(bias), strides, padding);
   count_convolution(weight, out);
   return out;
 }
@@ -132,7 +131,10 @@ at::Tensor Feature::value() const {
 }
 
 Conv3d::Conv3d(Parameters& parameters, const std::string& name, const ConvShape& shape)
-    : stride_(shape.stride), padding_(shape.padding.value_or(shape.kernel / 2)), activation_(shape.activation) {
+    : strides_(3, shape.stride), padding_(shape.padding.value_or(shape.kernel / 2)), activation_(shape.activation) {
+  if (shape.strides) {
+    strides_.assign(shape.strides->begin(), shape.strides->end());
+  }
   const std::int64_t k = shape.kernel;
   const Init standard = standard_init(shape.in * k * k * k);
   weight_ = parameters.add(name + ".weight", {shape.out, shape.in, k, k, k}, shape.weight_init.value_or(standard));
@@ -152,7 +154,7 @@ Feature Conv3d::operator()(const std::vector<Feature>& inputs) const {
     for (const Feature& input : inputs) {
       values.push_back(input.value());
     }
-    return activate(read_and_convolve(at::cat(values, 1), weight_, bias_, stride_, padding_), activation_, slope_);
+    return activate(read_and_convolve(at::cat(values, 1), weight_, bias_, strides_, padding_), activation_, slope_);
   }
   at::Tensor output;
   std::int64_t channel = 0;
@@ -160,7 +162,7 @@ Feature Conv3d::operator()(const std::vector<Feature>& inputs) const {
     const std::int64_t channels = input.raw.size(1);
     const at::Tensor weight = inputs.size() == 1 ? weight_ : weight_.narrow(1, channel, channels);
     const at::Tensor part =
-        read_and_convolve(input, weight, output.defined() ? at::Tensor() : bias_, stride_, padding_);
+        read_and_convolve(input, weight, output.defined() ? at::Tensor() : bias_, strides_, padding_);
     output = output.defined() ? output.add_(part) : part;
     channel += channels;
   }
@@ -204,7 +206,7 @@ LargeKernelConv::LargeKernelConv(Parameters& parameters, const std::string& name
 Feature LargeKernelConv::operator()(const Feature& input) const {
   at::Tensor sum = folded_ ? at::Tensor() : input.value();
   for (std::size_t i = 0; i < weights_.size(); ++i) {
-    const at::Tensor part = read_and_convolve(input, weights_[i], biases_[i], 1, weights_[i].size(2) / 2);
+    const at::Tensor part = read_and_convolve(input, weights_[i], biases_[i], {1, 1, 1}, weights_[i].size(2) / 2);
     sum = sum.defined() ? part.add_(sum) : part;
   }
   return {sum, slope_};

@@ -3,6 +3,7 @@
 // convolution, norm or sampler of LibTorch themselves, and keep no parameter outside `Parameters`.
 #pragma once
 
+#include <array>
 #include <optional>
 #include <string>
 #include <vector>
@@ -52,7 +53,8 @@ struct ConvShape {
   std::string slope_name{};           ///< name of a PReLU's slope
   std::optional<Init> weight_init{};  ///< none: PyTorch's default, U(+-1/sqrt(fan in)), for the bias too
   std::optional<Init> bias_init{};
-  std::optional<std::int64_t> padding{};  ///< none: kernel / 2
+  std::optional<std::int64_t> padding{};                 ///< none: kernel / 2
+  std::optional<std::array<std::int64_t, 3>> strides{};  ///< along D, H, W; none: `stride` along each
 };
 
 /// Convolution, then an activation.
@@ -69,7 +71,7 @@ class Conv3d {
   at::Tensor weight_;
   at::Tensor bias_;
   at::Tensor slope_;
-  std::int64_t stride_;
+  std::vector<std::int64_t> strides_;
   std::int64_t padding_;
   Activation activation_;
 };

@@ -1,0 +1,239 @@
+// Vector field attention: one encoder for both images, then from coarse to fine each fixed voxel looks for its match
+// among the 27 moving voxels around the place that the coarser level found. Written from the paper and a description
+// of shapes and key names, not from the authors' program.
+// Source: Liu et al., "Vector field attention for deformable image registration", JMI 2024.
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include <ATen/TensorOperators.h>
+
+#include "nn/layers/conv.hpp"
+#include "nn/layers/grid.hpp"
+#include "nn/layers/neighbourhood.hpp"
+#include "nn/layers/norm.hpp"
+#include "nn/layers/resize.hpp"
+#include "nn/models/common.hpp"
+#include "regatta/base/error.hpp"
+#include "regatta/config/options.hpp"
+#include "regatta/nn/model.hpp"
+#include "regatta/nn/warp.hpp"
+
+namespace regatta::models {
+namespace {
+
+constexpr std::int64_t kDownsamples = 4;
+constexpr int kSizeMultiple = 1 << kDownsamples;
+constexpr std::int64_t kSmallestSize = 2 * kSizeMultiple;  // two voxels at the coarsest level: a map needs them
+constexpr double kLeakySlope = 0.01;
+constexpr double kBetaStart = 0.1;
+constexpr WarpOptions kBorder = {.outside = Outside::kBorder};
+
+struct VfaOptions {
+  int start_channels = 8;
+  int matching_channels = 8;
+  int max_channels = 64;
+  int int_steps = 0;
+  int skip = 0;
+
+  template <class Self, class V>
+  static void visit(Self& s, V&& v) {
+    v("start_channels", s.start_channels, "channels of the first convolution, twice as many at each level",
+      between(1, 1024));
+    v("matching_channels", s.matching_channels,
+      "channels that are compared at full resolution, twice as many at each "
+      "level",
+      between(1, 1024));
+    v("max_channels", s.max_channels, "most channels anywhere", between(1, 4096));
+    v("int_steps", s.int_steps, "squarings of each level's field; 0: none", between(0, 16));
+    v("skip", s.skip, "finest levels that are not matched: their map is up-sampled", between(0, kDownsamples));
+  }
+};
+
+/// Convolution, instance norm, leaky ReLU.
+class NormedConv {
+ public:
+  NormedConv(Parameters& parameters, const std::string& conv, const std::string& norm, std::int64_t in,
+             std::int64_t out)
+      : conv_(parameters, conv, {.in = in, .out = out}), norm_(parameters, norm, out, Activation::leaky(kLeakySlope)) {}
+
+  at::Tensor operator()(const std::vector<Feature>& inputs) const { return norm_(conv_(inputs).value()); }
+
+ private:
+  Conv3d conv_;
+  InstanceNorm norm_;
+};
+
+/// Two of them, under the numbers of a sequence that counts its activations.
+class DoubleConv {
+ public:
+  DoubleConv(Parameters& parameters, const std::string& name, std::int64_t in, std::int64_t out)
+      : first_(parameters, name + ".0", name + ".1", in, out),
+        second_(parameters, name + ".3", name + ".4", out, out) {}
+
+  at::Tensor operator()(const std::vector<Feature>& inputs) const { return second_({first_(inputs)}); }
+
+ private:
+  NormedConv first_;
+  NormedConv second_;
+};
+
+/// U-Net of one image; its decoder's maps are what is matched.
+class Encoder {
+ public:
+  Encoder(Parameters& parameters, const std::string& name, const VfaOptions& options)
+      : down_(make_down(parameters, name, options)),
+        up_(make_up(parameters, name, options)),
+        upsampling_(make_upsampling(parameters, name, options)),
+        in_norm_(parameters, name + ".in_norm", 1),
+        in_conv_(parameters, name + ".in_conv",
+                 {.in = 1, .out = channels(options, 0), .activation = Activation::leaky(kLeakySlope)}),
+        bottleneck_(parameters, name + ".bottleneck_conv", channels(options, kDownsamples),
+                    channels(options, kDownsamples)) {}
+
+  /// @param image  [N, 1, D, H, W]
+  /// @return one map a level, level i at 1 / 2^i of the resolution
+  std::vector<at::Tensor> operator()(const at::Tensor& image) const {
+    at::Tensor x = in_conv_({in_norm_(image)}).value();
+    std::vector<at::Tensor> maps;
+    for (const DoubleConv& block : down_) {
+      maps.push_back(block({x}));
+      x = average_pool(maps.back(), 2, 2);
+    }
+    maps.push_back(bottleneck_({x}));
+    for (std::size_t i = kDownsamples; i-- > 0;) {
+      const at::Tensor finer = upsampling_[i]({upsample_trilinear(maps[i + 1], /*align_corners=*/true)});
+      maps[i] = up_[i]({finer, maps[i]});
+    }
+    return maps;
+  }
+
+  /// Of the features before level i's convolutions; after them: of i + 1.
+  static std::int64_t channels(const VfaOptions& options, std::int64_t level) {
+    return std::min<std::int64_t>(options.max_channels, std::int64_t{options.start_channels} << level);
+  }
+
+  /// Of level i's map.
+  static std::int64_t map_channels(const VfaOptions& options, std::int64_t level) {
+    return channels(options, std::min(level + 1, kDownsamples));
+  }
+
+ private:
+  static std::vector<DoubleConv> make_down(Parameters& parameters, const std::string& name, const VfaOptions& options) {
+    std::vector<DoubleConv> blocks;
+    for (std::int64_t i = 0; i < kDownsamples; ++i) {
+      blocks.emplace_back(parameters, str(name, ".encoder_conv.", i), channels(options, i), map_channels(options, i));
+    }
+    return blocks;
+  }
+
+  static std::vector<NormedConv> make_upsampling(Parameters& parameters, const std::string& name,
+                                                 const VfaOptions& options) {
+    std::vector<NormedConv> blocks;
+    for (std::int64_t i = 0; i < kDownsamples; ++i) {
+      const std::string prefix = str(name, ".upsampling.", i);
+      blocks.emplace_back(parameters, prefix + ".1", prefix + ".2", map_channels(options, i + 1),
+                          map_channels(options, i));
+    }
+    return blocks;
+  }
+
+  static std::vector<DoubleConv> make_up(Parameters& parameters, const std::string& name, const VfaOptions& options) {
+    std::vector<DoubleConv> blocks;
+    for (std::int64_t i = 0; i < kDownsamples; ++i) {
+      blocks.emplace_back(parameters, str(name, ".decoder_conv.", i), 2 * map_channels(options, i),
+                          map_channels(options, i));
+    }
+    return blocks;
+  }
+
+  // In the reference's order of registration.
+  std::vector<DoubleConv> down_;
+  std::vector<DoubleConv> up_;
+  std::vector<NormedConv> upsampling_;
+  InstanceNorm in_norm_;
+  Conv3d in_conv_;
+  DoubleConv bottleneck_;
+};
+
+class Vfa final : public Model {
+ public:
+  explicit Vfa(const VfaOptions& options)
+      : Model(options), chosen_(options), encoder_(parameters_, "encoder", options) {
+    beta_ = parameters_.add("decoder.beta", {1}, Init::constant(kBetaStart));
+    for (std::int64_t i = 0; i <= kDownsamples; ++i) {
+      const std::int64_t out =
+          std::min<std::int64_t>(options.max_channels, std::int64_t{options.matching_channels} << i);
+      project_.emplace_back(parameters_, str("decoder.project.", i),
+                            ConvShape{.in = Encoder::map_channels(options, i), .out = out});
+    }
+  }
+
+  ModelOutput forward(const at::Tensor& moving, const at::Tensor& fixed) override {
+    check_sizes("vfa", moving, fixed, kSizeMultiple);
+    for (std::int64_t axis = 2; axis < 5; ++axis) {
+      REGATTA_REQUIRE(fixed.size(axis) >= kSmallestSize, DataError, "vfa: volume ", shape_text(fixed),
+                      ", each size must be at least ", kSmallestSize);
+    }
+    const auto encoded = [this](const at::Tensor& image) {
+      return encoder_(channels_last_ ? image.contiguous(at::MemoryFormat::ChannelsLast3d) : image);
+    };
+    std::vector<at::Tensor> moving_maps = encoded(moving);
+    std::vector<at::Tensor> fixed_maps = encoded(fixed);
+    at::Tensor map;  // [N, 3, d, h, w]: where each voxel of the level is read in the moving one, in its voxels
+    for (auto level = static_cast<std::size_t>(kDownsamples) + 1; level-- > 0;) {
+      const at::Tensor& query = fixed_maps[level];
+      if (map.defined()) {
+        map = resize_field(map, grid_of(query), /*align_corners=*/true);
+      }
+      if (level >= static_cast<std::size_t>(chosen_.skip)) {
+        map = matched(map, query, moving_maps[level], project_[level]);
+      }
+      moving_maps.pop_back();
+      fixed_maps.pop_back();
+    }
+    const at::Tensor flow = map - identity_map(grid_of(map), map.options());
+    return {.warped = warp(moving, flow, kBorder), .flow = flow, .regularised = flow};
+  }
+
+  int size_multiple() const override { return kSizeMultiple; }
+
+  /// Feature maps and maps of places are sampled, and get gradients.
+  bool numerical_on_cuda() const override { return true; }
+
+ private:
+  /// One level's step: the map after each fixed voxel has looked around the place that it points to.
+  /// @param map  undefined: nothing is known yet, each voxel looks around itself
+  at::Tensor matched(const at::Tensor& map, const at::Tensor& fixed, const at::Tensor& moving,
+                     const Conv3d& project) const {
+    const at::Tensor identity = identity_map(grid_of(fixed), fixed.options());
+    const at::Tensor found = map.defined() ? warp(moving, map - identity, kBorder) : moving;
+    const at::Tensor key = project({pad_replicate(found)}).value();
+    at::Tensor local = neighbourhood_attention(project({fixed}).value(), key) * beta_.view({1, 1, 1, 1, 1});
+    if (chosen_.int_steps > 0) {
+      local = local.mul(std::ldexp(1.0, -chosen_.int_steps));
+      for (int step = 0; step < chosen_.int_steps; ++step) {
+        local = warp(identity + local, local, kBorder) - identity;
+      }
+    }
+    // The map itself is sampled, not its displacement: places outside are those of the border.
+    return map.defined() ? warp(map, local, kBorder) : identity + local;
+  }
+
+  VfaOptions chosen_;
+  Encoder encoder_;
+  at::Tensor beta_;
+  std::vector<Conv3d> project_;
+};
+
+}  // namespace
+
+std::unique_ptr<Model> make_vfa(const std::string&, const Json& options) {
+  VfaOptions chosen;
+  read_options(options, chosen, "/model/options");
+  return std::make_unique<Vfa>(chosen);
+}
+
+}  // namespace regatta::models
