@@ -21,7 +21,8 @@ std::vector<double> numbers_of(const std::vector<double>& values) {
 }
 
 double mean_of(const std::vector<double>& values) {
-  return values.empty() ? kNaN : std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+  return values.empty() ? kNaN
+                        : std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
 
 std::vector<std::size_t> indices(std::size_t count) {
@@ -98,7 +99,8 @@ RankSum rank_sum(const std::vector<double>& first, const std::vector<double>& se
   std::vector<double> all = first;
   all.insert(all.end(), second.begin(), second.end());
   REGATTA_REQUIRE(!first.empty() && !second.empty() && numbers_of(all).size() == all.size(), BugError,
-                  "rank-sum test of ", first.size(), " and ", second.size(), " values, both non-empty without NaN wanted");
+                  "rank-sum test of ", first.size(), " and ", second.size(),
+                  " values, both non-empty without NaN wanted");
   std::vector<std::size_t> order = indices(all.size());
   std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return all[a] < all[b]; });
   double sum = 0.0;  // ranks of the first sample, from 1; ties share their mean
