@@ -1,6 +1,7 @@
 #include "regatta/train/case_evaluation.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 #include <set>
 

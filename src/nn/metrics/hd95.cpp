@@ -5,7 +5,7 @@
 //
 // The labels are warped on the device and come to the CPU once, as bytes. The distance transforms are plain C++ there,
 // one label at a time within the box of its two masks: exact in integers, the same in every run.
-#include <cmath>
+#include <algorithm>
 #include <limits>
 
 #include <ATen/core/grad_mode.h>

@@ -3,8 +3,10 @@
 // with differences along the diagonals of the planes count, half each. One voxel at each side is left out; within the
 // fixed mask where there is one. The detail "ndv/nondiffeomorphic" is the percentage of voxels whose determinant by
 // central differences is not positive. Source: LUMIR's and MIR's evaluation (digital diffeomorphism, Liu et al. 2022).
+#include <algorithm>
 #include <array>
 #include <limits>
+#include <utility>
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
