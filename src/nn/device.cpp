@@ -1,6 +1,8 @@
 #include "regatta/nn/device.hpp"
 
+#include <algorithm>
 #include <charconv>
+#include <map>
 #include <optional>
 
 #include <ATen/Context.h>
@@ -22,6 +24,12 @@ std::optional<int> gpu_index(const std::string& text) {
   const char* end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data() + kPrefix.size(), end, index);
   return error == std::errc() && stop == end && index >= 0 ? std::optional(index) : std::nullopt;
+}
+
+/// The peak before the newest PeakMeter. Of the one thread that gives work to the device.
+std::int64_t& earlier_peak(const c10::Device& device) {
+  static std::map<int, std::int64_t> peaks;
+  return peaks[device.index()];
 }
 
 std::string cudnn_text(long version) {
@@ -49,13 +57,26 @@ std::string device_name(const c10::Device& device) {
 }
 
 std::int64_t peak_device_bytes(const c10::Device& device) {
-  return device.is_cuda() ? detail::cuda_peak_bytes(device.index()) : 0;
+  return device.is_cuda() ? std::max(earlier_peak(device), detail::cuda_peak_bytes(device.index())) : 0;
 }
 
 void reset_peak(const c10::Device& device) {
   if (device.is_cuda()) {
+    earlier_peak(device) = 0;
     detail::cuda_reset_peak(device.index());
   }
+}
+
+PeakMeter::PeakMeter(const c10::Device& device) : device_(device) {
+  if (device.is_cuda()) {
+    earlier_peak(device) = peak_device_bytes(device);
+    detail::cuda_reset_peak(device.index());
+    before_ = detail::cuda_peak_bytes(device.index());
+  }
+}
+
+std::int64_t PeakMeter::bytes() const {
+  return device_.is_cuda() ? detail::cuda_peak_bytes(device_.index()) - before_ : 0;
 }
 
 void synchronize(const c10::Device& device) {

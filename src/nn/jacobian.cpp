@@ -41,6 +41,13 @@ at::Tensor jacobian_determinant(const at::Tensor& flow) {
   return minor(1, 2).mul_(a[0]).sub_(minor(0, 2).mul_(a[1])).add_(minor(0, 1).mul_(a[2]));
 }
 
+void check_mask(const char* who, const at::Tensor& mask, const at::Tensor& flow) {
+  const bool fits = !mask.defined() || (mask.dim() == 5 && mask.size(0) == 1 && mask.size(1) == 1 &&
+                                        flow.size(0) == 1 && mask.sizes().slice(2) == flow.sizes().slice(2));
+  REGATTA_REQUIRE(fits, DataError, who, ": mask ", shape_text(mask), ", field ", shape_text(flow),
+                  ", expected [1, 1, D, H, W] and [1, 3, D, H, W]");
+}
+
 at::Tensor without_border(const at::Tensor& volume, std::int64_t margin) {
   at::Tensor inside = volume;
   for (std::int64_t axis = volume.dim() - 3; axis < volume.dim(); ++axis) {

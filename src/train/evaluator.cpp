@@ -6,12 +6,33 @@
 
 #include <ATen/core/grad_mode.h>
 
+#include "regatta/base/clock.hpp"
+#include "regatta/nn/device.hpp"
+
 namespace regatta {
 
 Evaluator::Evaluator(const std::vector<std::string>& metrics) {
   for (const std::string& name : metrics) {
     metrics_.emplace_back(name, find_metric(name).make());
+    measures_forward_ = measures_forward_ || name == "runtime" || name == "memory";
   }
+}
+
+PairState Evaluator::registered(Model& model, const PairState& batch) const {
+  if (!measures_forward_) {
+    return with_output(batch, model.forward(batch.moving, batch.fixed));
+  }
+  const c10::Device device = batch.fixed.device();
+  synchronize(device);
+  const PeakMeter memory(device);
+  const double start = system_clock().monotonic_s();
+  PairState state = with_output(batch, model.forward(batch.moving, batch.fixed));
+  synchronize(device);
+  state.network_s = system_clock().monotonic_s() - start;
+  if (device.is_cuda()) {
+    state.peak_bytes = static_cast<double>(memory.bytes());
+  }
+  return state;
 }
 
 std::optional<Evaluation> Evaluator::evaluate(Model& model, const Dataset& data, const std::vector<ArchivePair>& pairs,
@@ -24,7 +45,7 @@ std::optional<Evaluation> Evaluator::evaluate(Model& model, const Dataset& data,
       return std::nullopt;
     }
     const PairState batch = data.gather({pair});
-    const PairState state = with_output(batch, model.forward(batch.moving, batch.fixed));
+    const PairState state = registered(model, batch);
     PairMeasures measures{pair, {}};
     for (const auto& [name, metric] : metrics_) {
       for (const auto& [part, value] : metric->measure(state)) {

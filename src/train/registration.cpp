@@ -96,6 +96,7 @@ Registration register_scans(TrainedModel& trained, const Volume& fixed, const Vo
   pair.flow = at::zeros_like(output.flow);
   pair.regularised = pair.flow;
   out.before = measure(trained.recipe, pair);
+  pair.network_s = out.network_s;
   out.after = measure(trained.recipe, with_output(pair, output));
   out.packed_warped = to_host(output.warped);
   out.packed_field = to_host(output.flow);

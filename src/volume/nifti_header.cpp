@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "byte_reader.hpp"
 #include "regatta/base/error.hpp"
 
 namespace regatta {
@@ -14,6 +15,7 @@ namespace {
 
 constexpr std::int64_t kLargestDim = std::int64_t{1} << 20;
 constexpr std::int64_t kMostVoxels = std::int64_t{1} << 34;
+constexpr int kIntentVector = 1007;
 
 /// Reads fields by offset in the file's byte order.
 class Fields {
@@ -44,6 +46,7 @@ struct RawHeader {
   double vox_offset;
   double slope;
   double inter;
+  int intent;
   int datatype;
   int bitpix;
   int qform_code;
@@ -60,6 +63,7 @@ RawHeader raw_nifti1(const Fields& in) {
     h.dim[i] = in.at<std::int16_t>(40 + 2 * i);
     h.pixdim[i] = double{in.at<float>(76 + 4 * i)};
   }
+  h.intent = in.at<std::int16_t>(68);
   h.datatype = in.at<std::int16_t>(70);
   h.bitpix = in.at<std::int16_t>(72);
   h.vox_offset = double{in.at<float>(108)};
@@ -99,6 +103,7 @@ RawHeader raw_nifti2(const Fields& in) {
     h.srow[i] = in.at<double>(400 + 8 * i);
   }
   h.units = in.at<std::int32_t>(500);
+  h.intent = in.at<std::int32_t>(504);
   return h;
 }
 
@@ -125,7 +130,17 @@ RawType type_of(const RawHeader& h, const std::string& source) {
                       ", allowed: integers of 8 to 64 bits, float32, float64 (no complex, RGB or binary)"));
 }
 
-Shape3 shape_of(const RawHeader& h, std::size_t bytes_per_voxel, const std::string& source) {
+/// Dimensions of one of the two forms of a field, see `read_displacement`.
+void require_field(const RawHeader& h, const std::string& source) {
+  const bool itk = h.dim[0] == 5 && h.dim[4] == 1 && h.dim[5] == 3;
+  REGATTA_REQUIRE(itk || (h.dim[0] == 4 && h.dim[4] == 3), DataError, source, ": header: dim ",
+                  join(std::vector<std::int64_t>(h.dim, h.dim + 1 + std::clamp<std::int64_t>(h.dim[0], 0, 7)), " "),
+                  ": no displacement field, '5 X Y Z 1 3' or '4 D H W 3' expected");
+  REGATTA_REQUIRE(!itk || h.intent == kIntentVector, DataError, source, ": header: intent ", h.intent, ", ",
+                  kIntentVector, " (vector) expected of a field of five dimensions");
+}
+
+Shape3 shape_of(const RawHeader& h, std::size_t bytes_per_voxel, NiftiContent content, const std::string& source) {
   REGATTA_REQUIRE(h.dim[0] >= 1 && h.dim[0] <= 7, DataError, source, ": header: dim[0] ", h.dim[0], ", 1..7 allowed");
   Shape3 shape = {1, 1, 1};
   std::int64_t voxels = 1;
@@ -133,8 +148,8 @@ Shape3 shape_of(const RawHeader& h, std::size_t bytes_per_voxel, const std::stri
     const std::int64_t n = h.dim[i];
     REGATTA_REQUIRE(n >= 1 && n <= kLargestDim, DataError, source, ": header: dim[", i, "] ", n, ", 1..", kLargestDim,
                     " allowed");
-    REGATTA_REQUIRE(i <= 3 || n == 1, DataError, source, ": header: dim[", i, "] ", n,
-                    ": a series or vector image, one scalar volume expected");
+    REGATTA_REQUIRE(i <= 3 || n == 1 || content == NiftiContent::kField, DataError, source, ": header: dim[", i, "] ",
+                    n, ": a series or vector image, one scalar volume expected");
     REGATTA_REQUIRE(voxels <= kMostVoxels / n, DataError, source, ": header: dimensions overflow: more than ",
                     kMostVoxels, " voxels");
     voxels *= n;
@@ -209,7 +224,7 @@ void set_affine(const RawHeader& h, const std::string& source, NiftiHeader& out)
 }  // namespace
 
 std::uint64_t NiftiHeader::data_bytes() const {
-  return static_cast<std::uint64_t>(voxel_count(shape)) * raw_bytes(format.type);
+  return static_cast<std::uint64_t>(voxel_count(shape) * components) * raw_bytes(format.type);
 }
 
 std::size_t nifti_header_bytes(std::span<const std::byte, 4> start, const std::string& source) {
@@ -223,7 +238,7 @@ std::size_t nifti_header_bytes(std::span<const std::byte, 4> start, const std::s
                       ", 348 or 540 expected"));
 }
 
-NiftiHeader parse_nifti_header(std::span<const std::byte> bytes, const std::string& source) {
+NiftiHeader parse_nifti_header(std::span<const std::byte> bytes, const std::string& source, NiftiContent content) {
   const bool second = bytes.size() == kNifti2Bytes;
   const bool swap = Fields(bytes, false).at<std::int32_t>(0) != static_cast<std::int32_t>(bytes.size());
   const std::string_view magic(reinterpret_cast<const char*>(bytes.data()) + (second ? 4 : 344), 4);
@@ -237,7 +252,12 @@ NiftiHeader parse_nifti_header(std::span<const std::byte> bytes, const std::stri
   NiftiHeader out;
   out.format.type = type_of(raw, source);
   out.format.swap = swap;
-  out.shape = shape_of(raw, raw_bytes(out.format.type), source);
+  if (content == NiftiContent::kField) {
+    require_field(raw, source);
+    out.components = 3;
+    out.is_itk_field = raw.dim[0] == 5;
+  }
+  out.shape = shape_of(raw, raw_bytes(out.format.type), content, source);
   const auto least = static_cast<double>(bytes.size() + 4);
   const double offset = raw.vox_offset == 0.0 ? least : raw.vox_offset;  // some writers leave 0
   REGATTA_REQUIRE(offset >= least && offset <= 1e9 && offset == std::floor(offset), DataError, source,
@@ -249,6 +269,22 @@ NiftiHeader parse_nifti_header(std::span<const std::byte> bytes, const std::stri
   }
   set_affine(raw, source, out);
   return out;
+}
+
+NiftiHeader read_nifti_header(ByteReader& in, const std::string& source, NiftiContent content) {
+  std::vector<std::byte> bytes(kNifti2Bytes);
+  in.read(bytes.data(), 4, "header");
+  bytes.resize(nifti_header_bytes(std::span<const std::byte, 4>(bytes.data(), 4), source));
+  in.read(bytes.data() + 4, bytes.size() - 4, "header");
+  NiftiHeader header = parse_nifti_header(bytes, source, content);
+  const std::uint64_t need = header.data_offset + header.data_bytes();
+  REGATTA_REQUIRE(need <= in.limit(), DataError, source, ": truncated: the header asks for ", need, " bytes, the ",
+                  in.is_gzip() ? "gzip file of " : "file has ", in.file_bytes(),
+                  in.is_gzip() ? " bytes cannot hold them" : "");
+  REGATTA_REQUIRE(in.is_gzip() || need == in.file_bytes(), DataError, source, ": wrong size: the header asks for ",
+                  need, " bytes, the file has ", in.file_bytes());
+  in.skip(header.data_offset - bytes.size(), "header extension");
+  return header;
 }
 
 }  // namespace regatta

@@ -12,8 +12,15 @@
 
 namespace regatta {
 
+class ByteReader;
+
+/// What a caller can use.
+enum class NiftiContent { kScalar, kField };
+
 struct NiftiHeader {
   Shape3 shape{};
+  std::int64_t components = 1;  ///< 3 of a field: outermost in the file
+  bool is_itk_field = false;    ///< five dimensions, millimetres; else four, voxels
   RawFormat format;
   Affine affine{};
   std::string affine_source;      ///< sform, qform or pixdim
@@ -27,7 +34,11 @@ std::size_t nifti_header_bytes(std::span<const std::byte, 4> start, const std::s
 
 /// @param bytes  348 or 540
 /// @throws DataError naming the field, what it holds and what it may hold
-NiftiHeader parse_nifti_header(std::span<const std::byte> bytes, const std::string& source);
+NiftiHeader parse_nifti_header(std::span<const std::byte> bytes, const std::string& source,
+                               NiftiContent content = NiftiContent::kScalar);
+
+/// Reads the header and skips to the first voxel. @throws DataError also if the file cannot hold what the header says
+NiftiHeader read_nifti_header(ByteReader& in, const std::string& source, NiftiContent content = NiftiContent::kScalar);
 
 inline constexpr std::size_t kNifti1Bytes = 348;
 inline constexpr std::size_t kNifti2Bytes = 540;

@@ -27,26 +27,10 @@ FileKind kind_of(const fs::path& path) {
   return FileKind::kNpz;
 }
 
-NiftiHeader read_header(ByteReader& in, const std::string& source) {
-  std::vector<std::byte> bytes(kNifti2Bytes);
-  in.read(bytes.data(), 4, "header");
-  bytes.resize(nifti_header_bytes(std::span<const std::byte, 4>(bytes.data(), 4), source));
-  in.read(bytes.data() + 4, bytes.size() - 4, "header");
-  NiftiHeader header = parse_nifti_header(bytes, source);
-  const std::uint64_t need = header.data_offset + header.data_bytes();
-  REGATTA_REQUIRE(need <= in.limit(), DataError, source, ": truncated: the header asks for ", need, " bytes, the ",
-                  in.is_gzip() ? "gzip file of " : "file has ", in.file_bytes(),
-                  in.is_gzip() ? " bytes cannot hold them" : "");
-  REGATTA_REQUIRE(in.is_gzip() || need == in.file_bytes(), DataError, source, ": wrong size: the header asks for ",
-                  need, " bytes, the file has ", in.file_bytes());
-  in.skip(header.data_offset - bytes.size(), "header extension");
-  return header;
-}
-
 NiftiHeader read_nifti(const fs::path& path, std::vector<float>* image, std::vector<std::int32_t>* labels) {
   const std::string source = path.string();
   ByteReader in(path);
-  const NiftiHeader header = read_header(in, source);
+  const NiftiHeader header = read_nifti_header(in, source);
   const std::int64_t plane = header.shape[0] * header.shape[1];
   const std::int64_t depth = std::min(kSlicesAtOnce, header.shape[2]);
   std::vector<std::byte> raw(static_cast<std::size_t>(depth * plane) * raw_bytes(header.format.type));
@@ -99,7 +83,7 @@ VolumeHeader read_volume_header(const fs::path& path, VolumePart part, const std
     return {{array.shape, affine_of_orientation(npz_orientation)}, array.voxel_type, "none"};
   }
   ByteReader in(path);
-  const NiftiHeader header = read_header(in, path.string());
+  const NiftiHeader header = read_nifti_header(in, path.string());
   return {{header.shape, header.affine}, raw_name(header.format.type), header.affine_source};
 }
 

@@ -19,6 +19,20 @@ std::string device_name(const c10::Device& device);
 std::int64_t peak_device_bytes(const c10::Device& device);
 void reset_peak(const c10::Device& device);
 
+/// The memory of one stretch of work, measured without losing the longer peak of `peak_device_bytes`. One at a time per
+/// device.
+class PeakMeter {
+ public:
+  explicit PeakMeter(const c10::Device& device);
+
+  /// Largest number of bytes held since the start beyond what was held then; 0 on the CPU.
+  std::int64_t bytes() const;
+
+ private:
+  c10::Device device_;
+  std::int64_t before_ = 0;
+};
+
 /// Waits until the device has done all work given to it.
 void synchronize(const c10::Device& device);
 

@@ -31,12 +31,17 @@ class Evaluator {
   /// @throws ConfigError for an unknown metric
   explicit Evaluator(const std::vector<std::string>& metrics);
 
+  /// Time and memory of the forward pass are measured only if a metric wants them ("runtime", "memory"): that waits for
+  /// the device twice a pair.
   /// @param keep_going  asked before each pair with (done, all); false ends the validation without a result
   std::optional<Evaluation> evaluate(Model& model, const Dataset& data, const std::vector<ArchivePair>& pairs,
                                      const std::function<bool(std::int64_t, std::int64_t)>& keep_going = {}) const;
 
  private:
+  PairState registered(Model& model, const PairState& batch) const;
+
   std::vector<std::pair<std::string, std::unique_ptr<Metric>>> metrics_;
+  bool measures_forward_ = false;
 };
 
 /// True if `value` is a number and better than `best`, or `best` is none.

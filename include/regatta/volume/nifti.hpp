@@ -1,9 +1,11 @@
-// NIfTI files: writing volumes and displacement fields. Reading goes through volume.hpp.
+// NIfTI files: writing volumes, writing and reading displacement fields. Volumes are read through volume.hpp.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
+#include <vector>
 
 #include "regatta/volume/geometry.hpp"
 
@@ -22,5 +24,19 @@ void write_nifti(const std::filesystem::path& path, std::span<const std::int32_t
 /// float32, components in LPS millimetres, fixed grid to moving point; scl_slope 1.
 /// @param field  [3, D, H, W], voxels of `grid`, components in the order D, H, W
 void write_displacement(const std::filesystem::path& path, std::span<const float> field, const Grid& grid);
+
+/// A displacement field as everywhere here: [3, D, H, W], voxels, components in the order D, H, W, pull-back.
+struct Displacement {
+  Grid grid;
+  std::vector<float> field;
+};
+
+/// Reads a field in one of two forms, told by the file's dimensions:
+///  - (X, Y, Z, 1, 3) with intent 1007, as `write_displacement`, ITK and ANTs write it: LPS millimetres;
+///  - (D, H, W, 3), as Learn2Reg's `disp_FFFF_MMMM.nii.gz`: already voxels of the moving array.
+/// @param moving  affine of the moving scan, where it is not that of the field's grid: the first form then becomes the
+///                displacement between the two arrays, M^-1 (F x + d) - x
+/// @throws DataError, one line that names the file: as `read_volume`, other dimensions, NaN or infinite values
+Displacement read_displacement(const std::filesystem::path& path, const std::optional<Affine>& moving = {});
 
 }  // namespace regatta

@@ -1,9 +1,11 @@
-// Standard deviation of the logarithm of the Jacobian determinant, central differences, 2 voxels left out at each side.
-// The detail "sdlogj/l2r" adds 3 to the determinant first, as Learn2Reg's evaluation does, which nearly hides folding.
+// Standard deviation of the logarithm of the Jacobian determinant, central differences, 2 voxels left out at each side,
+// within the fixed mask where there is one. The detail "sdlogj/l2r" adds 3 to the determinant first, as Learn2Reg's
+// evaluation does, which nearly hides folding.
 #include <limits>
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/masked_select.h>
 #include <ATen/ops/stack.h>
 
 #include "nn/jacobian.hpp"
@@ -29,14 +31,27 @@ class SdLogJ final : public Metric {
  public:
   Measured measure(const PairState& pair) const override {
     if (!has_inside(pair.flow)) {
-      const double nan = std::numeric_limits<double>::quiet_NaN();
-      return {{"sdlogj", nan}, {"sdlogj/l2r", nan}};
+      return absent();
     }
+    check_mask("sdlogj", pair.fixed_mask, pair.flow);
     const at::NoGradGuard no_grad;
-    const at::Tensor determinant = without_border(jacobian_determinant(pair.flow), kMargin).to(at::kDouble);
+    at::Tensor determinant = without_border(jacobian_determinant(pair.flow), kMargin);  // [N, D, H, W]
+    if (pair.fixed_mask.defined()) {
+      determinant = at::masked_select(determinant, without_border(pair.fixed_mask[0].ne(0), kMargin));
+    }
+    if (determinant.numel() == 0) {
+      return absent();
+    }
+    determinant = determinant.to(at::kDouble);
     const at::Tensor both =
         at::stack({deviation_of_log(determinant), deviation_of_log(determinant + kLearn2RegShift)}).cpu();
     return {{"sdlogj", both[0].item<double>()}, {"sdlogj/l2r", both[1].item<double>()}};
+  }
+
+ private:
+  static Measured absent() {
+    const double nan = std::numeric_limits<double>::quiet_NaN();
+    return {{"sdlogj", nan}, {"sdlogj/l2r", nan}};
   }
 };
 

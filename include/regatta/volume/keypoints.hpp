@@ -1,0 +1,15 @@
+// Lists of corresponding points, as Learn2Reg gives them.
+#pragma once
+
+#include <filesystem>
+#include <vector>
+
+#include "regatta/volume/geometry.hpp"
+
+namespace regatta {
+
+/// Reads a text file of one point a line, "d,h,w" in voxels, without a header; empty lines are skipped.
+/// @throws DataError naming file and line: no file, no points, not three finite numbers
+std::vector<Point3> read_keypoints(const std::filesystem::path& path);
+
+}  // namespace regatta

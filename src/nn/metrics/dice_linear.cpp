@@ -1,0 +1,58 @@
+// Dice per label by the protocol of the IXI comparisons (TransMorph, LKU-Net, Fourier-Net): the one-hot moving labels
+// are warped trilinearly, each voxel takes the label of the largest weight, and 1e-5 is added to the denominators
+// |A| + |B|. At a tie the lower label wins, as with argmax there. It lies about 0.006 above the nearest form, `dice`.
+//
+// Streaming: one label is warped at a time and only the largest weight so far and its label are kept, so that memory is
+// that of a few volumes for any number of labels. Deviation: a label that is absent from the fixed or the unwarped
+// moving volume is NaN and left out of the mean, where the IXI scripts count 0. Their tables average left and right of
+// a structure first and then over 17 structures and all subjects; that is arithmetic on the details "dice_linear/N".
+#include <limits>
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/bincount.h>
+#include <ATen/ops/maximum.h>
+#include <ATen/ops/zeros_like.h>
+
+#include "nn/label_overlap.hpp"
+#include "regatta/nn/metric.hpp"
+#include "regatta/nn/warp.hpp"
+
+namespace regatta::metrics {
+namespace {
+
+constexpr double kSmoothing = 1e-5;
+
+/// [N, 1, D, H, W] uint8; outside the moving volume all weights are 0, which is the background.
+at::Tensor warp_by_weight(const at::Tensor& labels, const at::Tensor& flow) {
+  const at::Tensor voxels = at::bincount(labels.flatten(), {}, kLabelValues).cpu();
+  const auto weight_of = [&](std::int64_t label) { return warp(labels.eq(label).to(flow.scalar_type()), flow); };
+  at::Tensor largest = weight_of(0);
+  at::Tensor winner = at::zeros_like(labels);
+  for (std::int64_t label = 1; label < kLabelValues; ++label) {
+    if (voxels.const_data_ptr<std::int64_t>()[label] > 0) {
+      const at::Tensor weight = weight_of(label);
+      winner.masked_fill_(weight.gt(largest), label);
+      largest = at::maximum(largest, weight);
+    }
+  }
+  return winner;
+}
+
+class DiceLinear final : public Metric {
+ public:
+  Measured measure(const PairState& pair) const override {
+    if (!has_labels("dice_linear", pair)) {
+      return {{"dice_linear", std::numeric_limits<double>::quiet_NaN()}};
+    }
+    const at::NoGradGuard no_grad;
+    return overlap_of_labels("dice_linear", pair, warp_by_weight(pair.moving_labels, pair.flow), kSmoothing);
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Metric> make_dice_linear() {
+  return std::make_unique<DiceLinear>();
+}
+
+}  // namespace regatta::metrics

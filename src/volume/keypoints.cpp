@@ -1,0 +1,45 @@
+#include "regatta/volume/keypoints.hpp"
+
+#include <charconv>
+#include <cmath>
+#include <string_view>
+
+#include "regatta/base/error.hpp"
+#include "regatta/base/files.hpp"
+#include "regatta/base/text.hpp"
+
+namespace regatta {
+namespace {
+
+bool read_number(std::string_view text, double& value) {
+  text = trim(text);
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  return error == std::errc() && stop == end && std::isfinite(value);
+}
+
+}  // namespace
+
+std::vector<Point3> read_keypoints(const std::filesystem::path& path) {
+  std::vector<Point3> points;
+  int number = 0;
+  for (const std::string& line : split(read_file(path), '\n')) {
+    ++number;
+    if (trim(line).empty()) {
+      continue;
+    }
+    const std::vector<std::string> cells = split(line, ',');
+    Point3 point{};
+    bool good = cells.size() == point.size();
+    for (std::size_t axis = 0; good && axis < point.size(); ++axis) {
+      good = read_number(cells[axis], point[axis]);
+    }
+    REGATTA_REQUIRE(good, DataError, path.string(), ":", number, ": '", one_line(line, 60),
+                    "', three numbers 'd,h,w' expected (voxels)");
+    points.push_back(point);
+  }
+  REGATTA_REQUIRE(!points.empty(), DataError, path.string(), ": no key-points");
+  return points;
+}
+
+}  // namespace regatta
