@@ -105,6 +105,10 @@ Tensor& abs_out(const Tensor& input, Tensor& out) {
   return out;
 }
 
+Tensor mse_loss_backward(const Tensor&, const Tensor& input, const Tensor&, std::int64_t) {
+  return at::empty_like(input);
+}
+
 Tensor roll(const Tensor& input, at::IntArrayRef, at::IntArrayRef) {
   return at::empty_like(input);
 }
@@ -137,6 +141,7 @@ TORCH_LIBRARY_IMPL(aten, Meta, library) {
   library.impl("native_layer_norm", layer_norm);
   library.impl("native_layer_norm_backward", layer_norm_backward);
   library.impl("abs.out", abs_out);
+  library.impl("mse_loss_backward", mse_loss_backward);
   library.impl("roll", roll);
   library.impl("index_select", index_select);
   library.impl("embedding_dense_backward", embedding_backward);

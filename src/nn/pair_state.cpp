@@ -35,6 +35,10 @@ PairState with_output(const PairState& batch, const ModelOutput& output, Side si
       pair.inverse_flow = output.halfway_inverse_flow;
       pair.fixed_labels.reset();  // neither image lies on its own grid
       pair.moving_labels.reset();
+      pair.fixed_mask.reset();
+      pair.moving_mask.reset();
+      pair.fixed_keypoints.reset();
+      pair.moving_keypoints.reset();
       break;
   }
   return pair;

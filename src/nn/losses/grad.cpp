@@ -1,6 +1,7 @@
 // Smoothness of the field: forward differences, squared (diffusion) or absolute, the mean per axis averaged over the
 // three axes. On `regularised`, which is the velocity for a diffeomorphic network.
-// Source: "Grad3d" of the TransMorph repository, "Grad" of VoxelMorph.
+// Source: "Grad3d" of the TransMorph repository, "Grad" of VoxelMorph; units "lku": "smoothloss" of LKU-Net and
+// Fourier-Net.
 #include <string>
 
 #include <ATen/TensorOperators.h>
@@ -18,10 +19,15 @@ namespace {
 
 struct GradOptions {
   std::string penalty = "l2";
+  std::string units = "voxels";
 
   template <class Self, class V>
   static void visit(Self& s, V&& v) {
     v("penalty", s.penalty, "l2: squared differences; l1: absolute ones", one_of({"l1", "l2"}));
+    v("units", s.units,
+      "of the differences: voxels; lku: those of the field in [-1, 1] times half the size along the differences' axis, "
+      "as LKU-Net and Fourier-Net weigh them",
+      one_of({"voxels", "lku"}));
   }
 };
 
@@ -54,13 +60,25 @@ class Grad final : public Loss {
   void add_axis(const at::Tensor& field, std::int64_t axis, at::Tensor& value, at::Tensor& gradient) const {
     const std::int64_t steps = field.size(axis) - 1;
     at::Tensor difference = field.narrow(axis, 1, steps) - field.narrow(axis, 0, steps);
+    scale_(difference, field, axis);
     const double share = 1.0 / (3.0 * static_cast<double>(difference.numel()));
     const bool squared = options_.penalty == "l2";
     value.add_((squared ? difference.square() : difference.abs()).sum(), share);
     if (gradient.defined()) {
-      const at::Tensor slope = squared ? difference.mul_(2.0) : difference.sign_();
+      at::Tensor slope = squared ? difference.mul_(2.0) : difference.sign_();
+      scale_(slope, field, axis);
       gradient.narrow(axis, 1, steps).add_(slope, share);
       gradient.narrow(axis, 0, steps).sub_(slope, share);
+    }
+  }
+
+  /// Component c of a field in [-1, 1] is 2 / (N_c - 1) of its voxels; LKU-Net multiplies differences by N_axis / 2.
+  void scale_(at::Tensor& differences, const at::Tensor& field, std::int64_t axis) const {
+    if (options_.units == "voxels") {
+      return;
+    }
+    for (std::int64_t c = 0; c < 3; ++c) {
+      differences.select(1, c).mul_(static_cast<double>(field.size(axis)) / static_cast<double>(field.size(2 + c) - 1));
     }
   }
 

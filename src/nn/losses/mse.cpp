@@ -1,35 +1,38 @@
 // Mean squared difference of the fixed and the warped volume.
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/mse_loss.h>
 
+#include "nn/losses/masked_mean.hpp"
 #include "nn/shapes.hpp"
-#include "regatta/config/options.hpp"
 #include "regatta/nn/loss.hpp"
 
 namespace regatta::losses {
 namespace {
 
-struct MseOptions {
-  template <class Self, class V>
-  static void visit(Self&, V&&) {}
-};
-
 class Mse final : public Loss {
  public:
+  explicit Mse(const MaskedOptions& options) : options_(options) {}
+
   at::Tensor value(const PairState& pair) const override {
     check_image_pair("mse", pair.fixed, pair.warped);
-    return at::mse_loss(pair.warped, pair.fixed);
+    const at::Tensor mask = mask_of("mse", pair, options_);
+    return mask.defined() ? masked_mean((pair.warped - pair.fixed).square(), mask)
+                          : at::mse_loss(pair.warped, pair.fixed);
   }
 
-  Json options() const override { return write_options(MseOptions{}); }
-  Json options_identity() const override { return identity_of(MseOptions{}); }
+  Json options() const override { return write_options(options_); }
+  Json options_identity() const override { return identity_of(options_); }
+
+ private:
+  MaskedOptions options_;
 };
 
 }  // namespace
 
 std::unique_ptr<Loss> make_mse(const Json& options) {
-  MseOptions none;
-  read_options(options, none, "/losses/mse/options");
-  return std::make_unique<Mse>();
+  MaskedOptions chosen;
+  read_options(options, chosen, "/losses/mse/options");
+  return std::make_unique<Mse>(chosen);
 }
 
 }  // namespace regatta::losses

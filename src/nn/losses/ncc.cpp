@@ -2,6 +2,7 @@
 #include <string>
 
 #include "nn/local_correlation.hpp"
+#include "nn/losses/masked_mean.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/config/options.hpp"
 #include "regatta/nn/loss.hpp"
@@ -15,6 +16,8 @@ constexpr const char* kReference = "reference";
 struct NccOptions {
   int window = 9;
   std::string kind = kClosedForm;
+  std::string form = "sums";
+  MaskedOptions mask;
 
   template <class Self, class V>
   static void visit(Self& s, V&& v) {
@@ -22,17 +25,28 @@ struct NccOptions {
     v("kind", s.kind,
       "closed-form: separable sums in double precision; reference: the authors' dense convolutions, slow",
       one_of({kClosedForm, kReference}));
+    v("form", s.form,
+      "of a window's cross and variances: sums: cross^2 / (product + 1e-5); means: over at least 1.19e-7, as VFA; "
+      "clamped: each at least 1e-5, as VoxelMorph's TensorFlow code",
+      one_of({"sums", "means", "clamped"}));
+    MaskedOptions::visit(s.mask, v);
   }
 };
 
 class Ncc final : public Loss {
  public:
-  explicit Ncc(const NccOptions& options) : options_(options) {}
+  explicit Ncc(const NccOptions& options)
+      : options_(options),
+        form_(options.form == "sums"    ? CorrelationForm::kSums
+              : options.form == "means" ? CorrelationForm::kMeans
+                                        : CorrelationForm::kClamped) {}
 
   at::Tensor value(const PairState& pair) const override {
+    check_image_pair("ncc", pair.fixed, pair.warped);
+    const CorrelationOptions options = {options_.window, form_, mask_of("ncc", pair, options_.mask)};
     const bool closed = options_.kind == kClosedForm;
     const auto correlation = closed ? local_correlation : local_correlation_dense;
-    return correlation(pair.fixed, pair.warped, options_.window).neg();
+    return correlation(pair.fixed, pair.warped, options).neg();
   }
 
   Json options() const override { return write_options(options_); }
@@ -40,6 +54,7 @@ class Ncc final : public Loss {
 
  private:
   NccOptions options_;
+  CorrelationForm form_;
 };
 
 }  // namespace

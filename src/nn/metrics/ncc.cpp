@@ -19,7 +19,7 @@ class Ncc final : public Metric {
       return {{"ncc", std::numeric_limits<double>::quiet_NaN()}};
     }
     const at::NoGradGuard no_grad;
-    return {{"ncc", local_correlation(pair.fixed, pair.warped, kWindow).item<double>()}};
+    return {{"ncc", local_correlation(pair.fixed, pair.warped, {.window = kWindow}).item<double>()}};
   }
 };
 

@@ -30,13 +30,13 @@ struct ValueAndGradients {
   at::Tensor warped;
 };
 
-using Correlation = at::Tensor (*)(const at::Tensor&, const at::Tensor&, std::int64_t);
+using Correlation = at::Tensor (*)(const at::Tensor&, const at::Tensor&, const CorrelationOptions&);
 
 ValueAndGradients evaluate(Correlation correlation, const at::Tensor& fixed, const at::Tensor& warped,
-                           std::int64_t window) {
+                           const CorrelationOptions& options) {
   const at::Tensor i = fixed.clone().set_requires_grad(true);
   const at::Tensor j = warped.clone().set_requires_grad(true);
-  const at::Tensor value = correlation(i, j, window);
+  const at::Tensor value = correlation(i, j, options);
   value.backward();
   return {value.item<double>(), i.grad(), j.grad()};
 }
@@ -81,19 +81,53 @@ TEST_CASE("ncc in closed form equals the dense form, value and both gradients, i
   const at::Tensor warped = image_with_flat_parts(13, 17, 15, 0.8, 2);
   for (const std::int64_t window : {3, 5, 9, 21}) {
     INFO("window " << window);
-    const ValueAndGradients closed = evaluate(local_correlation, fixed, warped, window);
-    const ValueAndGradients dense = evaluate(local_correlation_dense, fixed, warped, window);
+    const ValueAndGradients closed = evaluate(local_correlation, fixed, warped, {.window = window});
+    const ValueAndGradients dense = evaluate(local_correlation_dense, fixed, warped, {.window = window});
     CHECK(closed.value == Approx(dense.value).epsilon(1e-9));
     CHECK(relative_difference(closed.warped, dense.warped) < 1e-7);
     CHECK(relative_difference(closed.fixed, dense.fixed) < 1e-7);
   }
 }
 
+TEST_CASE("ncc in closed form equals the dense form in each form and under a mask") {
+  const at::Tensor fixed = image_with_flat_parts(13, 17, 15, 0.0, 1);
+  const at::Tensor warped = image_with_flat_parts(13, 17, 15, 0.8, 2);
+  const at::Tensor mask = noise(13, 17, 15, 7).gt(0.4).to(at::kByte);
+  for (const CorrelationForm form : {CorrelationForm::kSums, CorrelationForm::kMeans, CorrelationForm::kClamped}) {
+    for (const at::Tensor& some : {at::Tensor(), mask}) {
+      INFO("form " << static_cast<int>(form) << ", masked " << some.defined());
+      const CorrelationOptions options = {.window = 5, .form = form, .mask = some};
+      const ValueAndGradients closed = evaluate(local_correlation, fixed, warped, options);
+      const ValueAndGradients dense = evaluate(local_correlation_dense, fixed, warped, options);
+      CHECK(closed.value == Approx(dense.value).epsilon(1e-9));
+      CHECK(relative_difference(closed.warped, dense.warped) < 1e-7);
+      CHECK(relative_difference(closed.fixed, dense.fixed) < 1e-7);
+    }
+  }
+}
+
+TEST_CASE("ncc's forms differ where a window is nearly flat and agree where it is not") {
+  PairState pair;
+  pair.fixed = noise(7, 7, 7, 1);
+  pair.warped = noise(7, 7, 7, 2);
+  const auto value = [&](const char* form) {
+    return make_loss("ncc", Json{{"window", 3}, {"form", form}})->value(pair).item<double>();
+  };
+  CHECK(value("means") == Approx(value("sums")).epsilon(1e-4));
+  CHECK(value("clamped") > value("sums"));  // negative correlations do not count
+  pair.fixed = pair.fixed * 1e-3;
+  pair.warped = pair.warped * 1e-3;
+  const double floors = 1e-5 / (27.0 * 27.0 * 1.1920929e-7);  // both divide by nothing else here
+  CHECK(value("means") == Approx(floors * value("sums")).epsilon(1e-3));
+  CHECK_THROWS_WITH(make_loss("ncc", Json{{"form", "mean"}}), Catch::Contains("have: sums, means, clamped"));
+}
+
 TEST_CASE("ncc of float32 volumes is as exact as the float64 oracle") {
   const at::Tensor fixed = image_with_flat_parts(24, 30, 28, 0.0, 1);
   const at::Tensor warped = image_with_flat_parts(24, 30, 28, 0.8, 2);
-  const ValueAndGradients oracle = evaluate(local_correlation_dense, fixed, warped, 9);
-  const ValueAndGradients ours = evaluate(local_correlation, fixed.to(at::kFloat), warped.to(at::kFloat), 9);
+  const ValueAndGradients oracle = evaluate(local_correlation_dense, fixed, warped, {.window = 9});
+  const ValueAndGradients ours =
+      evaluate(local_correlation, fixed.to(at::kFloat), warped.to(at::kFloat), {.window = 9});
   CHECK(ours.value == Approx(oracle.value).epsilon(1e-6));
   CHECK(relative_difference(ours.warped, oracle.warped) < 1e-6);
   CHECK(ours.warped.scalar_type() == at::kFloat);
@@ -102,8 +136,9 @@ TEST_CASE("ncc of float32 volumes is as exact as the float64 oracle") {
 TEST_CASE("ncc of a volume worked on in slabs does not depend on where they are cut") {
   const at::Tensor fixed = image_with_flat_parts(12, 300, 310, 0.0, 1);
   const at::Tensor warped = image_with_flat_parts(12, 300, 310, 0.8, 2);
-  const ValueAndGradients flat = evaluate(local_correlation, fixed, warped, 5);
-  const ValueAndGradients tall = evaluate(local_correlation, fixed.transpose(2, 4), warped.transpose(2, 4), 5);
+  const ValueAndGradients flat = evaluate(local_correlation, fixed, warped, {.window = 5});
+  const ValueAndGradients tall =
+      evaluate(local_correlation, fixed.transpose(2, 4), warped.transpose(2, 4), {.window = 5});
   CHECK(flat.value == Approx(tall.value).epsilon(1e-10));
   CHECK(relative_difference(flat.warped, tall.warped.transpose(2, 4)) < 1e-8);
   CHECK(relative_difference(flat.fixed, tall.fixed.transpose(2, 4)) < 1e-8);
@@ -112,16 +147,16 @@ TEST_CASE("ncc of a volume worked on in slabs does not depend on where they are 
 TEST_CASE("ncc has the gradient that finite differences show") {
   const at::Tensor fixed = noise(5, 7, 6, 4);
   const at::Tensor warped = noise(5, 7, 6, 5);
-  const ValueAndGradients closed = evaluate(local_correlation, fixed, warped, 5);
+  const ValueAndGradients closed = evaluate(local_correlation, fixed, warped, {.window = 5});
   const at::NoGradGuard no_grad;
   const double step = 1e-6;
   for (std::int64_t i = 0; i < warped.numel(); i += 11) {
     INFO("element " << i);
     const at::Tensor bump = warped.clone();
     bump.view(-1)[i].add_(step);
-    const double above = local_correlation(fixed, bump, 5).item<double>();
+    const double above = local_correlation(fixed, bump, {.window = 5}).item<double>();
     bump.view(-1)[i].sub_(2 * step);
-    const double below = local_correlation(fixed, bump, 5).item<double>();
+    const double below = local_correlation(fixed, bump, {.window = 5}).item<double>();
     CHECK(closed.warped.view(-1)[i].item<double>() == Approx((above - below) / (2 * step)).epsilon(1e-5).margin(1e-9));
   }
 }
@@ -129,21 +164,22 @@ TEST_CASE("ncc has the gradient that finite differences show") {
 TEST_CASE("ncc averages over a batch and scales its gradient with the loss weight") {
   const at::Tensor fixed = noise(6, 6, 6, 4).to(at::kFloat).repeat({2, 1, 1, 1, 1});
   const at::Tensor warped = noise(6, 6, 6, 5).to(at::kFloat).repeat({2, 1, 1, 1, 1});
-  const ValueAndGradients two = evaluate(local_correlation, fixed, warped, 5);
-  const ValueAndGradients one = evaluate(local_correlation, fixed.narrow(0, 0, 1), warped.narrow(0, 0, 1), 5);
+  const ValueAndGradients two = evaluate(local_correlation, fixed, warped, {.window = 5});
+  const ValueAndGradients one =
+      evaluate(local_correlation, fixed.narrow(0, 0, 1), warped.narrow(0, 0, 1), {.window = 5});
   CHECK(two.value == Approx(one.value));
   CHECK(relative_difference(two.warped.narrow(0, 1, 1), one.warped.mul(0.5)) < 1e-6);
 
   const at::Tensor leaf = warped.clone().set_requires_grad(true);
-  local_correlation(fixed, leaf, 5).mul(3.0).backward();
+  local_correlation(fixed, leaf, {.window = 5}).mul(3.0).backward();
   CHECK(relative_difference(leaf.grad(), two.warped.mul(3.0)) < 1e-6);
 }
 
 TEST_CASE("ncc of identical volumes is 1 where there is texture and 0 in an empty background") {
   const at::Tensor volume = noise(9, 9, 9, 6);
-  CHECK(local_correlation(volume, volume, 3).item<double>() == Approx(1.0).epsilon(1e-3));
+  CHECK(local_correlation(volume, volume, {.window = 3}).item<double>() == Approx(1.0).epsilon(1e-3));
   const at::Tensor empty = volume.mul(0.0);
-  CHECK(local_correlation(empty, volume, 3).item<double>() == 0.0);
+  CHECK(local_correlation(empty, volume, {.window = 3}).item<double>() == 0.0);
 }
 
 TEST_CASE("ncc refuses wrong options and shapes in one line") {
@@ -165,7 +201,7 @@ TEST_CASE("the reference kind of ncc is the dense form") {
   pair.fixed = golden_image(12, 12, 12, 0.0);
   pair.warped = golden_image(12, 12, 12, 1.0);
   const double dense = make_loss("ncc", Json{{"kind", "reference"}})->value(pair).item<double>();
-  CHECK(dense == Approx(-local_correlation_dense(pair.fixed, pair.warped, 9).item<double>()).epsilon(1e-6));
+  CHECK(dense == Approx(-local_correlation_dense(pair.fixed, pair.warped, {.window = 9}).item<double>()).epsilon(1e-6));
 }
 
 }  // namespace regatta::test

@@ -1,0 +1,105 @@
+// How far the field carries key-points of the fixed volume from the same points of the moving one. Of one pair; a pair
+// without key-points has the value 0 and no gradient, so that sets where only some pairs have them can be trained on.
+// Source: VFA's recipe for NLST (distance in mm); `squared` is the loss of the Learn2Reg baseline.
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+
+#include "nn/known_gradient.hpp"
+#include "nn/losses/absent.hpp"
+#include "nn/shapes.hpp"
+#include "nn/splat.hpp"
+#include "regatta/config/options.hpp"
+#include "regatta/nn/loss.hpp"
+
+namespace regatta::losses {
+namespace {
+
+struct KeypointOptions {
+  bool squared = false;
+
+  template <class Self, class V>
+  static void visit(Self& s, V&& v) {
+    v("squared", s.squared,
+      "false: mean distance, mm; true: mean squared component, in units of half the volume's size along its axis");
+  }
+};
+
+void check_points(const PairState& pair) {
+  const at::Tensor& fixed = pair.fixed_keypoints;
+  const at::Tensor& moving = pair.moving_keypoints;
+  const bool fits = moving.defined() && fixed.dim() == 2 && fixed.size(1) == 3 && fixed.sizes() == moving.sizes();
+  REGATTA_REQUIRE(fits, DataError, "keypoint: fixed points ", shape_text(fixed), ", moving points ", shape_text(moving),
+                  ", expected both [K, 3]");
+  REGATTA_REQUIRE(pair.flow.size(0) == 1, DataError, "keypoint: field ", shape_text(pair.flow),
+                  ", expected one pair, [1, 3, D, H, W]");
+}
+
+class Keypoint final : public Loss {
+ public:
+  explicit Keypoint(const KeypointOptions& options) : options_(options) {}
+
+  /// The derivative is written to the field by integer sums: LibTorch's sampler would use atomic additions of floats.
+  at::Tensor value(const PairState& pair) const override {
+    check_field("keypoint", pair.flow, 2);
+    if (!pair.fixed_keypoints.defined() || pair.fixed_keypoints.size(0) == 0) {
+      return nothing_to_compare(pair.flow);
+    }
+    check_points(pair);
+    const at::Tensor& flow = pair.flow;
+    const bool wanted = needs_gradient(flow);
+    at::Tensor value;
+    at::Tensor gradient;
+    {
+      const at::NoGradGuard no_grad;
+      const std::array<std::int64_t, 3> sizes = {flow.size(2), flow.size(3), flow.size(4)};
+      const std::int64_t voxels = sizes[0] * sizes[1] * sizes[2];
+      const at::Tensor points = pair.fixed_keypoints.to(flow.scalar_type()).t();  // [3, K]
+      const Corners corners = corners_of(points, sizes);
+      const at::Tensor flat = flow.select(0, 0).reshape({3, voxels});
+      at::Tensor error = points - pair.moving_keypoints.to(flow.scalar_type()).t();
+      for (std::int64_t corner = 0; corner < 8; ++corner) {
+        error.addcmul_(flat.index_select(1, corners.index.select(0, corner)), corners.weight.select(0, corner));
+      }
+      scale_axes_(error, pair);
+      at::Tensor slope;  // d value / d error, [3, K]
+      if (options_.squared) {
+        value = error.square().mean();
+        slope = error.mul(2.0 / static_cast<double>(error.numel()));
+      } else {
+        const at::Tensor distance = error.square().sum(0).sqrt_();
+        value = distance.mean();
+        slope = error.div(distance.clamp_min(1e-12)).div_(static_cast<double>(error.size(1)));
+      }
+      if (wanted) {
+        scale_axes_(slope, pair);
+        gradient = splat(slope, points, sizes).view(flow.sizes());
+      }
+    }
+    return wanted ? with_gradient(value, flow, gradient) : value;
+  }
+
+  Json options() const override { return write_options(options_); }
+  Json options_identity() const override { return identity_of(options_); }
+
+ private:
+  /// From voxels to the unit of the result, in place.
+  void scale_axes_(const at::Tensor& rows, const PairState& pair) const {
+    for (std::int64_t axis = 0; axis < 3; ++axis) {
+      const double scale = options_.squared ? 2.0 / static_cast<double>(pair.flow.size(2 + axis))
+                                            : pair.spacing_mm[static_cast<std::size_t>(axis)];
+      rows.select(0, axis).mul_(scale);
+    }
+  }
+
+  KeypointOptions options_;
+};
+
+}  // namespace
+
+std::unique_ptr<Loss> make_keypoint(const Json& options) {
+  KeypointOptions chosen;
+  read_options(options, chosen, "/losses/keypoint/options");
+  return std::make_unique<Keypoint>(chosen);
+}
+
+}  // namespace regatta::losses

@@ -1,0 +1,40 @@
+// Two halves of a way should be equally long: | sum |flow| - sum |inverse flow| | per component and voxel. For networks
+// that meet in the middle, with the side "halfway". Source: SYMNet ("magnitude loss"), there in units of the volume.
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/abs.h>
+
+#include "nn/losses/two_fields.hpp"
+#include "regatta/config/options.hpp"
+#include "regatta/nn/loss.hpp"
+
+namespace regatta::losses {
+namespace {
+
+struct MagnitudeOptions {
+  template <class Self, class V>
+  static void visit(Self&, V&&) {}
+};
+
+class Magnitude final : public Loss {
+ public:
+  /// Sums in double precision: the value is a small difference of large ones.
+  at::Tensor value(const PairState& pair) const override {
+    check_two_fields("magnitude", pair);
+    const at::Tensor forth = pair.flow.abs().sum(at::kDouble);
+    const at::Tensor back = pair.inverse_flow.abs().sum(at::kDouble);
+    return (forth - back).abs().div(static_cast<double>(pair.flow.numel())).to(pair.flow.scalar_type());
+  }
+
+  Json options() const override { return write_options(MagnitudeOptions{}); }
+  Json options_identity() const override { return identity_of(MagnitudeOptions{}); }
+};
+
+}  // namespace
+
+std::unique_ptr<Loss> make_magnitude(const Json& options) {
+  MagnitudeOptions none;
+  read_options(options, none, "/losses/magnitude/options");
+  return std::make_unique<Magnitude>();
+}
+
+}  // namespace regatta::losses
