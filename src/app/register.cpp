@@ -7,6 +7,7 @@
 #include "app/command.hpp"
 #include "regatta/base/clock.hpp"
 #include "regatta/base/files.hpp"
+#include "regatta/base/log.hpp"
 #include "regatta/base/version.hpp"
 #include "regatta/nn/device.hpp"
 #include "regatta/train/registration.hpp"
@@ -35,6 +36,9 @@ class Register final : public Command {
   ExitCode run() override {
     const double start = system_clock().monotonic_s();
     TrainedModel trained = load_trained_model(model_);
+    if (!trained.converted.empty()) {
+      log_info(model_, ": converted: ", trained.converted);
+    }
     const Volume fixed = read_volume(fixed_, npz_orientation_);
     const Volume moving = read_volume(moving_, npz_orientation_);
     const Registration found = register_scans(trained, fixed, moving, device_);
@@ -74,6 +78,9 @@ class Register final : public Command {
     record["schema"] = 1;
     record["model"] = fs::absolute(model_).string();
     record["model_xxh3"] = trained.weights_xxh3;
+    if (!trained.converted.empty()) {
+      record["model_converted"] = trained.converted;
+    }
     record["fixed"] = fs::absolute(fixed_).string();
     record["moving"] = fs::absolute(moving_).string();
     record["build"] = build_id();

@@ -143,8 +143,8 @@ class Train final : public Command {
     if (threads_ > 0) {
       recipe.run.threads = threads_;
     }
-    if (fs::path archive(recipe.data.archive); archive.is_relative()) {
-      recipe.data.archive = fs::absolute(path.parent_path() / archive).lexically_normal().string();
+    for (std::string* option : {&recipe.data.archive, &recipe.model.init_from}) {
+      *option = absolute_path(*option, path.parent_path());
     }
     return recipe;
   }
@@ -179,7 +179,8 @@ class Train final : public Command {
                      "recipe     ", resolved.hash, ", seed ", recipe.train.seed, '\n',             //
                      "network    ", recipe.model.name, ", ", resolved.parameters, " parameters, ",
                      short_number(resolved.mul_adds / 1e9), " G multiply-adds\n",  //
-                     "losses     ", join(losses, " + "), '\n',                     //
+                     recipe.model.init_from.empty() ? "" : str("starts     from ", recipe.model.init_from, '\n'),
+                     "losses     ", join(losses, " + "), '\n',  //
                      "optimiser  ", recipe.optim.name, recipe.optim.amsgrad ? " (AMSGrad)" : "", ", lr ",
                      recipe.optim.lr, ", ", recipe.optim.schedule, " over ", recipe.optim.horizon_epochs,
                      " epochs\n",  //

@@ -35,12 +35,12 @@ bool is_plain_name(const std::string& name) {
          name.find_first_not_of(kAllowed) == std::string::npos;
 }
 
-/// The archive's path as seen from anywhere.
-void make_paths_absolute(Json& recipe, const fs::path& folder) {
-  const Json* archive = find_pointer(recipe, "/data/archive");
-  if (archive != nullptr && archive->is_string() && !archive->get_ref<const std::string&>().empty()) {
-    const fs::path path = fs::absolute(folder / archive->get<std::string>()).lexically_normal();
-    set_pointer(recipe, "/data/archive", path.string());
+/// Paths that an axis lists, as seen from anywhere.
+void make_axis_absolute(AxisOptions& axis, const fs::path& folder) {
+  for (Json& value : axis.list) {
+    if (value.is_string()) {
+      value = absolute_path(value.get<std::string>(), folder);
+    }
   }
 }
 
@@ -56,6 +56,11 @@ JobOptions read_job(const fs::path& path) {
     throw ConfigError(str(path.string(), ": ", error.what()));
   }
   fs::path folder = fs::absolute(path).parent_path();
+  for (auto& [pointer, axis] : job.axes) {
+    if (is_path_option(pointer)) {
+      make_axis_absolute(axis, folder);
+    }
+  }
   if (job.recipe.is_string()) {
     const fs::path recipe_path = folder / job.recipe.get<std::string>();
     job.recipe = read_json(recipe_path);

@@ -53,6 +53,8 @@ Json parse_json(std::string_view text, const std::string& source) {
     const std::string_view near = text.substr(std::min(offset, text.size()), 20);
     throw ConfigError(str(source, ": ", position_text(text, offset), ": not JSON",
                           near.empty() ? std::string(", it ends too early") : str(" near '", one_line(near), "'")));
+  } catch (const Json::out_of_range&) {
+    throw ConfigError(str(source, ": a number is too large for any type"));
   }
 }
 

@@ -30,4 +30,21 @@ void validate(const Recipe& recipe) {
                   "' is not among /validation/metrics: ", join(metrics, ", "));
 }
 
+bool is_path_option(const std::string& pointer) {
+  return std::find(kPathOptions.begin(), kPathOptions.end(), pointer) != kPathOptions.end();
+}
+
+std::string absolute_path(const std::string& path, const std::filesystem::path& folder) {
+  return path.empty() ? path : std::filesystem::absolute(folder / path).lexically_normal().string();
+}
+
+void make_paths_absolute(Json& recipe, const std::filesystem::path& folder) {
+  for (const char* pointer : kPathOptions) {
+    const Json* path = find_pointer(recipe, pointer);
+    if (path != nullptr && path->is_string()) {
+      set_pointer(recipe, pointer, absolute_path(path->get<std::string>(), folder));
+    }
+  }
+}
+
 }  // namespace regatta

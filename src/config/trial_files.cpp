@@ -186,6 +186,10 @@ Json to_json(const TrialResult& result) {
   value["resume"] = result.resume;
   value["attempts"] = result.attempts;
   value["weights_xxh3"] = result.weights_xxh3;
+  if (!result.init_from.empty()) {
+    value["init_from"] = result.init_from;
+    value["init_from_xxh3"] = result.init_from_xxh3;
+  }
   value["provenance"] = write_options(result.provenance);
   return value;
 }
@@ -214,6 +218,8 @@ TrialResult result_from_json(const Json& value, const std::string& source) {
     result.resume = value.at("resume").get<std::string>();
     result.attempts = value.at("attempts").get<int>();
     result.weights_xxh3 = value.at("weights_xxh3").get<std::string>();
+    result.init_from = value.value("init_from", "");
+    result.init_from_xxh3 = value.value("init_from_xxh3", "");
     read_options(value.at("provenance"), result.provenance, "/provenance");
     return result;
   } catch (const Json::exception& error) {

@@ -15,6 +15,7 @@ namespace regatta {
 namespace {
 
 constexpr std::uint64_t kHeaderCap = 100'000'000;
+constexpr std::uint64_t kMostValues = std::uint64_t{1} << 48;  // of one tensor, empty ones with their 0 read as 1
 constexpr std::size_t kLengthBytes = 8;
 constexpr const char* kMetadata = "__metadata__";
 constexpr const char* kHeaderChecksum = "xxh3_header";
@@ -30,6 +31,14 @@ constexpr std::array<std::pair<const char*, std::uint64_t>, 10> kTypes = {{{"F64
                                                                            {"U8", 1},
                                                                            {"BOOL", 1}}};
 
+bool is_utf8(const std::string& text) {
+  try {
+    return !Json(text).dump().empty();
+  } catch (const Json::type_error&) {
+    return false;
+  }
+}
+
 Json to_json(const SafetensorsHeader& header) {
   Json root = Json::object();
   root[kMetadata] = Json::object();
@@ -37,6 +46,8 @@ Json to_json(const SafetensorsHeader& header) {
     root[kMetadata][key] = value;
   }
   for (const TensorEntry& entry : header.entries) {
+    REGATTA_REQUIRE(is_utf8(entry.name), DataError, "tensor '", one_line(entry.name, 80), "': the name is not UTF-8");
+    REGATTA_REQUIRE(entry.name != kMetadata, DataError, "a tensor cannot be named '", kMetadata, "'");
     root[entry.name] = {{"dtype", entry.type}, {"shape", entry.shape}, {"data_offsets", {entry.begin, entry.end}}};
   }
   return root;
@@ -56,16 +67,16 @@ const Json& member(const Json& object, const char* key, const std::string& where
 
 /// Number of bytes by type and shape. @throws DataError where it does not fit into the file
 std::uint64_t shape_bytes(const TensorEntry& entry, std::uint64_t file_bytes, const std::string& where) {
-  if (std::find(entry.shape.begin(), entry.shape.end(), 0) != entry.shape.end()) {
-    return 0;
-  }
+  const bool empty = std::find(entry.shape.begin(), entry.shape.end(), 0) != entry.shape.end();
+  const std::uint64_t most = empty ? kMostValues : file_bytes;  // strides of an empty tensor must not overflow either
   std::uint64_t bytes = type_bytes(entry.type);
   for (const std::int64_t size : entry.shape) {
-    REGATTA_REQUIRE(bytes <= file_bytes / static_cast<std::uint64_t>(size), DataError, where, ": shape [",
-                    join(entry.shape, ", "), "] needs more bytes than the file has");
-    bytes *= static_cast<std::uint64_t>(size);
+    const std::uint64_t factor = static_cast<std::uint64_t>(std::max<std::int64_t>(size, 1));
+    REGATTA_REQUIRE(bytes <= most / factor, DataError, where, ": shape [", join(entry.shape, ", "),
+                    "] needs more bytes than the file has");
+    bytes *= factor;
   }
-  return bytes;
+  return empty ? 0 : bytes;
 }
 
 TensorEntry read_entry(const std::string& name, const Json& value, std::uint64_t file_bytes,
@@ -83,7 +94,7 @@ TensorEntry read_entry(const std::string& name, const Json& value, std::uint64_t
                   ": shape is not a list of at most 16 sizes");
   for (const Json& size : shape) {
     const std::uint64_t number = natural(size, where + ": shape");
-    REGATTA_REQUIRE(number <= (std::uint64_t{1} << 48), DataError, where, ": size ", number, " is too large");
+    REGATTA_REQUIRE(number <= kMostValues, DataError, where, ": size ", number, " is too large");
     entry.shape.push_back(static_cast<std::int64_t>(number));
   }
   const Json& offsets = member(value, "data_offsets", where);

@@ -33,15 +33,6 @@ constexpr std::array<std::pair<at::ScalarType, const char*>, 10> kTypes = {{{at:
                                                                             {at::kByte, "U8"},
                                                                             {at::kBool, "BOOL"}}};
 
-const char* type_name_of(const at::Tensor& tensor, const std::string& name) {
-  for (const auto& [type, text] : kTypes) {
-    if (tensor.scalar_type() == type) {
-      return text;
-    }
-  }
-  throw BugError(str("tensor '", name, "': type ", c10::toString(tensor.scalar_type()), " has no safetensors name"));
-}
-
 at::ScalarType type_from_name(const std::string& name) {
   for (const auto& [type, text] : kTypes) {
     if (name == text) {
@@ -77,12 +68,23 @@ void check_checksums(const SafetensorsFile& file, const std::string& source) {
                   "' has a checksum but is not there");
 }
 
-at::Tensor copy_out(const TensorEntry& entry, const char* data) {
+at::Tensor copy_out(const TensorEntry& entry, const char* data, const std::string& source) {
   at::Tensor tensor = at::empty(entry.shape, at::TensorOptions().dtype(type_from_name(entry.type)));
   if (tensor.nbytes() > 0) {
-    std::memcpy(tensor.mutable_data_ptr(), data + entry.begin, tensor.nbytes());
+    const char* values = data + entry.begin;
+    const bool only_bits = tensor.scalar_type() != at::kBool ||
+                           std::all_of(values, values + tensor.nbytes(), [](char c) { return c == 0 || c == 1; });
+    REGATTA_REQUIRE(only_bits, DataError, source, ": tensor '", one_line(entry.name, 80),
+                    "' is BOOL and has a byte that is neither 0 nor 1");
+    std::memcpy(tensor.mutable_data_ptr(), values, tensor.nbytes());
   }
   return tensor;
+}
+
+/// True where a copy into the parameter loses nothing: files may keep weights in half the bytes.
+bool widens(const at::Tensor& found, const at::Tensor& parameter) {
+  return parameter.scalar_type() == at::kFloat &&
+         (found.scalar_type() == at::kHalf || found.scalar_type() == at::kBFloat16);
 }
 
 /// What is wrong between a parameter and the file's tensor of its name; empty if nothing.
@@ -93,7 +95,7 @@ std::string mismatch(const Parameter& parameter, const at::Tensor* found) {
   if (found->sizes() != parameter.value.sizes()) {
     return str("'", parameter.name, "' is ", shape_text(*found), ", expected ", shape_text(parameter.value));
   }
-  if (found->scalar_type() != parameter.value.scalar_type()) {
+  if (found->scalar_type() != parameter.value.scalar_type() && !widens(*found, parameter.value)) {
     return str("'", parameter.name, "' is ", c10::toString(found->scalar_type()), ", expected ",
                c10::toString(parameter.value.scalar_type()));
   }
@@ -101,6 +103,15 @@ std::string mismatch(const Parameter& parameter, const at::Tensor* found) {
 }
 
 }  // namespace
+
+const char* safetensors_type(const at::Tensor& tensor, const std::string& name) {
+  for (const auto& [type, text] : kTypes) {
+    if (tensor.scalar_type() == type) {
+      return text;
+    }
+  }
+  throw BugError(str("tensor '", name, "': type ", c10::toString(tensor.scalar_type()), " has no safetensors name"));
+}
 
 void write_safetensors(const std::filesystem::path& path, const NamedTensors& tensors,
                        const std::map<std::string, std::string>& metadata) {
@@ -113,7 +124,7 @@ void write_safetensors(const std::filesystem::path& path, const NamedTensors& te
     host.push_back(tensor.detach().cpu().contiguous());
     const std::uint64_t begin = header.entries.empty() ? 0 : header.entries.back().end;
     header.entries.push_back(
-        {name, type_name_of(tensor, name), tensor.sizes().vec(), begin, begin + host.back().nbytes()});
+        {name, safetensors_type(tensor, name), tensor.sizes().vec(), begin, begin + host.back().nbytes()});
     header.metadata[kChecksumPrefix + name] = xxh3_text(bytes_of(host.back()));
   }
   AtomicFile file(path);
@@ -130,8 +141,9 @@ SafetensorsFile read_safetensors(const std::filesystem::path& path) {
   std::size_t data_start = 0;
   SafetensorsHeader header = decode_header(bytes, source, data_start);
   SafetensorsFile file;
+  file.xxh3 = xxh3_text(bytes);
   for (const TensorEntry& entry : header.entries) {
-    file.tensors.emplace_back(entry.name, copy_out(entry, bytes.data() + data_start));
+    file.tensors.emplace_back(entry.name, copy_out(entry, bytes.data() + data_start, source));
   }
   file.metadata = std::move(header.metadata);
   check_checksums(file, source);
@@ -139,21 +151,17 @@ SafetensorsFile read_safetensors(const std::filesystem::path& path) {
   return file;
 }
 
-void load_parameters(Parameters& parameters, const SafetensorsFile& file, const std::string& source,
-                     const std::vector<std::string>& ignored_prefixes) {
+void check_parameters(const Parameters& parameters, const SafetensorsFile& file, const std::string& source,
+                      const std::vector<std::string>& ignored_prefixes) {
   std::map<std::string, const at::Tensor*> unused;
   for (const auto& [name, tensor] : file.tensors) {
     unused[name] = &tensor;
   }
   std::vector<std::string> faults;
-  std::vector<std::pair<at::Tensor, const at::Tensor*>> copies;
   for (const Parameter& parameter : parameters.items()) {
     const auto found = unused.find(parameter.name);
-    const at::Tensor* tensor = found == unused.end() ? nullptr : found->second;
-    if (std::string fault = mismatch(parameter, tensor); !fault.empty()) {
+    if (std::string fault = mismatch(parameter, found == unused.end() ? nullptr : found->second); !fault.empty()) {
       faults.push_back(std::move(fault));
-    } else {
-      copies.emplace_back(parameter.value, tensor);
     }
     unused.erase(parameter.name);
   }
@@ -165,10 +173,30 @@ void load_parameters(Parameters& parameters, const SafetensorsFile& file, const 
     }
   }
   REGATTA_REQUIRE(faults.empty(), DataError, source, ": ", join(faults, "; "));
-  const at::NoGradGuard no_grad;
-  for (auto& [parameter, tensor] : copies) {
-    parameter.copy_(*tensor);
+}
+
+std::string load_parameters(Parameters& parameters, const SafetensorsFile& file, const std::string& source,
+                            const std::vector<std::string>& ignored_prefixes) {
+  check_parameters(parameters, file, source, ignored_prefixes);
+  std::map<std::string, at::Tensor> values;
+  for (const Parameter& parameter : parameters.items()) {
+    values[parameter.name] = parameter.value;
   }
+  std::map<std::string, std::int64_t> converted;  // by type
+  const at::NoGradGuard no_grad;
+  for (const auto& [name, tensor] : file.tensors) {
+    if (const auto found = values.find(name); found != values.end()) {
+      found->second.copy_(tensor);
+      converted[safetensors_type(tensor, name)] += tensor.scalar_type() == found->second.scalar_type() ? 0 : 1;
+    }
+  }
+  std::vector<std::string> notes;
+  for (const auto& [type, count] : converted) {
+    if (count > 0) {
+      notes.push_back(str(count, " tensors from ", type, " to F32"));
+    }
+  }
+  return join(notes, ", ");
 }
 
 }  // namespace regatta

@@ -133,8 +133,8 @@ void apply_settings(JobOptions& job, const std::vector<std::string>& settings) {
     auto [pointer, value] = parse_setting(setting);
     REGATTA_REQUIRE(!job.axes.contains(pointer), ConfigError, "--set ", one_line(pointer, 80),
                     ": is an axis of this job");
-    if (pointer == "/data/archive" && value.is_string()) {
-      value = std::filesystem::absolute(value.get<std::string>()).lexically_normal().string();
+    if (is_path_option(pointer) && value.is_string()) {
+      value = absolute_path(value.get<std::string>(), "");
     }
     recipe = trial_recipe(recipe, {{pointer, value}}, 0);
   }

@@ -5,10 +5,8 @@
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/zeros_like.h>
 
-#include "regatta/base/checksum.hpp"
 #include "regatta/base/clock.hpp"
 #include "regatta/base/error.hpp"
-#include "regatta/base/files.hpp"
 #include "regatta/nn/device.hpp"
 #include "regatta/nn/metric.hpp"
 #include "regatta/nn/weights.hpp"
@@ -42,7 +40,8 @@ std::map<std::string, double> measure(const Recipe& recipe, const PairState& pai
 
 Json metadata_json(const SafetensorsFile& file, const std::string& key, const std::filesystem::path& path) {
   const auto found = file.metadata.find(key);
-  REGATTA_REQUIRE(found != file.metadata.end(), DataError, path.string(), ": metadata '", key, "' is missing");
+  REGATTA_REQUIRE(found != file.metadata.end(), DataError, path.string(), ": metadata '", key, "' is missing",
+                  key == "preprocessing" ? "; regatta convert --preprocess-from ARCHIVE.h5 adds it" : "");
   return parse_json(found->second, str(path.string(), ": metadata '", key, "'"));
 }
 
@@ -51,6 +50,17 @@ void read_preprocessing(const SafetensorsFile& file, const std::filesystem::path
   read_options(metadata_json(file, "preprocessing", path), options, "/preprocessing");
   options.shape = metadata_json(file, "shape", path).get<std::vector<int>>();
   options.spacing_mm = metadata_json(file, "spacing", path).get<std::vector<double>>();
+}
+
+/// What was trained. No order to train: weights of other programs name the network alone.
+Recipe read_recipe_record(const SafetensorsFile& file, const std::filesystem::path& path) {
+  Recipe recipe;
+  try {
+    read_options(metadata_json(file, "recipe", path), recipe);
+  } catch (const ConfigError& error) {
+    throw ConfigError(str(path.string(), ": recipe: ", error.what()));
+  }
+  return recipe;
 }
 
 }  // namespace
@@ -63,11 +73,11 @@ TrainedModel load_trained_model(const std::filesystem::path& path) {
                   format == file.metadata.end() ? "none" : one_line(format->second, 60), "', expected '",
                   kWeightsFormat, "')");
   TrainedModel trained;
-  trained.recipe = recipe_from_json(metadata_json(file, "recipe", path), path.string());
+  trained.recipe = read_recipe_record(file, path);
   read_preprocessing(file, path, trained.preprocess);
   trained.model = make_model(trained.recipe.model.name, trained.recipe.model.options);
-  load_parameters(trained.model->parameters(), file, path.string());
-  trained.weights_xxh3 = xxh3_text(read_file(path));
+  trained.converted = load_parameters(trained.model->parameters(), file, path.string());
+  trained.weights_xxh3 = file.xxh3;
   return trained;
 }
 

@@ -10,6 +10,7 @@
 #include "regatta/nn/model.hpp"
 #include "regatta/nn/work.hpp"
 #include "regatta/train/dataset.hpp"
+#include "train/initial_weights.hpp"
 
 namespace regatta {
 namespace {
@@ -29,7 +30,8 @@ void resolve_losses(ResolvedRecipe& resolved, Json& identity) {
   }
 }
 
-void resolve_model(ResolvedRecipe& resolved, Json& identity) {
+/// @param initial  the weights to start from, or null
+void resolve_model(ResolvedRecipe& resolved, const SafetensorsFile* initial, Json& identity) {
   ModelChoice& choice = resolved.recipe.model;
   const ParametersWithoutData no_data;
   const auto model = make_model(choice.name, choice.options);
@@ -38,6 +40,11 @@ void resolve_model(ResolvedRecipe& resolved, Json& identity) {
   identity["model"]["name"] = choice.name;
   if (Json options = model->options_identity(); !options.empty()) {
     identity["model"]["options"] = std::move(options);
+  }
+  if (initial != nullptr) {
+    check_parameters(model->parameters(), *initial, initial_weights_source(choice.init_from));
+    resolved.init_from_xxh3 = initial->xxh3;
+    identity["model"]["init_from"] = initial->xxh3;
   }
   const Shape3& shape = resolved.data.shape;
   resolved.parameters = model->parameters().count();
@@ -101,6 +108,18 @@ const Archive& RecipeResolver::archive(const std::string& path) {
   return found != archives_.end() ? found->second : archives_.emplace(path, Archive::open(path)).first->second;
 }
 
+const SafetensorsFile& RecipeResolver::initial_weights(const std::string& path) {
+  const auto found = initial_weights_.find(path);
+  if (found != initial_weights_.end()) {
+    return found->second;
+  }
+  SafetensorsFile file = read_initial_weights(path);
+  for (auto& [name, tensor] : file.tensors) {
+    tensor = tensor.to(at::kMeta);
+  }
+  return initial_weights_.emplace(path, std::move(file)).first->second;
+}
+
 ResolvedRecipe RecipeResolver::resolve(Recipe recipe) {
   validate(recipe);
   ResolvedRecipe resolved;
@@ -109,7 +128,8 @@ ResolvedRecipe RecipeResolver::resolve(Recipe recipe) {
   resolve_metrics(resolved);
   resolve_length(resolved);
   Json identity = identity_of(resolved.recipe);
-  resolve_model(resolved, identity);
+  const std::string& init_from = resolved.recipe.model.init_from;
+  resolve_model(resolved, init_from.empty() ? nullptr : &initial_weights(init_from), identity);
   resolve_losses(resolved, identity);
   identity["data_fingerprint"] = resolved.data.fingerprint;
   resolved.identity = std::move(identity);

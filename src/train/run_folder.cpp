@@ -91,7 +91,8 @@ ResolvedRecipe continue_recipe(const TrialFiles& files, Recipe recipe, RecipeRes
   }
   ResolvedRecipe now = resolver.resolve(std::move(recipe));
   std::error_code error;
-  if (!fs::exists(born.data.archive, error)) {  // moved: the checkpoint's recipe hash still guards the data
+  const bool weights_moved = !born.model.init_from.empty() && !fs::exists(born.model.init_from, error);
+  if (weights_moved || !fs::exists(born.data.archive, error)) {  // the checkpoint's recipe hash still guards both
     return now;
   }
   const ResolvedRecipe before = resolver.resolve(born);

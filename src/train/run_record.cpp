@@ -16,6 +16,7 @@
 #include "regatta/base/process.hpp"
 #include "regatta/base/version.hpp"
 #include "regatta/nn/device.hpp"
+#include "regatta/train/weights_file.hpp"
 #include "train/numbers.hpp"
 
 namespace regatta {
@@ -36,7 +37,10 @@ std::string driver_text() {
 /// The recipe without paths and resources.
 Json portable_recipe(const ResolvedRecipe& resolved) {
   Json recipe = resolved.json;
-  recipe["data"]["archive"] = std::filesystem::path(resolved.recipe.data.archive).filename().string();
+  for (const char* pointer : kPathOptions) {
+    const std::filesystem::path path(find_pointer(recipe, pointer)->get<std::string>());
+    set_pointer(recipe, pointer, path.filename().string());
+  }
   recipe.erase("checkpoint");
   for (const char* key : {"device", "threads", "log_every_s"}) {
     recipe["run"].erase(key);
@@ -71,21 +75,19 @@ std::map<std::string, std::string> checkpoint_metadata(const ResolvedRecipe& res
 
 std::map<std::string, std::string> best_metadata(const ResolvedRecipe& resolved, const Archive& archive,
                                                  const TrainingCounters& counters) {
-  return {{kFormatKey, kWeightsFormat},
-          {"recipe", dump_line(portable_recipe(resolved))},
-          {"recipe_hash", resolved.hash},
-          {"step", str(counters.best_step)},
-          {"epoch", str(counters.best_step / resolved.steps_per_epoch)},
-          {"metric", resolved.recipe.validation.best},
-          {"metrics", dump_line(numbers_to_json(counters.best))},
-          {"archive", archive.name()},
-          {"data_fingerprint", resolved.data.fingerprint},
-          {"shape", dump_line(Json(archive.shape()))},
-          {"spacing", dump_line(Json(archive.spacing()))},
-          {"orientation", archive.orientation()},
-          {"label_ids", dump_line(Json(archive.label_ids()))},
-          {"preprocessing", dump_line(archive.preprocessing())},
-          {"build", build_id()}};
+  std::map<std::string, std::string> metadata = {{kFormatKey, kWeightsFormat},
+                                                 {"recipe", dump_line(portable_recipe(resolved))},
+                                                 {"recipe_hash", resolved.hash},
+                                                 {"step", str(counters.best_step)},
+                                                 {"epoch", str(counters.best_step / resolved.steps_per_epoch)},
+                                                 {"metric", resolved.recipe.validation.best},
+                                                 {"metrics", dump_line(numbers_to_json(counters.best))},
+                                                 {"build", build_id()}};
+  if (!resolved.init_from_xxh3.empty()) {
+    metadata["init_from_xxh3"] = resolved.init_from_xxh3;
+  }
+  metadata.merge(data_metadata(archive));
+  return metadata;
 }
 
 std::optional<BestOnDisk> read_best(const TrialFiles& files) {
@@ -123,6 +125,8 @@ TrialResult make_result(const TrainSetup& setup, const TrainingCounters& counter
   result.determinism = setup.device.is_cuda() && resolved.numerical_on_cuda ? "numerical" : "bitwise";
   result.resume = ledger.resume;
   result.attempts = setup.attempt;
+  result.init_from = resolved.recipe.model.init_from;
+  result.init_from_xxh3 = resolved.init_from_xxh3;
   result.weights_xxh3 = xxh3_text(read_file(setup.files.best_weights(), std::uint64_t{1} << 34));
   Provenance& provenance = result.provenance;
   provenance.build = build_id();

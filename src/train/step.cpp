@@ -124,6 +124,10 @@ NamedTensors TrainingStep::state() const {
   return tensors;
 }
 
+std::string TrainingStep::load_weights_(const SafetensorsFile& file, const std::string& source) {
+  return load_parameters(model_->parameters(), file, source);
+}
+
 void TrainingStep::load_(const SafetensorsFile& file, const std::string& source) {
   const at::NoGradGuard no_gradients;
   load_parameters(model_->parameters(), file, source, {"optim/", "train/"});

@@ -50,6 +50,10 @@ class TrainingStep {
   /// Weights alone, shared.
   NamedTensors weights() const;
 
+  /// Copies weights from a file, in the place of those drawn. @return what `load_parameters` converted
+  /// @throws DataError for missing, surplus or differently shaped tensors
+  std::string load_weights_(const SafetensorsFile& file, const std::string& source);
+
   /// Copies a state from a file. @throws DataError for missing, surplus or differently shaped tensors
   void load_(const SafetensorsFile& file, const std::string& source);
 

@@ -38,6 +38,7 @@ struct Trainer::Impl {
 
   // Beginning and end.
   void prepare(const Archive& data);
+  void start_from_weights();
   void remove_leftovers();
   std::string compare_environment(const SafetensorsFile& file);
   TrainOutcome train();

@@ -7,10 +7,12 @@
 
 #include <sched.h>
 
+#include "regatta/base/error.hpp"
 #include "regatta/base/files.hpp"
 #include "regatta/base/log.hpp"
 #include "regatta/config/settings.hpp"
 #include "regatta/nn/device.hpp"
+#include "train/initial_weights.hpp"
 #include "train/run_record.hpp"
 #include "train/trainer_impl.hpp"
 
@@ -52,6 +54,8 @@ void Trainer::Impl::prepare(const Archive& given) {
       counters.best_value = std::numeric_limits<double>::quiet_NaN();
       counters.best.clear();
     }
+  } else if (!recipe.model.init_from.empty()) {
+    start_from_weights();
   }
   first_step = counters.step;
   remove_leftovers();
@@ -71,6 +75,16 @@ void Trainer::Impl::prepare(const Archive& given) {
   note.data_bytes = data->bytes();
   note.threads = threads;
   observer.on_start(note);
+}
+
+/// The first attempt of a fine-tuning: the weights of the recipe's file instead of those drawn from the seed.
+void Trainer::Impl::start_from_weights() {
+  const std::string& path = recipe.model.init_from;
+  const SafetensorsFile file = read_initial_weights(path);
+  REGATTA_REQUIRE(file.xxh3 == setup.resolved.init_from_xxh3, DataError, initial_weights_source(path),
+                  ": has changed since the recipe was read");
+  const std::string converted = step->load_weights_(file, initial_weights_source(path));
+  log_info("weights from ", path, ", xxh3 ", file.xxh3, converted.empty() ? "" : "; converted: ", converted);
 }
 
 /// Half-written files that a killed attempt left beside recipe.json.

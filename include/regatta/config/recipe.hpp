@@ -2,7 +2,9 @@
 // Options of models and losses stay JSON here; their own structs live in their own files in nn.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <filesystem>
 #include <map>
 #include <string>
 #include <vector>
@@ -28,11 +30,17 @@ struct DataOptions {
 
 struct ModelChoice {
   std::string name = "voxelmorph-2";
+  std::string init_from;
   Json options = Json::object();
 
   template <class Self, class V>
   static void visit(Self& s, V&& v) {
     v("name", s.name, "network; `regatta plan --models` lists them");
+    v("init_from", s.init_from,
+      "weights to start from (safetensors), relative to the recipe's folder; empty: drawn from the seed. Its content "
+      "is "
+      "part of the recipe's hash, its path is not",
+      not_identity());
     v("options", s.options, "the network's own options");
   }
 };
@@ -187,5 +195,17 @@ Recipe recipe_from_json(const Json& value, const std::string& source);
 
 /// Rules that concern several fields. @throws ConfigError
 void validate(const Recipe& recipe);
+
+/// Options that are paths: relative to the folder of the file that they stand in.
+inline constexpr std::array<const char*, 2> kPathOptions = {"/data/archive", "/model/init_from"};
+
+/// Whether a pointer is one of `kPathOptions`.
+bool is_path_option(const std::string& pointer);
+
+/// The path as seen from anywhere; an empty one stays empty.
+std::string absolute_path(const std::string& path, const std::filesystem::path& folder);
+
+/// `absolute_path` of every path option that is a text.
+void make_paths_absolute(Json& recipe, const std::filesystem::path& folder);
 
 }  // namespace regatta

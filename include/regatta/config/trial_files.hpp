@@ -121,6 +121,8 @@ struct TrialResult {
   std::string resume = "none";
   int attempts = 1;
   std::string weights_xxh3;
+  std::string init_from;       ///< path of the weights that it started from; empty: drawn from the seed
+  std::string init_from_xxh3;  ///< of that file
   Provenance provenance;
 };
 

@@ -19,10 +19,11 @@ struct TrainedModel {
   PreprocessOptions preprocess;  ///< shape and spacing as the archive had them
   std::unique_ptr<Model> model;
   std::string weights_xxh3;  ///< of the file
+  std::string converted;     ///< what `load_parameters` converted
 };
 
-/// Reads a file that a training wrote (best.safetensors). @throws DataError naming the file: not such a file, weights
-/// that do not fit the network it names
+/// Reads a file that a training (best.safetensors) or `regatta convert` wrote. @throws DataError naming the file: not
+/// such a file, weights that do not fit the network it names
 TrainedModel load_trained_model(const std::filesystem::path& path);
 
 /// A displacement field and what was measured on the way.

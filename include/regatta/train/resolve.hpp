@@ -9,6 +9,7 @@
 
 #include "regatta/config/recipe.hpp"
 #include "regatta/nn/metric.hpp"
+#include "regatta/nn/weights.hpp"
 #include "regatta/volume/archive.hpp"
 
 namespace regatta {
@@ -29,6 +30,7 @@ struct ResolvedRecipe {
   Json json;      ///< the same as JSON: the content of recipe.json
   Json identity;  ///< what defines the experiment, data included
   std::string hash;
+  std::string init_from_xxh3;  ///< of the weights to start from; empty: drawn from the seed
   DataFacts data;
   std::int64_t parameters = 0;
   double mul_adds = 0.0;
@@ -43,18 +45,23 @@ struct ResolvedRecipe {
   Direction best_direction = Direction::kHigherIsBetter;
 };
 
-/// Remembers the archives that it opened: a sweep's recipes share one.
+/// Remembers the archives and the weights that it opened: a sweep's recipes share them.
 class RecipeResolver {
  public:
-  /// Resolves model, losses and metrics through their registries and checks them against the archive.
+  /// Resolves model, losses and metrics through their registries and checks them against the archive, and the weights
+  /// to start from against the network.
   /// @throws ConfigError with the JSON pointer (unknown names or keys, a shape that the network cannot take, a metric
-  ///         without its labels, a split without pairs), DataError for the archive
+  ///         without its labels, a split without pairs), DataError for the archive and for the weights
   ResolvedRecipe resolve(Recipe recipe);
 
   const Archive& archive(const std::string& path);
 
  private:
+  /// Names, shapes and checksum of weights to start from; without their values.
+  const SafetensorsFile& initial_weights(const std::string& path);
+
   std::map<std::string, Archive> archives_;
+  std::map<std::string, SafetensorsFile> initial_weights_;
 };
 
 }  // namespace regatta

@@ -46,3 +46,17 @@ TEST_CASE("a sweep's name is a plain file name") {
     CHECK_THROWS_AS(job_from(str(R"({"recipe": "recipe.json", "name": ")", name, "\"}")), ConfigError);
   }
 }
+
+TEST_CASE("weights to start from are found from the recipe's folder, as an axis from the job's") {
+  const TemporaryFolder folder;
+  std::filesystem::create_directories(folder / "recipes");
+  write_file_atomically(
+      folder / "recipes" / "r.json",
+      R"({"data": {"archive": "a.h5"}, "losses": {"ncc": {}}, "model": {"init_from": "../w/best.safetensors"}})");
+  write_file_atomically(folder / "job.json", R"({"recipe": "recipes/r.json",
+    "axes": {"/model/init_from": {"list": ["", "one.safetensors", "/two.safetensors"]}}})");
+  const JobOptions job = read_job(folder / "job.json");
+  const auto inside = [&](const char* name) { return std::filesystem::absolute(folder / name).string(); };
+  CHECK(find_pointer(job.recipe, "/model/init_from")->get<std::string>() == inside("w/best.safetensors"));
+  CHECK(job.axes.at("/model/init_from").list == Json({"", inside("one.safetensors"), "/two.safetensors"}));
+}

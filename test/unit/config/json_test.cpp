@@ -12,6 +12,7 @@ TEST_CASE("a syntax error names source, line and column") {
   CHECK_THROWS_WITH(parse_json("{\n  \"a\": 1,\n  \"b\" 2\n}", "job.json"),
                     Catch::StartsWith("job.json: line 3 column") && Catch::Contains("not JSON"));
   CHECK_THROWS_WITH(parse_json("{\"a\": 1", "job.json"), Catch::Contains("it ends too early"));
+  CHECK_THROWS_WITH(parse_json("{\"a\": 1e400}", "job.json"), "job.json: a number is too large for any type");
   CHECK_THROWS_AS(parse_json("{} {}", "job.json"), ConfigError);
   CHECK_THROWS_AS(parse_json("{\"a\": NaN}", "job.json"), ConfigError);
 }

@@ -1,0 +1,301 @@
+// `regatta convert`: weights files listed, reduced, renamed, folded, halved, wrapped for `register`, or made anew. The
+// edits are in nn/weight_edit, the metadata in train/weights_file.
+#include <algorithm>
+#include <filesystem>
+#include <iostream>
+
+#include <ATen/core/Tensor.h>
+
+#include <nlohmann/json.hpp>
+
+#include "app/command.hpp"
+#include "regatta/base/log.hpp"
+#include "regatta/nn/model.hpp"
+#include "regatta/nn/weight_edit.hpp"
+#include "regatta/train/checkpoint.hpp"
+#include "regatta/train/weights_file.hpp"
+
+namespace regatta::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kRecipe = "recipe";
+constexpr const char* kHistory = "converted";  // metadata: what was done to the file, oldest first
+constexpr std::size_t kLongestValue = 2000;    // of metadata in a listing, characters
+
+struct Size {
+  std::int64_t tensors = 0;
+  std::int64_t values = 0;
+};
+
+Size size_of(const SafetensorsFile& file) {
+  Size size;
+  for (const auto& [name, tensor] : file.tensors) {
+    ++size.tensors;
+    size.values += tensor.numel();
+  }
+  return size;
+}
+
+std::string size_text(const SafetensorsFile& file) {
+  const Size size = size_of(file);
+  return str(size.tensors, " tensors, ", size.values, " values");
+}
+
+std::string metadata_of(const SafetensorsFile& file, const std::string& key) {
+  const auto found = file.metadata.find(key);
+  return found == file.metadata.end() ? "" : found->second;
+}
+
+class Convert final : public Command {
+ public:
+  void declare(CLI::App& app) override {
+    app.add_option("input", input_, "a .safetensors file: weights, a checkpoint, another program's");
+    app.add_option("-o,--output", output_, "file to write");
+    app.add_flag("--force", force_, "replace a file of that name");
+    app.add_flag("--list", list_, "print names, types, shapes, metadata and the number of parameters");
+    app.add_flag("--weights-only", weights_only_, "leave out the training state of a checkpoint");
+    app.add_option("--drop", drops_, "leave out tensors whose names start with this; may be given several times")
+        ->allow_extra_args(false);
+    app.add_option("--rename", renames_, "FROM=TO: put TO in the place of the prefix FROM; may be given several times")
+        ->allow_extra_args(false);
+    app.add_flag("--fold", fold_, "add up the parallel kernels of LKU-Net's blocks: the same results, faster");
+    CLI::Option* half = app.add_flag("--half", half_, "float16: half the bytes, 3 decimal digits");
+    app.add_flag("--float", float_, "float32")->excludes(half);
+    app.add_option("--model", model_, "the network that the weights belong to: checked, then written into the file");
+    app.add_option("--model-options", model_options_, "its options, as JSON")->capture_default_str();
+    app.add_option("--preprocess-from", archive_,
+                   "archive whose preprocessing `regatta register` shall use with these weights");
+    app.add_option("--new", new_, "instead of an input: weights of this network, drawn as a training draws them");
+    app.add_option("--seed", seed_, "of --new")->capture_default_str();
+  }
+
+  ExitCode run() override {
+    check_options();
+    SafetensorsFile file = new_.empty() ? read_safetensors(input_) : fresh_weights();
+    if (list_) {
+      print_list(file);
+    }
+    if (output_.empty()) {
+      return ExitCode::kOk;
+    }
+    REGATTA_REQUIRE(force_ || !fs::exists(output_), DataError, output_, ": is there already; --force replaces it");
+    change(file);
+    write_safetensors(output_, file.tensors, file.metadata);
+    std::cout << output_ << ": " << size_text(file) << '\n';
+    return ExitCode::kOk;
+  }
+
+ private:
+  void check_options() const {
+    REGATTA_REQUIRE(input_.empty() != new_.empty(), ConfigError, "convert: give an input file or --new MODEL, not ",
+                    input_.empty() ? "none" : "both");
+    REGATTA_REQUIRE(list_ || !output_.empty(), ConfigError, "convert: nothing to do; give -o OUT or --list");
+    const bool changes = weights_only_ || fold_ || half_ || float_ || !drops_.empty() || !renames_.empty() ||
+                         !model_.empty() || !archive_.empty();
+    REGATTA_REQUIRE(!changes || !output_.empty(), ConfigError, "convert: where to? give -o OUT");
+    REGATTA_REQUIRE(new_.empty() || model_.empty(), ConfigError, "convert: --new names the network; leave out --model");
+    REGATTA_REQUIRE(!model_.empty() || !new_.empty() || model_options_ == "{}", ConfigError,
+                    "convert: --model-options without --model or --new");
+  }
+
+  SafetensorsFile fresh_weights() const {
+    const auto model = make_model(new_, parse_json(model_options_, "--model-options"));
+    model->parameters().initialise(seed_);
+    SafetensorsFile file;
+    for (const Parameter& parameter : model->parameters().items()) {
+      file.tensors.emplace_back(parameter.name, parameter.value.detach());
+    }
+    file.metadata = network_metadata(new_, model->options());
+    file.metadata["seed"] = str(seed_);
+    return file;
+  }
+
+  /// Everything that was asked for, in the order in which the help lists it.
+  void change(SafetensorsFile& file) const {
+    std::vector<std::string> done;
+    if (metadata_of(file, kFormatKey) == kCheckpointFormat) {
+      REGATTA_REQUIRE(weights_only_, ConfigError, input_,
+                      ": is a checkpoint, which only its training can read; --weights-only makes weights of it");
+    }
+    if (weights_only_) {
+      keep_weights(file, done);
+    }
+    for (const std::string& prefix : drops_) {
+      const std::int64_t count = drop_prefix(file, prefix);
+      REGATTA_REQUIRE(count > 0, ConfigError, "--drop: no tensor's name starts with '", one_line(prefix, 80), "'");
+      done.push_back(str("dropped ", count, " tensors '", prefix, "...'"));
+    }
+    for (const std::string& text : renames_) {
+      rename(file, text, done);
+    }
+    if (fold_) {
+      fold(file, done);
+    }
+    if (half_ || float_) {
+      const std::int64_t count = half_ ? convert_to_half(file) : convert_to_float(file);
+      done.push_back(str(count, " tensors to ", half_ ? "F16" : "F32"));
+    }
+    if (!model_.empty()) {
+      set_network(file, done);
+    }
+    if (!archive_.empty()) {
+      set_preprocessing(file, done);
+    }
+    for (const std::string& text : done) {
+      log_info(text);
+    }
+    note_history(file, done);
+    check_against_recipe(file);
+  }
+
+  static void keep_weights(SafetensorsFile& file, std::vector<std::string>& done) {
+    const std::int64_t count = drop_training_state(file);
+    done.push_back(str("left out ", count, " tensors of training state"));
+    if (metadata_of(file, kFormatKey) == kCheckpointFormat) {
+      file.metadata[kFormatKey] = kWeightsFormat;
+    }
+  }
+
+  static void rename(SafetensorsFile& file, const std::string& text, std::vector<std::string>& done) {
+    const std::size_t equal = text.find('=');
+    REGATTA_REQUIRE(equal != std::string::npos, ConfigError, "--rename: expected FROM=TO, got '", one_line(text, 80),
+                    "'");
+    const std::string from = text.substr(0, equal);
+    const std::int64_t count = rename_prefix(file, from, text.substr(equal + 1));
+    REGATTA_REQUIRE(count > 0, ConfigError, "--rename: no tensor's name starts with '", one_line(from, 80), "'");
+    done.push_back(str("renamed ", count, " tensors, '", from, "...' to '", text.substr(equal + 1), "...'"));
+  }
+
+  void fold(SafetensorsFile& file, std::vector<std::string>& done) const {
+    const std::int64_t blocks = fold_large_kernels(file);
+    REGATTA_REQUIRE(blocks > 0, ConfigError, "--fold: no large-kernel blocks (NAME.layer_regularKernel.0.weight) in ",
+                    input_);
+    done.push_back(str("folded the kernels of ", blocks, " blocks"));
+    if (const std::string text = metadata_of(file, kRecipe); !text.empty()) {
+      Json recipe = parse_json(text, str(input_, ": metadata 'recipe'"));
+      REGATTA_REQUIRE(find_pointer(recipe, "/model") != nullptr && recipe["model"].is_object(), DataError, input_,
+                      ": the recipe names no network");
+      recipe["model"]["options"]["folded"] = true;
+      file.metadata[kRecipe] = dump_line(recipe);
+    }
+  }
+
+  /// Weights of another program become weights of the named network, if they fit it.
+  void set_network(SafetensorsFile& file, std::vector<std::string>& done) const {
+    const auto dropped = drop_reference_buffers(file);
+    if (!dropped.empty()) {
+      done.push_back(
+          str("left out ", dropped.size(), " buffers, which are known from the sizes: ", join(dropped, ", ")));
+    }
+    const ParametersWithoutData names_and_shapes_alone;
+    const auto model = make_model(model_, parse_json(model_options_, "--model-options"));
+    check_parameters(model->parameters(), file, str(input_, ": as '", model_, "'"));
+    for (const auto& [key, value] : network_metadata(model_, model->options())) {
+      file.metadata[key] = value;
+    }
+    done.push_back(str("fits '", model_, "' with options ", dump_line(model->options())));
+    if (archive_.empty() && metadata_of(file, "preprocessing").empty()) {
+      log_warning(
+          "without --preprocess-from the file serves /model/init_from, but `regatta register` cannot prepare "
+          "scans for it");
+    }
+  }
+
+  void set_preprocessing(SafetensorsFile& file, std::vector<std::string>& done) const {
+    const Archive archive = Archive::open(archive_);
+    for (const auto& [key, value] : data_metadata(archive)) {
+      file.metadata[key] = value;
+    }
+    done.push_back(str("scans will be prepared as in ", archive.path().filename().string()));
+  }
+
+  void note_history(SafetensorsFile& file, const std::vector<std::string>& done) const {
+    if (done.empty()) {
+      return;
+    }
+    Json history = Json::array();
+    if (const std::string before = metadata_of(file, kHistory); !before.empty()) {
+      history = parse_json(before, str(input_, ": metadata '", kHistory, "'"));
+    }
+    Json step;
+    if (!input_.empty()) {
+      step["from"] = fs::path(input_).filename().string();
+      step["from_xxh3"] = file.xxh3;
+    }
+    step["done"] = done;
+    history.push_back(step);
+    file.metadata[kHistory] = dump_line(history);
+  }
+
+  /// A file that its own recipe's network cannot load any more is written all the same: other programs may want it.
+  void check_against_recipe(const SafetensorsFile& file) const {
+    const std::string text = metadata_of(file, kRecipe);
+    if (text.empty() || metadata_of(file, kFormatKey) != kWeightsFormat) {
+      return;
+    }
+    try {
+      const Json recipe = parse_json(text, str(input_, ": metadata 'recipe'"));
+      const Json* name = find_pointer(recipe, "/model/name");
+      const Json* options = find_pointer(recipe, "/model/options");
+      REGATTA_REQUIRE(name != nullptr && name->is_string() && options != nullptr, DataError,
+                      "the recipe names no network");
+      const ParametersWithoutData names_and_shapes_alone;
+      const auto model = make_model(name->get<std::string>(), *options);
+      check_parameters(model->parameters(), file, output_);
+    } catch (const Error& error) {
+      log_warning("the network of the file's own recipe cannot load it as it is now: ", error.what());
+    }
+  }
+
+  void print_list(const SafetensorsFile& file) const {
+    std::size_t width = 4;
+    for (const auto& [name, tensor] : file.tensors) {
+      width = std::max(width, std::min<std::size_t>(one_line(name).size(), 80));
+    }
+    for (const auto& [name, tensor] : file.tensors) {
+      std::string shown = one_line(name);
+      shown.resize(std::max(shown.size(), width), ' ');
+      std::string type = safetensors_type(tensor, name);
+      type.resize(5, ' ');
+      std::cout << shown << "  " << type << "[" << join(tensor.sizes(), ", ") << "]\n";
+    }
+    for (const auto& [key, value] : file.metadata) {
+      std::cout << one_line(key) << ": " << one_line(value, kLongestValue) << '\n';
+    }
+    SafetensorsFile parameters = file;
+    const std::int64_t state = drop_training_state(parameters);
+    const auto buffers = static_cast<std::int64_t>(drop_reference_buffers(parameters).size());
+    std::cout << size_text(file) << "; parameters: " << size_of(parameters).values << " in "
+              << size_of(parameters).tensors << " tensors";
+    if (state + buffers > 0) {
+      std::cout << " (without " << state << " of training state and " << buffers << " buffers)";
+    }
+    std::cout << '\n';
+  }
+
+  std::string input_;
+  std::string output_;
+  bool force_ = false;
+  bool list_ = false;
+  bool weights_only_ = false;
+  bool fold_ = false;
+  bool half_ = false;
+  bool float_ = false;
+  std::vector<std::string> drops_;
+  std::vector<std::string> renames_;
+  std::string model_;
+  std::string model_options_ = "{}";
+  std::string archive_;
+  std::string new_;
+  std::uint64_t seed_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_convert() {
+  return std::make_unique<Convert>();
+}
+
+}  // namespace regatta::app
