@@ -21,7 +21,7 @@ fail() { echo "FAILED: $*" >&2; tail -n 5 "$work"/log* >&2 || true; exit 1; }
 "$bin/make_scene" "$work"
 cat >"$work/recipe.json" <<'JSON'
 {"data": {"archive": "scene.h5"},
- "model": {"name": "voxelmorph", "options": {"encoder": [4, 8, 8, 8], "decoder": [8, 8, 8, 8, 8, 4, 4]}},
+ "model": {"name": "voxelmorph-custom", "options": {"encoder": [4, 8, 8, 8], "decoder": [8, 8, 8, 8, 8, 4, 4]}},
  "losses": {"ncc": {"weight": 1, "options": {"window": 5}}, "grad": {"weight": 0.5}},
  "optim": {"lr": 0.002}, "train": {"steps": 60, "flip": true}, "validation": {"every_epochs": 2},
  "checkpoint": {"every_s": 0, "every_steps": 1}, "run": {"device": "cpu", "threads": 1}}

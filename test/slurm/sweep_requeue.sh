@@ -28,7 +28,7 @@ json.dump(data, open(f"{work}/scans/dataset.json", "w"))
 recipe = {
     "schema": 1,
     "data": {"archive": "tiny.h5"},
-    "model": {"name": "voxelmorph", "options": {"encoder": [4, 4, 4, 4], "decoder": [4, 4, 4, 4, 4, 4, 4]}},
+    "model": {"name": "voxelmorph-custom", "options": {"encoder": [4, 4, 4, 4], "decoder": [4, 4, 4, 4, 4, 4, 4]}},
     "losses": {"mse": {"weight": 1.0}, "grad": {"weight": 0.05}},
     "train": {"steps": 80},
     "validation": {"every_epochs": 5, "metrics": ["dice"]},

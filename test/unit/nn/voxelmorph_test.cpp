@@ -49,7 +49,7 @@ TEST_CASE("voxelmorph has the parameter counts of the reference") {
                                                         {"voxelmorph-2", 301411},
                                                         {"voxelmorph-x2", 1197251},
                                                         {"voxelmorph-huge", 63252939},
-                                                        {"voxelmorph", 301411}};
+                                                        {"voxelmorph-custom", 301411}};
   for (const auto& [name, count] : expected) {
     INFO(name);
     CHECK(make_model(name, Json::object())->parameters().count() == count);
@@ -124,19 +124,19 @@ TEST_CASE("voxelmorph takes feature lists of its own and writes them out") {
   Json options;
   options["encoder"] = {4, 6, 8, 10};
   options["decoder"] = {10, 8, 6, 6, 6, 4, 4};
-  const auto model = make_model("voxelmorph", options);
+  const auto model = make_model("voxelmorph-custom", options);
   CHECK(model->options()["encoder"] == options["encoder"]);
   CHECK(model->options_identity() == options);
-  CHECK(make_model("voxelmorph", Json::object())->options_identity().empty());
-  CHECK(make_model("voxelmorph", Json::object())->options()["decoder"].size() == 7);
+  CHECK(make_model("voxelmorph-custom", Json::object())->options_identity().empty());
+  CHECK(make_model("voxelmorph-custom", Json::object())->options()["decoder"].size() == 7);
   const at::NoGradGuard no_grad;
   CHECK(model->forward(golden_image(16, 16, 32, 0.0), golden_image(16, 16, 32, 1.0)).flow.size(1) == 3);
 }
 
 TEST_CASE("voxelmorph refuses wrong options and sizes in one line") {
-  CHECK_THROWS_WITH(make_model("voxelmorph", Json{{"encoder", {1, 2}}}),
+  CHECK_THROWS_WITH(make_model("voxelmorph-custom", Json{{"encoder", {1, 2}}}),
                     "/model/options/encoder: 2 values, expected 4");
-  CHECK_THROWS_WITH(make_model("voxelmorph", Json{{"decoder", {0, 1, 1, 1, 1, 1, 1}}}),
+  CHECK_THROWS_WITH(make_model("voxelmorph-custom", Json{{"decoder", {0, 1, 1, 1, 1, 1, 1}}}),
                     Catch::Contains("/model/options/decoder/0: 0 is outside"));
   CHECK_THROWS_AS(make_model("voxelmorph-2", Json{{"encoder", {1, 2, 3, 4}}}), ConfigError);
   CHECK_THROWS_WITH(make_model("voxelmorf", Json::object()), Catch::Contains("have: voxelmorph-1, voxelmorph-2"));

@@ -83,7 +83,7 @@ std::filesystem::path write_scene(const std::filesystem::path& folder) {
 Recipe scene_recipe(const std::filesystem::path& archive) {
   const char* text = R"({
     "data": {"archive": ""},
-    "model": {"name": "voxelmorph", "options": {"encoder": [4, 8, 8, 8], "decoder": [8, 8, 8, 8, 8, 4, 4]}},
+    "model": {"name": "voxelmorph-custom", "options": {"encoder": [4, 8, 8, 8], "decoder": [8, 8, 8, 8, 8, 4, 4]}},
     "losses": {"ncc": {"weight": 1, "options": {"window": 5}}, "grad": {"weight": 0.5}},
     "optim": {"lr": 0.004},
     "train": {"steps": 12, "seed": 3, "flip": true},

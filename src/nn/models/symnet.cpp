@@ -1,0 +1,88 @@
+// SYMNet: one U-Net, two velocities, both volumes meet in the middle. Parameter names and order are the reference's.
+// Its fields have the components W, H, D in units of 100 voxels; here they are D, H, W in voxels.
+// Source: Mok and Chung, "Fast symmetric diffeomorphic image registration with convolutional neural networks", CVPR
+// 2020.
+#include <cmath>
+
+#include <ATen/ops/stack.h>
+
+#include "nn/models/common.hpp"
+#include "nn/models/parts/unet_skeleton.hpp"
+#include "regatta/config/options.hpp"
+#include "regatta/nn/model.hpp"
+#include "regatta/nn/warp.hpp"
+
+namespace regatta::models {
+namespace {
+
+constexpr double kRangeVoxels = 100.0;
+constexpr int kScaleSteps = 7;  // velocities are divided by 2^7 whatever the number of squarings
+
+struct SymnetOptions {
+  int channels = 8;
+  int int_steps = kScaleSteps;
+
+  template <class Self, class V>
+  static void visit(Self& s, V&& v) {
+    v("channels", s.channels, "channels at full resolution; 2, 4, 8 and 8 times as many below", between(1, 256));
+    v("int_steps", s.int_steps,
+      "squarings of a velocity divided by 2^7: 7 as the reference trains, 6 to stop at half the time of the velocity",
+      between(kScaleSteps - 1, kScaleSteps));
+  }
+};
+
+class Symnet final : public Model {
+ public:
+  explicit Symnet(const SymnetOptions& options)
+      : Model(options),
+        steps_(options.int_steps),
+        skeleton_(parameters_, {.channels = options.channels,
+                                .activation = Activation::relu(),
+                                .heads = {"dc9", "dc10"},
+                                .head_kernel = 5}) {}
+
+  ModelOutput forward(const at::Tensor& moving, const at::Tensor& fixed) override {
+    check_sizes("symnet", moving, fixed, size_multiple());
+    const std::vector<at::Tensor> outputs = skeleton_(join_images(moving, fixed, channels_last_));
+    ModelOutput out;
+    out.regularised = voxels(outputs[0]);  // [N, 3, D, H, W] voxels, both velocities
+    out.inverse_regularised = voxels(outputs[1]);
+    out.halfway_flow = half(out.regularised);
+    out.halfway_inverse_flow = half(out.inverse_regularised);
+    out.flow = compose(out.halfway_flow, half(out.inverse_regularised.neg()));
+    out.inverse_flow = compose(out.halfway_inverse_flow, half(out.regularised.neg()));
+    out.warped = warp(moving, out.flow);
+    out.inverse_warped = warp(fixed, out.inverse_flow);
+    out.halfway_moving = warp(moving, out.halfway_flow);
+    out.halfway_fixed = warp(fixed, out.halfway_inverse_flow);
+    return out;
+  }
+
+  int size_multiple() const override { return UnetSkeleton::kSizeMultiple; }
+
+  bool numerical_on_cuda() const override { return true; }  // integration samples a field that wants a gradient
+
+ private:
+  static at::Tensor voxels(const at::Tensor& output) {
+    const at::Tensor field = softsign(output).mul(kRangeVoxels);  // W, H, D
+    return at::stack({field.select(1, 2), field.select(1, 1), field.select(1, 0)}, 1);
+  }
+
+  /// From one volume to the middle, in voxels.
+  at::Tensor half(const at::Tensor& velocity) const {
+    return integrate(velocity.mul(std::ldexp(1.0, -kScaleSteps)), {.steps = steps_, .scale = false});
+  }
+
+  int steps_;
+  UnetSkeleton skeleton_;
+};
+
+}  // namespace
+
+std::unique_ptr<Model> make_symnet(const std::string&, const Json& options) {
+  SymnetOptions chosen;
+  read_options(options, chosen, "/model/options");
+  return std::make_unique<Symnet>(chosen);
+}
+
+}  // namespace regatta::models

@@ -1,0 +1,58 @@
+// The backbone U-Net of the LKU-Net paper: its network with plain 3x3x3 convolutions, 17363 c^2 + 314 c + 22
+// parameters. The output is a displacement or a stationary velocity in [-1, 1] coordinates, made voxels here. Source:
+// Jia et al., "U-Net vs Transformer: is U-Net outdated in medical image registration?", MLMI 2022.
+#include "nn/models/common.hpp"
+#include "nn/models/parts/unet_skeleton.hpp"
+#include "regatta/config/options.hpp"
+#include "regatta/nn/model.hpp"
+#include "regatta/nn/warp.hpp"
+
+namespace regatta::models {
+namespace {
+
+struct UnetOptions {
+  int channels = 8;
+  bool diffeomorphic = false;
+  int int_steps = 7;
+
+  template <class Self, class V>
+  static void visit(Self& s, V&& v) {
+    v("channels", s.channels, "channels at full resolution; 2, 4, 8 and 8 times as many below", between(1, 256));
+    v("diffeomorphic", s.diffeomorphic, "the output is a velocity that is integrated, not the displacement");
+    v("int_steps", s.int_steps, "squarings of a diffeomorphic network", between(1, 16));
+  }
+};
+
+class Unet final : public Model {
+ public:
+  explicit Unet(const UnetOptions& options)
+      : Model(options),
+        chosen_(options),
+        skeleton_(parameters_, {.channels = options.channels, .activation = Activation::prelu(), .heads = {"dc9"}}) {}
+
+  ModelOutput forward(const at::Tensor& moving, const at::Tensor& fixed) override {
+    check_sizes("unet", moving, fixed, size_multiple());
+    const std::vector<at::Tensor> outputs = skeleton_(join_images(moving, fixed, channels_last_));
+    const at::Tensor field = voxels_from_normalised(softsign(outputs.front()));  // [N, 3, D, H, W] voxels
+    const at::Tensor flow = chosen_.diffeomorphic ? integrate_within_borders(field, chosen_.int_steps) : field;
+    return {.warped = warp(moving, flow), .flow = flow, .regularised = field};
+  }
+
+  int size_multiple() const override { return UnetSkeleton::kSizeMultiple; }
+
+  bool numerical_on_cuda() const override { return chosen_.diffeomorphic; }  // a sampled field wants a gradient
+
+ private:
+  UnetOptions chosen_;
+  UnetSkeleton skeleton_;
+};
+
+}  // namespace
+
+std::unique_ptr<Model> make_unet(const std::string&, const Json& options) {
+  UnetOptions chosen;
+  read_options(options, chosen, "/model/options");
+  return std::make_unique<Unet>(chosen);
+}
+
+}  // namespace regatta::models
