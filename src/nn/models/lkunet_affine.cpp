@@ -10,7 +10,7 @@
 #include "nn/layers/conv.hpp"
 #include "nn/layers/transformer.hpp"
 #include "nn/models/common.hpp"
-#include "nn/parts/affine_output.hpp"
+#include "nn/models/parts/affine_output.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/config/options.hpp"
 #include "regatta/nn/model.hpp"
