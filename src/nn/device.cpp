@@ -58,6 +58,12 @@ void reset_peak(const c10::Device& device) {
   }
 }
 
+void release_cached(const c10::Device& device) {
+  if (device.is_cuda()) {
+    detail::cuda_release_cached();
+  }
+}
+
 void synchronize(const c10::Device& device) {
   if (device.is_cuda()) {
     detail::cuda_synchronize(device.index());

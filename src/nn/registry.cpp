@@ -2,6 +2,7 @@
 #include <string>
 #include <vector>
 
+#include "nn/papers.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/nn/loss.hpp"
 #include "regatta/nn/metric.hpp"
@@ -9,7 +10,7 @@
 
 namespace regatta {
 
-#define REGATTA_MODEL(file, name, help) std::unique_ptr<Model> make_##file(const std::string&, const Json&);
+#define REGATTA_MODEL(file, name, help, source) std::unique_ptr<Model> make_##file(const std::string&, const Json&);
 namespace models {
 #include "nn/models.def"
 }  // namespace models
@@ -47,7 +48,7 @@ const Row& find_row(const std::vector<Row>& rows, const std::string& name, const
 
 const std::vector<ModelRow>& model_rows() {
   static const std::vector<ModelRow> rows = {
-#define REGATTA_MODEL(file, name, help) {name, help, models::make_##file},
+#define REGATTA_MODEL(file, name, help, source) {name, help, source, models::make_##file},
 #include "nn/models.def"
 #undef REGATTA_MODEL
   };

@@ -19,6 +19,9 @@ std::string device_name(const c10::Device& device);
 std::int64_t peak_device_bytes(const c10::Device& device);
 void reset_peak(const c10::Device& device);
 
+/// Gives memory that no tensor holds back to the device; nothing on the CPU.
+void release_cached(const c10::Device& device);
+
 /// Waits until the device has done all work given to it.
 void synchronize(const c10::Device& device);
 
