@@ -134,6 +134,10 @@ Tensor index_select(const Tensor& input, std::int64_t axis, const Tensor& index)
   return like(input, sizes);
 }
 
+Tensor embedding_backward(const Tensor& gradient, const Tensor&, std::int64_t rows, std::int64_t, bool) {
+  return at::empty({rows, gradient.size(-1)}, gradient.options());
+}
+
 Tensor fft_c2c(const Tensor& input, at::IntArrayRef, std::int64_t, bool) {
   return at::empty_like(input);
 }
@@ -161,6 +165,7 @@ TORCH_LIBRARY_IMPL(aten, Meta, library) {
   library.impl("abs.out", abs_out);
   library.impl("roll", roll);
   library.impl("index_select", index_select);
+  library.impl("embedding_dense_backward", embedding_backward);
   library.impl("_fft_c2c", fft_c2c);
   library.impl("_fused_adam_", fused_adam);
   library.impl("_amp_foreach_non_finite_check_and_unscale_", check_and_unscale);

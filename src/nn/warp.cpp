@@ -15,6 +15,7 @@
 #include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "nn/layers/resize.hpp"
 #include "nn/shapes.hpp"
 #include "regatta/base/error.hpp"
 
@@ -101,6 +102,11 @@ at::Tensor integrate(const at::Tensor& velocity, const IntegrateOptions& options
 
 at::Tensor compose(const at::Tensor& outer, const at::Tensor& inner, const WarpOptions& options) {
   return warp(outer, inner, options).add_(inner);
+}
+
+at::Tensor from_normalised(const at::Tensor& field) {
+  const auto half = [&field](std::int64_t axis) { return 0.5 * static_cast<double>(field.size(axis) - 1); };
+  return scale_components(field, {half(2), half(3), half(4)});
 }
 
 at::Tensor warp_labels(const at::Tensor& labels, const at::Tensor& flow) {

@@ -20,6 +20,7 @@ enum class RandomPurpose : std::uint32_t {
   kDropout = 5,
   kSynthetic = 6,
   kReplicateSeed = 7,
+  kSampling = 8,
 };
 
 class CounterRng {

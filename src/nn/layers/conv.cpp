@@ -76,6 +76,19 @@ class PreluConv : public torch::autograd::Function<PreluConv> {
   }
 };
 
+class Softsign : public torch::autograd::Function<Softsign> {
+ public:
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& input) {
+    context->save_for_backward({input});
+    return input.div(input.abs().add_(1.0));
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& outer) {
+    return {outer.front().div(context->get_saved_variables().front().abs().add_(1.0).square_())};
+  }
+};
+
 at::Tensor read_and_convolve(const Feature& input, const at::Tensor& weight, const at::Tensor& bias,
                              std::int64_t stride, std::int64_t padding) {
   const at::Tensor out = input.slope.defined()
@@ -109,6 +122,10 @@ at::Tensor add_slope(Parameters& parameters, const Activation& activation, const
 }
 
 }  // namespace
+
+at::Tensor softsign(const at::Tensor& input) {
+  return Softsign::apply(input);
+}
 
 at::Tensor Feature::value() const {
   return slope.defined() ? at::prelu(raw, slope) : raw;

@@ -39,6 +39,9 @@ struct Feature {
   at::Tensor value() const;
 };
 
+/// x / (1 + |x|). Keeps its input only.
+at::Tensor softsign(const at::Tensor& input);
+
 struct ConvShape {
   std::int64_t in = 0;  ///< channels of all inputs together
   std::int64_t out = 0;

@@ -1,19 +1,18 @@
 #include "nn/layers/resize.hpp"
 
 #include <algorithm>
-#include <cmath>
-#include <utility>
 #include <vector>
 
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/avg_pool3d.h>
-#include <ATen/ops/empty.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/max_pool3d.h>
-#include <ATen/ops/tensor.h>
 #include <ATen/ops/upsample_nearest3d.h>
 #include <ATen/ops/upsample_trilinear3d.h>
 #include <ATen/ops/upsample_trilinear3d_backward.h>
-#include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "regatta/base/error.hpp"
@@ -21,22 +20,16 @@
 namespace regatta {
 namespace {
 
-/// Row o: the weights with which the inputs of one axis make output o. [out, in] float32 on the CPU.
-at::Tensor interpolation_matrix(std::int64_t in, std::int64_t out, bool align_corners) {
-  at::Tensor matrix = at::zeros({out, in}, at::TensorOptions().dtype(at::kFloat));
-  float* values = matrix.data_ptr<float>();
-  const double ratio = align_corners ? (out > 1 ? static_cast<double>(in - 1) / static_cast<double>(out - 1) : 0.0)
+/// Row o: the weights with which the inputs of one axis make output o, a hat around the point that it reads. [out, in].
+/// Made on the device, so that nothing waits for a transfer.
+at::Tensor interpolation_matrix(std::int64_t in, std::int64_t out, bool align_corners, const at::Tensor& like) {
+  const at::TensorOptions wide = like.options().dtype(at::kDouble);
+  const double ratio = align_corners ? static_cast<double>(in - 1) / static_cast<double>(std::max<std::int64_t>(out - 1, 1))
                                      : static_cast<double>(in) / static_cast<double>(out);
-  for (std::int64_t o = 0; o < out; ++o) {
-    const double at =
-        align_corners ? ratio * static_cast<double>(o) : std::max(0.0, ratio * (static_cast<double>(o) + 0.5) - 0.5);
-    const std::int64_t low = std::min(static_cast<std::int64_t>(at), in - 1);
-    const std::int64_t high = std::min(low + 1, in - 1);
-    const double part = at - static_cast<double>(low);
-    values[o * in + low] += static_cast<float>(1.0 - part);
-    values[o * in + high] += static_cast<float>(part);
-  }
-  return matrix;
+  const double offset = align_corners ? 0.0 : 0.5 * ratio - 0.5;
+  const at::Tensor point = at::arange(out, wide).mul_(ratio).add_(offset).clamp_(0.0, static_cast<double>(in - 1));
+  const at::Tensor distance = point.unsqueeze(1).sub(at::arange(in, wide)).abs_();
+  return distance.neg_().add_(1.0).clamp_min_(0.0).to(like.scalar_type());
 }
 
 /// The adjoint of trilinear resampling, one axis after the other, as matrix products: LibTorch's own kernel for CUDA
@@ -44,8 +37,7 @@ at::Tensor interpolation_matrix(std::int64_t in, std::int64_t out, bool align_co
 at::Tensor resize_adjoint(at::Tensor gradient, const std::vector<std::int64_t>& in_sizes, bool align_corners) {
   for (std::int64_t axis = 4; axis >= 2; --axis) {
     const std::int64_t in = in_sizes[static_cast<std::size_t>(axis)];
-    const at::Tensor matrix =
-        interpolation_matrix(in, gradient.size(axis), align_corners).to(gradient.device(), gradient.scalar_type());
+    const at::Tensor matrix = interpolation_matrix(in, gradient.size(axis), align_corners, gradient);
     gradient = at::matmul(gradient.transpose(axis, 4), matrix).transpose(axis, 4);
   }
   return gradient;
@@ -94,13 +86,21 @@ at::Tensor upsample_trilinear(const at::Tensor& input, bool align_corners) {
 at::Tensor resize_field(const at::Tensor& field, const std::array<std::int64_t, 3>& size, bool align_corners) {
   REGATTA_REQUIRE(field.dim() == 5 && field.size(1) == 3, BugError, "resize_field: not a field");
   const at::Tensor out = resize(field, size, align_corners);
-  std::vector<float> factors;
+  std::array<double, 3> factors{};
   for (std::size_t axis = 0; axis < 3; ++axis) {
     const std::int64_t less = align_corners ? 1 : 0;
-    factors.push_back(static_cast<float>(size[axis] - less) /
-                      static_cast<float>(field.size(static_cast<std::int64_t>(axis) + 2) - less));
+    factors[axis] = static_cast<double>(size[axis] - less) /
+                    static_cast<double>(field.size(static_cast<std::int64_t>(axis) + 2) - less);
   }
-  return out.mul(at::tensor(factors).to(out.device(), out.scalar_type()).view({1, 3, 1, 1, 1}));
+  return scale_components(out, factors);
+}
+
+at::Tensor scale_components(const at::Tensor& field, const std::array<double, 3>& factors) {
+  std::vector<at::Tensor> values;
+  for (const double factor : factors) {
+    values.push_back(at::full({1}, factor, field.options()));
+  }
+  return field.mul(at::cat(values).view({1, 3, 1, 1, 1}));
 }
 
 at::Tensor average_pool(const at::Tensor& input, std::int64_t kernel, std::int64_t stride) {

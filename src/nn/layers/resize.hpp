@@ -24,6 +24,9 @@ at::Tensor upsample_trilinear(const at::Tensor& input, bool align_corners = fals
 /// of sizes (align_corners false) or of sizes less one (true).
 at::Tensor resize_field(const at::Tensor& field, const std::array<std::int64_t, 3>& size, bool align_corners);
 
+/// Each component of a field [N, 3, D, H, W] times its factor. Nothing waits for the device.
+at::Tensor scale_components(const at::Tensor& field, const std::array<double, 3>& factors);
+
 /// Mean over `kernel`^3 windows, `kernel` / 2 zeros around the volume counted, for odd kernels; no padding for even
 /// ones.
 at::Tensor average_pool(const at::Tensor& input, std::int64_t kernel, std::int64_t stride);

@@ -3,12 +3,13 @@
 #include <cmath>
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/stack.h>
-#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 
@@ -193,9 +194,13 @@ at::Tensor scale_samples(const at::Tensor& batch, const std::vector<double>& fac
   if (factors.size() == 1) {
     return batch.mul(factors.front());
   }
+  std::vector<at::Tensor> values;
+  for (const double factor : factors) {
+    values.push_back(at::full({1}, factor, batch.options()));
+  }
   std::vector<std::int64_t> shape(static_cast<std::size_t>(batch.dim()), 1);
   shape.front() = static_cast<std::int64_t>(factors.size());
-  return batch.mul(at::tensor(factors).to(batch.device(), batch.scalar_type()).view(shape));
+  return batch.mul(at::cat(values).view(shape));
 }
 
 }  // namespace regatta

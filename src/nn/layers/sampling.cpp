@@ -1,0 +1,21 @@
+#include "nn/layers/sampling.hpp"
+
+#include <ATen/Context.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/randn.h>
+
+#include "regatta/base/random.hpp"
+
+namespace regatta {
+
+at::Tensor normal_like(const at::Tensor& tensor, const TrainingDraw& draw, std::uint32_t stream) {
+  if (tensor.is_meta()) {
+    return at::empty_like(tensor, at::MemoryFormat::Contiguous);
+  }
+  at::Generator generator = at::globalContext().defaultGenerator(tensor.device()).clone();
+  const CounterRng rng(draw.seed, RandomPurpose::kSampling);
+  generator.set_current_seed(rng.bits(static_cast<std::uint64_t>(draw.step), stream));
+  return at::randn(tensor.sizes(), generator, tensor.options().memory_format(at::MemoryFormat::Contiguous));
+}
+
+}  // namespace regatta
