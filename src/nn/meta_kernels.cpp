@@ -119,6 +119,10 @@ Tensor abs(const Tensor& input) {  // LibTorch's own makes an empty tensor and r
   return at::empty_like(input);
 }
 
+Tensor logical_not(const Tensor& input) {
+  return at::empty_like(input, input.options().dtype(at::kBool));
+}
+
 Tensor& abs_out(const Tensor& input, Tensor& out) {
   out.resize_(input.sizes(), input.suggest_memory_format());
   return out;
@@ -163,6 +167,7 @@ TORCH_LIBRARY_IMPL(aten, Meta, library) {
   library.impl("native_layer_norm_backward", layer_norm_backward);
   library.impl("abs", abs);
   library.impl("abs.out", abs_out);
+  library.impl("logical_not", logical_not);
   library.impl("roll", roll);
   library.impl("index_select", index_select);
   library.impl("embedding_dense_backward", embedding_backward);

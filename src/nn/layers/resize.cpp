@@ -24,8 +24,9 @@ namespace {
 /// Made on the device, so that nothing waits for a transfer.
 at::Tensor interpolation_matrix(std::int64_t in, std::int64_t out, bool align_corners, const at::Tensor& like) {
   const at::TensorOptions wide = like.options().dtype(at::kDouble);
-  const double ratio = align_corners ? static_cast<double>(in - 1) / static_cast<double>(std::max<std::int64_t>(out - 1, 1))
-                                     : static_cast<double>(in) / static_cast<double>(out);
+  const double ratio = align_corners
+                           ? static_cast<double>(in - 1) / static_cast<double>(std::max<std::int64_t>(out - 1, 1))
+                           : static_cast<double>(in) / static_cast<double>(out);
   const double offset = align_corners ? 0.0 : 0.5 * ratio - 0.5;
   const at::Tensor point = at::arange(out, wide).mul_(ratio).add_(offset).clamp_(0.0, static_cast<double>(in - 1));
   const at::Tensor distance = point.unsqueeze(1).sub(at::arange(in, wide)).abs_();

@@ -1,5 +1,5 @@
-// LKU-Net: a U-Net whose encoder has large-kernel blocks; a displacement, or a velocity that is integrated. Heads at full
-// or half resolution, a cascade that refines its own result. Parameter names and order are the reference's.
+// LKU-Net: a U-Net whose encoder has large-kernel blocks; a displacement, or a velocity that is integrated. Heads at
+// full or half resolution, a cascade that refines its own result. Parameter names and order are the reference's.
 // Source: Jia et al., "U-Net vs transformer: is U-Net outdated in medical image registration?", MLMI 2022.
 #include <optional>
 #include <string>
@@ -74,8 +74,9 @@ class Lkunet final : public Model {
     for (std::size_t level = 0; level < 4; ++level) {
       const std::int64_t up = level == 0 ? 8 * c : level == 1 ? 4 * c : 2 * c;
       const std::string name = str(prefix_, "up", level + 1);
-      up_.emplace_back(parameters_, name + ".0",
-                       ConvShape{.in = up, .out = up, .activation = Activation::prelu(), .slope_name = name + ".1.weight"});
+      up_.emplace_back(
+          parameters_, name + ".0",
+          ConvShape{.in = up, .out = up, .activation = Activation::prelu(), .slope_name = name + ".1.weight"});
     }
     levels_ = full ? 4 : 3;
   }
@@ -87,7 +88,8 @@ class Lkunet final : public Model {
     at::Tensor warped = warp(moving, flow);
     for (int run = 1; run < choices_.cascade; ++run) {
       const at::Tensor next = predict(warped, fixed);
-      flow = compose(flow, choices_.diffeomorphic ? integrate(next, kIntegration) : next, {.outside = Outside::kBorder});
+      flow =
+          compose(flow, choices_.diffeomorphic ? integrate(next, kIntegration) : next, {.outside = Outside::kBorder});
       regularised = choices_.diffeomorphic ? regularised + next : flow;
       warped = warp(moving, flow);
     }

@@ -1,6 +1,6 @@
 // TransMorph-bspl: TransMorph's encoder and decoder, a velocity on the control points of cubic B-splines, its integral.
-// Sources: Chen et al., "TransMorph", MedIA 2022; Qiu et al., "Learning diffeomorphic and modality-invariant registration
-// using B-splines" (MIDIR), MIDL 2021.
+// Sources: Chen et al., "TransMorph", MedIA 2022; Qiu et al., "Learning diffeomorphic and modality-invariant
+// registration using B-splines" (MIDIR), MIDL 2021.
 #include <array>
 #include <cmath>
 #include <optional>
@@ -32,8 +32,7 @@ struct TransmorphBsplOptions : SwinSize, SwinChoices {
     SwinSize::visit(s, v);
     SwinChoices::visit(s, v);
     v("spacing", s.spacing, "voxels between control points", between(1, 16));
-    v("reference", s.reference,
-      "sample as published (half a voxel off towards the borders): only for its weights");
+    v("reference", s.reference, "sample as published (half a voxel off towards the borders): only for its weights");
   }
 };
 
@@ -77,11 +76,10 @@ class TransmorphBspl final : public Model {
     half_images_.emplace(parameters_, "c1", 2, e / 2);
     std::int64_t in = e / 2;
     for (const char* name : {"resize_conv.0.0", "resize_conv.1.0"}) {
-      convs_.emplace_back(parameters_, name,
-                          ConvShape{.in = in,
-                                    .out = kHidden,
-                                    .activation = Activation::leaky(kSlope),
-                                    .weight_init = kaiming(in, kSlope)});
+      convs_.emplace_back(
+          parameters_, name,
+          ConvShape{
+              .in = in, .out = kHidden, .activation = Activation::leaky(kSlope), .weight_init = kaiming(in, kSlope)});
       in = kHidden;
     }
     convs_.emplace_back(parameters_, "out_layer",

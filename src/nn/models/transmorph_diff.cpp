@@ -1,5 +1,6 @@
 // TransMorph-diff: TransMorph's encoder and decoder under a head that gives a distribution of velocities, at half or at
-// full resolution. Source: Chen et al., "TransMorph: transformer for unsupervised medical image registration", MedIA 2022.
+// full resolution. Source: Chen et al., "TransMorph: transformer for unsupervised medical image registration", MedIA
+// 2022.
 #include <optional>
 
 #include "nn/layers/resize.hpp"
@@ -29,7 +30,9 @@ struct TransmorphDiffOptions : SwinSize, SwinChoices {
 class TransmorphDiff final : public Model {
  public:
   explicit TransmorphDiff(const TransmorphDiffOptions& options)
-      : Model(options), full_(options.full_resolution), encoder_(parameters_, "transformer", swin_shape(options, options)) {
+      : Model(options),
+        full_(options.full_resolution),
+        encoder_(parameters_, "transformer", swin_shape(options, options)) {
     const std::int64_t e = options.embed_dim;
     up_.emplace_back(parameters_, "up0", 8 * e, 4 * e, 4 * e);
     up_.emplace_back(parameters_, "up1", 4 * e, 2 * e, 2 * e);

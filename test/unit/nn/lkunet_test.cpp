@@ -69,7 +69,8 @@ TEST_CASE("lkunet has the published mul-adds at 160x192x224, and the true ones")
   CHECK(eight.total() == Approx(257.06e9).epsilon(1e-3));
   CHECK(eight.published == Approx(272.09e9).epsilon(1e-3));
   CHECK(work_of("lkunet", {{"channels", 16}}, 160, 192, 224).total() == Approx(1004.4e9).epsilon(1e-3));
-  CHECK(work_of("lkunet", {{"channels", 8}, {"head", "half"}}, 160, 192, 224).total() == Approx(128.58e9).epsilon(1e-3));
+  CHECK(work_of("lkunet", {{"channels", 8}, {"head", "half"}}, 160, 192, 224).total() ==
+        Approx(128.58e9).epsilon(1e-3));
 }
 
 TEST_CASE("lkunet names its parameters as the reference does, in its order") {

@@ -31,8 +31,8 @@ const Parameter& named(const Model& model, const std::string& name) {
 
 /// The smallest of the family on a small pair; two blocks a stage.
 Json tiny_options(bool recompute) {
-  return {{"embed_dim", 4},   {"depths", {2, 2, 2, 2}},  {"heads", {1, 1, 2, 2}}, {"window", {2, 3, 2}},
-          {"drop_path", 0.3}, {"recompute", recompute}};
+  return {{"embed_dim", 4},      {"depths", {2, 2, 2, 2}}, {"heads", {1, 1, 2, 2}},
+          {"window", {2, 3, 2}}, {"drop_path", 0.3},       {"recompute", recompute}};
 }
 
 std::vector<at::Tensor> tiny_gradients(bool recompute, bool channels_last, bool training) {
@@ -57,7 +57,7 @@ std::vector<at::Tensor> tiny_gradients(bool recompute, bool channels_last, bool 
 
 TEST_CASE("transmorph has the parameter counts of the reference") {
   const std::map<std::string, std::int64_t> expected = {
-      {"transmorph", 46771251},       {"transmorph-tiny", 244527},           {"transmorph-small", 11757195},
+      {"transmorph", 46771251},        {"transmorph-tiny", 244527},    {"transmorph-small", 11757195},
       {"transmorph-large", 108343907}, {"transmorph-oasis", 46556979}, {"transmorph-large-oasis", 107949923}};
   for (const auto& [name, count] : expected) {
     INFO(name);
@@ -93,8 +93,7 @@ TEST_CASE("transmorph names its parameters as the reference does, in its order")
   CHECK(items[4].name == "transformer.layers.0.blocks.0.norm1.weight");
   CHECK(items[6].name == "transformer.layers.0.blocks.0.attn.relative_position_bias_table");
   CHECK(items[6].value.sizes() == at::IntArrayRef({1287, 4}));
-  CHECK(named(*model, "transformer.layers.2.blocks.3.attn.qkv.weight").value.sizes() ==
-        at::IntArrayRef({1152, 384}));
+  CHECK(named(*model, "transformer.layers.2.blocks.3.attn.qkv.weight").value.sizes() == at::IntArrayRef({1152, 384}));
   CHECK(named(*model, "transformer.layers.1.downsample.reduction.weight").value.sizes() ==
         at::IntArrayRef({384, 1536}));
   CHECK(named(*model, "up0.conv1.0.weight").value.sizes() == at::IntArrayRef({384, 1152, 3, 3, 3}));
@@ -113,7 +112,14 @@ TEST_CASE("transmorph gives the golden fields and warped volumes") {
   const std::vector<Golden> rows = {
       {"transmorph-small", Json::object(), -4.547571e4, 0.5110822, -0.017437, -0.013101, 0.002569, 0.462158, 0.948908},
       {"transmorph", Json::object(), 5.982036e4, 0.5661088, 0.024790, -0.033171, -0.067419, 0.466259, 0.946255},
-      {"transmorph-oasis", {{"shifted_grid", true}}, -2.244409e4, 0.4815467, 0.020306, 0.110078, 0.142702, 0.457375,
+      {"transmorph-oasis",
+       {{"shifted_grid", true}},
+       -2.244409e4,
+       0.4815467,
+       0.020306,
+       0.110078,
+       0.142702,
+       0.457375,
        0.945564}};
   const at::NoGradGuard no_grad;
   for (const Golden& row : rows) {

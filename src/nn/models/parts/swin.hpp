@@ -1,5 +1,5 @@
-// The Swin encoder of the TransMorph family: patch embedding, four stages of shifted-window transformer blocks, a feature
-// map of each stage. Source: Liu et al., "Swin transformer", ICCV 2021; Chen et al., "TransMorph", MedIA 2022.
+// The Swin encoder of the TransMorph family: patch embedding, four stages of shifted-window transformer blocks, a
+// feature map of each stage. Source: Liu et al., "Swin transformer", ICCV 2021; Chen et al., "TransMorph", MedIA 2022.
 #pragma once
 
 #include <array>
