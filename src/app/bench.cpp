@@ -1,15 +1,14 @@
 // `regatta bench`: one training step of a network, timed by stages, the authors' dense NCC beside ours in the same run,
-// correctness checked first; the result is a JSON file.
-#include <algorithm>
+// correctness checked first; or, with --networks, many networks with their memory (bench_networks). The result is a
+// JSON file.
 #include <iostream>
 
 #include <nlohmann/json.hpp>
 
+#include "app/bench_networks.hpp"
 #include "app/command.hpp"
-#include "regatta/base/clock.hpp"
+#include "app/size_option.hpp"
 #include "regatta/base/files.hpp"
-#include "regatta/base/version.hpp"
-#include "regatta/nn/device.hpp"
 #include "regatta/train/step_benchmark.hpp"
 
 namespace regatta::app {
@@ -18,35 +17,16 @@ namespace {
 constexpr double kValueTolerance = 1e-4;
 constexpr double kGradientTolerance = 1e-3;
 
-Shape3 shape_from(const std::string& text) {
-  const auto parts = split(text, 'x');
-  Shape3 shape{};
-  REGATTA_REQUIRE(parts.size() == 3, ConfigError, "--size: expected DxHxW, got '", one_line(text, 60), "'");
-  for (std::size_t axis = 0; axis < 3; ++axis) {
-    const bool digits = !parts[axis].empty() && parts[axis].size() <= 4 &&
-                        parts[axis].find_first_not_of("0123456789") == std::string::npos;
-    REGATTA_REQUIRE(digits, ConfigError, "--size: expected DxHxW, got '", one_line(text, 60), "'");
-    shape[axis] = std::stoll(parts[axis]);
-  }
-  return shape;
-}
-
-Json spread(const std::vector<double>& values) {
-  return {{"median", median(values)},
-          {"min", *std::min_element(values.begin(), values.end())},
-          {"max", *std::max_element(values.begin(), values.end())}};
-}
-
 Json times_to_json(const StepBenchmarkOptions& options, const StepTimes& times) {
   Json row;
   row["model"] = options.model;
   row["ncc"] = options.ncc_kind;
   row["window"] = options.ncc_window;
-  row["step_ms"] = spread(times.step_ms);
-  row["forward_ms"] = spread(times.forward_ms);
-  row["ncc_ms"] = spread(times.ncc_ms);
-  row["grad_ms"] = spread(times.grad_ms);
-  row["inference_ms"] = spread(times.inference_ms);
+  row["step_ms"] = bench_spread(times.step_ms);
+  row["forward_ms"] = bench_spread(times.forward_ms);
+  row["ncc_ms"] = bench_spread(times.ncc_ms);
+  row["grad_ms"] = bench_spread(times.grad_ms);
+  row["inference_ms"] = bench_spread(times.inference_ms);
   row["peak_device_bytes"] = times.peak_bytes;
   row["first_loss"] = number_to_json(times.first_loss);
   row["last_loss"] = number_to_json(times.last_loss);
@@ -64,11 +44,25 @@ class Bench final : public Command {
     app.add_option("--device", options_.run.device, "auto, cpu or cuda:N")->capture_default_str();
     app.add_option("--threads", options_.run.threads, "CPU threads; 0: LibTorch's own choice")->capture_default_str();
     app.add_flag("--with-reference", with_reference_, "also the authors' dense NCC (slow)");
+    app.add_option("--networks", networks_, "NAME[,NAME...] or all: these networks with their memory instead");
+    app.add_flag("--inference", inference_, "with --networks: forward passes without gradients alone");
+    app.add_option("--weights", network_.weights, "with one network: safetensors file; without it drawn from seed 0");
+    app.add_option("--save-weights", network_.save_weights, "with one network: write its weights to this file");
+    app.add_option("--save-flow", network_.save_flow, "with one network: write the field of the made-up pair here");
     app.add_option("-o,--output", output_, "JSON file; without it only the table is printed");
   }
 
   ExitCode run() override {
     options_.shape = shape_from(size_);
+    if (!networks_.empty()) {
+      network_.shape = options_.shape;
+      network_.warmup = options_.warmup;
+      network_.steps = options_.steps;
+      network_.run = options_.run;
+      network_.inference_only = inference_;
+      finish(bench_networks(networks_, network_));
+      return ExitCode::kOk;
+    }
     const NccAgreement agreement = compare_ncc({24, 20, 28}, options_.ncc_window, options_.run.device);
     REGATTA_REQUIRE(agreement.value_relative <= kValueTolerance && agreement.gradient_relative <= kGradientTolerance,
                     BugError, "NCC differs from its oracle: value by ", agreement.value_relative, ", gradient by ",
@@ -83,32 +77,26 @@ class Bench final : public Command {
         report["rows"].push_back(times_to_json(options_, times));
       }
     }
-    if (!output_.empty()) {
-      write_file_atomically(output_, dump_pretty(report));
-      std::cout << "wrote " << output_ << '\n';
-    }
+    finish(report);
     return ExitCode::kOk;
   }
 
  private:
   Json head(const NccAgreement& agreement) const {
-    Json report;
-    report["schema"] = 1;
-    report["benchmark"] = "training step";
-    report["build"] = build_id();
-    report["torch"] = torch_version_text();
-    report["device"] = device_name(choose_device(options_.run.device));
-    report["host_threads"] = options_.run.threads;
-    report["when"] = system_clock().utc_text();
-    report["size"] = size_;
-    report["tf32"] = options_.run.tf32;
-    report["channels_last"] = options_.run.channels_last;
+    Json report = bench_head("training step", options_.shape, options_.run);
     report["warmup"] = options_.warmup;
     report["steps"] = options_.steps;
     report["ncc_against_float64_oracle"] = {{"value_relative", agreement.value_relative},
                                             {"gradient_relative", agreement.gradient_relative}};
     report["rows"] = Json::array();
     return report;
+  }
+
+  void finish(const Json& report) const {
+    if (!output_.empty()) {
+      write_file_atomically(output_, dump_pretty(report));
+      std::cout << "wrote " << output_ << '\n';
+    }
   }
 
   void print_row(const StepTimes& times) const {
@@ -120,8 +108,11 @@ class Bench final : public Command {
   }
 
   StepBenchmarkOptions options_;
-  std::string size_ = "160x192x224";
+  NetworkBenchmarkOptions network_;
+  std::string size_ = kPublishedSize;
+  std::string networks_;
   std::string output_;
+  bool inference_ = false;
   bool with_reference_ = false;
 };
 

@@ -1,11 +1,12 @@
 // `regatta describe`: recipes as JSON on stdin, what they mean as JSON on stdout; an error of one recipe stands in its
-// place. `--models` lists the networks. The resolution is in train/resolve.
+// place. `--models` lists the networks and what they cost. The resolution is in train/resolve.
 #include <iostream>
 #include <iterator>
 
 #include "app/command.hpp"
-#include "regatta/nn/model.hpp"
+#include "app/size_option.hpp"
 #include "regatta/train/memory_forecast.hpp"
+#include "regatta/train/model_table.hpp"
 #include "regatta/train/resolve.hpp"
 
 namespace regatta::app {
@@ -40,32 +41,20 @@ Json description_of(const ResolvedRecipe& resolved, MemoryForecast& memory) {
 
 class Describe final : public Command {
  public:
-  void declare(CLI::App& app) override { app.add_flag("--models", models_, "list the networks instead"); }
+  void declare(CLI::App& app) override {
+    app.add_flag("--models", models_, "list the networks instead");
+    app.add_option("--size", size_, "with --models: DxHxW at which to tell their work and memory");
+  }
 
   ExitCode run() override {
-    std::cout << dump_line(models_ ? list_models() : describe_recipes()) << std::endl;
+    REGATTA_REQUIRE(models_ || size_.empty(), ConfigError, "describe: --size goes with --models");
+    const auto shape = size_.empty() ? std::nullopt : std::optional(shape_from(size_));
+    std::cout << dump_line(models_ ? model_table(shape) : describe_recipes()) << std::endl;
     REGATTA_REQUIRE(std::cout.good(), DataError, "cannot write to stdout");
     return ExitCode::kOk;
   }
 
  private:
-  static Json list_models() {
-    Json list = Json::array();
-    for (const ModelRow& row : model_rows()) {
-      const auto model = make_model(row.name, Json::object());
-      Json item;
-      item["name"] = row.name;
-      item["help"] = row.help;
-      item["parameters"] = model->parameters().count();
-      item["size_multiple"] = model->size_multiple();
-      item["options"] = model->options();
-      list.push_back(item);
-    }
-    Json value;
-    value["models"] = list;
-    return value;
-  }
-
   static Json describe_recipes() {
     const std::string text(std::istreambuf_iterator<char>(std::cin), {});
     const Json request = parse_json(text, "stdin");
@@ -90,6 +79,7 @@ class Describe final : public Command {
   }
 
   bool models_ = false;
+  std::string size_;
 };
 
 }  // namespace

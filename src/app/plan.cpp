@@ -1,7 +1,9 @@
-// `regatta plan JOB`: every trial of a job before anything is queued. Asks `regatta-engine describe` about the models.
+// `regatta plan JOB`: every trial of a job before anything is queued. Asks `regatta-engine describe` about the
+// networks.
 #include <iostream>
 
 #include "app/command.hpp"
+#include "app/size_option.hpp"
 #include "regatta/sweep/plan_table.hpp"
 
 namespace regatta::app {
@@ -14,13 +16,16 @@ class PlanCommand : public Command {
     app.add_option("--set", settings_, "POINTER=VALUE into the recipe, for example /train/epochs=10; may be repeated")
         ->allow_extra_args(false);
     app.add_flag("--json", json_, "print JSON, with every resolved recipe");
-    app.add_flag("--models", models_, "list the models and their parameters instead");
+    app.add_flag("--models", models_, "list the networks instead: parameters, multiplications-and-additions, memory");
+    app.add_option("--size", size_, "with --models: DxHxW of the volumes")->capture_default_str();
   }
 
   ExitCode run() override {
     const std::string engine = program_path(Program::kEngine);
     if (models_) {
-      const Json answer = parse_json(run_program_for_text({engine, "describe", "--models"}, ""), "describe --models");
+      shape_from(size_);
+      const Json answer =
+          parse_json(run_program_for_text({engine, "describe", "--models", "--size", size_}, ""), "describe --models");
       std::cout << (json_ ? dump_pretty(answer) : models_text(answer)) << std::flush;
       return ExitCode::kOk;
     }
@@ -39,6 +44,7 @@ class PlanCommand : public Command {
   std::vector<std::string> settings_;
   bool json_ = false;
   bool models_ = false;
+  std::string size_ = kPublishedSize;
 };
 
 }  // namespace

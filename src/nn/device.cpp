@@ -79,6 +79,12 @@ std::int64_t PeakMeter::bytes() const {
   return device_.is_cuda() ? detail::cuda_peak_bytes(device_.index()) - before_ : 0;
 }
 
+void release_cached(const c10::Device& device) {
+  if (device.is_cuda()) {
+    detail::cuda_release_cached();
+  }
+}
+
 void synchronize(const c10::Device& device) {
   if (device.is_cuda()) {
     detail::cuda_synchronize(device.index());

@@ -21,6 +21,8 @@ std::int64_t cuda_peak_bytes(int) {
 
 void cuda_reset_peak(int) {}
 
+void cuda_release_cached() {}
+
 void cuda_synchronize(int) {}
 
 std::string cuda_runtime_text() {

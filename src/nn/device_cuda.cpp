@@ -35,6 +35,12 @@ void cuda_reset_peak(int index) {
   }
 }
 
+void cuda_release_cached() {
+  if (c10::cuda::CUDACachingAllocator::get()->initialized()) {
+    c10::cuda::CUDACachingAllocator::emptyCache();
+  }
+}
+
 void cuda_synchronize(int index) {
   const auto before = c10::cuda::current_device();
   c10::cuda::set_device(static_cast<c10::DeviceIndex>(index));

@@ -11,6 +11,7 @@ int cuda_device_count();
 std::string cuda_device_name(int index);
 std::int64_t cuda_peak_bytes(int index);
 void cuda_reset_peak(int index);
+void cuda_release_cached();
 void cuda_synchronize(int index);
 
 /// "13.0"; empty without CUDA.

@@ -27,6 +27,13 @@ Tensor like_if(bool wanted, const Tensor& tensor) {
   return wanted ? at::empty_like(tensor) : Tensor();
 }
 
+/// The layout in which cuDNN takes its tensors; those in another are copied for the length of the call.
+at::MemoryFormat layout_of(const Tensor& input, const Tensor& weight) {
+  const bool last = input.dim() == 5 && (input.suggest_memory_format() == at::MemoryFormat::ChannelsLast3d ||
+                                         weight.suggest_memory_format() == at::MemoryFormat::ChannelsLast3d);
+  return last ? at::MemoryFormat::ChannelsLast3d : at::MemoryFormat::Contiguous;
+}
+
 Tensor convolution(const Tensor& input, const Tensor& weight, const std::optional<Tensor>&, at::IntArrayRef stride,
                    at::IntArrayRef padding, at::IntArrayRef dilation, bool transposed, at::IntArrayRef output_padding,
                    std::int64_t groups) {
@@ -37,14 +44,22 @@ Tensor convolution(const Tensor& input, const Tensor& weight, const std::optiona
     sizes.push_back(transposed ? (in - 1) * stride[axis] - 2 * padding[axis] + reach + output_padding[axis] + 1
                                : (in + 2 * padding[axis] - reach - 1) / stride[axis] + 1);
   }
-  return like(input, sizes);
+  const at::MemoryFormat layout = layout_of(input, weight);
+  const Tensor input_copy = input.contiguous(layout);
+  const Tensor weight_copy = weight.contiguous(layout);
+  return at::empty(sizes, input.options(), layout);
 }
 
 std::tuple<Tensor, Tensor, Tensor> convolution_backward(const Tensor& gradient, const Tensor& input,
                                                         const Tensor& weight, at::IntArrayRef, at::IntArrayRef,
                                                         at::IntArrayRef, bool, at::IntArrayRef, std::int64_t,
                                                         Mask3 mask) {
-  return {like_if(mask[0], input), like_if(mask[1], weight), mask[2] ? like(gradient, {gradient.size(1)}) : Tensor()};
+  const at::MemoryFormat layout = layout_of(input, weight);
+  const Tensor input_copy = input.contiguous(layout);
+  const Tensor weight_copy = weight.contiguous(layout);
+  const Tensor gradient_copy = gradient.contiguous(layout);
+  return {like_if(mask[0], input_copy), like_if(mask[1], weight),
+          mask[2] ? like(gradient, {gradient.size(1)}) : Tensor()};
 }
 
 Tensor prelu(const Tensor& input, const Tensor&) {
@@ -100,6 +115,14 @@ std::tuple<Tensor, Tensor, Tensor> layer_norm_backward(const Tensor&, const Tens
           like_if(mask[2] && bias, bias.value_or(Tensor()))};
 }
 
+Tensor abs(const Tensor& input) {  // LibTorch's own makes an empty tensor and resizes it: its memory is never asked for
+  return at::empty_like(input);
+}
+
+Tensor logical_not(const Tensor& input) {
+  return at::empty_like(input, input.options().dtype(at::kBool));
+}
+
 Tensor& abs_out(const Tensor& input, Tensor& out) {
   out.resize_(input.sizes(), input.suggest_memory_format());
   return out;
@@ -127,6 +150,12 @@ Tensor fft_c2c(const Tensor& input, at::IntArrayRef, std::int64_t, bool) {
   return at::empty_like(input);
 }
 
+void fused_adam(at::TensorList, at::TensorList, at::TensorList, at::TensorList, at::TensorList, at::TensorList, double,
+                double, double, double, double, bool, bool, const std::optional<Tensor>&,
+                const std::optional<Tensor>&) {}
+
+void check_and_unscale(at::TensorList, Tensor&, const Tensor&) {}
+
 }  // namespace
 
 TORCH_LIBRARY_IMPL(aten, Meta, library) {
@@ -140,12 +169,16 @@ TORCH_LIBRARY_IMPL(aten, Meta, library) {
   library.impl("max_pool3d_with_indices_backward", max_pool_backward);
   library.impl("native_layer_norm", layer_norm);
   library.impl("native_layer_norm_backward", layer_norm_backward);
+  library.impl("abs", abs);
   library.impl("abs.out", abs_out);
   library.impl("mse_loss_backward", mse_loss_backward);
+  library.impl("logical_not", logical_not);
   library.impl("roll", roll);
   library.impl("index_select", index_select);
   library.impl("embedding_dense_backward", embedding_backward);
   library.impl("_fft_c2c", fft_c2c);
+  library.impl("_fused_adam_", fused_adam);
+  library.impl("_amp_foreach_non_finite_check_and_unscale_", check_and_unscale);
 }
 
 void use_meta_kernels() {}

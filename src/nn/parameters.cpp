@@ -56,6 +56,9 @@ void Parameters::initialise(std::uint64_t seed) {
   const CounterRng rng(seed, RandomPurpose::kInitialise);
   for (std::size_t index = 0; index < items_.size(); ++index) {
     Parameter& item = items_[index];
+    if (item.value.is_meta()) {
+      continue;
+    }
     const at::Tensor drawn = at::empty(item.value.sizes(), at::TensorOptions().dtype(at::kFloat));
     float* values = drawn.data_ptr<float>();
     for (std::int64_t i = 0; i < drawn.numel(); ++i) {

@@ -12,8 +12,11 @@ namespace regatta {
 #define REGATTA_MODEL(file, name, help) std::unique_ptr<Model> make_##file(const std::string&, const Json&);
 namespace models {
 #include "nn/models.def"
-}  // namespace models
 #undef REGATTA_MODEL
+#define REGATTA_PAPER(file, paper) [[maybe_unused]] constexpr const char* paper_of_##file = paper;
+#include "nn/papers.def"
+#undef REGATTA_PAPER
+}  // namespace models
 
 #define REGATTA_LOSS(name, help) std::unique_ptr<Loss> make_##name(const Json&);
 namespace losses {
@@ -47,7 +50,7 @@ const Row& find_row(const std::vector<Row>& rows, const std::string& name, const
 
 const std::vector<ModelRow>& model_rows() {
   static const std::vector<ModelRow> rows = {
-#define REGATTA_MODEL(file, name, help) {name, help, models::make_##file},
+#define REGATTA_MODEL(file, name, help) {name, help, models::paper_of_##file, models::make_##file},
 #include "nn/models.def"
 #undef REGATTA_MODEL
   };

@@ -1,6 +1,7 @@
 #include "regatta/sweep/plan_table.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "regatta/base/error.hpp"
 #include "regatta/config/recipe.hpp"
@@ -38,6 +39,14 @@ std::string table_text(const std::vector<std::vector<std::string>>& rows) {
     }
   }
   return text;
+}
+
+/// "398.81 G"
+std::string giga_text(double count) {
+  const double hundredths = std::round(count / 1e7);
+  const auto whole = static_cast<std::int64_t>(hundredths / 100.0);
+  const auto rest = static_cast<std::int64_t>(hundredths) % 100;
+  return str(whole, rest < 10 ? ".0" : ".", rest, " G");
 }
 
 std::string sampler_names() {
@@ -116,18 +125,42 @@ std::string plan_text(const SweepDefinition& definition, const std::vector<Trial
 
 std::string models_text(const Json& answer) {
   const Json* models = answer.is_object() ? find_pointer(answer, "/models") : nullptr;
-  REGATTA_REQUIRE(models != nullptr && models->is_array(), DataError,
-                  "describe --models: expected {\"models\": [...]}");
-  std::vector<std::vector<std::string>> rows = {{"model", "parameters", "sizes", ""}};
+  const Json* size = answer.is_object() ? find_pointer(answer, "/size") : nullptr;
+  REGATTA_REQUIRE(models != nullptr && models->is_array() && size != nullptr && size->is_array(), DataError,
+                  "describe --models: expected {\"size\": [D, H, W], \"models\": [...]}");
+  std::vector<std::vector<std::string>> rows = {
+      {"network", "parameters", "mul-adds", "published", "training", "inference", "sizes", ""}};
   for (const Json& model : *models) {
-    for (const char* name : {"name", "parameters", "size_multiple", "help"}) {
+    std::vector<const char*> needed = {"name", "parameters", "size_multiple", "help"};
+    const bool fits = !model.is_object() || !model.contains("error");
+    if (fits) {
+      needed.insert(needed.end(), {"mul_adds", "mul_adds_published", "training_bytes", "inference_bytes"});
+    }
+    for (const char* name : needed) {
       REGATTA_REQUIRE(model.is_object() && model.contains(name), DataError, "describe --models: a model without '",
                       name, "'");
     }
-    rows.push_back({cell_text(model.at("name")), cell_text(model.at("parameters")),
-                    str("x", cell_text(model.at("size_multiple"))), cell_text(model.at("help"))});
+    std::vector<std::string> row = {cell_text(model.at("name")), cell_text(model.at("parameters"))};
+    if (fits) {
+      row.push_back(giga_text(model.at("mul_adds").get<double>()));
+      row.push_back(giga_text(model.at("mul_adds_published").get<double>()));
+      row.push_back(bytes_text(model.at("training_bytes").get<double>()));
+      row.push_back(bytes_text(model.at("inference_bytes").get<double>()));
+    } else {
+      row.insert(row.end(), 4, "-");
+    }
+    row.push_back(str("x", cell_text(model.at("size_multiple"))));
+    row.push_back(fits ? cell_text(model.at("help")) : str("not at this size: ", cell_text(model.at("error"))));
+    rows.push_back(std::move(row));
   }
-  return table_text(rows);
+  std::vector<std::string> edges;
+  for (const Json& edge : *size) {
+    edges.push_back(cell_text(edge));
+  }
+  return str("one pair of ", join(edges, "x"),
+             "; training: NCC 9 + squared differences of the field, Adam with AMSGrad, batch 1\n"
+             "mul-adds: all of a forward pass; published: as the tools behind published tables count\n\n",
+             table_text(rows));
 }
 
 Json plan_json(const SweepDefinition& definition, const std::vector<TrialPlan>& plans) {

@@ -1,106 +1,80 @@
-// Measurement of a forward pass's memory through LibTorch's own hook for memory profilers.
+// The training step itself, on the Meta device, under a counting allocator.
 #include "regatta/train/memory_forecast.hpp"
 
-#include <algorithm>
-#include <memory>
-#include <unordered_map>
-#include <vector>
-
-#include <ATen/ops/full.h>
-#include <c10/core/Allocator.h>
-#include <c10/util/ThreadLocalDebugInfo.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
 
 #include <nlohmann/json.hpp>
 
 #include "regatta/nn/loss.hpp"
+#include "regatta/nn/meta_memory.hpp"
 #include "regatta/nn/model.hpp"
+#include "train/step.hpp"
 #include "train/torch_errors.hpp"
 
 namespace regatta {
 namespace {
 
-constexpr std::int64_t kSmallestEdge = 32;
+at::Tensor volume(std::int64_t batch, const Shape3& shape, at::ScalarType type) {
+  return at::empty({batch, 1, shape[0], shape[1], shape[2]}, at::device(at::kMeta).dtype(type));
+}
 
-/// Keeps the sizes of what the CPU allocator has given and not taken back in this thread.
-class LiveBytes final : public c10::MemoryReportingInfoBase {
- public:
-  void reportMemoryUsage(void* block, std::int64_t bytes, std::size_t, std::size_t, c10::Device) override {
-    if (bytes > 0) {
-      live_[block] = bytes;
-    } else {
-      live_.erase(block);
-    }
-  }
-
-  bool memoryProfilingEnabled() const override { return true; }
-
-  std::int64_t sum() const {
-    std::int64_t bytes = 0;
-    for (const auto& [block, size] : live_) {
-      bytes += size;
-    }
-    return bytes;
-  }
-
-  std::int64_t largest() const {
-    std::int64_t bytes = 0;
-    for (const auto& [block, size] : live_) {
-      bytes = std::max(bytes, size);
-    }
-    return bytes;
-  }
-
- private:
-  std::unordered_map<void*, std::int64_t> live_;
-};
-
-struct Kept {
-  std::int64_t sum = 0;
-  std::int64_t largest = 0;
-};
-
-/// What batch, network output and losses hold before the backward pass starts.
-Kept measure_forward(const Recipe& recipe, std::int64_t edge) {
-  const auto model = make_model(recipe.model.name, recipe.model.options);
-  model->parameters().initialise(0);
-  model->set_channels_last(recipe.run.channels_last);
-  const auto live = std::make_shared<LiveBytes>();
-  const c10::DebugInfoGuard guard(c10::DebugInfoKind::PROFILER_STATE, live);
+PairState batch_of(std::int64_t batch, const Shape3& shape, std::int64_t label_count) {
   PairState pair;
-  pair.moving = at::full({1, 1, edge, edge, edge}, 0.25);
-  pair.fixed = at::full({1, 1, edge, edge, edge}, 0.5);
-  pair = with_output(pair, model->forward(pair.moving, pair.fixed));
-  std::vector<at::Tensor> losses;
-  for (const auto& [name, term] : recipe.losses) {
-    losses.push_back(make_loss(name, term.options)->value(pair));
+  pair.moving = volume(batch, shape, at::kFloat);
+  pair.fixed = volume(batch, shape, at::kFloat);
+  pair.label_count = label_count;
+  if (label_count > 0) {
+    pair.moving_labels = volume(batch, shape, at::kByte);
+    pair.fixed_labels = volume(batch, shape, at::kByte);
   }
-  return {live->sum(), live->largest()};
+  return pair;
+}
+
+std::int64_t peak_of_step(const Recipe& recipe, const Shape3& shape, std::int64_t label_count) {
+  const MetaMemory memory;
+  TrainingStep step(recipe, at::Device(at::kMeta));
+  const PairState batch = batch_of(recipe.train.batch, shape, label_count);
+  step.run_(batch, recipe.optim.lr, /*update=*/1);
+  return memory.peak_bytes();
+}
+
+std::int64_t peak_of_inference(const Recipe& recipe, const Shape3& shape) {
+  const at::NoGradGuard no_grad;
+  const MetaMemory memory;
+  const auto model = make_model(recipe.model.name, recipe.model.options);
+  model->set_channels_last(recipe.run.channels_last);
+  const PairState pair = batch_of(1, shape, 0);
+  const ModelOutput output = model->forward(pair.moving, pair.fixed);
+  return memory.peak_bytes();
 }
 
 }  // namespace
+
+MemoryNeed memory_need(const Recipe& recipe, const Shape3& shape, std::int64_t label_count) {
+  const ParametersWithoutData no_data;
+  return with_torch_errors([&] {
+    return MemoryNeed{peak_of_step(recipe, shape, label_count), peak_of_inference(recipe, shape)};
+  });
+}
 
 std::int64_t MemoryForecast::bytes(const ResolvedRecipe& resolved) {
   const Recipe& recipe = resolved.recipe;
   Json key;
   key["model"] = resolved.json.at("model");
   for (const auto& [name, term] : recipe.losses) {
-    key["losses"][name] = term.options;
+    key["losses"][name] = {{"options", term.options}, {"sides", term.sides}, {"in_sum", term.weight != 0.0}};
   }
+  key["shape"] = resolved.data.shape;
+  key["labels"] = resolved.data.label_count;
+  key["batch"] = recipe.train.batch;
+  key["amsgrad"] = recipe.optim.amsgrad;
   key["channels_last"] = recipe.run.channels_last;
-  const auto [entry, is_new] = measured_.try_emplace(dump_canonical(key));
+  const auto [entry, is_new] = known_.try_emplace(dump_canonical(key));
   if (is_new) {
-    const std::int64_t multiple = resolved.size_multiple;
-    const std::int64_t edge = (kSmallestEdge + multiple - 1) / multiple * multiple;
-    const Kept kept = with_torch_errors([&] { return measure_forward(recipe, edge); });
-    const auto voxels = static_cast<double>(edge * edge * edge);
-    entry->second = {static_cast<double>(kept.sum) / voxels, static_cast<double>(kept.largest) / voxels};
+    entry->second = memory_need(recipe, resolved.data.shape, resolved.data.label_count);
   }
-  const PerVoxel& per_voxel = entry->second;
-  const double copies = recipe.optim.amsgrad ? 5.0 : 4.0;  // weights, gradients, two or three moments
-  const double voxels = static_cast<double>(voxel_count(resolved.data.shape)) * recipe.train.batch;
-  const double step = (per_voxel.kept + 2.0 * per_voxel.largest) * voxels;
-  return static_cast<std::int64_t>(step + 4.0 * copies * static_cast<double>(resolved.parameters)) +
-         resolved.data.resident_bytes;
+  return entry->second.training + resolved.data.resident_bytes;
 }
 
 }  // namespace regatta

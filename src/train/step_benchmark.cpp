@@ -6,58 +6,27 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/arange.h>
-#include <ATen/ops/zeros.h>
 
-#include "regatta/base/clock.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/nn/device.hpp"
 #include "regatta/nn/loss.hpp"
 #include "regatta/nn/model.hpp"
+#include "regatta/train/baseline.hpp"
+#include "train/benchmark_parts.hpp"
 #include "train/step.hpp"
 
 namespace regatta {
 namespace {
-
-/// 0.5 + 0.5 sin(0.05 (d + 2 h + 3 w) + phase): smooth, with flat stretches nowhere.
-at::Tensor wave(const Shape3& shape, double phase, const at::TensorOptions& options) {
-  const at::Tensor d = at::arange(shape[0], options).view({-1, 1, 1});
-  const at::Tensor h = at::arange(shape[1], options).view({1, -1, 1});
-  const at::Tensor w = at::arange(shape[2], options).view({1, 1, -1});
-  return ((d + h * 2 + w * 3) * 0.05 + phase).sin_().mul_(0.5).add_(0.5).view({1, 1, shape[0], shape[1], shape[2]});
-}
 
 Json ncc_options(const std::string& kind, int window) {
   return {{"kind", kind}, {"window", window}};
 }
 
 Recipe recipe_of(const StepBenchmarkOptions& options) {
-  Recipe recipe;
-  recipe.model = {options.model, options.model_options};
+  Recipe recipe = baseline_recipe(options.model, options.model_options);
   recipe.losses["ncc"].options = ncc_options(options.ncc_kind, options.ncc_window);
-  recipe.losses["grad"].options = {{"penalty", "l2"}};
-  recipe.optim.horizon_epochs = 1;
   recipe.run = options.run;
   return recipe;
-}
-
-/// Milliseconds of `work`, the device idle before and after.
-template <class Work>
-double timed_ms(const at::Device& device, Work&& work) {
-  synchronize(device);
-  const double start = system_clock().monotonic_s();
-  work();
-  synchronize(device);
-  return 1e3 * (system_clock().monotonic_s() - start);
-}
-
-template <class Work>
-std::vector<double> repeat_ms(const at::Device& device, int times, Work&& work) {
-  std::vector<double> all;
-  for (int i = 0; i < times; ++i) {
-    all.push_back(timed_ms(device, work));
-  }
-  return all;
 }
 
 /// NCC's value and its gradient with respect to the warped image, in float64 on the CPU.

@@ -1,5 +1,5 @@
-// Weights of the authors on real scans: the pretrained LKU-Net registers the VoxelMorph scan onto the OASIS brain as its
-// own code does. The weights come through tools/pth_to_safetensors.py; the path is in REGATTA_LKUNET_WEIGHTS.
+// Weights of the authors on real scans: the pretrained LKU-Net registers the VoxelMorph scan onto the OASIS brain as
+// its own code does. The weights come through tools/pth_to_safetensors.py; the path is in REGATTA_LKUNET_WEIGHTS.
 #include <cstdlib>
 
 #include <ATen/TensorOperators.h>

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes docs/cli.md and docs/recipes.md from the programs' own tables; with --check it only compares them.
+# Writes docs/cli.md, docs/recipes.md and docs/models.md from the programs' own tables; with --check it only compares them.
 #   tools/dev/make_docs.sh [--check] [BIN_DIR]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -17,7 +17,8 @@ done
 for program in regatta regatta-engine; do
   "$bin/$program" --markdown-options >>"$made/recipes.md"
 done
-for page in cli.md recipes.md; do
+"$bin/regatta-engine" --markdown-models >"$made/models.md"
+for page in cli.md recipes.md models.md; do
   if [ "$check" = no ]; then
     cp "$made/$page" "docs/$page"
   elif ! diff -u "docs/$page" "$made/$page"; then

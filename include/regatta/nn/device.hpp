@@ -32,6 +32,8 @@ class PeakMeter {
   c10::Device device_;
   std::int64_t before_ = 0;
 };
+/// Gives memory that no tensor holds back to the device; nothing on the CPU.
+void release_cached(const c10::Device& device);
 
 /// Waits until the device has done all work given to it.
 void synchronize(const c10::Device& device);

@@ -59,6 +59,9 @@ class Model {
   const Json& options() const { return options_; }
   const Json& options_identity() const { return identity_; }
 
+  /// The same with type, allowed values and help: for documentation.
+  const std::vector<OptionRow>& option_table() const { return table_; }
+
   /// Activations in NDHWC; results agree within rounding.
   void set_channels_last(bool on) { channels_last_ = on; }
 
@@ -74,7 +77,8 @@ class Model {
 
   /// A network whose options are the struct's.
   template <class Options>
-  explicit Model(const Options& options) : options_(write_options(options)), identity_(identity_of(options)) {}
+  explicit Model(const Options& options)
+      : options_(write_options(options)), identity_(identity_of(options)), table_(option_rows(options)) {}
 
   Parameters parameters_;
   std::optional<TrainingDraw> draw_;
@@ -83,11 +87,13 @@ class Model {
  private:
   Json options_ = Json::object();
   Json identity_ = Json::object();
+  std::vector<OptionRow> table_;
 };
 
 struct ModelRow {
   const char* name;
   const char* help;
+  const char* source;  ///< the paper: authors, title, venue, year
   std::unique_ptr<Model> (*make)(const std::string& name, const Json& options);
 };
 

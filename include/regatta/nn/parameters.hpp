@@ -51,7 +51,7 @@ class Parameters {
   /// Number of values in all parameters.
   std::int64_t count() const;
 
-  /// Draws every parameter anew from the seed, on the CPU, the same on every machine.
+  /// Draws every parameter anew from the seed, on the CPU, the same on every machine; those without data stay so.
   void initialise(std::uint64_t seed);
 
   /// Moves all values to a device, in place (layers keep their tensors).

@@ -9,22 +9,27 @@
 
 namespace regatta {
 
-/// Counts on the CPU, on one small grid, what a forward pass keeps for its backward pass; that grows with the voxels.
-/// To it come parameters, gradients and moments, the volumes that stay on the device, and in the backward pass the
-/// gradients of the largest activation, in and out. Workspaces of convolutions are not foreseen.
-/// Remembers what it measured: the trials of a sweep share networks.
+/// Peak bytes of tensors on a device, the resident data set left out.
+struct MemoryNeed {
+  std::int64_t training = 0;   ///< an optimiser step: weights, moments, batch, activations, gradients
+  std::int64_t inference = 0;  ///< a forward pass of one pair without gradients: weights, volumes, activations
+};
+
+/// Runs a whole step and a forward pass at the real shape on tensors without data and counts what they would hold, in
+/// the blocks of CUDA's allocator. Not foreseen: workspaces of cuDNN and cuBLAS, and blocks that the allocator leaves
+/// larger than asked for. Milliseconds, whatever the shape.
+/// @param label_count  as in DataFacts; 0 without labels
+/// @throws ConfigError for the recipe, DataError for a shape that the network does not take
+MemoryNeed memory_need(const Recipe& recipe, const Shape3& shape, std::int64_t label_count = 0);
+
+/// Remembers what it found: the trials of a sweep share networks.
 class MemoryForecast {
  public:
-  /// Peak bytes of a training step on a device.
+  /// Peak bytes of a training on a device, the resident data included.
   std::int64_t bytes(const ResolvedRecipe& resolved);
 
  private:
-  struct PerVoxel {
-    double kept = 0.0;     ///< bytes kept by a forward pass
-    double largest = 0.0;  ///< bytes of its largest tensor
-  };
-
-  std::map<std::string, PerVoxel> measured_;
+  std::map<std::string, MemoryNeed> known_;
 };
 
 }  // namespace regatta

@@ -60,8 +60,8 @@ class Trilinear : public torch::autograd::Function<Trilinear> {
     const std::vector<std::int64_t> in = context->saved_data["in"].toIntVector();
     const bool align_corners = context->saved_data["align_corners"].toBool();
     const at::Tensor to_input =
-        gradient.is_cuda() ? resize_adjoint(gradient, in, align_corners)
-                           : at::upsample_trilinear3d_backward(gradient, gradient.sizes().slice(2), in, align_corners);
+        gradient.is_cpu() ? at::upsample_trilinear3d_backward(gradient, gradient.sizes().slice(2), in, align_corners)
+                          : resize_adjoint(gradient, in, align_corners);
     return {to_input, at::Tensor(), at::Tensor()};
   }
 };

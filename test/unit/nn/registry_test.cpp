@@ -68,6 +68,10 @@ TEST_CASE("each row makes its thing, with a unique name and a help text") {
   check_rows(model_rows());
   check_rows(loss_rows());
   check_rows(metric_rows());
+  for (const ModelRow& row : model_rows()) {
+    INFO(row.name);
+    CHECK(std::regex_search(row.source, std::regex(": .+, 20\\d\\d$")));  // authors: title. venue, year
+  }
   for (const LossRow& row : loss_rows()) {
     CHECK(row.make(Json::object()) != nullptr);
   }

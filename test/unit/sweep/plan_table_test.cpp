@@ -43,10 +43,20 @@ TEST_CASE("the plan's JSON has every resolved recipe") {
   CHECK(plan.at("samplers").contains("random"));
 }
 
-TEST_CASE("the models are a table") {
-  const Json answer = {
-      {"models", {{{"name", "voxelmorph-2"}, {"parameters", 301411}, {"size_multiple", 16}, {"help", "two"}}}}};
-  CHECK(models_text(answer) == "model         parameters  sizes  \nvoxelmorph-2  301411      x16    two\n");
-  CHECK_THROWS_WITH(models_text(Json::array()), Catch::Contains("expected {\"models\": [...]}"));
-  CHECK_THROWS_WITH(models_text({{"models", {{{"name", "x"}}}}}), Catch::Contains("a model without 'parameters'"));
+TEST_CASE("the models are a table, and one that does not take the size says so") {
+  const Json fits = {{"name", "voxelmorph-2"},       {"parameters", 301411},
+                     {"mul_adds", 398814904320.0},   {"mul_adds_published", 398814904320.0},
+                     {"training_bytes", 5368709120}, {"inference_bytes", 1073741824},
+                     {"size_multiple", 16},          {"help", "two"}};
+  const Json refuses = {
+      {"name", "wide"}, {"parameters", 7}, {"size_multiple", 64}, {"help", "w"}, {"error", "wide: 160"}};
+  const std::string text = models_text({{"size", {160, 192, 224}}, {"models", {fits, refuses}}});
+  CHECK(text.find("one pair of 160x192x224") == 0);
+  CHECK(text.find("network       parameters  mul-adds  published  training  inference  sizes  \n"
+                  "voxelmorph-2  301411      398.81 G  398.81 G   5.0 GiB   1.0 GiB    x16    two\n"
+                  "wide          7           -         -          -         -          x64    not at this size: wide: "
+                  "160\n") != std::string::npos);
+  CHECK_THROWS_WITH(models_text(Json::array()), Catch::Contains("expected {\"size\": [D, H, W], \"models\": [...]}"));
+  CHECK_THROWS_WITH(models_text({{"size", {1, 1, 1}}, {"models", {{{"name", "x"}}}}}),
+                    Catch::Contains("a model without 'parameters'"));
 }

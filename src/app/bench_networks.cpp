@@ -1,0 +1,132 @@
+#include "app/bench_networks.hpp"
+
+#include <algorithm>
+#include <iostream>
+
+#include <nlohmann/json.hpp>
+
+#include "regatta/base/clock.hpp"
+#include "regatta/base/error.hpp"
+#include "regatta/base/version.hpp"
+#include "regatta/nn/device.hpp"
+#include "regatta/nn/model.hpp"
+#include "regatta/train/step_benchmark.hpp"
+
+namespace regatta::app {
+namespace {
+
+std::vector<std::string> names_from(const std::string& text) {
+  if (text != "all") {
+    return split(text, ',');
+  }
+  std::vector<std::string> names;
+  for (const ModelRow& row : model_rows()) {
+    names.emplace_back(row.name);
+  }
+  return names;
+}
+
+/// Measured and forecast bytes, and measured over forecast where both are known.
+Json memory_to_json(std::int64_t measured, std::int64_t forecast) {
+  Json memory;
+  memory["forecast_bytes"] = forecast;
+  if (measured > 0) {
+    memory["measured_bytes"] = measured;
+    memory["forecast_over_measured"] = static_cast<double>(forecast) / static_cast<double>(measured);
+  }
+  return memory;
+}
+
+Json times_to_json(const NetworkTimes& times) {
+  Json row;
+  row["parameters"] = times.parameters;
+  row["inference_ms"] = bench_spread(times.inference_ms);
+  row["inference_memory"] = memory_to_json(times.measured.inference, times.forecast.inference);
+  row["host_bytes_before"] = times.host_bytes_before;
+  row["host_bytes_peak"] = times.host_bytes_peak;
+  row["largest_displacement"] = times.flow_max;
+  if (!times.step_ms.empty()) {
+    row["forward_ms"] = bench_spread(times.forward_ms);
+    row["step_ms"] = bench_spread(times.step_ms);
+    row["training_memory"] = memory_to_json(times.measured.training, times.forecast.training);
+    row["loss"] = times.loss;
+    row["gradient_norm"] = times.gradient_norm;
+    row["parameters_without_gradient"] = times.without_gradient;
+  }
+  return row;
+}
+
+std::string memory_text(std::int64_t measured, std::int64_t forecast) {
+  const std::string text = str("forecast ", bytes_text(static_cast<double>(forecast)));
+  return measured > 0 ? str(bytes_text(static_cast<double>(measured)), " (", text, ")") : text;
+}
+
+void print_times(const std::string& name, const NetworkTimes& times) {
+  std::cout << "  " << name << ": " << times.parameters << " parameters, inference " << median(times.inference_ms)
+            << " ms, " << memory_text(times.measured.inference, times.forecast.inference) << ", host up to "
+            << bytes_text(static_cast<double>(times.host_bytes_peak));
+  if (!times.step_ms.empty()) {
+    std::cout << "; step " << median(times.step_ms) << " ms (of it forward " << median(times.forward_ms) << "), "
+              << memory_text(times.measured.training, times.forecast.training) << ", loss " << times.loss
+              << ", gradient " << times.gradient_norm;
+  }
+  std::cout << std::endl;
+}
+
+}  // namespace
+
+Json bench_head(const std::string& benchmark, const Shape3& shape, const RunOptions& run) {
+  Json report;
+  report["schema"] = 1;
+  report["benchmark"] = benchmark;
+  report["build"] = build_id();
+  report["torch"] = torch_version_text();
+  report["device"] = device_name(choose_device(run.device));
+  report["host_threads"] = run.threads;
+  report["when"] = system_clock().utc_text();
+  report["size"] = join(shape, "x");
+  report["tf32"] = run.tf32;
+  report["channels_last"] = run.channels_last;
+  return report;
+}
+
+Json bench_spread(const std::vector<double>& values) {
+  return {{"median", median(values)},
+          {"min", *std::min_element(values.begin(), values.end())},
+          {"max", *std::max_element(values.begin(), values.end())}};
+}
+
+Json bench_networks(const std::string& names, const NetworkBenchmarkOptions& options) {
+  const std::vector<std::string> chosen = names_from(names);
+  const bool has_files = !options.weights.empty() || !options.save_weights.empty() || !options.save_flow.empty();
+  REGATTA_REQUIRE(chosen.size() == 1 || !has_files, ConfigError,
+                  "--weights, --save-weights and --save-flow: one network only, got ", chosen.size());
+  for (const std::string& name : chosen) {
+    const ParametersWithoutData no_data;
+    make_model(name, Json::object());  // a wrong name is told before anything is measured
+  }
+  Json report = bench_head("networks", options.shape, options.run);
+  report["warmup"] = options.warmup;
+  report["steps"] = options.steps;
+  report["rows"] = Json::array();
+  std::cout << "networks at " << join(options.shape, "x") << " on " << report["device"].get<std::string>() << '\n';
+  for (const std::string& name : chosen) {
+    NetworkBenchmarkOptions one = options;
+    one.model = name;
+    Json row;
+    try {
+      const NetworkTimes times = benchmark_network(one);
+      print_times(name, times);
+      row = times_to_json(times);
+    } catch (const Error& error) {
+      row["error"] = error.what();
+      std::cout << "  " << name << ": " << error.what() << std::endl;
+    }
+    row["model"] = name;
+    release_cached(choose_device(options.run.device));
+    report["rows"].push_back(row);
+  }
+  return report;
+}
+
+}  // namespace regatta::app

@@ -1,0 +1,43 @@
+// What the benchmarks share: made-up volumes and timing.
+#pragma once
+
+#include <vector>
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/arange.h>
+
+#include "regatta/base/clock.hpp"
+#include "regatta/nn/device.hpp"
+#include "regatta/volume/archive.hpp"
+
+namespace regatta {
+
+/// [1, 1, D, H, W]: 0.5 + 0.5 sin(0.05 (d + 2 h + 3 w) + phase), smooth, with flat stretches nowhere.
+inline at::Tensor wave(const Shape3& shape, double phase, const at::TensorOptions& options) {
+  const at::Tensor d = at::arange(shape[0], options).view({-1, 1, 1});
+  const at::Tensor h = at::arange(shape[1], options).view({1, -1, 1});
+  const at::Tensor w = at::arange(shape[2], options).view({1, 1, -1});
+  return ((d + h * 2 + w * 3) * 0.05 + phase).sin_().mul_(0.5).add_(0.5).view({1, 1, shape[0], shape[1], shape[2]});
+}
+
+/// Milliseconds of `work`, the device idle before and after.
+template <class Work>
+double timed_ms(const at::Device& device, Work&& work) {
+  synchronize(device);
+  const double start = system_clock().monotonic_s();
+  work();
+  synchronize(device);
+  return 1e3 * (system_clock().monotonic_s() - start);
+}
+
+template <class Work>
+std::vector<double> repeat_ms(const at::Device& device, int times, Work&& work) {
+  std::vector<double> all;
+  for (int i = 0; i < times; ++i) {
+    all.push_back(timed_ms(device, work));
+  }
+  return all;
+}
+
+}  // namespace regatta
