@@ -6,6 +6,7 @@
 #include <array>
 #include <tuple>
 
+#include <ATen/ExpandUtils.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
@@ -132,6 +133,15 @@ Tensor mse_loss_backward(const Tensor&, const Tensor& input, const Tensor&, std:
   return at::empty_like(input);
 }
 
+Tensor where(const Tensor& condition, const Tensor& yes, const Tensor& no) {
+  return at::empty(at::infer_size(condition.sizes(), at::infer_size(yes.sizes(), no.sizes())), yes.options());
+}
+
+Tensor& logical_and_out(const Tensor& a, const Tensor& b, Tensor& out) {
+  out.resize_(at::infer_size(a.sizes(), b.sizes()));
+  return out;
+}
+
 Tensor roll(const Tensor& input, at::IntArrayRef, at::IntArrayRef) {
   return at::empty_like(input);
 }
@@ -173,6 +183,8 @@ TORCH_LIBRARY_IMPL(aten, Meta, library) {
   library.impl("abs.out", abs_out);
   library.impl("mse_loss_backward", mse_loss_backward);
   library.impl("logical_not", logical_not);
+  library.impl("where.self", where);
+  library.impl("logical_and.out", logical_and_out);
   library.impl("roll", roll);
   library.impl("index_select", index_select);
   library.impl("embedding_dense_backward", embedding_backward);

@@ -56,6 +56,9 @@ class Loss {
 
   virtual Json options() const = 0;
   virtual Json options_identity() const = 0;
+
+  /// What an archive must have for this loss to mean anything: "labels", "masks", "key-points".
+  virtual std::vector<std::string> needs() const { return {}; }
 };
 
 struct LossRow {

@@ -80,6 +80,7 @@ class Keypoint final : public Loss {
 
   Json options() const override { return write_options(options_); }
   Json options_identity() const override { return identity_of(options_); }
+  std::vector<std::string> needs() const override { return {"key-points"}; }
 
  private:
   /// From voxels to the unit of the result, in place.

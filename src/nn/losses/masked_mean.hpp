@@ -1,6 +1,9 @@
 // What the image losses share that can leave voxels outside a mask out of their mean.
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
 
@@ -18,6 +21,11 @@ struct MaskedOptions {
     v("masked", s.masked, "mean over the voxels of the fixed mask only; of all voxels where a pair has no mask");
   }
 };
+
+/// See Loss::needs.
+inline std::vector<std::string> masks_if(bool masked) {
+  return masked ? std::vector<std::string>{"masks"} : std::vector<std::string>{};
+}
 
 /// The fixed mask if it is to be used and there, else undefined.
 /// @return [N, 1, D, H, W] uint8

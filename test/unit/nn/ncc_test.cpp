@@ -1,6 +1,7 @@
 // Local correlation: closed form against the dense oracle, finite differences, a naive loop and golden numbers.
 #include <cmath>
 
+#include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 
 #include <nlohmann/json.hpp>

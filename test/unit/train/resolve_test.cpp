@@ -53,6 +53,18 @@ TEST_CASE("an epoch of other than all pairs counts in steps, schedule and hash")
   CHECK(resolved.hash != hash);
 }
 
+TEST_CASE("a loss whose labels, masks or key-points the archive lacks is refused, one that has them is not") {
+  Scene scene;
+  Recipe recipe = scene.recipe;
+  recipe.losses["dice"] = {};
+  CHECK(scene.error_of(recipe).empty());
+  recipe.losses["keypoint"] = {};
+  CHECK(scene.error_of(recipe) == "/losses/keypoint: needs key-points, the archive has none");
+  recipe.losses.erase("keypoint");
+  recipe.losses["ncc"].options["masked"] = true;
+  CHECK(scene.error_of(recipe) == "/losses/ncc: needs masks, the archive has none");
+}
+
 TEST_CASE("the hash ignores totals, paths and resources and knows what changes the weights") {
   Scene scene;
   const std::string hash = scene.resolver.resolve(scene.recipe).hash;
@@ -79,7 +91,7 @@ TEST_CASE("wrong recipes are refused with the pointer and what is allowed") {
   Scene scene;
   Recipe recipe = scene.recipe;
   recipe.model.name = "voxelmorph-9";
-  CHECK(contains(scene.error_of(recipe), "/model/name: unknown network 'voxelmorph-9', have: voxelmorph-1"));
+  CHECK(contains(scene.error_of(recipe), "/model/name: unknown network 'voxelmorph-9', have: voxelmorph, voxelmorph-diff"));
   recipe = scene.recipe;
   recipe.losses["ncc"].options["windw"] = 5;
   CHECK(contains(scene.error_of(recipe), "/losses/ncc/options/windw"));
