@@ -35,6 +35,18 @@ at::MemoryFormat layout_of(const Tensor& input, const Tensor& weight) {
   return last ? at::MemoryFormat::ChannelsLast3d : at::MemoryFormat::Contiguous;
 }
 
+/// cuDNN's kernels take channels by fours: a tensor with another number is copied into one with the next larger number
+/// for the length of the call. (Seen as 0.9 GiB more than the tensors at VoxelMorph-2's convolution of 34 channels.)
+Tensor padded_channels(const Tensor& tensor) {
+  const std::int64_t channels = tensor.size(1);
+  if (tensor.dim() != 5 || channels % 4 == 0) {
+    return {};
+  }
+  std::vector<std::int64_t> sizes = tensor.sizes().vec();
+  sizes[1] = (channels + 3) / 4 * 4;
+  return like(tensor, sizes);
+}
+
 Tensor convolution(const Tensor& input, const Tensor& weight, const std::optional<Tensor>&, at::IntArrayRef stride,
                    at::IntArrayRef padding, at::IntArrayRef dilation, bool transposed, at::IntArrayRef output_padding,
                    std::int64_t groups) {
@@ -48,6 +60,7 @@ Tensor convolution(const Tensor& input, const Tensor& weight, const std::optiona
   const at::MemoryFormat layout = layout_of(input, weight);
   const Tensor input_copy = input.contiguous(layout);
   const Tensor weight_copy = weight.contiguous(layout);
+  const Tensor padded = padded_channels(input_copy);
   return at::empty(sizes, input.options(), layout);
 }
 
@@ -59,6 +72,8 @@ std::tuple<Tensor, Tensor, Tensor> convolution_backward(const Tensor& gradient, 
   const Tensor input_copy = input.contiguous(layout);
   const Tensor weight_copy = weight.contiguous(layout);
   const Tensor gradient_copy = gradient.contiguous(layout);
+  const Tensor padded = padded_channels(input_copy);
+  const Tensor padded_result = mask[0] ? padded_channels(input_copy) : Tensor();
   return {like_if(mask[0], input_copy), like_if(mask[1], weight),
           mask[2] ? like(gradient, {gradient.size(1)}) : Tensor()};
 }

@@ -23,8 +23,8 @@ void resolve_losses(ResolvedRecipe& resolved, Json& identity) {
     const auto loss = make_loss(name, term.options);
     for (const std::string& need : loss->needs()) {
       // Of what a loss may need, archives carry labels alone.
-      REGATTA_REQUIRE(need == "labels" && resolved.data.label_count > 0, ConfigError, "/losses/", name, ": needs ", need,
-                      ", the archive has none");
+      REGATTA_REQUIRE(need == "labels" && resolved.data.label_count > 0, ConfigError, "/losses/", name, ": needs ",
+                      need, ", the archive has none");
     }
     term.options = loss->options();
     Json& entry = identity["losses"][name];

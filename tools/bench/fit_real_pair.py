@@ -17,7 +17,7 @@ import time
 
 # Networks whose parameters depend on the size, or whose default form is not one to train a small pair with.
 OPTIONS = {
-    "transmorph-affine": {"size": [64, 96, 64], "window": [2, 3, 2]},
+    "transmorph-affine": {"size": [64, 96, 64]},
     "lkunet-affine": {"size": [64, 96, 64]},
 }
 # Attention windows of the volume's size / 32, as the papers have it.

@@ -91,7 +91,8 @@ TEST_CASE("wrong recipes are refused with the pointer and what is allowed") {
   Scene scene;
   Recipe recipe = scene.recipe;
   recipe.model.name = "voxelmorph-9";
-  CHECK(contains(scene.error_of(recipe), "/model/name: unknown network 'voxelmorph-9', have: voxelmorph, voxelmorph-diff"));
+  CHECK(contains(scene.error_of(recipe),
+                 "/model/name: unknown network 'voxelmorph-9', have: voxelmorph, voxelmorph-diff"));
   recipe = scene.recipe;
   recipe.losses["ncc"].options["windw"] = 5;
   CHECK(contains(scene.error_of(recipe), "/losses/ncc/options/windw"));
