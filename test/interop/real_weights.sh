@@ -6,7 +6,7 @@ set -euo pipefail
 test_program=$1 torch=$2
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 data=${REGATTA_TEST_DATA:-$here/../../../shared/data}
-python=$(realpath -m "$torch/../../../../bin/python")
+python=$torch/../../../../bin/python   # not resolved: the link is what makes it the environment's
 if [ -x "$python" ] && [ -e "$data/lkunet_c4_ixi.pth" ]; then
   folder=$(mktemp -d)
   trap 'rm -rf "$folder"' EXIT
