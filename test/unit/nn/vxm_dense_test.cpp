@@ -56,8 +56,8 @@ TEST_CASE("golden row VXM VxmDense int7 down2 (pos_flow)") {
     at::Tensor value = parameter.value;
     value.set_data(value.to(at::kDouble));
   }
-  const ModelOutput out = model->forward(golden_image(64, 96, 64, 0.0).to(at::kDouble),
-                                         golden_image(64, 96, 64, 1.0).to(at::kDouble));
+  const ModelOutput out =
+      model->forward(golden_image(64, 96, 64, 0.0).to(at::kDouble), golden_image(64, 96, 64, 1.0).to(at::kDouble));
   CHECK(out.flow.sum(at::kDouble).item<double>() == Approx(-4.145e5).epsilon(1e-3));
   CHECK(out.flow.abs().mean(at::kDouble).item<double>() == Approx(6.470314).epsilon(2e-3));
   CHECK(golden_voxel(out.flow, 0) == Approx(2.981302).epsilon(2e-3));
