@@ -1,10 +1,11 @@
 // `regatta bench`: one training step of a network, timed by stages, the authors' dense NCC beside ours in the same run,
 // correctness checked first; or, with --networks, many networks with their memory (bench_networks). The result is a
-// JSON file.
+// JSON file. `regatta bench collect` measures reports instead (bench_collect).
 #include <iostream>
 
 #include <nlohmann/json.hpp>
 
+#include "app/bench_collect.hpp"
 #include "app/bench_networks.hpp"
 #include "app/command.hpp"
 #include "app/size_option.hpp"
@@ -50,9 +51,17 @@ class Bench final : public Command {
     app.add_option("--save-weights", network_.save_weights, "with one network: write its weights to this file");
     app.add_option("--save-flow", network_.save_flow, "with one network: write the field of the made-up pair here");
     app.add_option("-o,--output", output_, "JSON file; without it only the table is printed");
+    collect_ = app.add_subcommand("collect", "a report of a large sweep, against reading its journals");
+    collect_->fallthrough();
+    collect_->add_option("--trials", trials_, "finished trials")->capture_default_str()->check(CLI::Range(1, 1000000));
+    collect_->add_option("--repeats", repeats_, "measurements of each kind")->capture_default_str();
   }
 
   ExitCode run() override {
+    if (collect_->parsed()) {
+      finish(bench_collect(trials_, repeats_));
+      return ExitCode::kOk;
+    }
     options_.shape = shape_from(size_);
     if (!networks_.empty()) {
       network_.shape = options_.shape;
@@ -114,6 +123,9 @@ class Bench final : public Command {
   std::string output_;
   bool inference_ = false;
   bool with_reference_ = false;
+  CLI::App* collect_ = nullptr;
+  std::int64_t trials_ = 10000;
+  int repeats_ = 5;
 };
 
 }  // namespace

@@ -1,7 +1,12 @@
 // `regatta status SWEEP`: how far it is.
+#include <chrono>
 #include <iostream>
+#include <thread>
+
+#include <unistd.h>
 
 #include "app/command.hpp"
+#include "regatta/base/signals.hpp"
 #include "regatta/config/options.hpp"
 #include "regatta/report/status.hpp"
 
@@ -12,18 +17,45 @@ class StatusCommand : public Command {
  public:
   void declare(CLI::App& app) override {
     app.add_option("sweep", sweep_, "the sweep's directory")->required();
-    app.add_flag("--json", json_, "print JSON");
+    auto* json = app.add_flag("--json", json_, "print JSON");
+    app.add_flag("-w,--watch", watch_, "show it again and again until the sweep is finished, or Ctrl-C")
+        ->excludes(json);
+    app.add_option("--every", every_s_, "seconds between two looks (default: 2 on a terminal, 30 in a log)")
+        ->check(CLI::Range(0.1, 86400.0));
   }
 
   ExitCode run() override {
+    if (watch_) {
+      watch();
+      return ExitCode::kOk;
+    }
     const SweepStatus status = read_status(sweep_);
     std::cout << (json_ ? dump_pretty(to_json(status)) : status_text(status)) << std::flush;
     return ExitCode::kOk;
   }
 
  private:
+  void watch() const {
+    constexpr const char* kHomeAndClear = "\x1b[H\x1b[2J";
+    constexpr auto kNap = std::chrono::milliseconds(50);
+    const bool terminal = ::isatty(STDOUT_FILENO) != 0;
+    const double every_s = every_s_ > 0 ? every_s_ : terminal ? 2.0 : 30.0;
+    catch_leave_signals();
+    for (bool finished = false; !finished && !leave_requested();) {
+      const SweepStatus status = read_status(sweep_);
+      finished = status.finished;
+      std::cout << (terminal ? kHomeAndClear : "") << status_text(status) << std::flush;
+      const double again_s = system_clock().monotonic_s() + every_s;
+      while (!finished && !leave_requested() && system_clock().monotonic_s() < again_s) {
+        std::this_thread::sleep_for(kNap);
+      }
+    }
+  }
+
   std::string sweep_;
   bool json_ = false;
+  bool watch_ = false;
+  double every_s_ = 0.0;
 };
 
 }  // namespace

@@ -33,6 +33,9 @@ class SweepCommand : public Command {
     app.add_option("--threads", threads_,
                    "CPU threads of a trial (default: the job's, else a rank's share of the processors)")
         ->check(CLI::Range(1, 1024));
+    app.add_option("--leave-after", leave_after_, "save and leave after so long, as HH:MM:SS (default: Slurm's limit)");
+    // For tests: waiting times as JSON (include/regatta/launch/sweep_times.hpp).
+    app.add_option("--times", times_)->group("");
     // For tests: stands in for regatta-engine, both as `worker` and as `describe`.
     app.add_option("--worker", worker_, "program that trains")->envname("REGATTA_WORKER")->group("");
   }
@@ -48,6 +51,10 @@ class SweepCommand : public Command {
     run.device = device_;
     run.threads = threads_;
     run.ranks = ranks_;
+    run.leave_after_s = seconds_of_leave_after();
+    if (!times_.empty()) {
+      read_options(parse_json(times_, "--times"), run.times);
+    }
     run.worker = worker_.empty() ? program_path(Program::kEngine) : worker_;
     return run_sweep(run, show_end);
   }
@@ -66,8 +73,20 @@ class SweepCommand : public Command {
     }
     add("--device", device_);
     add("--threads", threads_ > 0 ? str(threads_) : "");
+    add("--leave-after", leave_after_);
+    add("--times", times_);
     add("--worker", worker_);
     return arguments;
+  }
+
+  double seconds_of_leave_after() const {
+    if (leave_after_.empty()) {
+      return 0.0;
+    }
+    const auto seconds = parse_duration(leave_after_);
+    REGATTA_REQUIRE(seconds && *seconds > 0, ConfigError, "--leave-after '", one_line(leave_after_, 40),
+                    "', expected D-HH:MM:SS, HH:MM:SS or MM:SS");
+    return *seconds;
   }
 
   std::string job_;
@@ -76,6 +95,8 @@ class SweepCommand : public Command {
   std::vector<std::string> settings_;
   std::string device_;
   int threads_ = 0;
+  std::string leave_after_;
+  std::string times_;
   std::string worker_;
 };
 

@@ -5,7 +5,7 @@
 namespace regatta {
 
 std::span<const ExitCodeRow> exit_code_rows() {
-  static constexpr std::array<ExitCodeRow, 13> kRows = {{
+  static constexpr std::array<ExitCodeRow, 14> kRows = {{
       {ExitCode::kOk, "ok", "done, or nothing left to do"},
       {ExitCode::kFailure, "failure", "finished, but something asked for failed (a trial, a check)"},
       {ExitCode::kConfig, "config", "wrong command line, job or recipe; nothing was started"},
@@ -19,6 +19,8 @@ std::span<const ExitCodeRow> exit_code_rows() {
       {ExitCode::kNoCheckpoint, "no checkpoint", "checkpoints exist but none verifies; --fresh starts anew"},
       {ExitCode::kBug, "bug", "an error of the program itself; please report it"},
       {ExitCode::kRequeue, "requeue", "saved at a signal or time limit; the same command continues"},
+      {ExitCode::kNoGain, "no gain",
+       "saved, but neither this start of the Slurm job nor the one before gained a checkpoint"},
   }};
   return kRows;
 }

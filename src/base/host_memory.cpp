@@ -21,6 +21,17 @@ std::int64_t status_bytes(const std::string& name) {
   return 0;
 }
 
+/// Folder of this process's control group (version 2); empty if there is none.
+std::string control_group() {
+  std::ifstream groups("/proc/self/cgroup");
+  for (std::string line; std::getline(groups, line);) {
+    if (line.starts_with("0::")) {
+      return "/sys/fs/cgroup" + line.substr(3);
+    }
+  }
+  return "";
+}
+
 }  // namespace
 
 std::int64_t resident_bytes() {
@@ -37,6 +48,17 @@ bool reset_peak_resident() {
   clear << "5";  // proc(5): the peak becomes what is resident now
   clear.close();
   return !clear.fail();
+}
+
+std::int64_t memory_kills() {
+  std::ifstream events(control_group() + "/memory.events");
+  std::string name;
+  for (std::int64_t count = 0; events >> name >> count;) {
+    if (name == "oom_kill") {
+      return count;
+    }
+  }
+  return 0;
 }
 
 }  // namespace regatta

@@ -72,4 +72,14 @@ Liveness liveness(const ProcessIdentity& process) {
   return ticks && *ticks == process.start_ticks ? Liveness::kAlive : Liveness::kGone;
 }
 
+std::string process_state(std::int64_t pid) {
+  std::ifstream status(str("/proc/", pid, "/status"));
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("State:")) {
+      return std::string(trim(std::string_view(line).substr(6)));
+    }
+  }
+  return "";
+}
+
 }  // namespace regatta

@@ -93,4 +93,27 @@ std::string duration_text(double seconds) {
   return fmt::format("{} d {} h", total / 86400, total / 3600 % 24);
 }
 
+std::optional<double> parse_duration(std::string_view text) {
+  constexpr double kUnits_s[] = {1.0, 60.0, 3600.0};
+  constexpr double kDay_s = 86400.0;
+  const std::size_t dash = text.find('-');
+  std::vector<std::string> parts = split(dash == std::string_view::npos ? text : text.substr(dash + 1), ':');
+  double sum_s = 0.0;
+  const auto add = [&sum_s](std::string_view number, double unit_s) {
+    if (number.empty() || number.size() > 12 || number.find_first_not_of("0123456789") != std::string_view::npos) {
+      return false;
+    }
+    sum_s += static_cast<double>(std::stoll(std::string(number))) * unit_s;
+    return true;
+  };
+  bool valid = parts.size() <= std::size(kUnits_s);
+  for (std::size_t i = 0; valid && i < parts.size(); ++i) {
+    valid = add(parts[parts.size() - 1 - i], kUnits_s[i]);
+  }
+  if (valid && dash != std::string_view::npos) {
+    valid = add(text.substr(0, dash), kDay_s);
+  }
+  return valid ? std::optional(sum_s) : std::nullopt;
+}
+
 }  // namespace regatta

@@ -41,8 +41,11 @@ AttemptEnd from_exit(const AttemptEvidence& evidence) {
   const int code = evidence.exit.code;
   const int signal = evidence.exit.signal != 0 ? evidence.exit.signal : code - kSignalBase;
   if (signal > 0 && signal < NSIG) {
-    end.status = AttemptStatus::kSignal;
-    end.message = signal_text(signal);
+    const bool is_out_of_memory = signal == SIGKILL && evidence.memory_kill;
+    end.status = is_out_of_memory ? AttemptStatus::kOom : AttemptStatus::kSignal;
+    end.message = is_out_of_memory ? "killed by the kernel: the job's host memory is used up; ask for more (--mem), or "
+                                     "lower /run/threads or the volumes' size"
+                                   : signal_text(signal);
     return end;
   }
   end.message = code == 0 ? std::string("ended without saying how") : str("ended with exit code ", code);
@@ -58,7 +61,9 @@ AttemptEnd from_exit(const AttemptEvidence& evidence) {
 
 AttemptEnd classify_end(const AttemptEvidence& evidence) {
   if (evidence.interference == Interference::kHang) {
-    return {AttemptStatus::kHang, evidence.last_step, str("no sign of life for ", duration_text(evidence.silent_s)),
+    return {AttemptStatus::kHang, evidence.last_step,
+            str("no sign of life for ", duration_text(evidence.silent_s),
+                evidence.state.empty() ? "" : str("; its process: ", evidence.state)),
             nullptr};
   }
   if (evidence.end_message) {

@@ -19,7 +19,9 @@ struct AttemptEvidence {
   std::string protocol_error;       ///< what was wrong with its messages, or empty
   ChildExit exit;
   Interference interference = Interference::kNone;
-  double silent_s = 0.0;  ///< since the last message, for a hang
+  double silent_s = 0.0;     ///< since the last message, for a hang
+  std::string state;         ///< of the process at a hang, as the kernel names it
+  bool memory_kill = false;  ///< the kernel killed a process of this job for want of memory meanwhile
   std::int64_t last_step = 0;
 };
 

@@ -41,8 +41,8 @@ ExitCode exit_code_of(const SweepState& state) {
 }
 
 Coordinator::Coordinator(Ranks& ranks, SweepStart& start, JournalThread& journal, Owner owner,
-                         std::vector<std::string> hosts, int threads, SweepProgress& progress, CoordinatorTimes times,
-                         const Clock& clock)
+                         std::vector<std::string> hosts, int threads, SweepProgress& progress, TimeLeft& time_left,
+                         CoordinatorTimes times, const Clock& clock)
     : ranks_(ranks),
       start_(start),
       sweep_(*start.sweep),
@@ -54,7 +54,10 @@ Coordinator::Coordinator(Ranks& ranks, SweepStart& start, JournalThread& journal
       times_(times),
       clock_(clock),
       seats_(static_cast<std::size_t>(ranks.size())),
-      beat_s_(clock.monotonic_s()) {
+      time_left_(time_left),
+      forecast_(times.slice),
+      beat_s_(clock.monotonic_s()),
+      worked_s_(clock.monotonic_s()) {
   if (start_.asked_trials > sweep_.state().total()) {
     log_info("extended from ", sweep_.state().total(), " to ", start_.asked_trials, " trials");
     record("extend", {{"trials", start_.asked_trials}});
@@ -88,22 +91,37 @@ void Coordinator::take(const Letter& letter) {
     seat.idle = true;
     changed_ = true;
   } else if (type == "leaving") {
-    begin_leave(letter.body.at("signal").get<int>());
+    begin_leave(str("signal ", letter.body.at("signal").get<int>()), ExitCode::kRequeue);
   } else if (type == "left") {
     seat.left = true;
   } else if (!seat.attempt || seat.attempt->first != letter.body.at("trial").get<std::int64_t>()) {
     throw BugError(str("coordinator: '", type, "' from rank ", letter.from, ", which has no such trial"));
   } else if (type == "progress") {
-    const Json* ms = find_pointer(letter.body, "/ms_per_step");
-    running_[seat.attempt->first] = {letter.body.value("step", std::int64_t{0}),
-                                     ms != nullptr && ms->is_number() ? ms->get<double>() : 0.0};
+    note_progress(seat, letter.body);
   } else if (type == "report") {
     record(type, members(letter.body, {"trial", "attempt", "step", "epoch", "metrics"}));
   } else if (type == "checkpoint") {
+    gained_ = true;
+    if (const Json* save_s = find_pointer(letter.body, "/save_s"); save_s != nullptr && save_s->is_number()) {
+      forecast_.saved(save_s->get<double>());
+    }
     record(type, members(letter.body, {"trial", "attempt", "step"}));
   } else {
     take_end(letter.from, letter.body);
   }
+}
+
+void Coordinator::note_progress(Seat& seat, const Json& letter) {
+  if (seat.assigned_s > 0) {
+    forecast_.loaded(clock_.monotonic_s() - seat.assigned_s);
+    seat.assigned_s = 0.0;
+  }
+  const Json* ms = find_pointer(letter, "/ms_per_step");
+  const double ms_per_step = ms != nullptr && ms->is_number() ? ms->get<double>() : 0.0;
+  if (ms_per_step > 0) {
+    forecast_.stepped(ms_per_step);
+  }
+  running_[seat.attempt->first] = {letter.value("step", std::int64_t{0}), ms_per_step};
 }
 
 void Coordinator::take_end(int rank, const Json& letter) {
@@ -111,6 +129,7 @@ void Coordinator::take_end(int rank, const Json& letter) {
   const std::int64_t trial = seat.attempt->first;
   const auto status = attempt_status_from(letter.at("status").get<std::string>());
   const bool expected = status == AttemptStatus::kOk || status == AttemptStatus::kPaused;
+  gained_ = gained_ || (status != AttemptStatus::kPaused && status != AttemptStatus::kTimeout);
   if (!expected) {
     log_warning(trial_name(trial), " attempt ", seat.attempt->second, " on rank ", rank, " ",
                 hosts_[static_cast<std::size_t>(rank)], ": ", letter.at("status").get<std::string>(), " at step ",
@@ -119,17 +138,19 @@ void Coordinator::take_end(int rank, const Json& letter) {
   }
   seat.attempt.reset();
   running_.erase(trial);
+  worked_s_ = clock_.monotonic_s();
   record("end", members(letter, {"trial", "attempt", "status", "step", "message", "result"}));
 }
 
-void Coordinator::begin_leave(int signal) {
+void Coordinator::begin_leave(const std::string& reason, ExitCode code) {
   if (leaving_) {
     return;
   }
   leaving_ = true;
+  leave_code_ = code;
   leave_s_ = clock_.monotonic_s();
   progress_.finish();
-  log_info("signal ", signal, ": all trials save, then all ranks leave");
+  log_info(reason, running_.empty() ? ": all ranks leave" : ": all trials save, then all ranks leave");
   for (int rank = 0; rank < ranks_.size(); ++rank) {
     ranks_.send(rank, make_letter("leave"));
   }
@@ -137,12 +158,12 @@ void Coordinator::begin_leave(int signal) {
 
 void Coordinator::beat() {
   const double now_s = clock_.monotonic_s();
-  if (now_s - beat_s_ >= kHeartbeatEvery_s) {
+  if (now_s - beat_s_ >= times_.heartbeat_s) {
     beat_s_ = now_s;
     record("heartbeat", Json::object());
   }
   const double age_s = journal_.durable_age_s(clock_);
-  REGATTA_REQUIRE(age_s <= kStopWithoutDurable_s, DataError, "journal: nothing could be made durable for ",
+  REGATTA_REQUIRE(age_s <= times_.stop_s, DataError, "journal: nothing could be made durable for ",
                   duration_text(age_s), ": ",
                   journal_.error().empty() ? "the file system does not answer" : journal_.error());
   if (now_s - alive_s_ >= times_.alive_every_s) {
@@ -159,17 +180,38 @@ void Coordinator::step() {
   if (closed_) {
     return;
   }
+  look_at_journal();
   hand_out();
   close_when_over();
   show_progress();
 }
 
-void Coordinator::hand_out() {
-  const bool due = clock_.monotonic_s() - looked_s_ >= times_.look_again_s;
-  if (leaving_ || is_waiting() || !(changed_ || due)) {
+/// Sees to it that new records are known, and that the job leaves when somebody or the clock says so.
+void Coordinator::look_at_journal() {
+  const double now_s = clock_.monotonic_s();
+  const bool idle = std::any_of(seats_.begin(), seats_.end(), [](const Seat& seat) { return seat.idle; });
+  if (leaving_ || is_waiting() || now_s - looked_s_ < (idle ? times_.look_again_s : times_.look_busy_s)) {
     return;
   }
-  looked_s_ = clock_.monotonic_s();
+  looked_s_ = now_s;
+  sweep_.refresh();
+  changed_ = true;
+  const StopRequest stop = sweep_.state().stop_request(owner_);
+  if (stop == StopRequest::kSave) {
+    begin_leave("`regatta stop`", ExitCode::kOk);
+  } else if (stop == StopRequest::kDrain && !draining_) {
+    draining_ = true;
+    log_info("`regatta stop --drain`: running trials end, no new ones begin");
+  }
+  if (const auto left_s = time_left_.seconds(); left_s && *left_s <= 0) {
+    begin_leave("the job's time is over", ExitCode::kRequeue);
+  }
+}
+
+void Coordinator::hand_out() {
+  if (leaving_ || draining_ || is_waiting() || !changed_) {
+    return;
+  }
   sweep_.refresh();
   changed_ = false;
   for (int rank = 0; rank < ranks_.size(); ++rank) {
@@ -179,8 +221,20 @@ void Coordinator::hand_out() {
   }
 }
 
+/// The next trial of which a useful part can still be done before the job has to leave.
+std::optional<NextTrial> Coordinator::claim_in_time() {
+  const auto left_s = time_left_.seconds();
+  if (!left_s || forecast_.fits_a_part(*left_s - times_.signal_early_s)) {
+    return sweep_.claim_next(owner_);
+  }
+  return sweep_.claim_next(owner_, [&](const NextTrial& next) {
+    const std::int64_t steps_left = start_.book.steps(next.trial) - next.resume_step;
+    return forecast_.fits_whole(*left_s - times_.signal_early_s, steps_left);
+  });
+}
+
 bool Coordinator::hand_out_to(int rank) {
-  const auto next = sweep_.claim_next(owner_);
+  const auto next = claim_in_time();
   if (!next) {
     return false;
   }
@@ -200,6 +254,7 @@ bool Coordinator::hand_out_to(int rank) {
       {{"trial", next->trial}, {"attempt", next->attempt}, {"root", files.root.string()}, {"threads", threads}});
   record("start", fields, [this, rank, letter] {
     if (!leaving_) {
+      seats_[static_cast<std::size_t>(rank)].assigned_s = clock_.monotonic_s();
       ranks_.send(rank, letter);
       return;
     }
@@ -242,20 +297,63 @@ void Coordinator::close_when_over() {
     const bool all_left = std::all_of(seats_.begin(), seats_.end(), [](const Seat& seat) { return seat.left; });
     const double waited_s = clock_.monotonic_s() - leave_s_;
     if (all_left && !busy && !is_waiting()) {
-      close(ExitCode::kRequeue);
+      close(code_of_leave());
     } else if (waited_s > times_.leave_deadline_s) {
       log_warning("not all ranks have saved within ", duration_text(waited_s), ": leaving without them");
-      close(ExitCode::kRequeue);
+      close(code_of_leave());
     }
-  } else if (!busy && !is_waiting()) {
+  } else if (busy) {
+    worked_s_ = clock_.monotonic_s();
+  } else if (!is_waiting()) {
+    leave_if_idle();
     say_who_has_the_rest();
+  }
+}
+
+/// A Slurm job that comes back again and again without a new checkpoint is to stop: its next start would not differ.
+ExitCode Coordinator::code_of_leave() const {
+  if (leave_code_ != ExitCode::kRequeue || gained_ || !owner_.place.slurm) {
+    return leave_code_;
+  }
+  const SweepState& state = sweep_.state();
+  for (const auto& [shard, owner] : state.owners()) {
+    const JobPlace& place = owner.place;
+    const bool is_start_before = place.slurm && place.cluster == owner_.place.cluster &&
+                                 place.job == owner_.place.job && place.restart + 1 == owner_.place.restart;
+    if (is_start_before && state.gained(shard) == false) {
+      log_error("neither this start of job ", place.job, " nor the one before gained a checkpoint: is its time limit ",
+                "too short for loading, some steps and a save? Not requeued again");
+      return ExitCode::kNoGain;
+    }
+  }
+  return leave_code_;
+}
+
+/// No rank has work: nothing fits into what is left of the job, or others have had the rest for a long time.
+void Coordinator::leave_if_idle() {
+  const bool all_idle = std::all_of(seats_.begin(), seats_.end(), [](const Seat& seat) { return seat.idle; });
+  if (all_idle && draining_) {
+    begin_leave("`regatta stop --drain`: nothing runs any more", ExitCode::kOk);
+  }
+  if (!all_idle || changed_ || leaving_) {
+    return;
+  }
+  const auto left_s = time_left_.seconds();
+  if (left_s && !forecast_.fits_a_part(*left_s - times_.signal_early_s)) {
+    begin_leave(
+        str(duration_text(std::max(*left_s, 0.0)), " left, too short for loading (", duration_text(forecast_.load_s()),
+            "), some steps and a save (", duration_text(forecast_.save_s()), ")"),
+        ExitCode::kRequeue);
+  } else if (clock_.monotonic_s() - worked_s_ > times_.idle_leave_s) {
+    begin_leave(str("other jobs have had the rest of the trials for ", duration_text(times_.idle_leave_s)),
+                ExitCode::kOk);
   }
 }
 
 void Coordinator::close(ExitCode code) {
   closed_ = true;
   progress_.finish();
-  record("leave", Json::object(), [this, code] {
+  record("leave", {{"gained", gained_}}, [this, code] {
     for (int rank = 0; rank < ranks_.size(); ++rank) {
       ranks_.send(rank, make_letter("finish", {{"code", static_cast<int>(code)}}));
     }

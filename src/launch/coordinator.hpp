@@ -13,15 +13,23 @@
 
 #include "launch/journal_thread.hpp"
 #include "launch/ranks.hpp"
+#include "launch/slice_forecast.hpp"
 #include "launch/sweep_progress.hpp"
 #include "launch/sweep_start.hpp"
+#include "launch/time_left.hpp"
 
 namespace regatta {
 
 struct CoordinatorTimes {
   double look_again_s = 2.0;    ///< at the journal, while ranks are idle because others have the rest
+  double look_busy_s = 10.0;    ///< at the journal, while all ranks work: `regatta stop` may have written to it
   double alive_every_s = 10.0;  ///< letters to the supervisors
   double leave_deadline_s = 240.0;
+  double heartbeat_s = 30.0;
+  double stop_s = 120.0;         ///< without a durable record for so long the job ends
+  double idle_leave_s = 900.0;   ///< a job that has found nothing to do for so long leaves
+  double signal_early_s = 60.0;  ///< Slurm may tell a job to leave so long before it should
+  SliceGuess slice;
 };
 
 /// Letters that go to the coordinator rather than to a rank's supervisor.
@@ -35,7 +43,8 @@ class Coordinator {
   /// @param hosts    machine of each rank, for records
   /// @param threads  of a trial whose recipe leaves them open
   Coordinator(Ranks& ranks, SweepStart& start, JournalThread& journal, Owner owner, std::vector<std::string> hosts,
-              int threads, SweepProgress& progress, CoordinatorTimes times = {}, const Clock& clock = system_clock());
+              int threads, SweepProgress& progress, TimeLeft& time_left, CoordinatorTimes times = {},
+              const Clock& clock = system_clock());
 
   void take(const Letter& letter);
 
@@ -50,6 +59,7 @@ class Coordinator {
     bool idle = false;
     bool left = false;
     std::optional<std::pair<std::int64_t, int>> attempt;  ///< trial, attempt
+    double assigned_s = 0.0;                              ///< when it was told to start; 0: its first word has come
   };
   struct Pending {
     std::int64_t record = 0;
@@ -58,11 +68,16 @@ class Coordinator {
 
   void record(const std::string& type, const Json& fields, std::function<void()> then = {});
   void release_durable();
+  void look_at_journal();
   void hand_out();
   bool hand_out_to(int rank);
+  std::optional<NextTrial> claim_in_time();
+  void note_progress(Seat& seat, const Json& letter);
   bool adopt_result(const NextTrial& next, const TrialFiles& files, const std::string& recipe_hash);
   void take_end(int rank, const Json& letter);
-  void begin_leave(int signal);
+  void begin_leave(const std::string& reason, ExitCode code);
+  ExitCode code_of_leave() const;
+  void leave_if_idle();
   void beat();
   void close_when_over();
   void close(ExitCode code);
@@ -82,13 +97,19 @@ class Coordinator {
   std::vector<Seat> seats_;
   std::map<std::int64_t, RunningTrial> running_;
   std::deque<Pending> pending_;
+  TimeLeft& time_left_;
+  SliceForecast forecast_;
   bool leaving_ = false;
+  bool draining_ = false;  ///< no new trials: `regatta stop --drain`
+  ExitCode leave_code_ = ExitCode::kRequeue;
+  bool gained_ = false;  ///< a checkpoint or a finished trial more than at the start
   bool closed_ = false;
   double leave_s_ = 0.0;
   double beat_s_;
   double alive_s_ = -1e9;
   double looked_s_ = -1e9;
   double said_s_ = -1e9;
+  double worked_s_;      ///< when a rank last had a trial
   bool changed_ = true;  ///< something may be claimable that was not
 };
 

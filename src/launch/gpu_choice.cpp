@@ -65,8 +65,8 @@ GpuChoice choose_gpu(const GpuSituation& situation) {
 }
 
 int count_gpus() {
-  if (const auto uuids = nvml_uuids()) {
-    return static_cast<int>(uuids->size());
+  if (const auto report = nvml_report()) {
+    return static_cast<int>(report->gpus.size());
   }
   const int listed = count_entries("/proc/driver/nvidia/gpus", "");
   return listed > 0 ? listed : count_entries("/dev", "nvidia");
@@ -78,10 +78,10 @@ std::string gpu_identity(const GpuChoice& choice) {
   }
   const bool is_number =
       choice.visible.find_first_not_of("0123456789") == std::string::npos && choice.visible.size() < 6;
-  if (const auto uuids = nvml_uuids(); uuids && is_number) {
+  if (const auto report = nvml_report(); report && is_number) {
     const std::size_t number = std::stoul(choice.visible);
-    if (number < uuids->size()) {
-      return (*uuids)[number];
+    if (number < report->gpus.size()) {
+      return report->gpus[number].uuid;
     }
   }
   return choice.visible;

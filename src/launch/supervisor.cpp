@@ -11,7 +11,9 @@
 #include "launch/ranks.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/base/files.hpp"
+#include "regatta/base/host_memory.hpp"
 #include "regatta/base/log.hpp"
+#include "regatta/base/process.hpp"
 #include "regatta/base/version.hpp"
 
 namespace regatta {
@@ -36,6 +38,7 @@ struct Supervisor::Attempt {
   double abort_s = 0.0;     ///< when SIGABRT was sent, 0 before
   double progress_s = 0.0;  ///< when progress was last passed on
   bool killed = false;
+  std::int64_t memory_kills_before = memory_kills();
 };
 
 Supervisor::Supervisor(Spawner& spawner, Seat seat, Send send, SupervisorTimes times, const Clock& clock)
@@ -234,13 +237,16 @@ void Supervisor::watch() {
   } else if (attempt.watch.is_hung(now_s)) {
     attempt.evidence.interference = Interference::kHang;
     attempt.evidence.silent_s = attempt.watch.silent_s(now_s);
+    attempt.evidence.state = process_state(attempt.pid);
     attempt.abort_s = now_s;
     kill_child(SIGABRT);
+    kill_child(SIGCONT);  // one that was stopped could not write its stack
   }
 }
 
 void Supervisor::end() {
   listen();  // what it wrote before it ended
+  attempt_->evidence.memory_kill = memory_kills() > attempt_->memory_kills_before;
   const AttemptEnd end = classify_end(attempt_->evidence);
   Json letter = make_letter("end", {{"trial", attempt_->trial},
                                     {"attempt", attempt_->number},

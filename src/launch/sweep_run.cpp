@@ -1,6 +1,7 @@
 // One rank of a sweep from its start to its end: spawner, preparation, MPI, seat, event loop.
 #include "regatta/launch/sweep_run.hpp"
 
+#include <algorithm>
 #include <csignal>
 #include <exception>
 #include <iostream>
@@ -14,6 +15,7 @@
 #include "launch/launcher_place.hpp"
 #include "launch/slurm_probe.hpp"
 #include "launch/supervisor.hpp"
+#include "launch/time_left.hpp"
 #include "regatta/base/log.hpp"
 #include "regatta/base/process.hpp"
 #include "regatta/base/shell.hpp"
@@ -26,6 +28,7 @@ namespace {
 constexpr int kPauseMs = 10;
 constexpr int kShortPauseMs = 1;
 constexpr double kPartTimeout_s = 120.0;
+constexpr double kSignalLead_s = 300.0;  ///< of slurm/sweep.sbatch
 
 /// What the ranks tell each other before the event loop.
 struct Roster {
@@ -125,24 +128,61 @@ std::string command_again(const SweepRun& run, const std::filesystem::path& dire
   return command;
 }
 
+/// When this job has to save and leave.
+std::unique_ptr<TimeLeft> find_time_left(const SweepRun& run) {
+  if (run.leave_after_s > 0) {
+    return std::make_unique<FixedTimeLeft>(run.leave_after_s);
+  }
+  const JobPlace place = this_job();
+  if (!place.slurm) {
+    return std::make_unique<NoTimeLimit>();
+  }
+  const auto lead = parse_duration(environment_variable("REGATTA_SIGNAL_S").value_or(""));
+  return std::make_unique<SlurmTimeLeft>(place, lead.value_or(kSignalLead_s));
+}
+
+CoordinatorTimes coordinator_times(const SweepRun& run) {
+  CoordinatorTimes times;
+  times.look_again_s = run.times.look_again_s;
+  times.look_busy_s = run.times.look_busy_s;
+  times.heartbeat_s = run.times.heartbeat_s;
+  times.stop_s = run.times.stop_s;
+  times.alive_every_s = std::min(times.alive_every_s, times.stop_s / 4);
+  times.idle_leave_s = run.times.idle_leave_s;
+  times.signal_early_s = run.leave_after_s > 0 ? 0.0 : times.signal_early_s;
+  times.slice = {run.times.load_s, run.times.save_s, run.times.least_work_s};
+  return times;
+}
+
+SupervisorTimes supervisor_times(const SweepRun& run) {
+  SupervisorTimes times;
+  times.hang.first_step_s = run.times.hang_first_s;
+  times.hang.least_s = run.times.hang_s;
+  times.coordinator_silent_s = run.times.stop_s;
+  return times;
+}
+
 /// What only rank 0 has while the sweep runs.
 struct Lead {
   Lead(Ranks& ranks, SweepStart& start, const Roster& roster, const SweepRun& run, bool terminal)
       : writer(start.sweep->files().journal(), this_job()),
         journal(writer),
         owner{this_process(), this_job(), writer.shard()},
-        progress(std::cout, terminal, system_clock()) {
+        progress(std::cout, terminal, system_clock()),
+        time_left(find_time_left(run)) {
     Json join = join_fields(owner, ranks.size());
     join["command"] = command_again(run, start.sweep->files().root);
     journal.append("join", std::move(join));
     const int asked = run.threads > 0 ? run.threads : start.job.threads_per_trial;
-    coordinator.emplace(ranks, start, journal, owner, roster.hosts, asked > 0 ? asked : roster.threads, progress);
+    coordinator.emplace(ranks, start, journal, owner, roster.hosts, asked > 0 ? asked : roster.threads, progress,
+                        *time_left, coordinator_times(run));
   }
 
   JournalWriter writer;
   JournalThread journal;
   Owner owner;
   SweepProgress progress;
+  std::unique_ptr<TimeLeft> time_left;
   std::optional<Coordinator> coordinator;
 };
 
@@ -174,8 +214,9 @@ ExitCode train_all(Ranks& ranks, Spawner& spawner, SweepStart* start, const Rost
   const GpuChoice gpu = take_gpu(ranks, roster);
   set_log_place(str("rank ", ranks.rank(), " ", roster.hosts[static_cast<std::size_t>(ranks.rank())],
                     gpu.is_gpu() ? str(" gpu ", gpu.visible) : std::string(" cpu")));
-  Supervisor supervisor(spawner, {run.worker, gpu, roster.cpus, roster.all_cpus},
-                        [&ranks](const Json& letter) { ranks.send(0, letter); });
+  Supervisor supervisor(
+      spawner, {run.worker, gpu, roster.cpus, roster.all_cpus}, [&ranks](const Json& letter) { ranks.send(0, letter); },
+      supervisor_times(run));
   std::optional<Lead> lead;
   if (start != nullptr) {
     lead.emplace(ranks, *start, roster, run, terminal);

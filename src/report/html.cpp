@@ -115,6 +115,22 @@ std::string leaderboard_html(const Report& report) {
   return table.html();
 }
 
+/// What a person needs to find out why a trial failed: reason, attempts, the end of the log, how to run it alone.
+std::string failure_page(const Report& report, std::size_t index) {
+  const ReportTrial& trial = report.trials[index];
+  std::string out = str("<details><summary>", html_escape(report.trial_name(index)), ": ",
+                        html_escape(trial.message.empty() ? trial.status : trial.message), "</summary>\n<ul>\n");
+  for (const ReportAttempt& attempt : trial.attempts) {
+    out += str("<li>attempt ", attempt.attempt, " on ", html_escape(attempt.host), ": ", html_escape(attempt.status),
+               " at step ", attempt.step, attempt.message.empty() ? "" : ": ", html_escape(attempt.message), "</li>\n");
+  }
+  out += "</ul>\n";
+  if (!trial.log_tail.empty()) {
+    out += str("<pre>", html_escape(join(trial.log_tail, "\n")), "</pre>\n");
+  }
+  return out + str("<p>the same training alone:</p><pre>", html_escape(trial.reproduce), "</pre>\n</details>\n");
+}
+
 std::string failures_html(const Report& report) {
   static const std::set<std::string> kFailures = {"diverged", "infeasible", "failed", "quarantined"};
   HtmlTable table;
@@ -123,21 +139,21 @@ std::string failures_html(const Report& report) {
   table.column("attempts", true);
   table.column("why", false);
   table.column("last line of its log", false);
-  bool any = false;
+  std::string pages;
   for (std::size_t i = 0; i < report.trials.size(); ++i) {
     const ReportTrial& trial = report.trials[i];
     if (!kFailures.contains(trial.status)) {
       continue;
     }
-    any = true;
     table.row(point_key(trial.sweep, trial.point));
     table.text_cell(report.trial_name(i));
     table.text_cell(trial.status, "bad");
     table.number_cell(static_cast<double>(trial.attempts.size()), str(trial.attempts.size()));
     table.text_cell(trial.message.empty() ? "-" : trial.message, "text");
-    table.text_cell(trial.last_log_line.empty() ? "-" : trial.last_log_line, "text");
+    table.text_cell(trial.log_tail.empty() ? "-" : trial.log_tail.back(), "text");
+    pages += failure_page(report, i);
   }
-  return any ? "<h2>Failed trials</h2>\n" + table.html() : "";
+  return pages.empty() ? "" : "<h2>Failed trials</h2>\n" + table.html() + pages;
 }
 
 std::optional<double> of_result(const ReportTrial& trial, double (*read)(const TrialResult&)) {

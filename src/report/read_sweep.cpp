@@ -9,12 +9,16 @@
 
 #include "regatta/base/error.hpp"
 #include "regatta/base/files.hpp"
+#include "regatta/report/trial_log.hpp"
 #include "regatta/sweep/claims.hpp"
 
 namespace regatta {
 namespace {
 
 namespace fs = std::filesystem;
+constexpr std::size_t kLogTail = 20;
+constexpr std::int64_t kMostTrialFolders = 500;  ///< a larger sweep is read from its journal alone, without its folders
+constexpr std::size_t kCurvesOfLarge = 20;       ///< but for the curves of its best trials
 
 std::optional<std::int64_t> whole_number(const Json& record, const char* name) {
   const auto member = record.find(name);
@@ -74,8 +78,12 @@ AttemptRows attempts_in(const std::vector<Json>& records) {
 }
 
 /// The trial's result: the file's, or the journal's copy where the file is missing or broken, which becomes a note.
-std::optional<TrialResult> read_result(const TrialFiles& files, const TrialState& state,
+/// @param folders  look at the file
+std::optional<TrialResult> read_result(const TrialFiles& files, const TrialState& state, bool folders,
                                        std::vector<std::string>& notes) {
+  if (!folders && state.result.is_object()) {
+    return result_from_json(state.result, str(trial_name(state.number), ", the journal's copy"));
+  }
   std::string problem;
   try {
     return result_from_json(read_json(files.result()), files.result().string());
@@ -126,9 +134,9 @@ bool spans_decades(const Json& list) {
   return high >= kWide * low;
 }
 
-void add_result(const TrialFiles& files, const TrialState& state, const std::string& metric, ReportTrial& trial,
-                std::vector<std::string>& notes) {
-  trial.result = read_result(files, state, notes);
+void add_result(const TrialFiles& files, const TrialState& state, const std::string& metric, bool folders,
+                ReportTrial& trial, std::vector<std::string>& notes) {
+  trial.result = read_result(files, state, folders, notes);
   if (trial.result) {
     const TrialResult& result = *trial.result;
     if (!trial.recipe_hash.empty() && result.recipe_hash != trial.recipe_hash) {
@@ -150,7 +158,7 @@ void add_result(const TrialFiles& files, const TrialState& state, const std::str
     trial.objective = state.best;
   }
   std::error_code error;
-  if (fs::is_regular_file(files.best_weights(), error)) {
+  if (!folders || fs::is_regular_file(files.best_weights(), error)) {
     trial.weights = str("trials/", trial_name(trial.number), "/best.safetensors");
   } else {
     notes.push_back(str(trial_name(trial.number), ": ", files.best_weights().string(), ": missing"));
@@ -158,7 +166,7 @@ void add_result(const TrialFiles& files, const TrialState& state, const std::str
 }
 
 ReportTrial read_trial(const JournalView& view, const TrialState& state, const Json& recipe, const TrialPoint& point,
-                       const AttemptRows& attempts, std::vector<std::string>& notes) {
+                       const AttemptRows& attempts, bool folders, std::vector<std::string>& notes) {
   const TrialFiles files = view.files.trial(state.number);
   ReportTrial trial;
   trial.number = state.number;
@@ -182,19 +190,40 @@ ReportTrial read_trial(const JournalView& view, const TrialState& state, const J
       }
     }
   }
-  if (state.attempts > 0) {
+  if (state.attempts > 0 && folders) {
     read_curves(files, view.definition.job.objective.metric, trial, notes);
   }
   if (state.status == TrialStatus::kOk) {
-    add_result(files, state, view.definition.job.objective.metric, trial, notes);
+    add_result(files, state, view.definition.job.objective.metric, folders, trial, notes);
   } else {
     trial.objective_so_far = state.best;
   }
   if (state.status && *state.status != TrialStatus::kOk) {
     trial.message = one_line(state.message);
-    trial.last_log_line = last_line_of(files.log(state.attempts));
+    trial.log_tail = last_lines_of(files.log(state.attempts), kLogTail);
+    trial.reproduce = reproduce_command(files.recipe(), view.definition.job.name, trial_name(state.number));
   }
   return trial;
+}
+
+/// Curves of the best trials of a sweep whose folders are not all looked at.
+void add_best_curves(const JournalView& view, SweepRows& rows) {
+  std::vector<ReportTrial*> ranked;
+  for (ReportTrial& trial : rows.trials) {
+    if (trial.objective && std::isfinite(*trial.objective)) {
+      ranked.push_back(&trial);
+    }
+  }
+  const std::size_t count = std::min(kCurvesOfLarge, ranked.size());
+  std::partial_sort(ranked.begin(), ranked.begin() + static_cast<std::ptrdiff_t>(count), ranked.end(),
+                    [&](const ReportTrial* a, const ReportTrial* b) {
+                      return rows.maximise ? *a->objective > *b->objective : *a->objective < *b->objective;
+                    });
+  for (std::size_t i = 0; i < count; ++i) {
+    read_curves(view.files.trial(ranked[i]->number), rows.metric, *ranked[i], rows.notes);
+  }
+  rows.notes.push_back(str(rows.sweep.name, ": more than ", kMostTrialFolders,
+                           " trials, read from the journal alone; curves of the best ", count));
 }
 
 }  // namespace
@@ -269,10 +298,15 @@ SweepRows read_sweep(const fs::path& directory) {
     rows.axes.push_back({axis.pointer(), "", axis.is_log() || spans_decades(axis.options().list)});
   }
   const AttemptRows attempts = attempts_in(view.records);
+  const bool folders = view.state.total() <= kMostTrialFolders;
   for (const TrialState& state : view.state.trials()) {
     const TrialPoint point = space.trial(state.number);
-    rows.recipes.push_back(recipe_of(view, point, rows.notes));
-    rows.trials.push_back(read_trial(view, state, rows.recipes.back(), point, attempts, rows.notes));
+    rows.recipes.push_back(folders ? recipe_of(view, point, rows.notes)
+                                   : trial_recipe(view.definition.job.recipe, point.point, point.replicate));
+    rows.trials.push_back(read_trial(view, state, rows.recipes.back(), point, attempts, folders, rows.notes));
+  }
+  if (!folders) {
+    add_best_curves(view, rows);
   }
   if (view.skipped > 0) {
     rows.notes.push_back(
@@ -303,21 +337,6 @@ std::optional<double> utc_seconds(const std::string& text) {
   }
   const auto days = std::chrono::sys_days(day).time_since_epoch().count();
   return static_cast<double>(days) * 86400.0 + hour * 3600.0 + minute * 60.0 + second;
-}
-
-std::string last_line_of(const fs::path& path) {
-  constexpr std::streamoff kTail = 16384;
-  std::ifstream file(path, std::ios::binary | std::ios::ate);
-  if (!file) {
-    return "";
-  }
-  const std::streamoff size = file.tellg();
-  std::string tail(static_cast<std::size_t>(std::min(size, kTail)), '\0');
-  file.seekg(size - std::min(size, kTail));
-  file.read(tail.data(), static_cast<std::streamsize>(tail.size()));
-  const std::string_view text = trim(tail);
-  const std::size_t line = text.find_last_of("\r\n");
-  return one_line(line == std::string_view::npos ? text : text.substr(line + 1));
 }
 
 }  // namespace regatta

@@ -51,7 +51,4 @@ Json recipe_of(const JournalView& view, const TrialPoint& trial, std::vector<std
 /// Seconds since 1970 of "2026-11-24T03:04:05Z"; nothing for another text.
 std::optional<double> utc_seconds(const std::string& text);
 
-/// The last line with something on it, of the file's last 16 KiB; empty if there is none.
-std::string last_line_of(const std::filesystem::path& path);
-
 }  // namespace regatta

@@ -108,7 +108,8 @@ Json trial_json(const Report& report, std::size_t index) {
   value["recipe_hash"] = trial.recipe_hash;
   add_result(value, trial);
   value["message"] = trial.message;
-  value["last_log_line"] = trial.last_log_line;
+  value["log_tail"] = trial.log_tail;
+  value["reproduce"] = trial.reproduce;
   value["charged"] = trial.charged;
   value["attempts"] = Json::array();
   for (const ReportAttempt& attempt : trial.attempts) {
@@ -215,7 +216,8 @@ const std::vector<std::string>& volatile_pointers() {
       "/trials/*/ms_per_step",
       "/trials/*/peak_device_bytes",
       "/trials/*/resume",
-      "/trials/*/last_log_line",
+      "/trials/*/log_tail",
+      "/trials/*/reproduce",
       "/trials/*/provenance/host",
       "/trials/*/provenance/archive",
       "/trials/*/provenance/started_utc",

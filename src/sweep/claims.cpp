@@ -43,13 +43,13 @@ bool StaleWatch::is_stale(const Owner& owner) {
   const double now_s = clock_.monotonic_s();
   const auto [entry, is_new] = growth_.try_emplace(owner.shard, Growth{-1, now_s});
   const double quiet_s = now_s - entry->second.since_s;
-  if (quiet_s < kStaleAfter_s) {
+  if (quiet_s < rule_.after_s) {
     return false;
   }
   switch (place.slurm ? probe_.look_up(place) : JobListing::kUnknown) {
     case JobListing::kListed: return false;
     case JobListing::kNotListed: return true;
-    case JobListing::kUnknown: return quiet_s >= kStaleWithoutSqueue_s;
+    case JobListing::kUnknown: return quiet_s >= rule_.without_squeue_s;
   }
   return false;
 }

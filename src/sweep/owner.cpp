@@ -45,6 +45,7 @@ JobPlace this_job() {
   place.job = job;
   const std::string cluster = environment("SLURM_CLUSTER_NAME");
   place.cluster = cluster.empty() ? "slurm" : cluster;
+  place.array = environment("SLURM_ARRAY_JOB_ID");
   const std::string restart = environment("SLURM_RESTART_COUNT");
   if (!restart.empty()) {
     const auto [end, error] = std::from_chars(restart.data(), restart.data() + restart.size(), place.restart);
@@ -55,15 +56,19 @@ JobPlace this_job() {
 }
 
 Json to_json(const Owner& owner) {
-  return {{"host", owner.process.host},
-          {"pid", owner.process.pid},
-          {"boot", owner.process.boot},
-          {"start_ticks", owner.process.start_ticks},
-          {"cluster", owner.place.cluster},
-          {"job", owner.place.job},
-          {"restart", owner.place.restart},
-          {"slurm", owner.place.slurm},
-          {"shard", owner.shard}};
+  Json value = {{"host", owner.process.host},
+                {"pid", owner.process.pid},
+                {"boot", owner.process.boot},
+                {"start_ticks", owner.process.start_ticks},
+                {"cluster", owner.place.cluster},
+                {"job", owner.place.job},
+                {"restart", owner.place.restart},
+                {"slurm", owner.place.slurm},
+                {"shard", owner.shard}};
+  if (!owner.place.array.empty()) {
+    value["array"] = owner.place.array;
+  }
+  return value;
 }
 
 Owner owner_from_json(const Json& value, const std::string& source) {
@@ -72,7 +77,8 @@ Owner owner_from_json(const Json& value, const std::string& source) {
   owner.process = {member<std::string>(value, "host", source), member<std::string>(value, "boot", source),
                    member<std::int64_t>(value, "pid", source), member<std::uint64_t>(value, "start_ticks", source)};
   owner.place = {member<std::string>(value, "cluster", source), member<std::string>(value, "job", source),
-                 member<int>(value, "restart", source), member<bool>(value, "slurm", source)};
+                 member<int>(value, "restart", source), member<bool>(value, "slurm", source),
+                 value.contains("array") ? member<std::string>(value, "array", source) : std::string()};
   owner.shard = member<std::string>(value, "shard", source);
   return owner;
 }

@@ -32,6 +32,24 @@ std::string text_in(const Json& record, const char* name) {
   return found != record.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
+/// The strings of a list; other members are passed over.
+std::vector<std::string> texts_in(const Json& record, const char* name) {
+  std::vector<std::string> texts;
+  const auto found = record.find(name);
+  if (found != record.end() && found->is_array()) {
+    for (const Json& item : *found) {
+      if (item.is_string()) {
+        texts.push_back(item.get<std::string>());
+      }
+    }
+  }
+  return texts;
+}
+
+std::string job_key(const std::string& cluster, const std::string& job) {
+  return str(cluster, "/", job);
+}
+
 }  // namespace
 
 const char* phase_name(TrialPhase phase) {
@@ -68,14 +86,34 @@ void SweepState::apply_one(const Json& record) {
     extended_ = std::max(extended_, trials.value_or(0));
     ignored_ += trials ? 0 : 1;
   } else if (type == "leave") {
-    left_.insert(shard);
+    const auto gained = record.find("gained");
+    left_[shard] =
+        gained != record.end() && gained->is_boolean() ? std::optional<bool>(gained->get<bool>()) : std::nullopt;
     for (const auto& [number, trial] : records_) {
       touched_.insert(number);
     }
   } else if (type == "start" || type == "checkpoint" || type == "report" || type == "end" || type == "retry") {
     apply_to_trial(type, record);
+  } else if (type == "submit") {
+    for (const std::string& job : texts_in(record, "jobs")) {
+      submitted_.insert(job_key(text_in(record, "cluster"), job));
+    }
+  } else if (type == "stop") {
+    apply_stop(record);
   } else if (type != "heartbeat") {
     ++ignored_;
+  }
+}
+
+void SweepState::apply_stop(const Json& record) {
+  const auto drain = record.find("drain");
+  const bool drains = drain != record.end() && drain->is_boolean() && drain->get<bool>();
+  const StopRequest request = drains ? StopRequest::kDrain : StopRequest::kSave;
+  for (const char* list : {"shards", "jobs"}) {
+    for (const std::string& name : texts_in(record, list)) {
+      StopRequest& known = stops_[name];
+      known = std::max(known, request);
+    }
   }
 }
 
@@ -125,6 +163,35 @@ std::optional<double> SweepState::objective_in(const Json& metrics) const {
     return std::nullopt;  // "nan" and "inf" rank nothing
   }
   return found->get<double>();
+}
+
+std::optional<bool> SweepState::gained(const std::string& shard) const {
+  const auto found = left_.find(shard);
+  return found == left_.end() ? std::nullopt : found->second;
+}
+
+std::set<std::string> SweepState::slurm_jobs() const {
+  std::set<std::string> jobs = submitted_;
+  for (const auto& [shard, owner] : owners_) {
+    if (owner.place.slurm) {
+      jobs.insert(job_key(owner.place.cluster, owner.place.array.empty() ? owner.place.job : owner.place.array));
+    }
+  }
+  return jobs;
+}
+
+StopRequest SweepState::stop_request(const Owner& owner) const {
+  StopRequest request = StopRequest::kNone;
+  std::vector<std::string> names = {owner.shard};
+  if (owner.place.slurm) {
+    names.push_back(job_key(owner.place.cluster, owner.place.job));
+    names.push_back(job_key(owner.place.cluster, owner.place.array));
+  }
+  for (const std::string& name : names) {
+    const auto found = stops_.find(name);
+    request = found == stops_.end() ? request : std::max(request, found->second);
+  }
+  return request;
 }
 
 std::int64_t SweepState::total() const {

@@ -5,11 +5,11 @@
 
 namespace regatta {
 
-Sweep::Sweep(SweepFiles files, SweepRules rules, JobPlace self, JobProbe& probe, const Clock& clock)
+Sweep::Sweep(SweepFiles files, SweepRules rules, JobPlace self, JobProbe& probe, const Clock& clock, StaleRule stale)
     : files_(std::move(files)),
       journal_(files_.journal()),
       state_(std::move(rules)),
-      watch_(std::move(self), probe, clock) {
+      watch_(std::move(self), probe, clock, stale) {
   refresh();
 }
 
@@ -31,13 +31,15 @@ bool Sweep::is_stale(const std::string& shard) {
   return watch_.is_stale(unknown);
 }
 
-std::optional<NextTrial> Sweep::claim_next(const Owner& owner) {
+std::optional<NextTrial> Sweep::claim_next(const Owner& owner, const std::function<bool(const NextTrial&)>& accept) {
   refresh();
   std::set<std::int64_t> exclude;
   const auto stale = [this](const std::string& shard) { return is_stale(shard); };
   while (const auto next = state_.next_claimable(exclude, stale)) {
-    if (auto claimed = claim(*next, owner)) {
-      return claimed;
+    if (!accept || accept(*next)) {
+      if (auto claimed = claim(*next, owner)) {
+        return claimed;
+      }
     }
     exclude.insert(next->trial);
   }

@@ -9,6 +9,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "regatta/base/crash_stack.hpp"
 #include "regatta/base/log.hpp"
 #include "regatta/base/signals.hpp"
 #include "regatta/base/version.hpp"
@@ -172,6 +173,7 @@ ExitCode end_with_error(LineChannel& channel, ExitCode code, const std::string& 
 
 ExitCode run_worker(int fd) {
   ignore_leave_signals();
+  install_crash_stack();
   LineChannel channel(fd);
   Json hello;
   hello["protocol"] = kProtocolVersion;

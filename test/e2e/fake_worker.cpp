@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "regatta/base/checksum.hpp"
+#include "regatta/base/crash_stack.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/base/files.hpp"
 #include "regatta/base/run_main.hpp"
@@ -228,6 +229,7 @@ class Training {
 };
 
 ExitCode work(int fd) {
+  install_crash_stack();
   LineChannel channel(fd);
   const Script script = read_script();
   const bool wrong_build = script.modes.value("build", std::string()) == "wrong";

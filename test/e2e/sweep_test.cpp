@@ -5,6 +5,7 @@
 #include "regatta/sweep/journal.hpp"
 #include "regatta/sweep/layout.hpp"
 #include "regatta/sweep/state.hpp"
+#include "regatta/sweep/steer.hpp"
 #include "support/catch.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -148,6 +149,83 @@ TEST_CASE("two jobs on one sweep share its trials and never run one twice") {
   CHECK(second.wait() == 0);
   CHECK(all_started_once(bench.sweep));
   CHECK_FALSE(has_violation(bench.sweep, kTrials));
+}
+
+/// The worker of a running sweep that is at this trial: its log, which is its stdout, says so. 0: none yet.
+pid_t worker_at(const SweepProcess& run, int trial) {
+  for (const FoundProcess& process : run.processes()) {
+    std::error_code error;
+    const fs::path log = fs::read_symlink(str("/proc/", static_cast<std::int64_t>(process.pid), "/fd/1"), error);
+    if (!error && process.name == "fake_worker" &&
+        log.string().find("/" + trial_name(trial) + "/") != std::string::npos) {
+      return process.pid;
+    }
+  }
+  return 0;
+}
+
+TEST_CASE("a stopped worker (SIGSTOP) costs its trial's slice only") {
+  const Bench bench;
+  auto command = bench.command(2);
+  command.insert(command.end(), {"--times", R"({"hang_s": 2, "hang_first_s": 4})"});
+  SweepProcess run(command, fake(100, 20), bench.output);
+  pid_t worker = 0;
+  for (int i = 0; i < 1000 && (worker == 0 || bench.state().trial(1).checkpoint_step == 0); ++i) {
+    sleep_s(0.02);
+    worker = worker_at(run, 1);
+  }
+  REQUIRE(worker != 0);
+  REQUIRE(::kill(worker, SIGSTOP) == 0);
+  INFO(text_of(bench.output));
+  REQUIRE(run.wait() == 0);
+  CHECK(run.left_behind().empty());
+  CHECK(text_of(bench.output).find("T (stopped)") != std::string::npos);
+  const auto list = starts(bench.sweep, 1);
+  REQUIRE(list.size() == 2);
+  CHECK(list[1].second > 0);
+  for (int trial : {0, 2, 3, 4, 5, 6, 7}) {
+    CHECK(starts(bench.sweep, trial).size() == 1);
+  }
+}
+
+TEST_CASE("`regatta stop` while a sweep runs: all save, the job ends with 0, the same command goes on") {
+  const Bench bench;
+  auto command = bench.command(2);
+  command.insert(command.end(), {"--times", R"({"look_again_s": 0.2, "look_busy_s": 0.2})"});
+  const bool drain = GENERATE(false, true);
+  {
+    SweepProcess run(command, fake(100, 20), bench.output);
+    for (int i = 0; i < 1000 && bench.state().trial(1).checkpoint_step == 0; ++i) {
+      sleep_s(0.02);
+    }
+    const StopOrder order = order_stop({bench.sweep}, drain);
+    CHECK(order.running.size() == 1);
+    CHECK(order.jobs.empty());
+    INFO(text_of(bench.output));
+    REQUIRE(run.wait(30) == 0);
+    CHECK(run.left_behind().empty());
+  }
+  CHECK(bench.state().counts().paused == (drain ? 0 : 2));
+  CHECK(bench.state().counts().done == (drain ? 2 : 0));
+  CHECK(text_of(bench.output).find("this continues it") != std::string::npos);
+  SweepProcess again(command, fake(100, 1), bench.output);
+  REQUIRE(again.wait(60) == 0);
+  CHECK(bench.state().finished());
+  for (int trial = 0; trial < 2; ++trial) {
+    CHECK(starts(bench.sweep, trial).size() == (drain ? 1 : 2));
+  }
+}
+
+TEST_CASE("--leave-after: a job saves and leaves by itself; the same command goes on") {
+  const Bench bench;
+  auto command = bench.command(2);
+  command.insert(command.end(), {"--leave-after", "4", "--times", R"({"load_s": 0, "save_s": 0, "least_work_s": 0})"});
+  SweepProcess run(command, fake(400, 20), bench.output);
+  INFO(text_of(bench.output));
+  REQUIRE(run.wait() == 85);
+  CHECK(text_of(bench.output).find("the job's time is over") != std::string::npos);
+  CHECK(bench.state().counts().paused == 2);
+  CHECK(bench.state().trial(0).checkpoint_step > 0);
 }
 
 TEST_CASE("an error on one rank ends all with its code") {

@@ -23,6 +23,7 @@ enum class ExitCode : int {
   kNoCheckpoint = 30,
   kBug = 70,
   kRequeue = 85,
+  kNoGain = 86,
 };
 
 /// One row of the table behind the help text and docs/cli.md.

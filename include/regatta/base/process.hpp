@@ -30,4 +30,8 @@ enum class Liveness { kAlive, kGone, kUnknown };
 /// kUnknown for a process on another host or an earlier boot of another machine.
 Liveness liveness(const ProcessIdentity& process);
 
+/// What the kernel says a process of this host is doing: "T (stopped)", "D (disk sleep)", "S (sleeping)"; empty if it
+/// is gone.
+std::string process_state(std::int64_t pid);
+
 }  // namespace regatta

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -66,5 +67,9 @@ std::string bytes_text(double bytes);
 
 /// "2 d 3 h", "1 h 05 min", "3 min 20 s", "12.3 s".
 std::string duration_text(double seconds);
+
+/// Seconds of a duration as Slurm writes it: "1-02:03:04", "02:03:04", "03:04", "4"; nothing for anything else
+/// ("UNLIMITED").
+std::optional<double> parse_duration(std::string_view text);
 
 }  // namespace regatta

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "regatta/base/error.hpp"
+#include "regatta/launch/sweep_times.hpp"
 
 namespace regatta {
 
@@ -18,6 +19,8 @@ struct SweepRun {
   std::string device;                 ///< auto, cpu, cuda; empty: as the recipe says
   int threads = 0;                    ///< CPU threads of a trial; 0: the job's threads_per_trial, else a rank's share
   int ranks = 0;                      ///< ranks that must be there; 0: any number
+  double leave_after_s = 0.0;         ///< save and leave after so long; 0: at Slurm's limit, if there is one
+  SweepTimes times;
   std::string worker;  ///< program that trains ("PROGRAM worker --fd 3") and describes ("PROGRAM describe")
 };
 
@@ -32,7 +35,8 @@ struct SweepEnd {
 /// SIGUSR2, SIGTERM or SIGINT at any rank: all trials save, all ranks leave together.
 /// Call it while the process has one thread, before MPI_Init: it forks the spawner, then starts MPI.
 /// @param at_end  called on rank 0 before the ranks part, with the sweep's files complete
-/// @return kOk: all trials done and none failed; kFailure: all done, some failed; kRequeue: saved, to be continued
+/// @return kOk: all trials done and none failed, or stopped, or nothing was left to do here; kFailure: all done, some
+/// failed; kRequeue: saved, to be continued; kNoGain: the same, but this Slurm job gains nothing
 /// @throws ConfigError, DataError, DeviceError, CommError; then call `abort_ranks`, or the other ranks wait for ever
 ExitCode run_sweep(const SweepRun& run, const std::function<void(const SweepEnd&)>& at_end);
 

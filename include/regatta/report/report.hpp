@@ -77,9 +77,10 @@ struct ReportTrial {
   std::optional<TrialResult> result;
   std::optional<double> wall_s;  ///< from the first start to the end
   std::string recipe_hash;
-  std::string weights;  ///< relative to the sweep's directory; empty: none
-  std::string message;  ///< why it failed
-  std::string last_log_line;
+  std::string weights;                ///< relative to the sweep's directory; empty: none
+  std::string message;                ///< why it failed
+  std::vector<std::string> log_tail;  ///< of a trial that failed: what its newest attempt printed last
+  std::string reproduce;              ///< of a trial that failed: the command that runs it alone
   Curve train_loss;
   Curve validation;  ///< the objective's metric
 };

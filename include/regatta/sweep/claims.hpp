@@ -32,10 +32,11 @@ class NoJobProbe : public JobProbe {
   JobListing look_up(const JobPlace&) override { return JobListing::kUnknown; }
 };
 
-inline constexpr double kStaleAfter_s = 300.0;          ///< no growth, and squeue does not list the job
-inline constexpr double kStaleWithoutSqueue_s = 900.0;  ///< no growth, nobody to ask
-inline constexpr double kHeartbeatEvery_s = 30.0;       ///< a coordinator appends a heartbeat this often
-inline constexpr double kStopWithoutDurable_s = 120.0;  ///< no durable record for so long: kill the children
+/// How long a journal shard may be silent before its writer counts as gone.
+struct StaleRule {
+  double after_s = 300.0;           ///< no growth, and squeue does not list the job
+  double without_squeue_s = 900.0;  ///< no growth, nobody to ask
+};
 
 /// Decides which owners are gone. Gone at once: it left in order; it was on this host and boot and its process is not
 /// there; it was this same Slurm job with a lower restart count. Alive: its process is there, on this host. Otherwise
@@ -43,8 +44,8 @@ inline constexpr double kStopWithoutDurable_s = 120.0;  ///< no durable record f
 /// not list the job (15 minutes if there is none to ask). Clocks of other machines are never compared.
 class StaleWatch {
  public:
-  StaleWatch(JobPlace self, JobProbe& probe, const Clock& clock = system_clock())
-      : self_(std::move(self)), probe_(probe), clock_(clock) {}
+  StaleWatch(JobPlace self, JobProbe& probe, const Clock& clock = system_clock(), StaleRule rule = {})
+      : self_(std::move(self)), probe_(probe), clock_(clock), rule_(rule) {}
 
   /// Notes how far each shard has grown; call after every poll of the journal.
   void observe(const std::map<std::string, ShardProgress>& shards);
@@ -59,6 +60,7 @@ class StaleWatch {
   JobPlace self_;
   JobProbe& probe_;
   const Clock& clock_;
+  StaleRule rule_;
   std::map<std::string, Growth> growth_;
 };
 

@@ -10,8 +10,12 @@
 //   report      trial, attempt, step, epoch, metrics     a validation; numbers as number_to_json gives them
 //   end         trial, attempt, status, step, message[, result]   status: an AttemptStatus name; result with "ok"
 //   retry       trial, attempt                           attempts up to this one no longer count
+//   submit      cluster, jobs                            Slurm jobs that will work here, by `regatta submit`
+//   stop        shards, jobs, drain                      `regatta stop`: these writers and jobs leave, also at later
+//                                                        starts; jobs as "<cluster>/<id>"
 //   heartbeat                                            shows that the writer lives
-//   leave                                                last record of an orderly end
+//   leave       gained                                   last record of an orderly end; whether there is a checkpoint
+//                                                        or a finished trial more than before
 // "start" carries what its writer saw when it decided: `seen`, the status of the previous attempt ("" for the first,
 // "lost" if it had not ended), and `resume_step`, the newest checkpoint. Whether an attempt is charged follows from
 // these.
@@ -36,11 +40,12 @@ struct JobPlace {
   std::string job;
   int restart = 0;
   bool slurm = false;
+  std::string array = {};  ///< of an array's element: the array's own job number
 
   bool operator==(const JobPlace&) const = default;
 };
 
-/// From SLURM_CLUSTER_NAME, SLURM_JOB_ID and SLURM_RESTART_COUNT of the environment.
+/// From SLURM_CLUSTER_NAME, SLURM_JOB_ID, SLURM_ARRAY_JOB_ID and SLURM_RESTART_COUNT of the environment.
 JobPlace this_job();
 
 /// Who writes a shard and owns claims.

@@ -69,6 +69,9 @@ struct SweepRules {
   bool maximise = true;
 };
 
+/// What `regatta stop` asks of a writer: kDrain lets its running trials end.
+enum class StopRequest { kNone, kDrain, kSave };
+
 /// Whether the writer of a journal shard is gone.
 using IsStale = std::function<bool(const std::string& shard)>;
 
@@ -110,6 +113,16 @@ class SweepState {
 
   /// The shard's writer has left in order.
   bool has_left(const std::string& shard) const { return left_.contains(shard); }
+
+  /// Whether the shard's writer left with more than it found: a checkpoint or a finished trial. Not known of one that
+  /// has not left in order.
+  std::optional<bool> gained(const std::string& shard) const;
+
+  /// Slurm jobs known to work here or to be waiting to: "<cluster>/<id>", of arrays the array's own.
+  std::set<std::string> slurm_jobs() const;
+
+  /// What `regatta stop` has asked of this writer, or of its Slurm job at an earlier start.
+  StopRequest stop_request(const Owner& owner) const;
 
   /// Records that were not understood.
   std::int64_t ignored() const { return ignored_; }
@@ -155,6 +168,7 @@ class SweepState {
   using StartedAttempts = std::vector<StartedAttempt>;  ///< ascending
 
   void apply_one(const Json& record);
+  void apply_stop(const Json& record);
   void apply_to_trial(const std::string& type, const Json& record);
   std::optional<double> objective_in(const Json& metrics) const;
   bool is_better(double a, double b) const { return rules_.maximise ? a > b : a < b; }
@@ -170,7 +184,9 @@ class SweepState {
   std::map<std::int64_t, Trial> records_;
   std::map<std::int64_t, TrialState> folded_;
   std::map<std::string, Owner> owners_;
-  std::set<std::string> left_;
+  std::map<std::string, std::optional<bool>> left_;  ///< by shard: whether it gained
+  std::set<std::string> submitted_;                  ///< "<cluster>/<id>"
+  std::map<std::string, StopRequest> stops_;         ///< by shard, and by "<cluster>/<id>"
   std::int64_t ignored_ = 0;
 };
 

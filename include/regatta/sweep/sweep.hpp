@@ -19,7 +19,8 @@ namespace regatta {
 ///   auto next = sweep.claim_next(owner);        // claimed: then journal "start", commit, hand out
 class Sweep {
  public:
-  Sweep(SweepFiles files, SweepRules rules, JobPlace self, JobProbe& probe, const Clock& clock = system_clock());
+  Sweep(SweepFiles files, SweepRules rules, JobPlace self, JobProbe& probe, const Clock& clock = system_clock(),
+        StaleRule stale = {});
 
   /// Takes in what the journal has gained.
   void refresh();
@@ -30,8 +31,9 @@ class Sweep {
 
   /// Claims the next trial for `owner`. Looks at the journal again after the claim is made, so that a trial which
   /// another job has just finished is not run again. The caller then appends the "start" record (`start_fields`) and
-  /// commits it before anything runs. @return nothing if no trial may be started now
-  std::optional<NextTrial> claim_next(const Owner& owner);
+  /// commits it before anything runs. @param accept  trials for which it is false are left to others
+  /// @return nothing if no trial may be started now
+  std::optional<NextTrial> claim_next(const Owner& owner, const std::function<bool(const NextTrial&)>& accept = {});
 
   /// The shard's writer is gone, by the rules of StaleWatch.
   bool is_stale(const std::string& shard);

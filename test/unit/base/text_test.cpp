@@ -37,6 +37,17 @@ TEST_CASE("bytes and durations read as people write them") {
   CHECK(duration_text(std::nan("")) == "?");
 }
 
+TEST_CASE("durations are read as Slurm writes them") {
+  CHECK(parse_duration("1-02:03:04") == 93784.0);
+  CHECK(parse_duration("02:03:04") == 7384.0);
+  CHECK(parse_duration("5:00") == 300.0);
+  CHECK(parse_duration("42") == 42.0);
+  for (const char* other : {"", "UNLIMITED", "1:2:3:4", "-1:00", "1-", "1:x", "1h", "2-3-4", "9999999999999"}) {
+    INFO(other);
+    CHECK_FALSE(parse_duration(other));
+  }
+}
+
 TEST_CASE("an error carries its exit code") {
   try {
     REGATTA_REQUIRE(1 == 2, DataError, "volume 'p07': got ", 1, ", allowed ", 2);

@@ -15,15 +15,24 @@ namespace {
 using test::StubRanks;
 using test::StubSweep;
 
+/// As much time as a test says.
+class SetTimeLeft final : public TimeLeft {
+ public:
+  std::optional<double> seconds() override { return left_s; }
+
+  std::optional<double> left_s;
+};
+
 /// A coordinator at work on a stub sweep, over 3 ranks.
 class Office {
  public:
-  explicit Office(StubSweep& stub)
+  explicit Office(StubSweep& stub, const JobPlace& place = this_job(), const CoordinatorTimes& times = {})
       : start(stub.open()),
-        writer(start.sweep->files().journal(), this_job()),
+        writer(start.sweep->files().journal(), place),
         journal(writer),
         progress(out, false, system_clock()),
-        coordinator(ranks, start, journal, join(), {"n1", "n1", "n2"}, 2, progress) {}
+        owner(join(place)),
+        coordinator(ranks, start, journal, owner, {"n1", "n1", "n2"}, 2, progress, time_left, times) {}
 
   void ask(int rank) { coordinator.take({rank, make_letter("ask")}); }
 
@@ -69,13 +78,15 @@ class Office {
   JournalThread journal;
   std::ostringstream out;
   SweepProgress progress;
+  SetTimeLeft time_left;
+  Owner owner;
   Coordinator coordinator;
 
  private:
-  Owner join() {
-    const Owner owner{this_process(), this_job(), writer.shard()};
-    journal.append("join", join_fields(owner, 3));
-    return owner;
+  Owner join(const JobPlace& place) {
+    const Owner joined{this_process(), place, writer.shard()};
+    journal.append("join", join_fields(joined, 3));
+    return joined;
   }
 };
 
@@ -157,6 +168,116 @@ TEST_CASE("a trial whose result stands without an end in the journal is taken as
   CHECK(given.at("trial") == 1);
   CHECK(next.start.sweep->state().trial(0).status == TrialStatus::kOk);
   CHECK(next.start.sweep->state().trial(0).attempts == 2);
+}
+
+/// All ranks idle or gone: asks for all three.
+void all_ask(Office& office) {
+  for (int rank = 0; rank < 3; ++rank) {
+    office.ask(rank);
+  }
+}
+
+/// All ranks leave when they are told to. @return the code with which they finish
+int code_after_leave(Office& office) {
+  for (int rank = 0; rank < 3; ++rank) {
+    REQUIRE_FALSE(office.wait_for(rank, "leave").is_null());
+    office.tell(rank, "left", Json::object());
+  }
+  const Json finish = office.wait_for(0, "finish");
+  REQUIRE_FALSE(finish.is_null());
+  return finish.at("code").get<int>();
+}
+
+JobPlace slurm_job(int restart) {
+  return {"cluster", "77", restart, true, ""};
+}
+
+TEST_CASE("near the end of a job only trials that fit are started; when none does, the job leaves to be requeued") {
+  StubSweep stub(4);  // of 100 steps each
+  Office office(stub);
+  office.time_left.left_s = 1000.0;
+  office.ask(0);
+  const Json first = office.wait_for(0, "assign");
+  REQUIRE_FALSE(first.is_null());
+  office.tell(0, "progress", {{"trial", 0}, {"attempt", 1}, {"step", 1}, {"ms_per_step", 100.0}});
+  office.end(0, first, "ok", kResult);
+  office.time_left.left_s = 60.0 + 10.0 + 12.0;  // early signal, a save, loading and 100 steps of 0.1 s
+  office.ask(0);
+  CHECK_FALSE(office.wait_for(0, "assign").is_null());
+  office.time_left.left_s = 60.0 + 10.0 + 8.0;
+  office.ask(1);
+  CHECK(office.wait_for(1, "assign", 0.3).is_null());
+  office.end(0, {{"trial", 1}, {"attempt", 1}}, "ok", kResult);
+  all_ask(office);
+  CHECK(code_after_leave(office) == static_cast<int>(ExitCode::kRequeue));
+  CHECK(office.start.sweep->state().gained(office.owner.shard) == true);
+}
+
+TEST_CASE("a Slurm job that gains nothing in two starts in a row is not to be requeued again") {
+  StubSweep stub(2);
+  for (int restart = 0; restart < 2; ++restart) {
+    Office office(stub, slurm_job(restart));
+    office.time_left.left_s = 5.0;
+    all_ask(office);
+    const ExitCode expected = restart == 0 ? ExitCode::kRequeue : ExitCode::kNoGain;
+    CHECK(code_after_leave(office) == static_cast<int>(expected));
+    CHECK(office.start.sweep->state().gained(office.owner.shard) == false);
+  }
+  Office other(stub, {"cluster", "78", 0, true, ""});
+  other.time_left.left_s = 5.0;
+  all_ask(other);
+  CHECK(code_after_leave(other) == static_cast<int>(ExitCode::kRequeue));
+}
+
+TEST_CASE("`regatta stop` lets a job save and leave with 0, also at its later starts; a new job goes on") {
+  StubSweep stub(3);
+  CoordinatorTimes quick;
+  quick.look_again_s = quick.look_busy_s = 0.02;
+  const bool drain = GENERATE(false, true);
+  {
+    Office office(stub, slurm_job(0), quick);
+    office.ask(0);
+    const Json running = office.wait_for(0, "assign");
+    office.ask(1);
+    const Json second = office.wait_for(1, "assign");
+    JournalWriter visitor(stub.files().journal(), this_job());
+    visitor.append("stop", {{"shards", Json::array()}, {"jobs", {"cluster/77"}}, {"drain", drain}});
+    visitor.commit();
+    CHECK(office.wait_for(2, "leave", drain ? 0.3 : 5.0).is_null() == drain);
+    office.end(0, running, drain ? "ok" : "paused", drain ? kResult : Json::object());
+    office.ask(0);
+    CHECK(office.wait_for(0, "assign", 0.3).is_null());
+    office.end(1, second, drain ? "ok" : "paused", drain ? kResult : Json::object());
+    all_ask(office);
+    if (drain) {
+      CHECK_FALSE(office.wait_for(2, "leave").is_null());
+    }
+    for (int rank = 0; rank < 3; ++rank) {
+      office.tell(rank, "left", Json::object());
+    }
+    CHECK(office.wait_for(1, "finish").at("code") == static_cast<int>(ExitCode::kOk));
+  }
+  {
+    Office requeued(stub, slurm_job(1), quick);
+    all_ask(requeued);
+    CHECK(code_after_leave(requeued) == static_cast<int>(ExitCode::kOk));
+  }
+  Office other(stub, {"cluster", "78", 0, true, ""}, quick);
+  other.ask(0);
+  CHECK_FALSE(other.wait_for(0, "assign").is_null());
+}
+
+TEST_CASE("a job that finds nothing to do for a long time, because others have the rest, leaves with 0") {
+  StubSweep stub(1);
+  CoordinatorTimes quick;
+  quick.look_again_s = 0.02;
+  quick.idle_leave_s = 0.1;
+  Office busy(stub);
+  busy.ask(0);
+  REQUIRE_FALSE(busy.wait_for(0, "assign").is_null());
+  Office idle(stub, this_job(), quick);
+  all_ask(idle);
+  CHECK(code_after_leave(idle) == static_cast<int>(ExitCode::kOk));
 }
 
 TEST_CASE("the number of threads is fixed when a trial is born") {

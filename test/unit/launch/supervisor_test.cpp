@@ -105,7 +105,16 @@ TEST_CASE("a child that falls silent is given up as hung") {
   CHECK_FALSE(desk.supervisor->is_busy());
 }
 
-TEST_CASE("a stopped child is killed although it cannot take SIGABRT") {
+TEST_CASE("a hung child writes its stack into its log") {
+  Desk desk(R"({"steps": 20, "ms": 1, "modes": {"0": "hang@5"}})");
+  desk.assign();
+  REQUIRE_FALSE(desk.wait_for("end").is_null());
+  const std::string log = read_file(TrialFiles{desk.root()}.log(1));
+  CHECK(log.find("SIGABRT, stack of the thread") != std::string::npos);
+  CHECK(log.find("main") != std::string::npos);
+}
+
+TEST_CASE("a stopped child is given up as hung, and the kernel's word for it is passed on") {
   Desk desk(R"({"steps": 2000, "ms": 5})");
   desk.assign();
   REQUIRE_FALSE(desk.wait_for("progress").is_null());
@@ -115,6 +124,7 @@ TEST_CASE("a stopped child is killed although it cannot take SIGABRT") {
   const Json end = desk.wait_for("end");
   REQUIRE_FALSE(end.is_null());
   CHECK(end.at("status") == "hang");
+  CHECK(end.at("message").get<std::string>().find("stopped") != std::string::npos);
 }
 
 TEST_CASE("asked to leave, the child saves and the rank says that it has left, without asking for more") {

@@ -65,7 +65,8 @@ TEST_CASE("a sweep half-way gives a report with every trial's state") {
   CHECK(report.trials[3].train_loss.step.size() == 75);
   CHECK(report.trials[4].status == "diverged");
   CHECK(report.trials[4].message == "loss became nan at step 10, pair s03 -> s01");
-  CHECK(report.trials[4].last_log_line == "loss is not a number");
+  CHECK(report.trials[4].log_tail.back() == "loss is not a number");
+  CHECK(report.trials[4].reproduce.starts_with("regatta train /"));
   CHECK(report.trials[5].status == "running");
   CHECK(report.trials[5].step == 60);
   CHECK(report.trials[5].steps == 150);

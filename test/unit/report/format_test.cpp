@@ -3,6 +3,7 @@
 
 #include "regatta/base/error.hpp"
 #include "regatta/base/files.hpp"
+#include "regatta/report/trial_log.hpp"
 #include "report/chart.hpp"
 #include "report/format.hpp"
 #include "report/read_sweep.hpp"
@@ -96,15 +97,18 @@ TEST_CASE("UTC texts become seconds") {
   CHECK_FALSE(utc_seconds(""));
 }
 
-TEST_CASE("the last line of a log is found behind progress bars and blank lines") {
+TEST_CASE("the last lines of a log are found behind progress bars and blank lines") {
+  using Lines = std::vector<std::string>;
   const TemporaryFolder folder;
-  write_file_atomically(folder / "log.txt", "first\nstep 1\rstep 2\rterminate called\n\n");
-  CHECK(last_line_of(folder / "log.txt") == "terminate called");
-  write_file_atomically(folder / "log.txt", std::string(100000, 'x') + "\nend");
-  CHECK(last_line_of(folder / "log.txt") == "end");
-  write_file_atomically(folder / "log.txt", "");
-  CHECK(last_line_of(folder / "log.txt").empty());
-  CHECK(last_line_of(folder / "absent.txt").empty());
+  const auto path = folder / "log.txt";
+  write_file_atomically(path, "first\nstep 1\rstep 2\rterminate called\n\nbar 1\rbar 2\r\n");
+  CHECK(last_lines_of(path, 2) == Lines{"terminate called", "bar 2"});
+  CHECK(last_lines_of(path, 9) == Lines{"first", "terminate called", "bar 2"});
+  write_file_atomically(path, std::string(100000, 'x') + "\nend");
+  CHECK(last_lines_of(path, 5) == Lines{"end"});
+  write_file_atomically(path, "");
+  CHECK(last_lines_of(path, 5).empty());
+  CHECK(last_lines_of(folder / "absent.txt", 5).empty());
 }
 
 }  // namespace regatta::test

@@ -260,7 +260,8 @@ Report hostile_report() {
   finish(2, std::nan(""));
   report.trials[3].attempts = {{1, "signal", 10, hostile, hostile}};
   report.trials[3].message = "signal 11 " + hostile;
-  report.trials[3].last_log_line = hostile;
+  report.trials[3].log_tail = {"step 9: loss 0.5", hostile};
+  report.trials[3].reproduce = "regatta train /sweep/trials/t00003/recipe.json -o runs/sweep-t00003";
   report.trials[4].step = 40;
   report.trials[4].objective_so_far = 0.5;
   report.notes = {"t00002: " + hostile};

@@ -1,0 +1,40 @@
+// What a person does to a sweep from outside: stop it, give failed trials another chance, remove what is not needed any
+// more. Records and files only; the sweep's own processes look at the journal and act.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "regatta/sweep/layout.hpp"
+
+namespace regatta {
+
+/// Whom a stop request reaches.
+struct StopOrder {
+  std::vector<std::string> running;  ///< "job 4711 on node3": writers that have not left
+  std::vector<std::string> jobs;     ///< Slurm jobs, "<cluster>/<id>", which leave at once whenever they start again
+};
+
+/// Appends a "stop" record for all writers that have not left and all Slurm jobs known to the sweep. Jobs that are
+/// submitted later are not stopped. @param drain  running trials may end @throws DataError
+StopOrder order_stop(const SweepFiles& files, bool drain);
+
+/// Appends "retry" records: the attempts so far count no longer, so that these trials are started again, from their
+/// newest checkpoint. @param trials  numbers; empty: all that ended without weights
+/// @return the trials, ascending @throws ConfigError: a trial that is not done, or is ok
+std::vector<std::int64_t> order_retry(const SweepFiles& files, const std::vector<std::int64_t>& trials);
+
+struct Cleaned {
+  std::int64_t files = 0;
+  std::int64_t bytes = 0;
+  std::vector<std::filesystem::path> paths;
+};
+
+/// Removes checkpoints of trials that are ok or pruned (best weights, metrics and logs stay), with `failed` also those
+/// of trials that failed, and temporary files of killed writers that are older than a day. Trials that are not done
+/// are left alone. @param dry_run  only says what it would remove
+Cleaned clean_sweep(const SweepFiles& files, bool failed, bool dry_run);
+
+}  // namespace regatta

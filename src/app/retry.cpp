@@ -1,0 +1,49 @@
+// `regatta retry SWEEP`: failed trials get another chance.
+#include <iostream>
+
+#include "app/command.hpp"
+#include "app/trial_argument.hpp"
+#include "regatta/sweep/steer.hpp"
+
+namespace regatta::app {
+namespace {
+
+class RetryCommand : public Command {
+ public:
+  void declare(CLI::App& app) override {
+    app.add_option("sweep", sweep_, "the sweep's directory")->required();
+    app.add_option("trials", trials_, "trials that ended without weights: 42 or t00042");
+    app.add_flag("--failed", failed_, "all of them (diverged, infeasible, failed, quarantined)");
+  }
+
+  ExitCode run() override {
+    REGATTA_REQUIRE(failed_ != !trials_.empty(), ConfigError, "retry: name trials, or give --failed");
+    std::vector<std::int64_t> numbers;
+    for (const std::string& text : trials_) {
+      numbers.push_back(trial_number(text));
+    }
+    const auto again = order_retry({sweep_}, numbers);
+    std::vector<std::string> names;
+    for (const std::int64_t number : again) {
+      names.push_back(trial_name(number));
+    }
+    std::cout << (again.empty() ? "no trial has failed"
+                                : str("to be tried again, from their newest checkpoints: ", join(names, " "),
+                                      "\na running job takes them up; else give the command that submitted the sweep"))
+              << std::endl;
+    return ExitCode::kOk;
+  }
+
+ private:
+  std::string sweep_;
+  std::vector<std::string> trials_;
+  bool failed_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_retry() {
+  return std::make_unique<RetryCommand>();
+}
+
+}  // namespace regatta::app

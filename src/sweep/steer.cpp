@@ -1,0 +1,146 @@
+#include "regatta/sweep/steer.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <system_error>
+
+#include "regatta/base/error.hpp"
+#include "regatta/sweep/definition.hpp"
+#include "regatta/sweep/journal.hpp"
+#include "regatta/sweep/state.hpp"
+
+namespace regatta {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr auto kOldTemporary = std::chrono::hours(24);
+
+SweepState read_state(const SweepFiles& files) {
+  SweepState state(rules_of(read_definition(files)));
+  JournalReader reader(files.journal());
+  state.apply(reader.poll());
+  return state;
+}
+
+bool is_without_weights(const TrialState& trial) {
+  return trial.phase == TrialPhase::kDone && trial.status != TrialStatus::kOk && trial.status != TrialStatus::kPruned;
+}
+
+class Cleaner {
+ public:
+  explicit Cleaner(bool dry_run) : dry_run_(dry_run) {}
+
+  void remove_tree(const fs::path& folder) {
+    std::error_code error;
+    for (const auto& entry : fs::recursive_directory_iterator(folder, error)) {
+      if (entry.is_regular_file(error)) {
+        count(entry.path());
+      }
+    }
+    if (!dry_run_) {
+      fs::remove_all(folder, error);
+    }
+  }
+
+  /// Files that a killed writer left under a temporary name. Young ones may be in use.
+  void remove_old_temporaries(const fs::path& folder) {
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(folder, error)) {
+      const std::string name = entry.path().filename().string();
+      const bool is_temporary = name.starts_with('.') && name.find(".tmp.") != std::string::npos;
+      if (is_temporary && fs::file_time_type::clock::now() - entry.last_write_time(error) > kOldTemporary) {
+        count(entry.path());
+        if (!dry_run_) {
+          fs::remove(entry.path(), error);
+        }
+      }
+    }
+  }
+
+  Cleaned done() && { return std::move(cleaned_); }
+
+ private:
+  void count(const fs::path& path) {
+    std::error_code error;
+    const auto bytes = fs::file_size(path, error);
+    ++cleaned_.files;
+    cleaned_.bytes += error ? 0 : static_cast<std::int64_t>(bytes);
+    cleaned_.paths.push_back(path);
+  }
+
+  bool dry_run_;
+  Cleaned cleaned_;
+};
+
+}  // namespace
+
+StopOrder order_stop(const SweepFiles& files, bool drain) {
+  const SweepState state = read_state(files);
+  StopOrder order;
+  std::vector<std::string> shards;
+  for (const auto& [shard, owner] : state.owners()) {
+    if (!state.has_left(shard)) {
+      shards.push_back(shard);
+      if (liveness(owner.process) != Liveness::kGone) {
+        order.running.push_back(str("job ", owner.place.job, " on ", owner.process.host));
+      }
+    }
+  }
+  const std::set<std::string> jobs = state.slurm_jobs();
+  order.jobs.assign(jobs.begin(), jobs.end());
+  JournalWriter writer(files.journal(), this_job());
+  writer.append("stop", {{"shards", shards}, {"jobs", order.jobs}, {"drain", drain}});
+  writer.commit();
+  return order;
+}
+
+std::vector<std::int64_t> order_retry(const SweepFiles& files, const std::vector<std::int64_t>& trials) {
+  const SweepState state = read_state(files);
+  std::vector<std::int64_t> chosen = trials;
+  if (chosen.empty()) {
+    for (const TrialState& trial : state.trials()) {
+      if (is_without_weights(trial)) {
+        chosen.push_back(trial.number);
+      }
+    }
+  }
+  std::sort(chosen.begin(), chosen.end());
+  chosen.erase(std::unique(chosen.begin(), chosen.end()), chosen.end());
+  for (const std::int64_t number : chosen) {
+    REGATTA_REQUIRE(number >= 0 && number < state.total(), ConfigError, "retry: trial ", number,
+                    ", the sweep has trials 0 to ", state.total() - 1);
+    const TrialState trial = state.trial(number);
+    REGATTA_REQUIRE(is_without_weights(trial), ConfigError, "retry: ", trial_name(number), " is ",
+                    trial.status ? status_name(*trial.status) : phase_name(trial.phase),
+                    "; only trials that ended without weights are tried again");
+  }
+  if (!chosen.empty()) {
+    JournalWriter writer(files.journal(), this_job());
+    for (const std::int64_t number : chosen) {
+      writer.append("retry", {{"trial", number}, {"attempt", state.trial(number).attempts}});
+    }
+    writer.commit();
+  }
+  return chosen;
+}
+
+Cleaned clean_sweep(const SweepFiles& files, bool failed, bool dry_run) {
+  const SweepState state = read_state(files);
+  Cleaner cleaner(dry_run);
+  cleaner.remove_old_temporaries(files.root);
+  cleaner.remove_old_temporaries(files.claims());
+  for (const TrialState& trial : state.trials()) {
+    if (trial.phase != TrialPhase::kDone || (is_without_weights(trial) && !failed)) {
+      continue;
+    }
+    const TrialFiles own = files.trial(trial.number);
+    cleaner.remove_old_temporaries(own.root);
+    for (const int attempt : own.attempts()) {
+      cleaner.remove_tree(own.checkpoints(attempt));
+      cleaner.remove_old_temporaries(own.attempt(attempt));
+    }
+  }
+  return std::move(cleaner).done();
+}
+
+}  // namespace regatta

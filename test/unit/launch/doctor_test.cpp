@@ -1,0 +1,66 @@
+#include "regatta/launch/doctor.hpp"
+
+#include <algorithm>
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "regatta/base/files.hpp"
+#include "support/catch.hpp"
+#include "support/temporary_folder.hpp"
+
+namespace regatta {
+namespace {
+
+const Finding* find(const std::vector<Finding>& findings, const std::string& subject) {
+  const auto found = std::find_if(findings.begin(), findings.end(),
+                                  [&](const Finding& finding) { return finding.subject == subject; });
+  return found == findings.end() ? nullptr : &*found;
+}
+
+TEST_CASE("a folder that can be written to is fit for a sweep, and nothing stays behind") {
+  const test::TemporaryFolder folder;
+  const auto findings = examine_file_system(folder / "new");
+  for (const char* subject : {"file system", "rename", "link", "fsync", "locks", "rights", "disk"}) {
+    INFO(subject);
+    REQUIRE(find(findings, subject) != nullptr);
+    CHECK(find(findings, subject)->level != Finding::Level::kFault);
+  }
+  CHECK(find(findings, "rename")->level == Finding::Level::kGood);
+  CHECK(find(findings, "link")->level == Finding::Level::kGood);
+  CHECK(std::filesystem::is_empty(folder / "new"));
+}
+
+TEST_CASE("a folder that cannot be made is a fault with its reason") {
+  const test::TemporaryFolder folder;
+  write_file_atomically(folder / "file", "");
+  const auto findings = examine_file_system(folder / "file" / "below");
+  REQUIRE(findings.size() == 1);
+  CHECK(findings[0].level == Finding::Level::kFault);
+  CHECK(findings[0].text.find("file/below") != std::string::npos);
+}
+
+TEST_CASE("rights that lock the group out, or let everybody in, are noted") {
+  const test::TemporaryFolder folder;
+  const mode_t before = ::umask(077);
+  make_directories(folder / "shared");
+  REQUIRE(::chmod((folder / "shared").c_str(), 02770) == 0);
+  const Finding closed = *find(examine_file_system(folder / "shared"), "rights");
+  ::umask(0);
+  const Finding open = *find(examine_file_system(folder / "shared"), "rights");
+  ::umask(007);
+  const Finding good = *find(examine_file_system(folder / "shared"), "rights");
+  ::umask(before);
+  CHECK(closed.level == Finding::Level::kNote);
+  CHECK(closed.text.find("600") != std::string::npos);
+  CHECK(open.level == Finding::Level::kNote);
+  CHECK(good.level == Finding::Level::kGood);
+}
+
+TEST_CASE("limits and ranks are told where there is no launcher") {
+  CHECK(find(examine_limits(), "processors") != nullptr);
+  CHECK(examine_ranks().front().text.find("one process") != std::string::npos);
+}
+
+}  // namespace
+}  // namespace regatta
