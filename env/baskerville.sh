@@ -1,11 +1,16 @@
 # shellcheck shell=bash
 # Baskerville (Birmingham): 4 x A100-40GB a node, 2 x 36 cores, Storage Scale, InfiniBand HDR, EL8.
-# Sourced by slurm/*.sbatch through REGATTA_SITE=baskerville, and by hand before a build there:
-#   . env/baskerville.sh && env/setup.sh
-# Account and QoS are the user's own, so they stand on the command line (`my_baskerville` lists them):
-#   REGATTA_SITE=baskerville sbatch --account=PROJECT --qos=QOS --constraint=a100_40 --cpus-per-task=36 slurm/sweep.sbatch JOB.json
+#   regatta submit JOB.json --site baskerville --account PROJECT --qos QOS --time 12:00:00      (`my_baskerville` lists both)
+# By hand before a build there: . env/baskerville.sh && env/setup.sh
+#
+#REGATTA gpus_per_node=4
+#REGATTA cpus_per_gpu=36
+#REGATTA constraint=a100_40
+#REGATTA needs=account,qos
+#
 # The home folder holds 20 GB: before env/setup.sh, let REGATTA_PREFIX name a folder of the project (LibTorch: 4.6 GB).
-# Written from the site's documentation, not tried there; REGATTA_MODULES overrides the modules.
+# Written from the site's documentation, not tried there: the longest time limit, and whether jobs may requeue
+# themselves, are not in it. REGATTA_MODULES overrides the modules.
 module purge
 module load baskerville
 module load bask-apps/live

@@ -4,6 +4,7 @@
 
 #include "app/command.hpp"
 #include "app/size_option.hpp"
+#include "regatta/base/run_program.hpp"
 #include "regatta/sweep/plan_table.hpp"
 
 namespace regatta::app {

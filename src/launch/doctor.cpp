@@ -9,9 +9,9 @@
 #include "launch/cpu_share.hpp"
 #include "launch/launcher_place.hpp"
 #include "launch/nvml.hpp"
-#include "launch/program_search.hpp"
 #include "launch/ranks.hpp"
 #include "regatta/base/process.hpp"
+#include "regatta/base/run_program.hpp"
 #include "regatta/base/text.hpp"
 
 namespace regatta {

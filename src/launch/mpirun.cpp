@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "launch/launcher_place.hpp"
-#include "launch/program_search.hpp"
 #include "regatta/base/log.hpp"
+#include "regatta/base/run_program.hpp"
 #include "regatta/base/signals.hpp"
 #include "regatta/launch/sweep_run.hpp"
 

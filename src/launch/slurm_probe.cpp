@@ -1,10 +1,9 @@
 // squeue, at most once a minute.
 #include "launch/slurm_probe.hpp"
 
-#include "launch/program_search.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/base/log.hpp"
-#include "regatta/sweep/describer.hpp"
+#include "regatta/base/run_program.hpp"
 
 namespace regatta {
 namespace {

@@ -4,11 +4,10 @@
 #include <cstdlib>
 #include <ctime>
 
-#include "launch/program_search.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/base/log.hpp"
+#include "regatta/base/run_program.hpp"
 #include "regatta/base/text.hpp"
-#include "regatta/sweep/describer.hpp"
 
 namespace regatta {
 namespace {

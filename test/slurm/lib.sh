@@ -42,7 +42,7 @@ start_box() {   # [options of slurmbox.sh up]; then $work is a folder that every
 stop_box() {
   local code=$?
   if [ "$code" != 0 ]; then
-    tail -n 40 "$box"/work/*.log 2>/dev/null || true
+    tail -n 40 "$box"/work/*.log "$box"/work/sweep/slurm/*.log 2>/dev/null || true
   fi
   cd /
   "$here/box/slurmbox.sh" down "$box"
@@ -54,7 +54,7 @@ wait_until() {   # SECONDS WHAT COMMAND...
   shift 2
   until "$@"; do
     [ "$SECONDS" -lt "$limit" ] || fail "waited too long for: $what"
-    sleep 0.1
+    sleep 0.2
   done
 }
 

@@ -55,8 +55,4 @@ class ProgramDescriber : public Describer {
   std::filesystem::path program_;
 };
 
-/// Runs a program with `input` on its stdin and returns what it wrote to stdout. @param arguments  argv, program first
-/// @throws DataError if it cannot be started; an Error with its exit code if that is not 0
-std::string run_program_for_text(const std::vector<std::string>& arguments, const std::string& input);
-
 }  // namespace regatta

@@ -1,4 +1,4 @@
-// Running a describing program without a shell, and reading its answers.
+// Asking a describing program, and reading its answers.
 #include <filesystem>
 #include <fstream>
 
@@ -31,27 +31,6 @@ Json answer() {
 }
 
 }  // namespace
-
-TEST_CASE("large text goes through a program both ways at once") {
-  const std::string input(3 << 20, 'x');
-  CHECK(run_program_for_text({"/bin/cat"}, input) == input);
-  CHECK(run_program_for_text({"/bin/echo", "a b", "$HOME"}, "") == "a b $HOME\n");
-}
-
-TEST_CASE("a program that reads nothing, fails, or is not there gives one clear error") {
-  CHECK(run_program_for_text({"/bin/true"}, std::string(3 << 20, 'x')).empty());
-  CHECK_THROWS_AS(run_program_for_text({"/no/such/engine"}, ""), NotBuilt);
-  const test::TemporaryFolder folder;
-  try {
-    run_program_for_text({write_program(folder, "exit 3").string()}, "");
-    FAIL("no error");
-  } catch (const Error& error) {
-    CHECK(error.code() == ExitCode::kData);
-    CHECK(std::string(error.what()).find("ended with exit code 3") != std::string::npos);
-  }
-  CHECK_THROWS_WITH(run_program_for_text({write_program(folder, "kill -9 $$").string()}, ""),
-                    Catch::Contains("ended by signal 9"));
-}
 
 TEST_CASE("answers are read whole, a refused recipe is an error text with its code") {
   const test::TemporaryFolder folder;

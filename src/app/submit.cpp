@@ -1,0 +1,120 @@
+// `regatta submit JOB`: checks the job as `regatta plan` does, then puts it into the queue of a Slurm cluster.
+#include <iostream>
+
+#include "app/command.hpp"
+#include "regatta/base/shell.hpp"
+#include "regatta/launch/submission.hpp"
+#include "regatta/sweep/definition.hpp"
+
+namespace regatta::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kMostJobs = 1000;
+
+void print_submitted(const SubmissionPlan& plan, const SubmittedJobs& done) {
+  const std::string root = shell_quote(plan.files.root.string());
+  const std::string each =
+      plan.nodes_of_a_job > 1 ? str("one job of ", plan.nodes_of_a_job, " nodes") : std::string("one node");
+  std::cout << "sweep   " << plan.files.root.string() << "\njobs    " << join(done.jobs, " ") << "  ("
+            << (plan.array > 1 ? str("array of ", plan.array, ", one node each") : each) << ", " << plan.time
+            << (plan.chain > 1 ? ", each after the one before"
+                : plan.requeue ? ", requeue themselves"
+                               : "")
+            << ")\n";
+  if (!done.collect.empty()) {
+    std::cout << "report  " << done.collect << "  (when all others have ended)\n";
+  }
+  if (!plan.requeue && plan.chain == 1) {
+    std::cout << "note    jobs of this cluster do not requeue themselves: the same command continues the sweep after "
+                 "the time limit, and --chain K puts K jobs into the queue at once\n";
+  }
+  std::cout << "\nstatus  regatta status " << root << "\nlogs    tail -f " << root
+            << "/slurm/*.log\nqueue   squeue --job " << join(done.jobs, ",") << "\nstop    regatta stop " << root
+            << std::endl;
+}
+
+class SubmitCommand : public Command {
+ public:
+  void declare(CLI::App& app) override {
+    app.add_option("job", options_.job, "job file")->required();
+    app.add_option("sweep_options", options_.sweep_options, "after --: options of `regatta sweep`");
+    app.add_option("-o,--output", options_.directory, "the sweep's directory (default: runs/NAME)");
+    app.add_option("--nodes", options_.nodes, "so many jobs of one node, together on the sweep")
+        ->check(CLI::Range(1, kMostJobs))
+        ->capture_default_str();
+    app.add_flag("--single-job", options_.single_job, "instead one job of that many nodes");
+    app.add_option("--chain", options_.chain, "so many jobs one after the other, where jobs may not requeue themselves")
+        ->check(CLI::Range(1, kMostJobs));
+    app.add_option("--time", options_.time, "time limit of a job (default: the script's, 12:00:00)");
+    app.add_option("--site", options_.site, "the cluster's profile: NAME of env/NAME.sh, or a path")
+        ->envname("REGATTA_SITE");
+    app.add_option("--account", options_.account, "as sbatch");
+    app.add_option("--qos", options_.qos, "as sbatch");
+    app.add_option("--partition", options_.partition, "as sbatch");
+    app.add_option("--constraint", options_.constraint, "as sbatch");
+    app.add_option("--mem", options_.mem, "as sbatch");
+    app.add_option("--gpus-per-node", options_.gpus_per_node, "GPUs of a node, one rank each (default: the site's, 4)")
+        ->check(CLI::Range(1, 64));
+    app.add_option("--cpus-per-gpu", options_.cpus_per_gpu, "processors of a rank (default: the site's, 8)")
+        ->check(CLI::Range(1, 1024));
+    app.add_option("--signal-s", options_.signal_s,
+                   "seconds before the time limit at which trials save (default: the site's, 300)")
+        ->check(CLI::Range(1, 86400));
+    app.add_option("--sbatch", options_.sbatch, "a further option of sbatch: --sbatch=--exclusive; may be repeated")
+        ->allow_extra_args(false);
+    app.add_option("--set", options_.settings, "POINTER=VALUE over the base recipe; may be repeated")
+        ->allow_extra_args(false);
+    app.add_flag("--no-collect", no_collect_, "no job that writes the report at the end");
+    app.add_flag("--print", print_, "print the script and the commands, and submit nothing");
+    // For tests: stands in for regatta-engine, here and in the jobs.
+    app.add_option("--worker", worker_, "program that describes")->envname("REGATTA_WORKER")->group("");
+  }
+
+  ExitCode run() override {
+    check_sweep_options();
+    options_.collect = !no_collect_;
+    JobOptions job = read_job(options_.job);
+    apply_settings(job, options_.settings);
+    const fs::path home = fs::path(program_path(Program::kRegatta)).parent_path().parent_path();
+    const SubmissionPlan plan = plan_submission(options_, job.name, home);
+    if (print_) {
+      std::cout << submission_text(plan) << std::flush;
+      return ExitCode::kOk;
+    }
+    ProgramDescriber describer(worker_.empty() ? program_path(Program::kEngine) : worker_);
+    const SweepDefinition definition = define_sweep(job, describer);
+    plan_trials(definition, 0, definition.trials, describer);
+    create_or_open(plan.files, definition);
+    print_submitted(plan, submit_jobs(plan));
+    return ExitCode::kOk;
+  }
+
+ private:
+  /// What this command decides itself must not be decided again there.
+  void check_sweep_options() const {
+    for (const std::string& word : options_.sweep_options) {
+      for (const char* ours : {"-o", "--output", "--set"}) {
+        REGATTA_REQUIRE(word != ours && !word.starts_with(str(ours, "=")), ConfigError, "submit: give ", ours,
+                        " before --");
+      }
+    }
+    REGATTA_REQUIRE(options_.sweep_options.empty() || options_.sweep_options.front().starts_with("-"), ConfigError,
+                    "submit: '", one_line(options_.sweep_options.front(), 60),
+                    "': after the job only options of `regatta sweep`, behind --");
+  }
+
+  SubmitOptions options_;
+  bool no_collect_ = false;
+  bool print_ = false;
+  std::string worker_;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_submit() {
+  return std::make_unique<SubmitCommand>();
+}
+
+}  // namespace regatta::app
