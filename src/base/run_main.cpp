@@ -1,11 +1,17 @@
 #include "regatta/base/run_main.hpp"
 
 #include <exception>
+#include <filesystem>
 #include <new>
 
 #include "regatta/base/log.hpp"
 
 namespace regatta {
+namespace {
+
+constexpr std::size_t kLongestLine = 2000;  ///< names in it may be hostile: control characters are written out
+
+}  // namespace
 
 int run_main(const std::function<ExitCode()>& body, const std::function<void(ExitCode)>& on_error) {
   ExitCode code = ExitCode::kBug;
@@ -13,12 +19,15 @@ int run_main(const std::function<ExitCode()>& body, const std::function<void(Exi
     return static_cast<int>(body());
   } catch (const Error& error) {
     code = error.code();
-    log_error(error.what());
+    log_error(one_line(error.what(), kLongestLine));
+  } catch (const std::filesystem::filesystem_error& error) {
+    code = ExitCode::kData;
+    log_error(one_line(error.what(), kLongestLine));
   } catch (const std::bad_alloc&) {
     code = ExitCode::kOutOfMemory;
     log_error("out of host memory");
   } catch (const std::exception& error) {
-    log_error("unexpected error, please report it: ", one_line(error.what(), 2000));
+    log_error("unexpected error, please report it: ", one_line(error.what(), kLongestLine));
   }
   if (on_error) {
     on_error(code);

@@ -16,7 +16,7 @@ import tempfile
 
 BIN = pathlib.Path(sys.argv[1]).resolve()
 WORKER = str(pathlib.Path(sys.argv[2]).resolve())
-COUNT = int(sys.argv[3]) if len(sys.argv) > 3 else 60
+COUNT = int(sys.argv[3]) if len(sys.argv) > 3 else 40
 LONGEST_FILE_NAME = 255
 
 
@@ -75,12 +75,14 @@ class Case:
                               timeout=120)
         self.runs += 1
         error = done.stderr.decode(errors="replace")
+        if error.strip().count("\n") > 3:
+            sys.exit(f"FAILED: {self.text[:80]!r}: {program} {str(arguments)[:300]}: more than a line\n{error[:1000]}")
         if done.returncode < 0 or done.returncode in (70, 134, 139):
-            sys.exit(f"FAILED: {self.text!r}: {program} {arguments}: code {done.returncode}\n{error}")
+            sys.exit(f"FAILED: {self.text[:80]!r}: {program} {str(arguments)[:300]}: code {done.returncode}\n{error[:1000]}")
         if self.canary.exists():
-            sys.exit(f"FAILED: {self.text!r} was executed by {program} {arguments}")
+            sys.exit(f"FAILED: {self.text[:80]!r} was executed by {program} {str(arguments)[:300]}")
         if code is not None and done.returncode != code:
-            sys.exit(f"FAILED: {self.text!r}: {program} {arguments}: code {done.returncode}, expected {code}\n{error}")
+            sys.exit(f"FAILED: {self.text[:80]!r}: {program} {str(arguments)[:300]}: code {done.returncode}, expected {code}\n{error[:1000]}")
         return done.returncode
 
     def job(self, name="plain", archive="none.h5", axes=None):

@@ -49,7 +49,19 @@ Subject make_subject(const fs::path& folder, int kills) {
   return {job, trials, fs::path(worker).filename().string(), environment, environment};
 }
 
-enum class Victim { kWorker, kRank, kMpirun, kParent, kSpawner };
+enum class Victim { kWorker, kRank, kCoordinator, kMpirun, kParent, kSpawner, kAll };
+
+/// mpirun's number of a rank, from the environment that it was started with; -1 for other processes.
+int rank_of(pid_t process) {
+  const std::string environment = text_of(str("/proc/", static_cast<std::int64_t>(process), "/environ"));
+  constexpr std::string_view kName = "OMPI_COMM_WORLD_RANK=";
+  for (const std::string& entry : split(environment, '\0')) {
+    if (entry.starts_with(kName)) {
+      return std::stoi(entry.substr(kName.size()));
+    }
+  }
+  return -1;
+}
 
 /// A worker whose attempt has published a checkpoint: three deaths without a new one would quarantine its trial, as
 /// they should. Its log, which is its stdout, says which attempt it is at.
@@ -64,7 +76,8 @@ pid_t find_victim(const SweepProcess& run, Victim victim, const std::string& wor
   std::vector<pid_t> candidates;
   for (const FoundProcess& process : run.processes()) {
     const bool fits = (victim == Victim::kWorker && process.name == worker && has_checkpoint(process.pid)) ||
-                      (victim == Victim::kRank && process.name == "regatta-launch" && process.pid != run.pid()) ||
+                      (victim == Victim::kRank && process.name == "regatta-launch" && rank_of(process.pid) > 0) ||
+                      (victim == Victim::kCoordinator && process.name == "regatta-launch" && rank_of(process.pid) == 0) ||
                       (victim == Victim::kMpirun && process.name == "mpirun") ||
                       (victim == Victim::kParent && process.pid == run.pid()) ||
                       (victim == Victim::kSpawner && process.name == "regatta-spawner");
@@ -128,9 +141,15 @@ class Killing {
       return;  // nothing would be lost that the last kill has not cost already
     }
     const Victim victim = victims_[static_cast<std::size_t>(done_) % victims_.size()];
-    const pid_t pid = find_victim(process, victim, subject_.worker, rng_.bits(draw, 1));
-    if (pid == 0 || ::kill(pid, SIGKILL) != 0) {
-      return;
+    if (victim == Victim::kAll) {
+      for (const FoundProcess& each : process.processes()) {
+        ::kill(each.pid, SIGKILL);
+      }
+    } else {
+      const pid_t pid = find_victim(process, victim, subject_.worker, rng_.bits(draw, 1));
+      if (pid == 0 || ::kill(pid, SIGKILL) != 0) {
+        return;
+      }
     }
     ++done_;
     progress_at_kill_ = progress;
@@ -198,9 +217,12 @@ void check_kills(int ranks, const std::vector<Victim>& victims, int kills) {
 }
 
 TEST_CASE(
-    "4 ranks: worker, rank, mpirun, its parent and a spawner are killed in turn; the same command finishes the sweep") {
-  check_kills(4, {Victim::kWorker, Victim::kRank, Victim::kMpirun, Victim::kParent, Victim::kSpawner},
-              static_cast<int>(number_from_environment("REGATTA_E2E_KILLS", 10)));
+    "4 ranks: worker, rank, coordinator, mpirun, its parent, a spawner and all at once are killed in turn; the same "
+    "command finishes the sweep") {
+  check_kills(4,
+              {Victim::kWorker, Victim::kRank, Victim::kCoordinator, Victim::kMpirun, Victim::kParent, Victim::kSpawner,
+               Victim::kAll},
+              static_cast<int>(number_from_environment("REGATTA_E2E_KILLS", 14)));
 }
 
 TEST_CASE(
