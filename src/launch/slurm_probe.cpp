@@ -10,6 +10,11 @@ namespace {
 
 constexpr double kAskEvery_s = 60.0;
 
+/// A job in the queue runs nothing, also if it has run before.
+bool is_waiting(const std::string& state) {
+  return state == "PENDING" || state == "REQUEUED" || state == "REQUEUE_HOLD" || state == "SPECIAL_EXIT";
+}
+
 }  // namespace
 
 JobListing SlurmProbe::look_up(const JobPlace& place) {
@@ -33,10 +38,13 @@ void SlurmProbe::ask() {
     return;
   }
   try {
-    const std::string listing = run_program_for_text({*squeue, "--noheader", "--all", "--array", "--format=%A"}, "");
+    const std::string listing = run_program_for_text({*squeue, "--noheader", "--all", "--array", "--format=%A %T"}, "");
     jobs_.clear();
     for (const std::string& line : split(listing, '\n')) {
-      jobs_.emplace(trim(line));
+      const auto words = split(std::string(trim(line)), ' ');
+      if (words.size() == 2 && !is_waiting(words[1])) {
+        jobs_.insert(words[0]);
+      }
     }
     answered_ = true;
   } catch (const Error& error) {

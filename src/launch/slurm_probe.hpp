@@ -12,9 +12,9 @@ class SlurmProbe final : public JobProbe {
  public:
   explicit SlurmProbe(const Clock& clock = system_clock()) : clock_(clock) {}
 
-  /// kUnknown for jobs of no Slurm, where there is no squeue, and while the controller does not answer. One squeue a
-  /// minute at most, which lists all jobs: asking for a single one fails in the same way for "gone" and for "no
-  /// answer".
+  /// kListed: it runs, or is not quite at its end; a requeued job that waits is not. kUnknown for jobs of no Slurm,
+  /// where there is no squeue, and while the controller does not answer. One squeue a minute at most, which lists all
+  /// jobs: asking for a single one fails in the same way for "gone" and for "no answer".
   JobListing look_up(const JobPlace& place) override;
 
  private:

@@ -26,8 +26,8 @@ SweepStart::SweepStart(const SweepRun& run, Describer& describer, JobProbe& prob
   const OpenedSweep opened = create_or_open(files, define_sweep(job, describer));
   asked_trials = opened.asked_trials;
   definition = opened.definition;
-  sweep = std::make_unique<Sweep>(files, rules_of(definition), this_job(), probe, system_clock(),
-                                  StaleRule{run.times.stale_s, run.times.stale_without_squeue_s});
+  const StaleRule stale{run.times.stale_s, run.times.stale_without_squeue_s, run.times.stop_s + run.times.heartbeat_s};
+  sweep = std::make_unique<Sweep>(files, rules_of(definition), this_job(), probe, system_clock(), stale);
   const std::int64_t total = std::max(asked_trials, sweep->state().total());
   if (asked_trials < sweep->state().total()) {
     log_info("the job asks for ", asked_trials, " trials, the sweep has ", sweep->state().total(),

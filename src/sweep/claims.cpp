@@ -32,17 +32,25 @@ void StaleWatch::observe(const std::map<std::string, ShardProgress>& shards) {
 
 bool StaleWatch::is_stale(const Owner& owner) {
   const Liveness living = liveness(owner.process);
-  if (living != Liveness::kUnknown) {
-    return living == Liveness::kGone;
+  if (living == Liveness::kAlive) {
+    return false;
   }
   const JobPlace& place = owner.place;
-  if (place.slurm && self_.slurm && place.cluster == self_.cluster && place.job == self_.job &&
-      place.restart < self_.restart) {
+  const bool one_machine = place.nodes.find_first_of(",[") == std::string::npos;
+  if (living == Liveness::kGone && one_machine) {
+    return true;
+  }
+  const bool this_job = place.slurm && self_.slurm && place.cluster == self_.cluster && place.job == self_.job;
+  const bool earlier_start = this_job && place.restart < self_.restart;
+  if (place.nodes == self_.nodes && (earlier_start || (this_job && living == Liveness::kGone))) {
     return true;
   }
   const double now_s = clock_.monotonic_s();
   const auto [entry, is_new] = growth_.try_emplace(owner.shard, Growth{-1, now_s});
   const double quiet_s = now_s - entry->second.since_s;
+  if (earlier_start) {
+    return quiet_s >= rule_.stopped_s;
+  }
   if (quiet_s < rule_.after_s) {
     return false;
   }

@@ -46,6 +46,7 @@ JobPlace this_job() {
   const std::string cluster = environment("SLURM_CLUSTER_NAME");
   place.cluster = cluster.empty() ? "slurm" : cluster;
   place.array = environment("SLURM_ARRAY_JOB_ID");
+  place.nodes = environment("SLURM_JOB_NODELIST");
   const std::string restart = environment("SLURM_RESTART_COUNT");
   if (!restart.empty()) {
     const auto [end, error] = std::from_chars(restart.data(), restart.data() + restart.size(), place.restart);
@@ -64,6 +65,7 @@ Json to_json(const Owner& owner) {
                 {"job", owner.place.job},
                 {"restart", owner.place.restart},
                 {"slurm", owner.place.slurm},
+                {"nodes", owner.place.nodes},
                 {"shard", owner.shard}};
   if (!owner.place.array.empty()) {
     value["array"] = owner.place.array;
@@ -78,7 +80,8 @@ Owner owner_from_json(const Json& value, const std::string& source) {
                    member<std::int64_t>(value, "pid", source), member<std::uint64_t>(value, "start_ticks", source)};
   owner.place = {member<std::string>(value, "cluster", source), member<std::string>(value, "job", source),
                  member<int>(value, "restart", source), member<bool>(value, "slurm", source),
-                 value.contains("array") ? member<std::string>(value, "array", source) : std::string()};
+                 value.contains("array") ? member<std::string>(value, "array", source) : std::string(),
+                 value.contains("nodes") ? member<std::string>(value, "nodes", source) : std::string()};
   owner.shard = member<std::string>(value, "shard", source);
   return owner;
 }

@@ -3,8 +3,8 @@
 //   fake_worker worker --fd N   speaks the protocol; "trains" by hashing its recipe with the step number, so that a
 //                               resumed trial ends with the same value as an undisturbed one
 // REGATTA_FAKE, JSON: {"steps": 40, "ms": 5, "checkpoint_every": 10, "modes": {"3": "crash@7"}}; modes by trial number:
-//   crash, hang, oom, nan, bad, mute (all @STEP, at every attempt), once:MODE@STEP (at the first attempt only),
-//   wrong-build.
+//   crash, hang, oom, nan, bad, mute, stuck (all @STEP, at every attempt; stuck: gets no further, but leaves when
+//   told), once:MODE@STEP (at the first attempt only), wrong-build.
 // Beside the usual files: trials/tN/starts.log ("attempt step" a line), trials/tN/violation if two ran at once.
 #include <chrono>
 #include <csignal>
@@ -182,6 +182,11 @@ class Training {
       while (mode_ == "hang" || !asked_to_leave()) {
         std::this_thread::sleep_for(std::chrono::milliseconds(50));
       }
+    } else if (mode_ == "stuck") {
+      while (!asked_to_leave()) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      }
+      return end("paused", ExitCode::kRequeue);
     } else if (mode_ == "oom") {
       return ExitCode::kOutOfMemory;
     } else if (mode_ == "bad") {

@@ -48,6 +48,16 @@ job=$(submit failing 2)
 wait_until 20 "the end" has_ended "$job"
 expect "failing: state" "$(field "$job" JobState) $(field "$job" ExitCode)" "FAILED 2:0"
 
+job=$(submit killed 137)
+wait_until 60 "the end" has_ended "$job"
+expect "killed: state" "$(field "$job" JobState) $(field "$job" ExitCode) $(field "$job" Restarts)" "FAILED 137:0 0"
+expect "killed: tried once more" "$(grep -c 'once more in 15 s' killed.log)" 1
+
+job=$(submit gainless 86)
+wait_until 20 "the end" has_ended "$job"
+expect "gainless: state" "$(field "$job" JobState) $(field "$job" ExitCode) $(field "$job" Restarts)" "FAILED 86:0 0"
+expect "gainless: a line says why" "$(grep -c 'gained nothing: not requeued' gainless.log)" 1
+
 export REGATTA_MAX_REQUEUES=0
 job=$(submit enough)
 wait_until 20 "8 ranks" started enough 0

@@ -19,6 +19,12 @@ stage() {   # TEXT: with the time, and what Slurm says
   sinfo --noheader --Node --format="    %N %T" --partition=main 2>/dev/null | paste -s -d ' ' || true
 }
 
+all_ended() {   # JOB: all elements of an array
+  local states
+  states=$(scontrol show job "$1" -o | grep -oE " JobState=[A-Z_]*" | cut -d= -f2)
+  ! grep -qvE '^(COMPLETED|FAILED|CANCELLED|TIMEOUT|NODE_FAIL)$' <<<"$states"
+}
+
 state_of() {   # JOB: as scontrol says
   echo "    job $1: $(field "$1" JobState), restarts $(field "$1" Restarts), exit code $(field "$1" ExitCode)"
 }

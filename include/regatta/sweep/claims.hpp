@@ -17,7 +17,7 @@ bool try_claim(const SweepFiles& files, std::int64_t trial, int attempt, const O
 /// Who holds a claim; nothing if nobody does. @throws DataError if the file cannot be read or parsed
 std::optional<Owner> read_claim(const SweepFiles& files, std::int64_t trial, int attempt);
 
-/// Whether the batch system still knows a job.
+/// Whether the batch system runs a job. One that waits in the queue (requeued) runs nothing.
 enum class JobListing { kListed, kNotListed, kUnknown };
 
 class JobProbe {
@@ -34,14 +34,18 @@ class NoJobProbe : public JobProbe {
 
 /// How long a journal shard may be silent before its writer counts as gone.
 struct StaleRule {
-  double after_s = 300.0;           ///< no growth, and squeue does not list the job
+  double after_s = 300.0;           ///< no growth, and the batch system does not run the job
   double without_squeue_s = 900.0;  ///< no growth, nobody to ask
+  double stopped_s = 150.0;         ///< no growth: a writer that was cut off has killed its children by then
 };
 
-/// Decides which owners are gone. Gone at once: it left in order; it was on this host and boot and its process is not
-/// there; it was this same Slurm job with a lower restart count. Alive: its process is there, on this host. Otherwise
-/// only if this reader's own monotonic clock has seen no growth of its shard for 5 minutes and the batch system does
-/// not list the job (15 minutes if there is none to ask). Clocks of other machines are never compared.
+/// Decides which owners are gone. An owner is the coordinator; its trials run on all nodes of its job, and live on
+/// there if a node is cut off. Gone at once: it left in order; its process was on this host and boot and is not there,
+/// and its job has this node alone; it was this same Slurm job on the same nodes, by a lower restart count or a process
+/// that is gone (Slurm ended it before this start). Alive: its process is there, on this host. Otherwise only silence
+/// tells, by this reader's own monotonic clock (clocks of other machines are never compared): an earlier start of this
+/// job on other nodes after 2.5 minutes without growth of its shard; another job after 5 minutes, if the batch system
+/// does not run it (15 minutes if there is none to ask).
 class StaleWatch {
  public:
   StaleWatch(JobPlace self, JobProbe& probe, const Clock& clock = system_clock(), StaleRule rule = {})

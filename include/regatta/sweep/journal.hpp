@@ -3,7 +3,8 @@
 // lines.
 //
 // Every record has "type", "time" (UTC, informative only), "shard" and "seq" (1, 2, ... per shard), and by type:
-//   join        host, pid, boot, start_ticks, cluster, job, restart, ranks, build, command     first record of a shard
+//   join        host, pid, boot, start_ticks, cluster, job, restart, nodes, ranks, build, command   first of a shard
+//   submit      cluster, jobs[, collect]                 job numbers in Slurm's queue; the only record of its shard
 //   extend      trials                                   larger total
 //   start       trial, attempt, rank, host, recipe_hash, resume_step, seen    before the trial is handed out
 //   checkpoint  trial, attempt, step
@@ -41,11 +42,12 @@ struct JobPlace {
   int restart = 0;
   bool slurm = false;
   std::string array = {};  ///< of an array's element: the array's own job number
+  std::string nodes = {};  ///< of this start of the job, as Slurm lists them
 
   bool operator==(const JobPlace&) const = default;
 };
 
-/// From SLURM_CLUSTER_NAME, SLURM_JOB_ID, SLURM_ARRAY_JOB_ID and SLURM_RESTART_COUNT of the environment.
+/// From SLURM_CLUSTER_NAME, SLURM_JOB_ID, SLURM_ARRAY_JOB_ID, SLURM_RESTART_COUNT and SLURM_JOB_NODELIST.
 JobPlace this_job();
 
 /// Who writes a shard and owns claims.

@@ -114,6 +114,54 @@ TEST_CASE("the same Slurm job with a lower restart count is gone at once, others
   CHECK_FALSE(watch.is_stale(elsewhere));
 }
 
+TEST_CASE("an earlier start of this job on other nodes may be cut off and at work: gone after 2.5 silent minutes") {
+  Fixture fixture;
+  fixture.probe.answer = JobListing::kListed;
+  JobPlace self = kSelf;
+  self.nodes = "node[1,3]";
+  Owner before = distant_owner("a.jsonl", "77", 0);
+  before.place.nodes = "node[1-2]";
+  StaleWatch watch(self, fixture.probe, fixture.clock);
+  watch.observe({{"a.jsonl", {100, 1, 0, 0}}});
+  CHECK_FALSE(watch.is_stale(before));
+  fixture.clock.now_s += 100;
+  watch.observe({{"a.jsonl", {130, 2, 0, 0}}});
+  fixture.clock.now_s += 149;
+  CHECK_FALSE(watch.is_stale(before));
+  fixture.clock.now_s += 2;
+  CHECK(watch.is_stale(before));
+  before.place.nodes = self.nodes;  // Slurm ended it there
+  CHECK(StaleWatch(self, fixture.probe, fixture.clock).is_stale(before));
+}
+
+TEST_CASE("a process that is gone here tells nothing about the other nodes of its job") {
+  Fixture fixture;
+  JobPlace self = kSelf;
+  self.nodes = "node[1,3]";
+  Owner owner = distant_owner("a.jsonl", "77", 0);
+  owner.process = gone_process();
+  owner.place.nodes = "node[1-2]";
+  StaleWatch watch(self, fixture.probe, fixture.clock);
+  CHECK_FALSE(watch.is_stale(owner));  // this job's earlier start
+  owner.place.job = "78";
+  CHECK_FALSE(watch.is_stale(owner));
+  owner.place.nodes = "node1";
+  CHECK(watch.is_stale(owner));
+  owner.place = self;  // an earlier step of this very start
+  CHECK(watch.is_stale(owner));
+}
+
+TEST_CASE("times of silence may be shortened together") {
+  Fixture fixture;
+  fixture.probe.answer = JobListing::kNotListed;
+  StaleWatch watch(kSelf, fixture.probe, fixture.clock, {20.0, 40.0, 10.0});
+  watch.observe({{"a.jsonl", {100, 1, 0, 0}}});
+  fixture.clock.now_s += 19;
+  CHECK_FALSE(watch.is_stale(distant_owner("a.jsonl", "78")));
+  fixture.clock.now_s += 2;
+  CHECK(watch.is_stale(distant_owner("a.jsonl", "78")));
+}
+
 TEST_CASE("a distant owner is gone after 5 silent minutes if squeue does not list its job, 15 without squeue") {
   struct Row {
     JobListing listing;
