@@ -40,7 +40,7 @@ ExitCode exit_code_of(const SweepState& state) {
   return ExitCode::kOk;
 }
 
-Coordinator::Coordinator(Ranks& ranks, SweepStart& start, JournalThread& journal, Owner owner,
+Coordinator::Coordinator(Ranks& ranks, SweepStart& start, DurableJournal& journal, Owner owner,
                          std::vector<std::string> hosts, int threads, SweepProgress& progress, TimeLeft& time_left,
                          CoordinatorTimes times, const Clock& clock)
     : ranks_(ranks),
@@ -72,7 +72,7 @@ void Coordinator::release_durable() {
   bool fresh = false;
   while (!pending_.empty() && journal_.is_durable(pending_.front().record)) {
     if (!fresh) {
-      sweep_.refresh();
+      sweep_.refresh_shard(owner_.shard);
       fresh = true;
       changed_ = true;
     }
@@ -190,7 +190,8 @@ void Coordinator::step() {
 void Coordinator::look_at_journal() {
   const double now_s = clock_.monotonic_s();
   const bool idle = std::any_of(seats_.begin(), seats_.end(), [](const Seat& seat) { return seat.idle; });
-  if (leaving_ || is_waiting() || now_s - looked_s_ < (idle ? times_.look_again_s : times_.look_busy_s)) {
+  const double pause_s = std::max(idle ? times_.look_again_s : times_.look_busy_s, sweep_.look_pause_s());
+  if (leaving_ || is_waiting() || now_s - looked_s_ < pause_s) {
     return;
   }
   looked_s_ = now_s;
@@ -212,7 +213,6 @@ void Coordinator::hand_out() {
   if (leaving_ || draining_ || is_waiting() || !changed_) {
     return;
   }
-  sweep_.refresh();
   changed_ = false;
   for (int rank = 0; rank < ranks_.size(); ++rank) {
     if (seats_[static_cast<std::size_t>(rank)].idle && !hand_out_to(rank)) {
@@ -240,7 +240,7 @@ bool Coordinator::hand_out_to(int rank) {
   }
   const TrialFiles files = sweep_.files().trial(next->trial);
   const int threads = start_.book.bear(next->trial, files, threads_);
-  const std::string& recipe_hash = start_.book.plan(next->trial).description.hash;
+  const std::string recipe_hash = start_.book.recipe_hash(next->trial);
   const Json fields = start_fields(*next, rank, hosts_[static_cast<std::size_t>(rank)], recipe_hash);
   if (adopt_result(*next, files, recipe_hash)) {
     return true;
@@ -269,20 +269,17 @@ bool Coordinator::hand_out_to(int rank) {
 
 /// A trial whose result stands, but whose end never reached the journal (all were killed in between), has ended.
 bool Coordinator::adopt_result(const NextTrial& next, const TrialFiles& files, const std::string& recipe_hash) {
-  if (!std::filesystem::exists(files.result())) {
-    return false;
-  }
-  const TrialResult result = result_from_json(read_json(files.result()), files.result().string());
-  if (result.recipe_hash != recipe_hash || result.status != status_name(TrialStatus::kOk)) {
+  const auto result = start_.book.standing_result(files);
+  if (!result || result->recipe_hash != recipe_hash || result->status != status_name(TrialStatus::kOk)) {
     return false;
   }
   record("start", start_fields(next, 0, hosts_.front(), recipe_hash));
   record("end", {{"trial", next.trial},
                  {"attempt", next.attempt},
                  {"status", status_name(AttemptStatus::kOk)},
-                 {"step", result.steps},
+                 {"step", result->steps},
                  {"message", "its result stood already"},
-                 {"result", to_json(result)}});
+                 {"result", to_json(*result)}});
   return true;
 }
 
@@ -365,11 +362,11 @@ void Coordinator::say_who_has_the_rest() {
   if (!all_idle || clock_.monotonic_s() - said_s_ < kSayEvery_s) {
     return;
   }
-  for (const TrialState& trial : sweep_.state().trials()) {
-    const auto owner = sweep_.state().owners().find(trial.shard);
-    if (trial.phase == TrialPhase::kRunning && owner != sweep_.state().owners().end()) {
+  const SweepState& state = sweep_.state();
+  for (const auto& [shard, trial] : state.running()) {
+    if (const Owner* owner = state.owner(state.shard_name(shard))) {
       said_s_ = clock_.monotonic_s();
-      log_info("waiting: ", trial_name(trial.number), " is with job ", owner->second.place.job, " on ", trial.host,
+      log_info("waiting: ", trial_name(trial), " is with job ", owner->place.job, " on ", state.trial(trial).host,
                "; it is taken over once that job is gone");
       return;
     }
@@ -378,7 +375,7 @@ void Coordinator::say_who_has_the_rest() {
 
 void Coordinator::show_progress() {
   if (!leaving_ && progress_.is_due()) {
-    sweep_.refresh();
+    sweep_.look();
     progress_.show(sweep_progress_bar(sweep_.state(), start_.book, running_, kBarWidth),
                    sweep_progress_text(sweep_.state(), start_.book, start_.definition.job.objective.metric, running_));
   }

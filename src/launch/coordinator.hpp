@@ -42,7 +42,7 @@ class Coordinator {
  public:
   /// @param hosts    machine of each rank, for records
   /// @param threads  of a trial whose recipe leaves them open
-  Coordinator(Ranks& ranks, SweepStart& start, JournalThread& journal, Owner owner, std::vector<std::string> hosts,
+  Coordinator(Ranks& ranks, SweepStart& start, DurableJournal& journal, Owner owner, std::vector<std::string> hosts,
               int threads, SweepProgress& progress, TimeLeft& time_left, CoordinatorTimes times = {},
               const Clock& clock = system_clock());
 
@@ -87,7 +87,7 @@ class Coordinator {
   Ranks& ranks_;
   SweepStart& start_;
   Sweep& sweep_;
-  JournalThread& journal_;
+  DurableJournal& journal_;
   Owner owner_;
   std::vector<std::string> hosts_;
   int threads_;

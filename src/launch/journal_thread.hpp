@@ -10,27 +10,41 @@
 
 namespace regatta {
 
-class JournalThread {
+/// A journal that makes its records durable while its user goes on.
+class DurableJournal {
+ public:
+  virtual ~DurableJournal() = default;
+
+  /// Queues a record. @return its number, see `JournalWriter::append`
+  virtual std::int64_t append(const std::string& type, const Json& fields = Json::object()) = 0;
+
+  /// Everything up to this record is on disk.
+  virtual bool is_durable(std::int64_t number) const = 0;
+
+  /// Seconds since a commit last succeeded.
+  virtual double durable_age_s(const Clock& clock) const = 0;
+
+  /// The newest error, empty once a commit has succeeded again.
+  virtual std::string error() const = 0;
+};
+
+class JournalThread final : public DurableJournal {
  public:
   /// @param writer  used by this object alone from now on
   explicit JournalThread(JournalWriter& writer);
 
   /// Makes what is queued durable (one more try after an error), then ends the thread.
-  ~JournalThread();
+  ~JournalThread() override;
   JournalThread(const JournalThread&) = delete;
   JournalThread& operator=(const JournalThread&) = delete;
 
-  /// Queues a record and wakes the thread. @return its number, see `JournalWriter::append`
-  std::int64_t append(const std::string& type, const Json& fields = Json::object());
+  std::int64_t append(const std::string& type, const Json& fields = Json::object()) override;
 
-  /// Everything up to this record is on disk.
-  bool is_durable(std::int64_t number) const { return writer_.durable() >= number; }
+  bool is_durable(std::int64_t number) const override { return writer_.durable() >= number; }
 
-  /// Seconds since a commit last succeeded.
-  double durable_age_s(const Clock& clock) const { return clock.monotonic_s() - writer_.last_commit_s(); }
+  double durable_age_s(const Clock& clock) const override { return clock.monotonic_s() - writer_.last_commit_s(); }
 
-  /// The newest error, empty once a commit has succeeded again.
-  std::string error() const;
+  std::string error() const override;
 
  private:
   void run();

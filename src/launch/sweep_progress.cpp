@@ -11,9 +11,9 @@ namespace regatta {
 namespace {
 
 constexpr double kTerminalEvery_s = 0.5;
-constexpr double kLogEvery_s = 5.0;
 constexpr double kLogSameText_s = 60.0;  ///< a log repeats a line that has not changed only so often
 
+/// Estimated from the mean length of the trials, so that nothing goes over all of them.
 struct Work {
   double done_steps = 0;
   double left_steps = 0;
@@ -22,17 +22,15 @@ struct Work {
 
 Work work_of(const SweepState& state, const TrialBook& book, const std::map<std::int64_t, RunningTrial>& running) {
   Work work;
-  for (const TrialState& trial : state.trials()) {
-    const auto now = running.find(trial.number);
-    const double step = static_cast<double>(now == running.end() ? trial.step : std::max(trial.step, now->second.step));
-    const double steps = static_cast<double>(book.steps(trial.number));
-    if (trial.phase == TrialPhase::kDone) {
-      work.done_steps += steps;
-    } else {
-      work.done_steps += std::min(step, steps);
-      work.left_steps += std::max(0.0, steps - step);
-    }
+  const SweepCounts counts = state.counts();
+  double active_steps = static_cast<double>(state.active_steps());
+  for (const auto& [number, trial] : running) {
+    const std::int64_t known = state.active_step(number).value_or(trial.step);
+    active_steps += static_cast<double>(std::max<std::int64_t>(0, trial.step - known));
   }
+  const double mean_steps = book.mean_steps();
+  work.done_steps = mean_steps * static_cast<double>(counts.done) + active_steps;
+  work.left_steps = std::max(0.0, mean_steps * static_cast<double>(counts.total - counts.done) - active_steps);
   for (const auto& [number, trial] : running) {
     if (trial.ms_per_step > 0) {
       work.steps_per_s += 1000.0 / trial.ms_per_step;
@@ -77,7 +75,7 @@ std::string sweep_progress_bar(const SweepState& state, const TrialBook& book,
 }
 
 bool SweepProgress::is_due() const {
-  return clock_.monotonic_s() - last_s_ >= (terminal_ ? kTerminalEvery_s : kLogEvery_s);
+  return clock_.monotonic_s() - last_s_ >= (terminal_ ? kTerminalEvery_s : log_every_s_);
 }
 
 void SweepProgress::show(const std::string& bar, const std::string& text) {

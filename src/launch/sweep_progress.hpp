@@ -30,7 +30,9 @@ std::string sweep_progress_bar(const SweepState& state, const TrialBook& book,
 class SweepProgress {
  public:
   /// @param terminal  redraw one line; otherwise append lines
-  SweepProgress(std::ostream& out, bool terminal, const Clock& clock) : out_(out), terminal_(terminal), clock_(clock) {}
+  /// @param log_every_s  between lines that are appended
+  SweepProgress(std::ostream& out, bool terminal, const Clock& clock, double log_every_s = 5.0)
+      : out_(out), terminal_(terminal), clock_(clock), log_every_s_(log_every_s) {}
 
   /// Whether it is time to `show`.
   bool is_due() const;
@@ -44,6 +46,7 @@ class SweepProgress {
   std::ostream& out_;
   bool terminal_;
   const Clock& clock_;
+  double log_every_s_;
   double last_s_ = -1e9;
   std::string last_text_;
   bool open_ = false;

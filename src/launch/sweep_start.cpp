@@ -6,18 +6,8 @@
 #include "regatta/base/log.hpp"
 
 namespace regatta {
-namespace {
-
-std::int64_t first_not_done(const SweepState& state) {
-  const auto trials = state.trials();
-  const auto found = std::find_if(trials.begin(), trials.end(),
-                                  [](const TrialState& trial) { return trial.phase != TrialPhase::kDone; });
-  return found - trials.begin();
-}
-
-}  // namespace
-
-SweepStart::SweepStart(const SweepRun& run, Describer& describer, JobProbe& probe) {
+SweepStart::SweepStart(const SweepRun& run, Describer& describer, JobProbe& probe)
+    : own_book(std::make_unique<TrialBook>()), book(*own_book) {
   job = read_job(run.job);
   apply_settings(job, run.settings);
   namespace fs = std::filesystem;
@@ -34,7 +24,7 @@ SweepStart::SweepStart(const SweepRun& run, Describer& describer, JobProbe& prob
              " already: nothing is taken back");
   }
   book = TrialBook(definition, describer);
-  book.describe(first_not_done(sweep->state()), total);
+  book.describe(sweep->state().first_not_done(), total);
 }
 
 }  // namespace regatta

@@ -19,6 +19,7 @@ void TrialBook::describe(std::int64_t first, std::int64_t end) {
   if (first < end) {
     for (TrialPlan& plan : plan_trials(definition_, first, end - first, *describer_)) {
       const std::int64_t number = plan.trial.number;
+      all_steps_ += static_cast<double>(plan.description.steps - steps(number));
       plans_.insert_or_assign(number, std::move(plan));
     }
   }
@@ -34,6 +35,17 @@ const TrialPlan& TrialBook::plan(std::int64_t trial) {
 std::int64_t TrialBook::steps(std::int64_t trial) const {
   const auto found = plans_.find(trial);
   return found == plans_.end() ? 0 : found->second.description.steps;
+}
+
+double TrialBook::mean_steps() const {
+  return plans_.empty() ? 0.0 : all_steps_ / static_cast<double>(plans_.size());
+}
+
+std::optional<TrialResult> TrialBook::standing_result(const TrialFiles& files) const {
+  if (!std::filesystem::exists(files.result())) {
+    return std::nullopt;
+  }
+  return result_from_json(read_json(files.result()), files.result().string());
 }
 
 int TrialBook::bear(std::int64_t trial, const TrialFiles& files, int threads) {

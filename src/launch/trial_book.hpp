@@ -3,6 +3,8 @@
 #pragma once
 
 #include <map>
+#include <optional>
+#include <string>
 
 #include "regatta/sweep/definition.hpp"
 
@@ -11,6 +13,7 @@ namespace regatta {
 class TrialBook {
  public:
   TrialBook() = default;
+  virtual ~TrialBook() = default;
 
   /// @param describer  must live as long as the book
   TrialBook(SweepDefinition definition, Describer& describer)
@@ -22,17 +25,26 @@ class TrialBook {
   /// Of a trial that was not described before (another job has extended the sweep), it is described now.
   const TrialPlan& plan(std::int64_t trial);
 
+  virtual std::string recipe_hash(std::int64_t trial) { return plan(trial).description.hash; }
+
   /// Steps of a trial, 0 if it has not been described.
-  std::int64_t steps(std::int64_t trial) const;
+  virtual std::int64_t steps(std::int64_t trial) const;
+
+  /// Of the trials that have been described, on average.
+  virtual double mean_steps() const;
 
   /// Writes recipe.json. The number of threads is fixed at the trial's birth (on the CPU it decides the bits): the
   /// recipe's own, else `threads`. @return CPU threads @throws DataError if another recipe stands there
-  int bear(std::int64_t trial, const TrialFiles& files, int threads);
+  virtual int bear(std::int64_t trial, const TrialFiles& files, int threads);
+
+  /// What a trial's process left as its result, if it did. @throws DataError if it cannot be read
+  virtual std::optional<TrialResult> standing_result(const TrialFiles& files) const;
 
  private:
   SweepDefinition definition_;
   Describer* describer_ = nullptr;
   std::map<std::int64_t, TrialPlan> plans_;
+  double all_steps_ = 0.0;  ///< of the plans
 };
 
 }  // namespace regatta

@@ -31,6 +31,12 @@ void StaleWatch::observe(const std::map<std::string, ShardProgress>& shards) {
 }
 
 bool StaleWatch::is_stale(const Owner& owner) {
+  const double now_s = clock_.monotonic_s();
+  const auto [entry, is_new] = growth_.try_emplace(owner.shard, Growth{-1, now_s});
+  return is_stale(owner, now_s - entry->second.since_s);
+}
+
+bool StaleWatch::is_stale(const Owner& owner, double quiet_s) {
   const Liveness living = liveness(owner.process);
   if (living == Liveness::kAlive) {
     return false;
@@ -45,9 +51,6 @@ bool StaleWatch::is_stale(const Owner& owner) {
   if (place.nodes == self_.nodes && (earlier_start || (this_job && living == Liveness::kGone))) {
     return true;
   }
-  const double now_s = clock_.monotonic_s();
-  const auto [entry, is_new] = growth_.try_emplace(owner.shard, Growth{-1, now_s});
-  const double quiet_s = now_s - entry->second.since_s;
   if (earlier_start) {
     return quiet_s >= rule_.stopped_s;
   }

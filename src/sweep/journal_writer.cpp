@@ -1,9 +1,5 @@
 // One shard of the journal, written by one process: queue, group commit, repair after a write that failed half-way.
-#include <cerrno>
 #include <cstring>
-
-#include <fcntl.h>
-#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
@@ -27,44 +23,30 @@ std::string name_part(const std::string& text) {
   return part;
 }
 
-/// All of the text, then fsync. @return 0 or errno
-int write_durably(int fd, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t written = ::write(fd, text.data(), text.size());
-    if (written < 0 && errno == EINTR) {
-      continue;
-    }
-    if (written < 0) {
-      return errno;
-    }
-    text.remove_prefix(static_cast<std::size_t>(written));
-  }
-  while (::fsync(fd) != 0) {
-    if (errno != EINTR) {
-      return errno;
-    }
-  }
-  return 0;
-}
-
 }  // namespace
 
 JournalWriter::JournalWriter(const std::filesystem::path& directory, const JobPlace& place, const Clock& clock)
     : clock_(clock), last_commit_s_(clock.monotonic_s()) {
   make_directories(directory);
-  const std::string stem = str(name_part(place.cluster), "-", name_part(place.job), "-r", place.restart, "-");
-  while (fd_ < 0) {
-    // The suffix differs in every process; the clock keeps a reused pid apart.
-    shard_ = str(stem, xxh3_text(str(unique_suffix(), " ", boot_id(), " ", system_clock().monotonic_s())), ".jsonl");
-    path_ = directory / shard_;
-    fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0666);
-    REGATTA_REQUIRE(fd_ >= 0 || errno == EEXIST, DataError, path_.string(), ": cannot create: ", std::strerror(errno));
-  }
-  sync_directory(directory);
+  DirectoryStorage storage = DirectoryStorage::journal_only(directory);
+  // The suffix differs in every process; the clock keeps a reused pid apart.
+  create(storage, place,
+         [] { return xxh3_text(str(unique_suffix(), " ", boot_id(), " ", system_clock().monotonic_s())); });
 }
 
-JournalWriter::~JournalWriter() {
-  ::close(fd_);
+JournalWriter::JournalWriter(SweepStorage& storage, const JobPlace& place, const std::string& nonce, const Clock& clock)
+    : clock_(clock), last_commit_s_(clock.monotonic_s()) {
+  create(storage, place, [&nonce] { return nonce; });
+  REGATTA_REQUIRE(file_, BugError, "journal: ", shard_, " exists already");
+}
+
+void JournalWriter::create(SweepStorage& storage, const JobPlace& place, const std::function<std::string()>& nonce) {
+  const std::string stem = str(name_part(place.cluster), "-", name_part(place.job), "-r", place.restart, "-");
+  std::string tried;
+  while (!file_ && (shard_ = str(stem, nonce(), ".jsonl")) != tried) {
+    file_ = storage.create_shard(shard_);
+    tried = shard_;
+  }
 }
 
 std::int64_t JournalWriter::append(const std::string& type, Json fields) {
@@ -92,12 +74,12 @@ void JournalWriter::commit() {
   if (text.empty()) {
     return;
   }
-  const int error = write_durably(fd_, torn_ ? str("\n", text) : text);
+  const int error = file_->append(torn_ ? str("\n", text) : text);
   const std::lock_guard lock(queue_mutex_);
   torn_ = error != 0;
   if (error != 0) {
     queued_.insert(0, text);
-    throw DataError(str(path_.string(), ": cannot write: ", std::strerror(error)));
+    throw DataError(str(file_->path(), ": cannot write: ", std::strerror(error)));
   }
   durable_ = upto;
   last_commit_s_ = clock_.monotonic_s();

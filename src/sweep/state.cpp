@@ -1,8 +1,9 @@
-// Takes journal records in and answers questions about the sweep. How a trial's records become its state: fold.cpp.
+// Records taken in, the indexes that follow from them, and the questions that a coordinator asks at every event. What
+// one trial's records mean is in fold.cpp.
 #include "regatta/sweep/state.hpp"
 
 #include <algorithm>
-#include <cmath>
+#include <bit>
 
 #include <nlohmann/json.hpp>
 
@@ -11,21 +12,10 @@
 namespace regatta {
 namespace {
 
-constexpr std::int64_t kMostTrials = 10000000;
-constexpr std::int64_t kMostAttempts = 1000000;
-
-std::optional<std::int64_t> integer_in(const Json& record, const char* name, std::int64_t low, std::int64_t high) {
-  const auto found = record.find(name);
-  if (found == record.end() || !found->is_number_integer()) {
-    return std::nullopt;
-  }
-  const auto value = found->get<std::int64_t>();
-  return value >= low && value <= high ? std::optional(value) : std::nullopt;
-}
-
-std::int64_t step_in(const Json& record, const char* name) {
-  return integer_in(record, name, 0, std::int64_t{1} << 53).value_or(0);
-}
+constexpr std::array<TrialStatus, 6> kStatuses = {TrialStatus::kOk,       TrialStatus::kPruned,
+                                                  TrialStatus::kDiverged, TrialStatus::kInfeasible,
+                                                  TrialStatus::kFailed,   TrialStatus::kQuarantined};
+constexpr std::int64_t kWordBits = 64;
 
 std::string text_in(const Json& record, const char* name) {
   const auto found = record.find(name);
@@ -64,44 +54,37 @@ const char* phase_name(TrialPhase phase) {
 
 void SweepState::apply(std::span<const Json> records) {
   for (const Json& record : records) {
-    apply_one(record);
+    apply_one(records_->add(record));
   }
-  for (const std::int64_t number : touched_) {
-    folded_[number] = fold(number, records_.at(number));
-  }
-  touched_.clear();
 }
 
-void SweepState::apply_one(const Json& record) {
-  const std::string type = record.is_object() ? text_in(record, "type") : std::string();
-  const std::string shard = record.is_object() ? text_in(record, "shard") : std::string();
-  if (type == "join") {
-    try {
-      owners_[shard] = owner_from_json(record, shard);
-    } catch (const DataError&) {
-      ++ignored_;  // written by another version; its shard is then judged by its growth alone
-    }
-  } else if (type == "extend") {
-    const auto trials = integer_in(record, "trials", 1, kMostTrials);
-    extended_ = std::max(extended_, trials.value_or(0));
-    ignored_ += trials ? 0 : 1;
-  } else if (type == "leave") {
-    const auto gained = record.find("gained");
-    left_[shard] =
-        gained != record.end() && gained->is_boolean() ? std::optional<bool>(gained->get<bool>()) : std::nullopt;
-    for (const auto& [number, trial] : records_) {
-      touched_.insert(number);
-    }
-  } else if (type == "start" || type == "checkpoint" || type == "report" || type == "end" || type == "retry") {
-    apply_to_trial(type, record);
-  } else if (type == "submit") {
-    for (const std::string& job : texts_in(record, "jobs")) {
-      submitted_.insert(job_key(text_in(record, "cluster"), job));
-    }
-  } else if (type == "stop") {
-    apply_stop(record);
-  } else if (type != "heartbeat") {
-    ++ignored_;
+void SweepState::apply(std::span<const RecordStore::Id> records) {
+  for (const RecordStore::Id id : records) {
+    apply_one(id);
+  }
+}
+
+void SweepState::apply_one(RecordStore::Id id) {
+  const JournalRecord& record = (*records_)[id];
+  switch (record.type) {
+    case RecordType::kJoin: joins_[record.shard] = id; break;
+    case RecordType::kExtend: extend(record.trial); break;
+    case RecordType::kLeave: leave(record.shard, record.details->values); break;
+    case RecordType::kSubmit: apply_submit(record.details->values); break;
+    case RecordType::kStop: apply_stop(record.details->values); break;
+    case RecordType::kStart:
+    case RecordType::kCheckpoint:
+    case RecordType::kReport:
+    case RecordType::kEnd:
+    case RecordType::kRetry: apply_to_trial(id, record); break;
+    case RecordType::kHeartbeat: break;
+    case RecordType::kUnknown: ++ignored_; break;
+  }
+}
+
+void SweepState::apply_submit(const Json& record) {
+  for (const std::string& job : texts_in(record, "jobs")) {
+    submitted_.insert(job_key(text_in(record, "cluster"), job));
   }
 }
 
@@ -117,64 +100,244 @@ void SweepState::apply_stop(const Json& record) {
   }
 }
 
-void SweepState::apply_to_trial(const std::string& type, const Json& record) {
-  const auto number = integer_in(record, "trial", 0, kMostTrials);
-  const auto attempt_number = integer_in(record, "attempt", type == "retry" ? 0 : 1, kMostAttempts);
-  const auto status = attempt_status_from(text_in(record, "status"));
-  if (!number || !attempt_number || (type == "end" && !status)) {
-    ++ignored_;
+void SweepState::apply_to_trial(RecordStore::Id id, const JournalRecord& record) {
+  Trial& trial = trial_at(record.trial);
+  trial.records.push_back(id);
+  const bool is_news = record.type == RecordType::kCheckpoint || record.type == RecordType::kReport;
+  if (is_news && trial.phase == TrialPhase::kRunning && record.attempt == trial.attempts &&
+      record.shard == trial.shard) {
+    // Of the attempt that runs: nothing but its step can change.
+    if (record.step > trial.step) {
+      active_steps_ += record.trial < total() ? record.step - trial.step : 0;
+      trial.step = record.step;
+    }
     return;
   }
-  touched_.insert(*number);
-  Trial& trial = records_[*number];
-  const int attempt_key = static_cast<int>(*attempt_number);
-  if (type == "retry") {
-    trial.retried_up_to = std::max(trial.retried_up_to, attempt_key);
+  settle(record.trial, trial);
+}
+
+void SweepState::settle(std::int64_t number, Trial& trial) {
+  count(number, trial, -1);
+  if (trial.phase == TrialPhase::kPaused) {
+    paused_.erase(number);
+  } else if (trial.phase == TrialPhase::kRunning) {
+    running_.erase({trial.shard, number});
+  }
+  gather(trial, scratch_);
+  const Outcome outcome = outcome_of(scratch_);
+  trial.step = outcome.step;
+  trial.attempts = scratch_.started.empty() ? 0 : scratch_.started.back().number;
+  trial.shard = scratch_.started.empty() ? 0 : scratch_.started.back().shard;
+  trial.phase = outcome.phase;
+  trial.status = outcome.status.value_or(TrialStatus::kOk);
+  if (trial.phase == TrialPhase::kPaused) {
+    paused_.insert(number);
+  } else if (trial.phase == TrialPhase::kRunning) {
+    running_.insert({trial.shard, number});
+  }
+  const auto word = static_cast<std::size_t>(number / kWordBits);
+  if (begun_.size() <= word) {
+    begun_.resize(word + 1);
+  }
+  const std::uint64_t bit = std::uint64_t{1} << (number % kWordBits);
+  begun_[word] = trial.phase == TrialPhase::kWaiting ? begun_[word] & ~bit : begun_[word] | bit;
+  count(number, trial, +1);
+  note_best(number, trial, outcome);
+}
+
+void SweepState::count(std::int64_t number, const Trial& trial, int sign) {
+  if (number >= total() || trial.phase == TrialPhase::kWaiting) {
     return;
   }
-  Attempt& attempt = trial.attempts[attempt_key][text_in(record, "shard")];
-  const std::int64_t step = step_in(record, "step");
-  if (type == "start" && !attempt.started) {
-    attempt.started = true;
-    attempt.seen = text_in(record, "seen");
-    attempt.resume_step = step_in(record, "resume_step");
-    attempt.rank = static_cast<int>(integer_in(record, "rank", -1, 1 << 30).value_or(-1));
-    attempt.host = text_in(record, "host");
-    attempt.recipe_hash = text_in(record, "recipe_hash");
-    attempt.time = text_in(record, "time");
-  } else if (type == "checkpoint") {
-    attempt.checkpoint_step = std::max(attempt.checkpoint_step, step);
-  } else if (type == "report") {
-    const auto metrics = record.find("metrics");
-    attempt.reports.push_back(
-        {step, step_in(record, "epoch"), metrics == record.end() ? std::nullopt : objective_in(*metrics)});
-  } else if (type == "end" && !attempt.end) {
-    const auto result = record.find("result");
-    attempt.end = End{*status, step, text_in(record, "message"), result == record.end() ? Json() : *result};
+  by_phase_[static_cast<std::size_t>(trial.phase)] += sign;
+  if (trial.phase == TrialPhase::kDone) {
+    by_status_[static_cast<std::size_t>(trial.status)] += sign;
+  } else {
+    active_steps_ += sign * trial.step;
   }
 }
 
-std::optional<double> SweepState::objective_in(const Json& metrics) const {
-  if (!metrics.is_object()) {
-    return std::nullopt;
+void SweepState::extend(std::int64_t larger) {
+  if (larger <= total()) {
+    return;
   }
-  const auto found = metrics.find(rules_.metric);
-  if (found == metrics.end() || !found->is_number()) {
-    return std::nullopt;  // "nan" and "inf" rank nothing
+  extended_ = larger;
+  by_phase_ = {};
+  by_status_ = {};
+  active_steps_ = 0;
+  for_each_trial([this](std::int64_t number, const Trial& trial) { count(number, trial, +1); });
+}
+
+void SweepState::leave(std::uint32_t shard, const Json& gained) {
+  if (left_.size() <= shard) {
+    left_.resize(shard + 1);
   }
-  return found->get<double>();
+  left_[shard] = !gained.is_boolean() ? Left::kUnknown : gained.get<bool>() ? Left::kGained : Left::kNotGained;
+  std::vector<std::int64_t> interrupted;
+  for (auto at = running_.lower_bound({shard, 0}); at != running_.end() && at->first == shard; ++at) {
+    interrupted.push_back(at->second);
+  }
+  for (const std::int64_t number : interrupted) {
+    settle(number, trial_at(number));
+  }
+}
+
+void SweepState::note_best(std::int64_t number, const Trial& trial, const Outcome& outcome) {
+  if (best_ && best_->second == number) {
+    best_known_ = false;
+  }
+  if (best_known_) {
+    consider_best(number, trial, outcome.result);
+  }
+}
+
+void SweepState::consider_best(std::int64_t number, const Trial& trial, const JournalRecord* result) const {
+  if (trial.phase != TrialPhase::kDone || trial.status != TrialStatus::kOk) {
+    return;
+  }
+  std::optional<double> value = result == nullptr ? std::nullopt : final_best(*result);
+  if (!value) {
+    value = fold(number, trial).best;
+  }
+  if (value && (!best_ || is_better(*value, best_->first) || (*value == best_->first && number < best_->second))) {
+    best_ = {*value, number};
+  }
+}
+
+SweepState::Trial& SweepState::trial_at(std::int64_t number) {
+  const auto block = static_cast<std::size_t>(number / kBlock);
+  if (blocks_.size() <= block) {
+    blocks_.resize(block + 1);
+  }
+  if (!blocks_[block]) {
+    blocks_[block] = std::make_unique<Block>();
+  }
+  return (*blocks_[block])[static_cast<std::size_t>(number % kBlock)];
+}
+
+/// Null for a trial without a record.
+const SweepState::Trial* SweepState::find(std::int64_t number) const {
+  const auto block = static_cast<std::size_t>(number / kBlock);
+  if (number < 0 || block >= blocks_.size() || !blocks_[block]) {
+    return nullptr;
+  }
+  const Trial& trial = (*blocks_[block])[static_cast<std::size_t>(number % kBlock)];
+  return trial.records.empty() ? nullptr : &trial;
+}
+
+void SweepState::for_each_trial(const std::function<void(std::int64_t, const Trial&)>& look) const {
+  for (std::size_t block = 0; block < blocks_.size(); ++block) {
+    for (std::int64_t i = 0; blocks_[block] && i < kBlock; ++i) {
+      const Trial& trial = (*blocks_[block])[static_cast<std::size_t>(i)];
+      if (!trial.records.empty()) {
+        look(static_cast<std::int64_t>(block) * kBlock + i, trial);
+      }
+    }
+  }
+}
+
+std::int64_t SweepState::total() const {
+  return std::max(rules_.trials, extended_);
+}
+
+TrialState SweepState::trial(std::int64_t number) const {
+  if (const Trial* trial = find(number)) {
+    return fold(number, *trial);
+  }
+  TrialState waiting;
+  waiting.number = number;
+  return waiting;
+}
+
+std::vector<TrialState> SweepState::trials() const {
+  std::vector<TrialState> all;
+  for (std::int64_t number = 0; number < total(); ++number) {
+    all.push_back(trial(number));
+  }
+  return all;
+}
+
+int SweepState::attempts(std::int64_t number) const {
+  const Trial* trial = find(number);
+  return trial == nullptr ? 0 : trial->attempts;
+}
+
+std::optional<std::int64_t> SweepState::active_step(std::int64_t number) const {
+  const Trial* trial = find(number);
+  const bool is_active =
+      trial != nullptr && (trial->phase == TrialPhase::kRunning || trial->phase == TrialPhase::kPaused);
+  return is_active ? std::optional(trial->step) : std::nullopt;
+}
+
+std::int64_t SweepState::first_not_done() const {
+  for (std::int64_t number = 0; number < total(); ++number) {
+    const Trial* trial = find(number);
+    if (trial == nullptr || trial->phase != TrialPhase::kDone) {
+      return number;
+    }
+  }
+  return total();
+}
+
+SweepCounts SweepState::counts() const {
+  SweepCounts counts;
+  counts.total = total();
+  counts.running = by_phase_[static_cast<std::size_t>(TrialPhase::kRunning)];
+  counts.paused = by_phase_[static_cast<std::size_t>(TrialPhase::kPaused)];
+  counts.done = by_phase_[static_cast<std::size_t>(TrialPhase::kDone)];
+  counts.waiting = counts.total - counts.running - counts.paused - counts.done;
+  for (const TrialStatus status : kStatuses) {
+    if (const std::int64_t count = by_status_[static_cast<std::size_t>(status)]; count > 0) {
+      counts.by_status[status_name(status)] = count;
+    }
+  }
+  return counts;
+}
+
+bool SweepState::finished() const {
+  return by_phase_[static_cast<std::size_t>(TrialPhase::kDone)] == total();
+}
+
+std::optional<TrialState> SweepState::best() const {
+  if (!best_known_) {
+    best_.reset();
+    for_each_trial([this](std::int64_t number, const Trial& trial) { consider_best(number, trial, nullptr); });
+    best_known_ = true;
+  }
+  return best_ ? std::optional(trial(best_->second)) : std::nullopt;
+}
+
+std::map<std::string, Owner> SweepState::owners() const {
+  std::map<std::string, Owner> owners;
+  for (const auto& [shard, id] : joins_) {
+    owners.emplace(records_->shard_name(shard), (*records_)[id].details->owner);
+  }
+  return owners;
+}
+
+const Owner* SweepState::owner(const std::string& shard) const {
+  const auto number = records_->find_shard(shard);
+  const auto found = number ? joins_.find(*number) : joins_.end();
+  return found == joins_.end() ? nullptr : &(*records_)[found->second].details->owner;
+}
+
+bool SweepState::has_left(const std::string& shard) const {
+  const auto number = records_->find_shard(shard);
+  return number && has_left(*number);
 }
 
 std::optional<bool> SweepState::gained(const std::string& shard) const {
-  const auto found = left_.find(shard);
-  return found == left_.end() ? std::nullopt : found->second;
+  const auto number = records_->find_shard(shard);
+  const Left left = number && *number < left_.size() ? left_[*number] : Left::kNot;
+  return left == Left::kNot || left == Left::kUnknown ? std::nullopt : std::optional(left == Left::kGained);
 }
 
 std::set<std::string> SweepState::slurm_jobs() const {
   std::set<std::string> jobs = submitted_;
-  for (const auto& [shard, owner] : owners_) {
-    if (owner.place.slurm) {
-      jobs.insert(job_key(owner.place.cluster, owner.place.array.empty() ? owner.place.job : owner.place.array));
+  for (const auto& [shard, id] : joins_) {
+    const JobPlace& place = (*records_)[id].details->owner.place;
+    if (place.slurm) {
+      jobs.insert(job_key(place.cluster, place.array.empty() ? place.job : place.array));
     }
   }
   return jobs;
@@ -194,95 +357,100 @@ StopRequest SweepState::stop_request(const Owner& owner) const {
   return request;
 }
 
-std::int64_t SweepState::total() const {
-  return std::max(rules_.trials, extended_);
-}
-
-TrialState SweepState::trial(std::int64_t number) const {
-  const auto found = folded_.find(number);
-  if (found != folded_.end()) {
-    return found->second;
-  }
-  TrialState waiting;
-  waiting.number = number;
-  return waiting;
-}
-
-std::vector<TrialState> SweepState::trials() const {
-  std::vector<TrialState> all;
-  for (std::int64_t number = 0; number < total(); ++number) {
-    all.push_back(trial(number));
-  }
-  return all;
-}
-
-SweepCounts SweepState::counts() const {
-  SweepCounts counts;
-  counts.total = total();
-  counts.waiting = counts.total;
-  for (const auto& [number, state] : folded_) {
-    if (number >= counts.total || state.phase == TrialPhase::kWaiting) {
-      continue;
-    }
-    --counts.waiting;
-    counts.running += state.phase == TrialPhase::kRunning ? 1 : 0;
-    counts.paused += state.phase == TrialPhase::kPaused ? 1 : 0;
-    if (state.phase == TrialPhase::kDone) {
-      ++counts.done;
-      ++counts.by_status[status_name(*state.status)];
+NextTrial SweepState::attempt_after(std::int64_t number, const Trial* trial) const {
+  NextTrial next;
+  next.trial = number;
+  if (trial != nullptr) {
+    Attempts attempts;
+    gather(*trial, attempts);
+    const Outcome outcome = outcome_of(attempts);
+    next.attempt = trial->attempts + 1;
+    next.resume_step = outcome.checkpoint_step;
+    if (trial->attempts > 0) {
+      next.seen = status_name(outcome.last_status.value_or(AttemptStatus::kLost));
     }
   }
-  return counts;
-}
-
-bool SweepState::finished() const {
-  const SweepCounts now = counts();
-  return now.done == now.total;
-}
-
-std::optional<TrialState> SweepState::best() const {
-  std::optional<TrialState> best;
-  for (const auto& [number, state] : folded_) {
-    if (state.status == TrialStatus::kOk && state.best && (!best || is_better(*state.best, *best->best))) {
-      best = state;
-    }
-  }
-  return best;
+  return next;
 }
 
 std::optional<NextTrial> SweepState::claimable(std::int64_t number, const IsStale& is_stale) const {
   if (number < 0 || number >= total()) {
     return std::nullopt;
   }
-  const TrialState state = trial(number);
-  if (state.phase == TrialPhase::kDone || (state.phase == TrialPhase::kRunning && !is_stale(state.shard))) {
+  const Trial* trial = find(number);
+  if (trial != nullptr && (trial->phase == TrialPhase::kDone ||
+                           (trial->phase == TrialPhase::kRunning && !is_stale(records_->shard_name(trial->shard))))) {
     return std::nullopt;
   }
-  NextTrial next;
-  next.trial = number;
-  next.attempt = state.attempts + 1;
-  next.resume_step = state.checkpoint_step;
-  if (state.attempts > 0) {
-    next.seen = state.last_status ? status_name(*state.last_status) : status_name(AttemptStatus::kLost);
+  return attempt_after(number, trial);
+}
+
+std::vector<std::uint32_t> SweepState::gone_shards(const std::function<bool(std::uint32_t)>& is_gone) const {
+  std::vector<std::uint32_t> gone;
+  for (auto at = running_.begin(); at != running_.end(); at = running_.lower_bound({at->first + 1, 0})) {
+    if (is_gone(at->first)) {
+      gone.push_back(at->first);
+    }
   }
-  return next;
+  return gone;
+}
+
+std::optional<NextTrial> SweepState::next_claimable(const std::set<std::int64_t>& exclude, const IsStale& is_stale,
+                                                    std::int64_t from) const {
+  const auto gone = gone_shards([&](std::uint32_t shard) { return is_stale(records_->shard_name(shard)); });
+  return next_claimable(exclude, gone, from);
 }
 
 std::optional<NextTrial> SweepState::next_claimable(const std::set<std::int64_t>& exclude,
-                                                    const IsStale& is_stale) const {
-  for (const auto& [number, state] : folded_) {
-    if (state.phase != TrialPhase::kWaiting && !exclude.contains(number)) {
-      if (auto next = claimable(number, is_stale)) {
-        return next;
+                                                    const std::vector<std::uint32_t>& gone, std::int64_t from) const {
+  for (const bool interrupted : {true, false}) {
+    for (const std::int64_t begin : {from, std::int64_t{0}}) {
+      if (const auto number = interrupted ? next_interrupted(exclude, gone, begin) : next_new(exclude, begin)) {
+        return attempt_after(*number, find(*number));
       }
     }
   }
-  for (std::int64_t number = 0; number < total(); ++number) {
-    const auto found = folded_.find(number);
-    const bool is_new = found == folded_.end() || found->second.phase == TrialPhase::kWaiting;
-    if (is_new && !exclude.contains(number)) {
-      return claimable(number, is_stale);
+  return std::nullopt;
+}
+
+std::optional<std::int64_t> SweepState::next_interrupted(const std::set<std::int64_t>& exclude,
+                                                         const std::vector<std::uint32_t>& gone,
+                                                         std::int64_t from) const {
+  std::optional<std::int64_t> first;
+  const auto consider = [&](std::int64_t number) {
+    if (number < total() && !exclude.contains(number)) {
+      first = std::min(first.value_or(number), number);
+      return true;
     }
+    return false;
+  };
+  for (auto at = paused_.lower_bound(from); at != paused_.end() && !consider(*at); ++at) {
+  }
+  for (const std::uint32_t shard : gone) {
+    for (auto at = running_.lower_bound({shard, from}); at != running_.end() && at->first == shard; ++at) {
+      if (consider(at->second)) {
+        break;
+      }
+    }
+  }
+  return first;
+}
+
+std::optional<std::int64_t> SweepState::next_new(const std::set<std::int64_t>& exclude, std::int64_t from) const {
+  const std::int64_t all = total();
+  for (std::int64_t number = from; number < all;) {
+    const auto word = static_cast<std::size_t>(number / kWordBits);
+    const std::uint64_t begun = word < begun_.size() ? begun_[word] : 0;
+    const std::uint64_t open = ~begun >> (number % kWordBits);
+    if (open == 0) {
+      number = (number / kWordBits + 1) * kWordBits;
+      continue;
+    }
+    number += std::countr_zero(open);
+    if (number < all && !exclude.contains(number)) {
+      return number;
+    }
+    ++number;
   }
   return std::nullopt;
 }

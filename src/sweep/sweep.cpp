@@ -1,47 +1,128 @@
 // Journal, state and claims of a sweep, used together.
 #include "regatta/sweep/sweep.hpp"
 
+#include <algorithm>
+#include <limits>
+
 #include <nlohmann/json.hpp>
 
+#include "regatta/base/checksum.hpp"
+#include "regatta/base/process.hpp"
+#include "regatta/base/text.hpp"
+
 namespace regatta {
+namespace {
+
+constexpr int kMostRefused = 100;  ///< then the rest is taken to be like them
+
+}  // namespace
 
 Sweep::Sweep(SweepFiles files, SweepRules rules, JobPlace self, JobProbe& probe, const Clock& clock, StaleRule stale)
+    : Sweep(files, std::make_shared<DirectoryStorage>(files), std::make_shared<DecodedJournal>(), std::move(rules),
+            std::move(self), probe, clock, stale) {}
+
+Sweep::Sweep(SweepFiles files, std::shared_ptr<SweepStorage> storage, std::shared_ptr<DecodedJournal> journal,
+             SweepRules rules, JobPlace self, JobProbe& probe, const Clock& clock, StaleRule stale)
     : files_(std::move(files)),
-      journal_(files_.journal()),
-      state_(std::move(rules)),
-      watch_(std::move(self), probe, clock, stale) {
+      self_(std::move(self)),
+      stale_(stale),
+      storage_(storage),
+      clock_(clock),
+      journal_(std::move(storage), std::move(journal), clock),
+      state_(std::move(rules), journal_.records()),
+      watch_(self_, probe, clock, stale) {
   refresh();
 }
 
 void Sweep::refresh() {
-  state_.apply(journal_.poll());
-  watch_.observe(journal_.shards());
+  journal_.poll(fresh_);
+  take_in();
+  looked_s_ = clock_.monotonic_s();
+  gone_ = state_.gone_shards([this](std::uint32_t shard) { return is_gone(shard); });
+  ++costs_.looks;
+  costs_.shards += static_cast<std::int64_t>(journal_.open_shards());
+}
+
+void Sweep::look() {
+  if (clock_.monotonic_s() - looked_s_ >= std::max(kLookEvery_s, look_pause_s())) {
+    refresh();
+  }
+}
+
+void Sweep::refresh_shard(const std::string& shard) {
+  journal_.poll_shard(shard, fresh_);
+  take_in();
+}
+
+void Sweep::take_in() {
+  state_.apply(std::span<const RecordStore::Id>(fresh_));
+  fresh_.clear();
 }
 
 bool Sweep::is_stale(const std::string& shard) {
-  if (state_.has_left(shard)) {
-    return true;
-  }
-  const auto owner = state_.owners().find(shard);
-  if (owner != state_.owners().end()) {
-    return watch_.is_stale(owner->second);
+  if (const Owner* owner = state_.owner(shard)) {
+    return is_gone(*owner);
   }
   Owner unknown;  // its "join" could not be read: only silence can tell
   unknown.shard = shard;
-  return watch_.is_stale(unknown);
+  return is_gone(unknown);
+}
+
+bool Sweep::is_gone(const Owner& owner) {
+  if (state_.has_left(owner.shard)) {
+    return true;
+  }
+  const auto shard = journal_.records()->find_shard(owner.shard);
+  if (const auto quiet_s = shard ? journal_.quiet_s(*shard) : std::nullopt) {
+    return watch_.is_stale(owner, *quiet_s);
+  }
+  const double now_s = clock_.monotonic_s();
+  return watch_.is_stale(owner, now_s - unseen_.try_emplace(owner.shard, now_s).first->second);
+}
+
+/// Asked of every shard at every look: the full rule only where it can say yes.
+bool Sweep::is_gone(std::uint32_t shard) {
+  if (is_far(shard) && journal_.quiet_s(shard).value_or(stale_.after_s) < stale_.after_s) {
+    return state_.has_left(shard);
+  }
+  return is_stale(state_.shard_name(shard));
+}
+
+/// On another host, and not an earlier run of this job.
+bool Sweep::is_far(std::uint32_t shard) {
+  if (far_.size() <= shard) {
+    far_.resize(shard + 1, -1);
+  }
+  if (far_[shard] < 0) {
+    const Owner* owner = state_.owner(state_.shard_name(shard));
+    if (owner == nullptr) {
+      return true;
+    }
+    const bool same_job = owner->place.cluster == self_.cluster && owner->place.job == self_.job;
+    far_[shard] = !same_job && owner->process.host != host_name() ? 1 : 0;
+  }
+  return far_[shard] == 1;
 }
 
 std::optional<NextTrial> Sweep::claim_next(const Owner& owner, const std::function<bool(const NextTrial&)>& accept) {
-  refresh();
-  std::set<std::int64_t> exclude;
-  const auto stale = [this](const std::string& shard) { return is_stale(shard); };
-  while (const auto next = state_.next_claimable(exclude, stale)) {
-    if (!accept || accept(*next)) {
-      if (auto claimed = claim(*next, owner)) {
-        return claimed;
-      }
-    }
+  refresh_shard(owner.shard);
+  look();
+  drop_old_taken();
+  std::set<std::int64_t> exclude = excluded_;
+  int refused = 0;
+  while (const auto next = state_.next_claimable(exclude, gone_, from_)) {
     exclude.insert(next->trial);
+    if (accept && !accept(*next)) {
+      if (++refused == kMostRefused) {
+        return std::nullopt;
+      }
+      continue;
+    }
+    if (auto claimed = claim(*next, owner)) {
+      ++costs_.claims;
+      note_taken(claimed->trial, claimed->attempt, owner.shard, std::numeric_limits<double>::infinity());
+      return claimed;
+    }
   }
   return std::nullopt;
 }
@@ -49,23 +130,50 @@ std::optional<NextTrial> Sweep::claim_next(const Owner& owner, const std::functi
 /// Takes the first attempt number from `next.attempt` on that is free; passes over claims whose owners are gone (they
 /// claimed, but never journalled a start).
 std::optional<NextTrial> Sweep::claim(const NextTrial& next, const Owner& owner) {
+  const double again_s = clock_.monotonic_s() + kClaimAgain_s;
   for (int attempt = next.attempt;; ++attempt) {
-    bool is_ours = unused_.erase({next.trial, attempt}) > 0 || try_claim(files_, next.trial, attempt, owner);
+    const bool is_ours = unused_.erase({next.trial, attempt}) > 0 || storage_->try_claim(next.trial, attempt, owner);
     if (!is_ours) {
-      const auto holder = read_claim(files_, next.trial, attempt);
-      if (!holder || !(state_.has_left(holder->shard) || watch_.is_stale(*holder))) {
-        return std::nullopt;
+      const auto holder = storage_->read_claim(next.trial, attempt);
+      if (holder && is_gone(*holder)) {
+        continue;
       }
-      continue;
+      ++costs_.claims_lost;
+      note_taken(next.trial, attempt, holder ? holder->shard : std::string(), again_s);
+      const std::string place = str(owner.shard, " ", ++races_);
+      from_ = static_cast<std::int64_t>(xxh3(place.data(), place.size()) % static_cast<std::uint64_t>(state_.total()));
+      return std::nullopt;
+    }
+    if (attempt == 1) {
+      return next;  // nobody can have begun it: that takes this claim
     }
     refresh();
     auto now = state_.claimable(next.trial, [this](const std::string& shard) { return is_stale(shard); });
     if (!now || now->attempt > attempt) {
       unused_.insert({next.trial, attempt});
+      note_taken(next.trial, attempt, owner.shard, again_s);
       return std::nullopt;
     }
     now->attempt = attempt;
     return now;
+  }
+}
+
+void Sweep::note_taken(std::int64_t trial, int attempt, const std::string& holder, double again_s) {
+  taken_[trial] = {attempt, holder, again_s};
+  excluded_.insert(trial);
+}
+
+void Sweep::drop_old_taken() {
+  const double now_s = clock_.monotonic_s();
+  for (auto at = taken_.begin(); at != taken_.end();) {
+    const Taken& taken = at->second;
+    if (state_.attempts(at->first) >= taken.attempt || now_s >= taken.again_s || state_.has_left(taken.holder)) {
+      excluded_.erase(at->first);
+      at = taken_.erase(at);
+    } else {
+      ++at;
+    }
   }
 }
 

@@ -75,12 +75,13 @@ bool has_checkpoint(pid_t worker) {
 pid_t find_victim(const SweepProcess& run, Victim victim, const std::string& worker, std::uint64_t draw) {
   std::vector<pid_t> candidates;
   for (const FoundProcess& process : run.processes()) {
-    const bool fits = (victim == Victim::kWorker && process.name == worker && has_checkpoint(process.pid)) ||
-                      (victim == Victim::kRank && process.name == "regatta-launch" && rank_of(process.pid) > 0) ||
-                      (victim == Victim::kCoordinator && process.name == "regatta-launch" && rank_of(process.pid) == 0) ||
-                      (victim == Victim::kMpirun && process.name == "mpirun") ||
-                      (victim == Victim::kParent && process.pid == run.pid()) ||
-                      (victim == Victim::kSpawner && process.name == "regatta-spawner");
+    const bool fits =
+        (victim == Victim::kWorker && process.name == worker && has_checkpoint(process.pid)) ||
+        (victim == Victim::kRank && process.name == "regatta-launch" && rank_of(process.pid) > 0) ||
+        (victim == Victim::kCoordinator && process.name == "regatta-launch" && rank_of(process.pid) == 0) ||
+        (victim == Victim::kMpirun && process.name == "mpirun") ||
+        (victim == Victim::kParent && process.pid == run.pid()) ||
+        (victim == Victim::kSpawner && process.name == "regatta-spawner");
     if (fits) {
       candidates.push_back(process.pid);
     }

@@ -56,6 +56,9 @@ class StaleWatch {
 
   bool is_stale(const Owner& owner);
 
+  /// The same, for a shard that this reader has not seen grow for `quiet_s`.
+  bool is_stale(const Owner& owner, double quiet_s);
+
  private:
   struct Growth {
     std::int64_t bytes = -1;

@@ -24,45 +24,22 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "regatta/base/clock.hpp"
-#include "regatta/base/process.hpp"
 #include "regatta/config/options.hpp"
+#include "regatta/sweep/owner.hpp"
+#include "regatta/sweep/record.hpp"
+#include "regatta/sweep/storage.hpp"
 
 namespace regatta {
-
-/// Which submission a process belongs to. Without Slurm: cluster "local", job = "<host>-<pid>", restart 0.
-struct JobPlace {
-  std::string cluster = "local";
-  std::string job;
-  int restart = 0;
-  bool slurm = false;
-  std::string array = {};  ///< of an array's element: the array's own job number
-  std::string nodes = {};  ///< of this start of the job, as Slurm lists them
-
-  bool operator==(const JobPlace&) const = default;
-};
-
-/// From SLURM_CLUSTER_NAME, SLURM_JOB_ID, SLURM_ARRAY_JOB_ID, SLURM_RESTART_COUNT and SLURM_JOB_NODELIST.
-JobPlace this_job();
-
-/// Who writes a shard and owns claims.
-struct Owner {
-  ProcessIdentity process;
-  JobPlace place;
-  std::string shard;  ///< name of its journal file
-
-  bool operator==(const Owner&) const = default;
-};
-
-Json to_json(const Owner& owner);
-
-/// @throws DataError naming `source` if a member is missing
-Owner owner_from_json(const Json& value, const std::string& source);
 
 /// Appends to one shard of its own. `append` only queues; `commit` makes everything queued durable in one write and one
 /// fsync. Both may be called from different threads.
@@ -70,7 +47,9 @@ class JournalWriter {
  public:
   /// Creates journal/<cluster>-<job>-r<restart>-<nonce>.jsonl exclusively. @throws DataError
   JournalWriter(const std::filesystem::path& directory, const JobPlace& place, const Clock& clock = system_clock());
-  ~JournalWriter();
+
+  /// The same in another storage. @param nonce  a text that no other writer of this job and restart has
+  JournalWriter(SweepStorage& storage, const JobPlace& place, const std::string& nonce, const Clock& clock);
   JournalWriter(const JournalWriter&) = delete;
   JournalWriter& operator=(const JournalWriter&) = delete;
 
@@ -92,10 +71,11 @@ class JournalWriter {
   double last_commit_s() const;
 
  private:
+  void create(SweepStorage& storage, const JobPlace& place, const std::function<std::string()>& nonce);
+
   const Clock& clock_;
   std::string shard_;
-  std::filesystem::path path_;
-  int fd_ = -1;
+  std::unique_ptr<ShardFile> file_;
   mutable std::mutex queue_mutex_;  ///< of the four members below
   std::string queued_;
   std::int64_t last_queued_ = 0;
@@ -116,14 +96,34 @@ struct ShardProgress {
   std::int64_t pending_bytes = 0;  ///< a last line without its newline yet
 };
 
-/// Reads all shards of a directory, incrementally.
+/// Cuts the text of one shard into records as it grows. Torn and foreign lines are skipped to the next newline and
+/// counted; lines written again after a failed commit count once.
+class ShardLines {
+ public:
+  explicit ShardLines(std::string shard) : shard_(std::move(shard)) {}
+
+  /// Takes the shard's text from `offset()` on. @param each  gets every record and the offset behind its line
+  void take(const std::string& text, const std::function<void(Json&& record, std::int64_t end)>& each);
+
+  std::int64_t offset() const { return offset_; }
+  const ShardProgress& progress() const { return progress_; }
+
+ private:
+  std::string shard_;
+  std::int64_t offset_ = 0;
+  std::int64_t last_seq_ = 0;
+  ShardProgress progress_;
+};
+
+/// Reads all shards of a directory, incrementally, as JSON: for reports and tests. A sweep at work follows its journal
+/// with `JournalFollower`.
 class JournalReader {
  public:
-  explicit JournalReader(std::filesystem::path directory) : directory_(std::move(directory)) {}
+  explicit JournalReader(std::filesystem::path directory)
+      : storage_(DirectoryStorage::journal_only(std::move(directory))) {}
 
-  /// Records that became whole since the last call, ordered by shard name and sequence number. Torn and foreign lines
-  /// are skipped to the next newline and counted; a torn last line is read once it is complete. No directory: no
-  /// records.
+  /// Records that became whole since the last call, ordered by shard name and sequence number. A torn last line is read
+  /// once it is complete. No directory: no records.
   /// @throws DataError if a shard cannot be read
   std::vector<Json> poll();
 
@@ -134,15 +134,85 @@ class JournalReader {
   std::int64_t skipped() const;
 
  private:
-  struct Position {
-    std::int64_t offset = 0;
-    std::int64_t last_seq = 0;
-  };
-  void read_shard(const std::string& name, std::vector<Json>& records);
-
-  std::filesystem::path directory_;
-  std::map<std::string, Position> positions_;
+  DirectoryStorage storage_;
+  std::map<std::string, std::pair<std::size_t, ShardLines>> lines_;  ///< by name: number in the storage
   std::map<std::string, ShardProgress> progress_;
+};
+
+/// All shards decoded, each line once, for any number of followers in one process.
+class DecodedJournal {
+ public:
+  /// Decodes the shard up to what `storage` shows now.
+  void extend(SweepStorage& storage, std::size_t shard);
+
+  struct Line {
+    std::int64_t end = 0;  ///< offset behind it
+    RecordStore::Id id = 0;
+  };
+  const std::vector<Line>& lines(std::size_t shard) const { return shards_[shard].lines; }
+
+  bool has(std::size_t shard) const { return shard < shards_.size() && shards_[shard].cut; }
+
+  /// Up to where the shard has been looked at.
+  std::int64_t seen_bytes(std::size_t shard) const { return shard < shards_.size() ? shards_[shard].seen : 0; }
+
+  /// The storage's number of a shard, by its number in the store of records; nothing if it has not been looked at.
+  std::optional<std::size_t> number_of(std::uint32_t shard) const;
+
+  const std::shared_ptr<RecordStore>& records() const { return records_; }
+
+ private:
+  struct Shard {
+    std::unique_ptr<ShardLines> cut;
+    std::vector<Line> lines;
+    std::int64_t seen = 0;
+  };
+  std::shared_ptr<RecordStore> records_ = std::make_shared<RecordStore>();
+  std::vector<Shard> shards_;             ///< by the storage's number
+  std::vector<std::int64_t> by_records_;  ///< the storage's number by the store's; -1: not looked at
+};
+
+/// One process's way through the journal: which records are new to it, and since when each shard has not grown.
+class JournalFollower {
+ public:
+  JournalFollower(std::shared_ptr<SweepStorage> storage, std::shared_ptr<DecodedJournal> decoded, const Clock& clock)
+      : storage_(std::move(storage)),
+        decoded_(std::move(decoded)),
+        records_(decoded_->records().get()),
+        clock_(clock) {}
+
+  /// New records of all shards, by shard and then in their order. Shards whose writers have left are looked at only
+  /// every 16th time.
+  void poll(std::vector<RecordStore::Id>& records);
+
+  /// New records of one shard alone.
+  void poll_shard(const std::string& name, std::vector<RecordStore::Id>& records);
+
+  /// Seconds since this process saw the shard grow; nothing if it has not seen the shard.
+  /// @param shard  number in the store of records
+  std::optional<double> quiet_s(std::uint32_t shard) const;
+
+  /// Shards whose writers have not left.
+  std::size_t open_shards() const { return open_; }
+
+  const std::shared_ptr<RecordStore>& records() const { return decoded_->records(); }
+
+ private:
+  struct Place {
+    std::int64_t bytes = -1;  ///< size last seen
+    std::uint32_t line = 0;   ///< next line to take
+    bool has_left = false;
+    double grown_s = 0.0;
+  };
+  void poll_place(std::size_t shard, double now_s, std::vector<RecordStore::Id>& records);
+
+  std::shared_ptr<SweepStorage> storage_;
+  std::shared_ptr<DecodedJournal> decoded_;
+  const RecordStore* records_;
+  const Clock& clock_;
+  std::vector<Place> places_;  ///< by the storage's number
+  std::size_t open_ = 0;
+  std::uint64_t polls_ = 0;
 };
 
 }  // namespace regatta

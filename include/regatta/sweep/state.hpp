@@ -1,10 +1,15 @@
 // The state of a sweep as the fold over all journal records: the same whatever the order in which shards arrive. Which
 // trial is next, what is charged, when a trial is done. Pure: no files, no clock, no processes.
+//
+// Kept per trial: the numbers of its records in the store and a brief of 16 bytes. What a coordinator asks at every
+// event (counts, what is next, whether all is done) never goes over all trials.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <span>
@@ -12,7 +17,7 @@
 #include <vector>
 
 #include "regatta/config/trial_files.hpp"
-#include "regatta/sweep/journal.hpp"
+#include "regatta/sweep/record.hpp"
 
 namespace regatta {
 
@@ -77,10 +82,15 @@ using IsStale = std::function<bool(const std::string& shard)>;
 
 class SweepState {
  public:
-  explicit SweepState(SweepRules rules) : rules_(std::move(rules)) {}
+  /// @param records  the store that `apply` takes its records from; may be shared
+  explicit SweepState(SweepRules rules, std::shared_ptr<RecordStore> records = std::make_shared<RecordStore>())
+      : rules_(std::move(rules)), records_(std::move(records)) {}
 
   /// Takes records in; any order of shards, any split into calls. Records of unknown types or with wrong fields are
   /// counted, not fatal (a later version may have written them).
+  void apply(std::span<const RecordStore::Id> records);
+
+  /// The same, decoding them into the store first.
   void apply(std::span<const Json> records);
 
   /// Trials in total: the largest of birth and all "extend" records.
@@ -89,30 +99,59 @@ class SweepState {
   /// A trial that nobody has begun gives the waiting state.
   TrialState trial(std::int64_t number) const;
 
-  /// All trials 0 .. total - 1.
+  /// All trials 0 .. total - 1. Goes over everything: for reports.
   std::vector<TrialState> trials() const;
 
+  /// The highest attempt at a trial that has started; 0: none.
+  int attempts(std::int64_t number) const;
+
+  /// The first trial of 0 .. total - 1 that is not done; the total if all are.
+  std::int64_t first_not_done() const;
+
   SweepCounts counts() const;
+
+  /// The step of a trial that has begun and is not done; nothing for others.
+  std::optional<std::int64_t> active_step(std::int64_t number) const;
+
+  /// Steps done in trials that have begun and are not done.
+  std::int64_t active_steps() const { return active_steps_; }
 
   /// Every trial is done.
   bool finished() const;
 
-  /// The done trial with the best objective and status ok.
+  /// The done trial with the best objective and status ok; of equal ones the first.
   std::optional<TrialState> best() const;
 
-  /// What to start next: interrupted trials first (they hold invested work), then new ones, both by number.
+  /// Running trials by shard, each shard's by number.
+  const std::set<std::pair<std::uint32_t, std::int64_t>>& running() const { return running_; }
+  const std::string& shard_name(std::uint32_t shard) const { return records_->shard_name(shard); }
+
+  /// What to start next: interrupted trials first (they hold invested work), then new ones, both by number from `from`
+  /// on and then from 0.
   /// @param exclude   trials that the caller may not take (claimed by somebody alive)
   /// @param is_stale  a shard for which it is true: its running trials are interrupted
-  std::optional<NextTrial> next_claimable(const std::set<std::int64_t>& exclude, const IsStale& is_stale) const;
+  std::optional<NextTrial> next_claimable(const std::set<std::int64_t>& exclude, const IsStale& is_stale,
+                                          std::int64_t from = 0) const;
+
+  /// The same, with the shards that are gone as `gone_shards` found them.
+  std::optional<NextTrial> next_claimable(const std::set<std::int64_t>& exclude, const std::vector<std::uint32_t>& gone,
+                                          std::int64_t from = 0) const;
+
+  /// Of the shards with running trials those of which it is said that their writers are gone.
+  std::vector<std::uint32_t> gone_shards(const std::function<bool(std::uint32_t shard)>& is_gone) const;
 
   /// What a new attempt at this trial would be now, or nothing if it is done or somebody is at it.
   std::optional<NextTrial> claimable(std::int64_t number, const IsStale& is_stale) const;
 
   /// Writers by shard, as their "join" says.
-  const std::map<std::string, Owner>& owners() const { return owners_; }
+  std::map<std::string, Owner> owners() const;
+
+  /// Who writes a shard; null if its "join" has not been read.
+  const Owner* owner(const std::string& shard) const;
 
   /// The shard's writer has left in order.
-  bool has_left(const std::string& shard) const { return left_.contains(shard); }
+  bool has_left(const std::string& shard) const;
+  bool has_left(std::uint32_t shard) const { return shard < left_.size() && left_[shard] != Left::kNot; }
 
   /// Whether the shard's writer left with more than it found: a checkpoint or a finished trial. Not known of one that
   /// has not left in order.
@@ -128,66 +167,92 @@ class SweepState {
   std::int64_t ignored() const { return ignored_; }
 
  private:
-  struct Report {
+  /// What is known at once about a trial that has a record.
+  struct Trial {
+    std::vector<RecordStore::Id> records;  ///< all of this trial's, as they came
     std::int64_t step = 0;
-    std::int64_t epoch = 0;
-    std::optional<double> objective;
+    std::int32_t attempts = 0;
+    std::uint32_t shard = 0;  ///< of the newest attempt
+    TrialPhase phase = TrialPhase::kWaiting;
+    TrialStatus status = TrialStatus::kOk;  ///< of a done trial
   };
-  struct End {
-    AttemptStatus status = AttemptStatus::kFailed;
-    std::int64_t step = 0;
-    std::string message;
-    Json result;
-  };
+  static constexpr std::int64_t kBlock = 256;
+  using Block = std::array<Trial, kBlock>;
+
   /// What one shard says about one attempt.
   struct Attempt {
-    bool started = false;
-    std::string seen;
-    std::int64_t resume_step = 0;
-    int rank = -1;
-    std::string host;
-    std::string recipe_hash;
-    std::string time;
+    int number = 0;
+    std::uint32_t shard = 0;
+    const JournalRecord* start = nullptr;
+    const JournalRecord* end = nullptr;
     std::int64_t checkpoint_step = 0;
-    std::vector<Report> reports;
-    std::optional<End> end;
+    std::int64_t step = 0;  ///< newest of its reports and its end
   };
-  /// Key: attempt, then shard. Claims let only one shard start an attempt; should two, the first by name counts.
-  using Attempts = std::map<int, std::map<std::string, Attempt>>;
-  struct Trial {
-    Attempts attempts;
+  /// The attempts of a trial that have a start, ascending; one shard each.
+  struct Attempts {
+    std::vector<Attempt> started;
     int retried_up_to = 0;
   };
-
-  /// An attempt that has a "start", with its number and the shard that started it.
-  struct StartedAttempt {
-    int number;
-    const Attempt* attempt;
-    std::string shard;
+  /// The fold without what only people read.
+  struct Outcome {
+    std::optional<TrialStatus> status;
+    std::optional<AttemptStatus> last_status;
+    TrialPhase phase = TrialPhase::kWaiting;
+    int charged = 0;
+    std::int64_t step = 0;
+    std::int64_t checkpoint_step = 0;
+    const JournalRecord* told = nullptr;    ///< the newest end that had a message
+    const JournalRecord* result = nullptr;  ///< the ok end
   };
-  using StartedAttempts = std::vector<StartedAttempt>;  ///< ascending
 
-  void apply_one(const Json& record);
+  void apply_one(RecordStore::Id id);
+  void apply_to_trial(RecordStore::Id id, const JournalRecord& record);
+  void apply_submit(const Json& record);
   void apply_stop(const Json& record);
-  void apply_to_trial(const std::string& type, const Json& record);
-  std::optional<double> objective_in(const Json& metrics) const;
-  bool is_better(double a, double b) const { return rules_.maximise ? a > b : a < b; }
+  void leave(std::uint32_t shard, const Json& gained);
+  void extend(std::int64_t total);
+  void settle(std::int64_t number, Trial& trial);
+  void count(std::int64_t number, const Trial& trial, int sign);
+  NextTrial attempt_after(std::int64_t number, const Trial* trial) const;
+  void note_best(std::int64_t number, const Trial& trial, const Outcome& outcome);
+  void consider_best(std::int64_t number, const Trial& trial, const JournalRecord* result) const;
+  Trial& trial_at(std::int64_t number);
+  const Trial* find(std::int64_t number) const;
+  void for_each_trial(const std::function<void(std::int64_t, const Trial&)>& look) const;
+  std::optional<std::int64_t> next_interrupted(const std::set<std::int64_t>& exclude,
+                                               const std::vector<std::uint32_t>& gone, std::int64_t from) const;
+  std::optional<std::int64_t> next_new(const std::set<std::int64_t>& exclude, std::int64_t from) const;
+
+  // fold.cpp
+  void gather(const Trial& trial, Attempts& attempts) const;
+  Outcome outcome_of(const Attempts& attempts) const;
+  void verdict_of(const Attempts& attempts, Outcome& outcome) const;
+  static bool end_counts(const std::vector<Attempt>& attempts, std::size_t i);
   TrialState fold(std::int64_t number, const Trial& trial) const;
-  void fold_newest(const StartedAttempts& attempts, TrialState& state) const;
-  void fold_reports(const StartedAttempts& attempts, TrialState& state) const;
-  static StartedAttempts started_attempts(const Trial& trial);
-  static bool end_counts(const StartedAttempts& attempts, std::size_t i);
+  void fold_reports(const Trial& trial, const std::vector<Attempt>& attempts, TrialState& state) const;
+  std::optional<double> objective_in(const Json& metrics) const;
+  std::optional<double> final_best(const JournalRecord& result) const;
+  bool is_better(double a, double b) const { return rules_.maximise ? a > b : a < b; }
 
   SweepRules rules_;
+  std::shared_ptr<RecordStore> records_;
   std::int64_t extended_ = 0;
-  std::set<std::int64_t> touched_;  ///< trials whose state `apply` must fold anew
-  std::map<std::int64_t, Trial> records_;
-  std::map<std::int64_t, TrialState> folded_;
-  std::map<std::string, Owner> owners_;
-  std::map<std::string, std::optional<bool>> left_;  ///< by shard: whether it gained
-  std::set<std::string> submitted_;                  ///< "<cluster>/<id>"
-  std::map<std::string, StopRequest> stops_;         ///< by shard, and by "<cluster>/<id>"
+  std::vector<std::unique_ptr<Block>> blocks_;  ///< trials by number
+  std::vector<std::uint64_t> begun_;            ///< one bit a trial
+  std::set<std::int64_t> paused_;
+  std::set<std::pair<std::uint32_t, std::int64_t>> running_;  ///< shard, trial
+  std::array<std::int64_t, 4> by_phase_{};                    ///< of the trials below the total; waiting is not counted
+  std::array<std::int64_t, 6> by_status_{};
+  std::int64_t active_steps_ = 0;
+  mutable std::optional<std::pair<double, std::int64_t>> best_;  ///< objective, trial
+  mutable bool best_known_ = true;  ///< false: the best trial has changed, and all must be looked at
+  std::map<std::uint32_t, RecordStore::Id> joins_;
+  enum class Left : std::uint8_t { kNot, kUnknown, kGained, kNotGained };
+  std::vector<Left> left_;                    ///< by shard
+  std::set<std::string> submitted_;           ///< "<cluster>/<id>"
+  std::map<std::string, StopRequest> stops_;  ///< by shard, and by "<cluster>/<id>"
   std::int64_t ignored_ = 0;
+  mutable Attempts scratch_;
 };
 
 }  // namespace regatta

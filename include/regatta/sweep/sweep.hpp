@@ -2,36 +2,71 @@
 // processes that train live in launch.
 #pragma once
 
+#include <functional>
+#include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
 #include <utility>
 
 #include "regatta/sweep/claims.hpp"
+#include "regatta/sweep/journal.hpp"
 #include "regatta/sweep/state.hpp"
 
 namespace regatta {
 
+/// How often a coordinator looks at everybody's shards. A look costs one request to the file system for every open
+/// shard, and every coordinator looks at every other's: the pause grows with them.
+inline constexpr double kLookEvery_s = 2.0;
+inline constexpr double kLookPausePerShard_s = 0.01;
+
+/// A claim that somebody has and whose start is not in the journal yet is looked at again after this time.
+inline constexpr double kClaimAgain_s = 30.0;
+
+/// What a sweep has done to its file system, for measurements.
+struct SweepCosts {
+  std::int64_t looks = 0;        ///< at all open shards
+  std::int64_t shards = 0;       ///< looked at in all
+  std::int64_t claims = 0;       ///< made
+  std::int64_t claims_lost = 0;  ///< somebody else had it
+};
+
 /// The parts of a sweep together, as a coordinator or a reader uses them: journal, state, claims.
 ///
 ///   Sweep sweep(files, rules_of(definition), this_job(), probe);   // reads everything
-///   sweep.refresh();                            // new records
+///   sweep.look();                               // new records of everybody, if it is time
 ///   auto next = sweep.claim_next(owner);        // claimed: then journal "start", commit, hand out
 class Sweep {
  public:
   Sweep(SweepFiles files, SweepRules rules, JobPlace self, JobProbe& probe, const Clock& clock = system_clock(),
         StaleRule stale = {});
 
-  /// Takes in what the journal has gained.
+  /// The same over another storage, with a journal that may be shared by many.
+  Sweep(SweepFiles files, std::shared_ptr<SweepStorage> storage, std::shared_ptr<DecodedJournal> journal,
+        SweepRules rules, JobPlace self, JobProbe& probe, const Clock& clock, StaleRule stale = {});
+
+  /// Takes in what all shards have gained.
   void refresh();
+
+  /// `refresh`, if the last one is old enough: 2 s, more with more shards.
+  void look();
+
+  /// The least pause between looks for the number of shards there are now.
+  double look_pause_s() const { return kLookPausePerShard_s * static_cast<double>(journal_.open_shards()); }
+
+  /// Takes in what one shard has gained: the caller's own, after a commit.
+  void refresh_shard(const std::string& shard);
 
   const SweepFiles& files() const { return files_; }
   const SweepState& state() const { return state_; }
-  const JournalReader& journal() const { return journal_; }
+  const SweepCosts& costs() const { return costs_; }
 
-  /// Claims the next trial for `owner`. Looks at the journal again after the claim is made, so that a trial which
-  /// another job has just finished is not run again. The caller then appends the "start" record (`start_fields`) and
-  /// commits it before anything runs. @param accept  trials for which it is false are left to others
+  /// Claims the next trial for `owner`, after a `look`: interrupted ones first, then new ones, by number. Once a race
+  /// is lost it goes on from another place among the trials, so that many coordinators do not want the same ones. A
+  /// claim that follows an attempt is checked against the journal once it is made, so that a trial which another job
+  /// has just finished is not run again. The caller then appends the "start" record (`start_fields`) and commits it
+  /// before anything runs. @param accept  trials for which it is false are left to others; after 100 it gives up
   /// @return nothing if no trial may be started now
   std::optional<NextTrial> claim_next(const Owner& owner, const std::function<bool(const NextTrial&)>& accept = {});
 
@@ -39,13 +74,39 @@ class Sweep {
   bool is_stale(const std::string& shard);
 
  private:
+  /// A trial that must not be tried now: claimed, and the start not read yet.
+  struct Taken {
+    int attempt = 0;
+    std::string holder;    ///< shard
+    double again_s = 0.0;  ///< not before
+  };
+  void take_in();
+  void drop_old_taken();
+  bool is_gone(const Owner& owner);
+  bool is_gone(std::uint32_t shard);
+  bool is_far(std::uint32_t shard);
   std::optional<NextTrial> claim(const NextTrial& next, const Owner& owner);
+  void note_taken(std::int64_t trial, int attempt, const std::string& holder, double again_s);
 
   SweepFiles files_;
-  JournalReader journal_;
+  JobPlace self_;
+  StaleRule stale_;
+  std::shared_ptr<SweepStorage> storage_;
+  const Clock& clock_;
+  JournalFollower journal_;
   SweepState state_;
   StaleWatch watch_;
+  SweepCosts costs_;
+  std::vector<RecordStore::Id> fresh_;
+  std::vector<std::uint32_t> gone_;  ///< shards with running trials whose writers are gone, as of the last refresh
+  std::vector<signed char> far_;     ///< by shard: 1 if only silence tells that its writer is gone, -1 not known yet
+  double looked_s_ = -1e9;
+  std::map<std::int64_t, Taken> taken_;
+  std::set<std::int64_t> excluded_;                ///< the trials of `taken_`
   std::set<std::pair<std::int64_t, int>> unused_;  ///< claims of ours that were made too late to be used; still ours
+  std::map<std::string, double> unseen_;           ///< shards of claims that the journal does not show, since when
+  std::int64_t from_ = 0;                          ///< where to look for trials
+  std::uint64_t races_ = 0;                        ///< lost
 };
 
 /// The fields of "start".

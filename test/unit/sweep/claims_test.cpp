@@ -222,6 +222,26 @@ TEST_CASE("a claim whose start is not in the journal yet is never given out twic
   CHECK_FALSE(sweep.claim_next(member.owner));
 }
 
+TEST_CASE("own claims on their way are not tried again, and a lost race leads to another place") {
+  Fixture fixture;
+  Sweep first = fixture.open(100000);
+  Sweep second = fixture.open(100000);
+  Member one(fixture.files, distant_owner("", "78"));
+  Member two(fixture.files, distant_owner("", "79"));
+  for (int trial = 0; trial < 20; ++trial) {
+    CHECK(first.claim_next(one.owner)->trial == trial);
+  }
+  CHECK(first.costs().claims_lost == 0);
+  const auto next = second.claim_next(two.owner);
+  REQUIRE(next);
+  CHECK(next->trial >= 20);
+  CHECK(second.costs().claims == 1);
+  CHECK(second.costs().claims_lost >= 1);
+  const auto behind = second.claim_next(two.owner);
+  REQUIRE(behind);
+  CHECK(behind->trial == (next->trial + 1) % 100000);
+}
+
 TEST_CASE("what a dead owner had claimed or begun goes on with the next attempt") {
   Fixture fixture;
   Owner dead = own_owner("");

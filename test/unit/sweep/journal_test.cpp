@@ -215,6 +215,48 @@ TEST_CASE("a write that fails half-way loses nothing: the next commit mends the 
   CHECK(reader.skipped() == 1);
 }
 
+TEST_CASE("followers of one decoded journal go their own ways, and every line is decoded once") {
+  const TemporaryFolder folder;
+  HandClock clock;
+  JournalWriter writer(folder / "journal", kPlace, clock);
+  const auto write = [&writer](const std::string& type) {
+    writer.append(type);
+    writer.commit();
+  };
+  write("heartbeat");
+  const auto decoded = std::make_shared<DecodedJournal>();
+  const auto storage = std::make_shared<DirectoryStorage>(SweepFiles{folder.path()});
+  JournalFollower first(storage, decoded, clock);
+  JournalFollower second(storage, decoded, clock);
+  std::vector<RecordStore::Id> records;
+  first.poll(records);
+  CHECK(records == std::vector<RecordStore::Id>{0});
+  const auto shard = decoded->records()->find_shard(writer.shard());
+  REQUIRE(shard);
+  CHECK_FALSE(second.quiet_s(*shard));
+  clock.now_s += 10;
+  CHECK(first.quiet_s(*shard) == 10.0);
+  write("heartbeat");
+  write("leave");
+  records.clear();
+  second.poll(records);
+  CHECK(records == std::vector<RecordStore::Id>{0, 1, 2});
+  CHECK(second.quiet_s(*shard) == 0.0);
+  CHECK(second.open_shards() == 0);
+  records.clear();
+  first.poll_shard(writer.shard(), records);
+  CHECK(records == std::vector<RecordStore::Id>{1, 2});
+  CHECK(first.quiet_s(*shard) == 0.0);
+  CHECK(decoded->records()->size() == 3);
+  // Behind "leave" nothing is expected: it is found, if late.
+  write("heartbeat");
+  records.clear();
+  for (int look = 0; look < 17; ++look) {
+    second.poll(records);
+  }
+  CHECK(records == std::vector<RecordStore::Id>{3});
+}
+
 TEST_CASE("the place of a process comes from Slurm's variables, or is this process") {
   ::unsetenv("SLURM_JOB_ID");
   CHECK_FALSE(this_job().slurm);

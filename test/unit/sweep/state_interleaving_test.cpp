@@ -1,9 +1,10 @@
 // Property: whatever the order in which shards are read, however the calls split them, and with shards cut anywhere,
-// the fold gives the same state as reading all at once.
+// the fold gives the same state as reading all at once, and the state with indexes answers like the plain one.
 #include <algorithm>
 #include <fstream>
 
 #include "fakes.hpp"
+#include "plain_state.hpp"
 #include "regatta/base/checksum.hpp"
 #include "regatta/base/random.hpp"
 #include "regatta/sweep/state.hpp"
@@ -16,8 +17,10 @@ namespace {
 
 using Shards = std::vector<std::vector<Json>>;
 
+const SweepRules kRules{8, 3, "dice", true};
+
 SweepState empty_state() {
-  return SweepState(SweepRules{8, 3, "dice", true});
+  return SweepState(kRules);
 }
 
 const std::vector<std::string> kEnds = {"ok", "paused", "signal", "oom", "diverged", "hang", "preempted", ""};
@@ -56,6 +59,9 @@ Shards random_history(std::uint64_t seed) {
       seen = ending.empty() || below(4) == 0 ? "lost" : ending;
     }
   }
+  if (below(3) == 0) {
+    add(below(3), test::record("", 0, "retry", {{"trial", below(8)}, {"attempt", below(4)}}));
+  }
   add(below(3), test::record("", 0, "extend", {{"trials", 8 + below(3)}}));
   if (below(2) == 0) {
     add(below(3), test::record("", 0, "leave"));
@@ -76,7 +82,67 @@ void check_equal(const SweepState& a, const SweepState& b) {
   }
 }
 
+/// Every question, asked of both.
+void check_like_plain(const SweepState& state, const test::PlainState& plain) {
+  REQUIRE(state.total() == plain.total());
+  REQUIRE(state.trials() == plain.trials());
+  REQUIRE(state.finished() == plain.finished());
+  REQUIRE(state.best() == plain.best());
+  REQUIRE(state.ignored() == plain.ignored());
+  const SweepCounts counts = state.counts();
+  const SweepCounts expected = plain.counts();
+  REQUIRE(std::tuple(counts.total, counts.waiting, counts.running, counts.paused, counts.done, counts.by_status) ==
+          std::tuple(expected.total, expected.waiting, expected.running, expected.paused, expected.done,
+                     expected.by_status));
+  std::int64_t active_steps = 0;
+  std::int64_t first_not_done = plain.total();
+  for (const TrialState& trial : plain.trials()) {
+    REQUIRE(state.attempts(trial.number) == trial.attempts);
+    const bool active = trial.phase == TrialPhase::kRunning || trial.phase == TrialPhase::kPaused;
+    active_steps += active ? trial.step : 0;
+    REQUIRE(state.active_step(trial.number) == (active ? std::optional(trial.step) : std::nullopt));
+    first_not_done = trial.phase == TrialPhase::kDone ? first_not_done : std::min(first_not_done, trial.number);
+  }
+  REQUIRE(state.active_steps() == active_steps);
+  REQUIRE(state.first_not_done() == first_not_done);
+  // All that can be claimed, in its order.
+  const auto stale = [](const std::string& shard) { return shard == "s1.jsonl"; };
+  std::set<std::int64_t> given;
+  while (const auto next = plain.next_claimable(given, stale)) {
+    const auto same = state.next_claimable(given, stale);
+    REQUIRE(same);
+    REQUIRE(std::tuple(same->trial, same->attempt, same->seen, same->resume_step) ==
+            std::tuple(next->trial, next->attempt, next->seen, next->resume_step));
+    const auto turned = state.next_claimable(given, stale, 5);
+    REQUIRE(turned);
+    REQUIRE(!given.contains(turned->trial));
+    given.insert(next->trial);
+  }
+  REQUIRE_FALSE(state.next_claimable(given, stale));
+}
+
 }  // namespace
+
+TEST_CASE("after every record the state with indexes answers like the plain fold") {
+  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    Shards shards = random_history(seed);
+    const CounterRng rng(seed, RandomPurpose::kSampling);
+    SweepState state = empty_state();
+    test::PlainState plain(kRules);
+    for (std::uint64_t draw = 0; !shards.empty(); ++draw) {
+      const std::size_t shard = rng.below(shards.size(), draw);
+      if (shards[shard].empty()) {
+        shards.erase(shards.begin() + static_cast<std::ptrdiff_t>(shard));
+        continue;
+      }
+      const std::vector<Json> one = {shards[shard].front()};
+      shards[shard].erase(shards[shard].begin());
+      state.apply(one);
+      plain.apply(one);
+      check_like_plain(state, plain);
+    }
+  }
+}
 
 TEST_CASE("any interleaving of shards, in any portions, folds to the same state") {
   for (std::uint64_t seed = 0; seed < 200; ++seed) {

@@ -1,0 +1,24 @@
+// What must hold when a simulated sweep is over, judged from the union of all journal shards and from what really
+// happened.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "regatta/sweep/state.hpp"
+#include "world.hpp"
+
+namespace regatta::simulation {
+
+struct Verdict {
+  std::vector<std::string> faults;  ///< empty: everything held
+  SweepCounts counts;
+  std::int64_t records = 0;
+  std::int64_t torn_lines = 0;
+  std::int64_t attempts = 0;  ///< started
+  std::int64_t resumed = 0;   ///< of these: from a checkpoint
+};
+
+Verdict check(const World& world);
+
+}  // namespace regatta::simulation
