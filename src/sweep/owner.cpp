@@ -57,16 +57,11 @@ JobPlace this_job() {
 }
 
 Json to_json(const Owner& owner) {
-  Json value = {{"host", owner.process.host},
-                {"pid", owner.process.pid},
-                {"boot", owner.process.boot},
-                {"start_ticks", owner.process.start_ticks},
-                {"cluster", owner.place.cluster},
-                {"job", owner.place.job},
-                {"restart", owner.place.restart},
-                {"slurm", owner.place.slurm},
-                {"nodes", owner.place.nodes},
-                {"shard", owner.shard}};
+  Json value = {{"host", owner.process.host},     {"pid", owner.process.pid},
+                {"boot", owner.process.boot},     {"start_ticks", owner.process.start_ticks},
+                {"cluster", owner.place.cluster}, {"job", owner.place.job},
+                {"restart", owner.place.restart}, {"slurm", owner.place.slurm},
+                {"nodes", owner.place.nodes},     {"shard", owner.shard}};
   if (!owner.place.array.empty()) {
     value["array"] = owner.place.array;
   }
@@ -78,8 +73,10 @@ Owner owner_from_json(const Json& value, const std::string& source) {
   Owner owner;
   owner.process = {member<std::string>(value, "host", source), member<std::string>(value, "boot", source),
                    member<std::int64_t>(value, "pid", source), member<std::uint64_t>(value, "start_ticks", source)};
-  owner.place = {member<std::string>(value, "cluster", source), member<std::string>(value, "job", source),
-                 member<int>(value, "restart", source), member<bool>(value, "slurm", source),
+  owner.place = {member<std::string>(value, "cluster", source),
+                 member<std::string>(value, "job", source),
+                 member<int>(value, "restart", source),
+                 member<bool>(value, "slurm", source),
                  value.contains("array") ? member<std::string>(value, "array", source) : std::string(),
                  value.contains("nodes") ? member<std::string>(value, "nodes", source) : std::string()};
   owner.shard = member<std::string>(value, "shard", source);
