@@ -30,7 +30,7 @@ void print_submitted(const SubmissionPlan& plan, const SubmittedJobs& done) {
     std::cout << "note    jobs of this cluster do not requeue themselves: the same command continues the sweep after "
                  "the time limit, and --chain K puts K jobs into the queue at once\n";
   }
-  std::cout << "\nstatus  regatta status " << root << "\nlogs    tail -f " << root
+  std::cout << "\nstatus  regatta status " << root << "\nlogs    regatta logs " << root << " TRIAL, and " << root
             << "/slurm/*.log\nqueue   squeue --job " << join(done.jobs, ",") << "\nstop    regatta stop " << root
             << std::endl;
 }
