@@ -261,6 +261,10 @@ std::vector<MetricLine> read_metric_lines(const TrialFiles& files) {
         // An attempt that starts at step 0 has nothing behind it, not even the validation before the first step.
         std::erase_if(history, [&](const MetricLine& old) { return old.step > line->step || line->step == 0; });
       } else {
+        if (line->kind == MetricLine::Kind::kValidation) {
+          // A resume at a step that was saved without its validation repeats that: the newest one counts.
+          std::erase_if(history, [&](const MetricLine& old) { return old.kind == line->kind && old.step == line->step; });
+        }
         history.push_back(std::move(*line));
       }
     }

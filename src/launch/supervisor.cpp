@@ -39,6 +39,7 @@ struct Supervisor::Attempt {
   double progress_s = 0.0;  ///< when progress was last passed on
   bool killed = false;
   std::int64_t memory_kills_before = memory_kills();
+  std::int64_t checkpoint_step = 0;  ///< newest that it has told of
 };
 
 Supervisor::Supervisor(Spawner& spawner, Seat seat, Send send, SupervisorTimes times, const Clock& clock)
@@ -196,6 +197,9 @@ void Supervisor::handle(Json message) {
       pass_on(type, message);
     }
   } else if (type == "report" || type == "checkpoint") {
+    if (type == "checkpoint") {
+      attempt_->checkpoint_step = std::max(attempt_->checkpoint_step, message.value("step", std::int64_t{0}));
+    }
     pass_on(type, message);
   }
 }
@@ -244,10 +248,28 @@ void Supervisor::watch() {
   }
 }
 
+/// A child may die between a checkpoint's publication and its word about it: whether an attempt has gained something is
+/// told by its manifest.
+void Supervisor::report_unheard_checkpoint() {
+  try {
+    for (const CheckpointFile& file : list_checkpoints(TrialFiles{attempt_->order.root})) {
+      if (file.attempt == attempt_->number && file.step > attempt_->checkpoint_step) {
+        pass_on("checkpoint", {{"step", file.step}});
+        return;
+      }
+    }
+  } catch (const Error& error) {
+    log_warning(error.what());  // the next attempt decides what can be read
+  }
+}
+
 void Supervisor::end() {
   listen();  // what it wrote before it ended
   attempt_->evidence.memory_kill = memory_kills() > attempt_->memory_kills_before;
   const AttemptEnd end = classify_end(attempt_->evidence);
+  if (end.status != AttemptStatus::kOk) {
+    report_unheard_checkpoint();
+  }
   Json letter = make_letter("end", {{"trial", attempt_->trial},
                                     {"attempt", attempt_->number},
                                     {"status", status_name(end.status)},

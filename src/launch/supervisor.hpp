@@ -76,6 +76,7 @@ class Supervisor {
   void handle(Json message);
   void pass_on(const std::string& type, const Json& message);
   void watch();
+  void report_unheard_checkpoint();
   void end();
   void kill_child(int signal);
 

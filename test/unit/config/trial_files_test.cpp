@@ -62,6 +62,21 @@ TEST_CASE("checkpoints are those that manifests name, newest first") {
   CHECK(checkpoint_name(120) == "000000120.safetensors");
 }
 
+TEST_CASE("a validation that a resume repeats at the very step counts once") {
+  const test::TemporaryFolder folder;
+  const TrialFiles files{folder.path()};
+  for (int attempt = 1; attempt <= 2; ++attempt) {
+    make_directories(files.attempt(attempt));
+    write_file_atomically(
+        files.metrics(attempt),
+        metric_line_text({MetricLine::Kind::kStart, 80, 1, 0.0, 0.0, {}}) +
+            metric_line_text({MetricLine::Kind::kValidation, 80, 1, 0.0, 0.0, {{"dice", 0.1 * attempt}}}));
+  }
+  const auto history = read_metric_lines(files);
+  REQUIRE(history.size() == 1);
+  CHECK(history.front().values.at("dice") == 0.2);
+}
+
 TEST_CASE("a result reads back as written, non-finite numbers included") {
   TrialResult result;
   result.recipe_hash = "abc";

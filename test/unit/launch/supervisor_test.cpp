@@ -95,6 +95,26 @@ TEST_CASE("a trial runs to its end: ask, progress, checkpoints, reports, end, an
   CHECK(desk.count("ask") == 2);
 }
 
+TEST_CASE("a checkpoint that the child published but did not live to tell of is told of by its supervisor") {
+  Desk desk(R"({"steps": 2000, "ms": 2})");
+  desk.assign();
+  REQUIRE_FALSE(desk.wait_for("checkpoint").is_null());
+  const std::string pid = read_file("/proc/" + std::to_string(desk.spawner->pid()) + "/task/" +
+                                    std::to_string(desk.spawner->pid()) + "/children");
+  ::kill(std::stoi(pid), SIGSTOP);
+  const TrialFiles files{desk.root()};
+  write_file_atomically(files.manifest(1), R"({"checkpoints": [{"file": "000001990.safetensors", "step": 1990}]})");
+  write_file_atomically(files.checkpoints(1) / checkpoint_name(1990), "x");
+  ::kill(std::stoi(pid), SIGKILL);
+  const Json end = desk.wait_for("end");
+  REQUIRE_FALSE(end.is_null());
+  std::int64_t newest = 0;
+  for (const Json& letter : desk.letters) {
+    newest = letter.at("type") == "checkpoint" ? std::max(newest, letter.at("step").get<std::int64_t>()) : newest;
+  }
+  CHECK(newest == 1990);
+}
+
 TEST_CASE("a child that falls silent is given up as hung") {
   Desk desk(R"({"steps": 20, "ms": 1, "modes": {"0": "hang@5"}})");
   desk.assign();
