@@ -168,8 +168,9 @@ void Coordinator::beat() {
                   journal_.error().empty() ? "the file system does not answer" : journal_.error());
   if (now_s - alive_s_ >= times_.alive_every_s) {
     alive_s_ = now_s;
+    const Json alive = make_letter("alive", {{"durable_age_s", age_s}});
     for (int rank = 0; rank < ranks_.size(); ++rank) {
-      ranks_.send(rank, make_letter("alive", {{"durable_age_s", age_s}}));
+      ranks_.send(rank, alive);
     }
   }
 }

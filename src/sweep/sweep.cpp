@@ -38,7 +38,7 @@ void Sweep::refresh() {
   journal_.poll(fresh_);
   take_in();
   looked_s_ = clock_.monotonic_s();
-  gone_ = state_.gone_shards([this](std::uint32_t shard) { return is_gone(shard); });
+  gone_.reset();
   ++costs_.looks;
   costs_.shards += static_cast<std::int64_t>(journal_.open_shards());
 }
@@ -104,13 +104,21 @@ bool Sweep::is_far(std::uint32_t shard) {
   return far_[shard] == 1;
 }
 
+/// As of the last refresh.
+const std::vector<std::uint32_t>& Sweep::gone_shards() {
+  if (!gone_) {
+    gone_ = state_.gone_shards([this](std::uint32_t shard) { return is_gone(shard); });
+  }
+  return *gone_;
+}
+
 std::optional<NextTrial> Sweep::claim_next(const Owner& owner, const std::function<bool(const NextTrial&)>& accept) {
   refresh_shard(owner.shard);
   look();
   drop_old_taken();
   std::set<std::int64_t> exclude = excluded_;
   int refused = 0;
-  while (const auto next = state_.next_claimable(exclude, gone_, from_)) {
+  while (const auto next = state_.next_claimable(exclude, gone_shards(), from_)) {
     exclude.insert(next->trial);
     if (accept && !accept(*next)) {
       if (++refused == kMostRefused) {

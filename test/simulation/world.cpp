@@ -2,6 +2,7 @@
 #include "world.hpp"
 
 #include <cmath>
+#include <iostream>
 #include <numbers>
 
 #include "job.hpp"
@@ -11,6 +12,7 @@ namespace regatta::simulation {
 namespace {
 
 constexpr double kLongest_s = 60.0 * 86400.0;
+constexpr double kTellEvery_s = 1800.0;
 constexpr std::uint64_t kJoinStream = 10;
 
 }  // namespace
@@ -26,12 +28,18 @@ World::World(const SimulationOptions& given)
 World::~World() = default;
 
 void World::run() {
+  double told_s = 0.0;
   while (!events_.empty()) {
     const Event event = events_.top();
     events_.pop();
     REGATTA_REQUIRE(event.time_s < kLongest_s, BugError, "simulation: not over after ", duration_text(event.time_s));
     clock.now_s = event.time_s;
     ++measures.events;
+    if (clock.now_s >= told_s && ranks_up > 0) {
+      std::cerr << str("simulated ", duration_text(clock.now_s), ": ", options.trials - unclaimed, " of ",
+                       options.trials, " trials claimed, ", ranks_living, " of ", ranks_up, " ranks at work\n");
+      told_s = clock.now_s + kTellEvery_s;
+    }
     jobs_[static_cast<std::size_t>(event.job)]->handle(event);
   }
   account();

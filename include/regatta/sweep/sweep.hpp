@@ -85,6 +85,7 @@ class Sweep {
   bool is_gone(const Owner& owner);
   bool is_gone(std::uint32_t shard);
   bool is_far(std::uint32_t shard);
+  const std::vector<std::uint32_t>& gone_shards();
   std::optional<NextTrial> claim(const NextTrial& next, const Owner& owner);
   void note_taken(std::int64_t trial, int attempt, const std::string& holder, double again_s);
 
@@ -98,8 +99,8 @@ class Sweep {
   StaleWatch watch_;
   SweepCosts costs_;
   std::vector<RecordStore::Id> fresh_;
-  std::vector<std::uint32_t> gone_;  ///< shards with running trials whose writers are gone, as of the last refresh
-  std::vector<signed char> far_;     ///< by shard: 1 if only silence tells that its writer is gone, -1 not known yet
+  std::optional<std::vector<std::uint32_t>> gone_;  ///< shards with running trials whose writers are gone
+  std::vector<signed char> far_;  ///< by shard: 1 if only silence tells that its writer is gone, -1 not known yet
   double looked_s_ = -1e9;
   std::map<std::int64_t, Taken> taken_;
   std::set<std::int64_t> excluded_;                ///< the trials of `taken_`
