@@ -149,7 +149,7 @@ CoordinatorTimes coordinator_times(const SweepRun& run) {
   times.stop_s = run.times.stop_s;
   times.alive_every_s = std::min(times.alive_every_s, times.stop_s / 4);
   times.idle_leave_s = run.times.idle_leave_s;
-  times.signal_early_s = run.leave_after_s > 0 ? 0.0 : times.signal_early_s;
+  times.signal_early_s = run.leave_after_s > 0 ? 0.0 : run.times.signal_early_s;
   times.slice = {run.times.load_s, run.times.save_s, run.times.least_work_s};
   return times;
 }

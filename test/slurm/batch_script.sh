@@ -17,35 +17,35 @@ submit() {   # NAME [CODE]
 started() { [ "$(grep -c "^restart $2 .* from step" "$work/$1.log" 2>/dev/null)" = 8 ]; }
 
 job=$(submit saved)
-wait_until 20 "8 ranks" started saved 0
+wait_until 60 "8 ranks" started saved 0
 expect "each rank sees its node's GPUs" "$(grep -c 'GPUs 0,1,2,3' saved.log)" 8
 scancel --signal=USR2 "$job"   # as --signal=USR2@300 does before the time limit
-wait_until 40 "the end" has_ended "$job"
+wait_until 120 "the end" has_ended "$job"
 expect "saved: state" "$(field "$job" JobState) $(field "$job" Restarts)" "COMPLETED 1"
 expect "saved: ranks that saved" "$(grep -c 'saved step .* after USR2' saved.log)" 8
 expect "saved: ranks that went on" "$(grep -c '^restart 1 .* from step [1-9]' saved.log)" 8
 
 job=$(minutes=5 STANDIN_STEPS=60 submit limited)
-wait_until 90 "the end" has_ended "$job"
+wait_until 150 "the end" has_ended "$job"
 expect "limited: state" "$(field "$job" JobState)" COMPLETED
 expect "limited: signalled by Slurm itself, requeued" "$([ "$(field "$job" Restarts)" -ge 1 ] && grep -q 'after USR2' limited.log && echo yes)" yes
 
 job=$(submit requeued)
-wait_until 20 "8 ranks" started requeued 0
+wait_until 60 "8 ranks" started requeued 0
 scontrol requeue "$job"
-wait_until 40 "the end" has_ended "$job"
+wait_until 120 "the end" has_ended "$job"
 expect "requeued: state" "$(field "$job" JobState) $(field "$job" Restarts)" "COMPLETED 1"
 expect "requeued: ranks that went on" "$(grep -c '^restart 1 .* from step [1-9]' requeued.log)" 8
 
 job=$(submit cancelled)
-wait_until 20 "8 ranks" started cancelled 0
+wait_until 60 "8 ranks" started cancelled 0
 scancel "$job"
-wait_until 20 "the end" has_ended "$job"
+wait_until 60 "the end" has_ended "$job"
 expect "cancelled: state" "$(field "$job" JobState) $(field "$job" Restarts)" "CANCELLED 0"
 expect "cancelled: ranks that saved" "$(grep -c 'saved step .* after TERM' cancelled.log)" 8
 
 job=$(submit failing 2)
-wait_until 20 "the end" has_ended "$job"
+wait_until 60 "the end" has_ended "$job"
 expect "failing: state" "$(field "$job" JobState) $(field "$job" ExitCode)" "FAILED 2:0"
 
 job=$(submit killed 137)
@@ -54,14 +54,14 @@ expect "killed: state" "$(field "$job" JobState) $(field "$job" ExitCode) $(fiel
 expect "killed: tried once more" "$(grep -c 'once more in 15 s' killed.log)" 1
 
 job=$(submit gainless 86)
-wait_until 20 "the end" has_ended "$job"
+wait_until 60 "the end" has_ended "$job"
 expect "gainless: state" "$(field "$job" JobState) $(field "$job" ExitCode) $(field "$job" Restarts)" "FAILED 86:0 0"
 expect "gainless: a line says why" "$(grep -c 'gained nothing: not requeued' gainless.log)" 1
 
 export REGATTA_MAX_REQUEUES=0
 job=$(submit enough)
-wait_until 20 "8 ranks" started enough 0
+wait_until 60 "8 ranks" started enough 0
 scancel --signal=USR2 "$job"
-wait_until 20 "the end" has_ended "$job"
+wait_until 60 "the end" has_ended "$job"
 expect "no more requeues: state" "$(field "$job" JobState) $(field "$job" ExitCode)" "FAILED 85:0"
 echo "all checks of slurm/sweep.sbatch passed"

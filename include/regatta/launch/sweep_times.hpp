@@ -16,6 +16,7 @@ struct SweepTimes {
   double look_again_s = 2.0;
   double look_busy_s = 10.0;
   double idle_leave_s = 900.0;
+  double signal_early_s = 60.0;
   double load_s = 20.0;
   double save_s = 10.0;
   double least_work_s = 60.0;
@@ -31,6 +32,7 @@ struct SweepTimes {
     v("look_again_s", s.look_again_s, "idle ranks look at the journal this often", at_least(0.01));
     v("look_busy_s", s.look_busy_s, "the same while all ranks work", at_least(0.01));
     v("idle_leave_s", s.idle_leave_s, "a job of which no rank has found work for so long leaves", at_least(0.1));
+    v("signal_early_s", s.signal_early_s, "Slurm may tell a job to leave so long before it should", at_least(0.0));
     v("load_s", s.load_s, "how long a trial loads, as long as none has been seen", at_least(0.0));
     v("save_s", s.save_s, "how long a save takes, as long as none has been seen", at_least(0.0));
     v("least_work_s", s.least_work_s, "shortest useful slice of a trial at the end of a job", at_least(0.0));
