@@ -263,7 +263,8 @@ std::vector<MetricLine> read_metric_lines(const TrialFiles& files) {
       } else {
         if (line->kind == MetricLine::Kind::kValidation) {
           // A resume at a step that was saved without its validation repeats that: the newest one counts.
-          std::erase_if(history, [&](const MetricLine& old) { return old.kind == line->kind && old.step == line->step; });
+          std::erase_if(history,
+                        [&](const MetricLine& old) { return old.kind == line->kind && old.step == line->step; });
         }
         history.push_back(std::move(*line));
       }
