@@ -2,7 +2,10 @@
 
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <limits>
+#include <thread>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -16,8 +19,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr int kTries = 5;
+constexpr int kFirstPause_ms = 20;
+
 [[noreturn]] void fail(const fs::path& path, const char* what) {
-  throw DataError(str(path.string(), ": ", what, ": ", std::strerror(errno)));
+  const int error = errno;
+  const std::string text = str(path.string(), ": ", what, ": ", std::strerror(error));
+  if (error == ESTALE || error == EINTR) {
+    throw PassingError(text);
+  }
+  throw DataError(text);
 }
 
 void write_all(int fd, const char* data, std::size_t bytes, const fs::path& path) {
@@ -34,10 +45,10 @@ void write_all(int fd, const char* data, std::size_t bytes, const fs::path& path
   }
 }
 
-/// fsync, with the calls that a signal interrupted repeated.
+/// fsync, with the calls that a signal interrupted repeated; a kept interruption ends as PassingError.
 void sync_file(int fd, const fs::path& path) {
-  while (::fsync(fd) != 0) {
-    if (errno != EINTR) {
+  for (int tries = 1; ::fsync(fd) != 0; ++tries) {
+    if (errno != EINTR || tries == kTries) {
       fail(path, "cannot make durable (fsync)");
     }
   }
@@ -121,40 +132,66 @@ void AtomicFile::commit() {
   sync_directory(path_.parent_path());
 }
 
+void retry_passing_errors(const std::function<void()>& action) {
+  for (int tries = 1;; ++tries) {
+    try {
+      action();
+      return;
+    } catch (const PassingError&) {
+      if (tries == kTries) {
+        throw;
+      }
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(kFirstPause_ms << (tries - 1)));
+  }
+}
+
 void write_file_atomically(const fs::path& path, std::string_view text) {
-  AtomicFile file(path);
-  file.write(text);
-  file.commit();
+  retry_passing_errors([&] {
+    AtomicFile file(path);
+    file.write(text);
+    file.commit();
+  });
 }
 
 bool claim_file(const fs::path& path, std::string_view text) {
-  const fs::path temporary = temporary_beside(path);
-  const int fd = create_exclusively(temporary);
-  struct Remover {
-    const fs::path& path;
-    int fd;
-    ~Remover() {
-      ::close(fd);
-      ::unlink(path.c_str());
+  struct Temporary {
+    fs::path path;
+    int fd = -1;
+    ~Temporary() { remove(); }
+    void remove() {
+      if (fd >= 0) {
+        ::close(fd);
+        ::unlink(path.c_str());
+        fd = -1;
+      }
     }
-  } remover{temporary, fd};
-  write_all(fd, text.data(), text.size(), temporary);
-  sync_file(fd, temporary);
-  const int link_result = ::link(temporary.c_str(), path.c_str());
-  const int link_error = errno;
-  struct stat info {};
-  if (::fstat(fd, &info) != 0) {
-    fail(temporary, "cannot stat");
-  }
-  if (info.st_nlink == 2) {
-    sync_directory(path.parent_path());
-    return true;
-  }
-  if (link_result != 0 && link_error != EEXIST) {
-    errno = link_error;
-    fail(path, "cannot link");
-  }
-  return false;
+  } temporary;
+  retry_passing_errors([&] {
+    temporary.remove();
+    temporary.path = temporary_beside(path);
+    temporary.fd = create_exclusively(temporary.path);
+    write_all(temporary.fd, text.data(), text.size(), temporary.path);
+    sync_file(temporary.fd, temporary.path);
+  });
+  bool is_ours = false;
+  retry_passing_errors([&] {  // of the link alone: one that was made must not be taken for another's
+    const int link_result = ::link(temporary.path.c_str(), path.c_str());
+    const int link_error = errno;
+    struct stat info {};
+    if (::fstat(temporary.fd, &info) != 0) {
+      fail(temporary.path, "cannot stat");
+    }
+    is_ours = info.st_nlink == 2;
+    if (!is_ours && link_result != 0 && link_error != EEXIST) {
+      errno = link_error;
+      fail(path, "cannot link");
+    }
+    if (is_ours) {
+      sync_directory(path.parent_path());
+    }
+  });
+  return is_ours;
 }
 
 void sync_directory(const fs::path& directory) {
@@ -172,10 +209,27 @@ void sync_directory(const fs::path& directory) {
   }
 }
 
+std::uint64_t free_bytes(const fs::path& directory) {
+  std::error_code error;
+  const fs::space_info space = fs::space(directory, error);
+  return error ? std::numeric_limits<std::uint64_t>::max() : space.available;
+}
+
 void make_directories(const fs::path& directory) {
   std::error_code error;
-  fs::create_directories(directory, error);
-  REGATTA_REQUIRE(!error, DataError, directory.string(), ": cannot make directory: ", error.message());
+  if (directory.empty() || fs::is_directory(directory, error)) {
+    return;
+  }
+  const fs::path parent = directory.has_filename() ? directory.parent_path() : directory.parent_path().parent_path();
+  make_directories(parent);
+  retry_passing_errors([&] {
+    if (::mkdir(directory.c_str(), 0777) != 0 && errno != EEXIST) {
+      fail(directory, "cannot make directory");
+    }
+    REGATTA_REQUIRE(fs::is_directory(directory, error), DataError, directory.string(),
+                    ": cannot make directory: a file is in its place");
+    sync_directory(parent);
+  });
 }
 
 std::string unique_suffix() {

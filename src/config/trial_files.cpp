@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <tuple>
 #include <utility>
 
 #include "regatta/base/error.hpp"
@@ -37,10 +38,12 @@ constexpr std::array<std::pair<AttemptStatus, const char*>, 12> kAttemptNames = 
     {AttemptStatus::kLost, "lost"},
 }};
 
-constexpr std::array<std::pair<MetricLine::Kind, const char*>, 3> kKindNames = {{
+constexpr std::array<std::pair<MetricLine::Kind, const char*>, 5> kKindNames = {{
     {MetricLine::Kind::kStart, "start"},
     {MetricLine::Kind::kTrain, "train"},
     {MetricLine::Kind::kValidation, "validation"},
+    {MetricLine::Kind::kSkip, "skip"},
+    {MetricLine::Kind::kRollback, "rollback"},
 }};
 
 template <class Table, class Value>
@@ -94,6 +97,7 @@ std::optional<MetricLine> parse_metric_line(const std::string& text, const std::
     line.epoch = value.value("epoch", std::int64_t{0});
     line.lr = value.value("lr", 0.0);
     line.ms_per_step = value.value("ms_per_step", 0.0);
+    line.note = value.value("note", "");
     if (const auto values = value.find("values"); values != value.end()) {
       line.values = numbers_from_json(*values, "/values");
     }
@@ -140,12 +144,12 @@ std::vector<CheckpointFile> list_checkpoints(const TrialFiles& files) {
     for (const auto& entry : manifest.value("checkpoints", Json::array())) {
       const fs::path path = files.checkpoints(number) / entry.value("file", "");
       if (fs::is_regular_file(path, error)) {
-        found.push_back({path, number, entry.value("step", std::int64_t{0})});
+        found.push_back({path, number, entry.value("step", std::int64_t{0}), entry.value("rollbacks", 0)});
       }
     }
   }
   std::sort(found.begin(), found.end(), [](const CheckpointFile& a, const CheckpointFile& b) {
-    return std::pair(a.step, a.attempt) > std::pair(b.step, b.attempt);
+    return std::tuple(a.rollbacks, a.step, a.attempt) > std::tuple(b.rollbacks, b.step, b.attempt);
   });
   return found;
 }
@@ -185,6 +189,9 @@ Json to_json(const TrialResult& result) {
   value["determinism"] = result.determinism;
   value["resume"] = result.resume;
   value["attempts"] = result.attempts;
+  value["skipped_steps"] = result.skipped_steps;
+  value["rollbacks"] = result.rollbacks;
+  value["lr_factor"] = number_to_json(result.lr_factor);
   value["weights_xxh3"] = result.weights_xxh3;
   if (!result.init_from.empty()) {
     value["init_from"] = result.init_from;
@@ -217,6 +224,9 @@ TrialResult result_from_json(const Json& value, const std::string& source) {
     result.determinism = value.at("determinism").get<std::string>();
     result.resume = value.at("resume").get<std::string>();
     result.attempts = value.at("attempts").get<int>();
+    result.skipped_steps = value.value("skipped_steps", std::int64_t{0});
+    result.rollbacks = value.value("rollbacks", 0);
+    result.lr_factor = value.value("lr_factor", 1.0);
     result.weights_xxh3 = value.at("weights_xxh3").get<std::string>();
     result.init_from = value.value("init_from", "");
     result.init_from_xxh3 = value.value("init_from_xxh3", "");
@@ -238,7 +248,9 @@ std::string metric_line_text(const MetricLine& line) {
     value["lr"] = line.lr;
     value["ms_per_step"] = number_to_json(line.ms_per_step);
   }
-  if (line.kind != MetricLine::Kind::kStart) {
+  if (line.kind == MetricLine::Kind::kSkip || line.kind == MetricLine::Kind::kRollback) {
+    value["note"] = line.note;
+  } else if (line.kind != MetricLine::Kind::kStart) {
     value["values"] = numbers_to_json(line.values);
   }
   return dump_line(value) + "\n";
@@ -257,7 +269,10 @@ std::vector<MetricLine> read_metric_lines(const TrialFiles& files) {
       if (!line) {
         continue;
       }
-      if (line->kind == MetricLine::Kind::kStart) {
+      if (line->kind == MetricLine::Kind::kSkip) {
+        continue;
+      }
+      if (line->kind == MetricLine::Kind::kStart || line->kind == MetricLine::Kind::kRollback) {
         // An attempt that starts at step 0 has nothing behind it, not even the validation before the first step.
         std::erase_if(history, [&](const MetricLine& old) { return old.step > line->step || line->step == 0; });
       } else {

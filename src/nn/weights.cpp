@@ -127,12 +127,15 @@ void write_safetensors(const std::filesystem::path& path, const NamedTensors& te
         {name, safetensors_type(tensor, name), tensor.sizes().vec(), begin, begin + host.back().nbytes()});
     header.metadata[kChecksumPrefix + name] = xxh3_text(bytes_of(host.back()));
   }
-  AtomicFile file(path);
-  file.write(encode_header(header));
-  for (const at::Tensor& tensor : host) {
-    file.write(tensor.const_data_ptr(), tensor.nbytes());
-  }
-  file.commit();
+  const std::string head = encode_header(header);
+  retry_passing_errors([&] {
+    AtomicFile file(path);
+    file.write(head);
+    for (const at::Tensor& tensor : host) {
+      file.write(tensor.const_data_ptr(), tensor.nbytes());
+    }
+    file.commit();
+  });
 }
 
 SafetensorsFile read_safetensors(const std::filesystem::path& path) {

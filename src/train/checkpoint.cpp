@@ -60,6 +60,27 @@ bool were_published(const TrialFiles& files) {
   return false;
 }
 
+/// The first that verifies; those before it are set aside.
+std::optional<LoadedCheckpoint> load_first(const TrialFiles& files, const std::vector<CheckpointFile>& candidates,
+                                           const std::string& recipe_hash) {
+  for (const CheckpointFile& candidate : candidates) {
+    try {
+      LoadedCheckpoint loaded = load_checkpoint(files, candidate);
+      const std::string& hash = metadata_of(loaded.file, "recipe_hash", candidate.path.string());
+      REGATTA_REQUIRE(hash == recipe_hash, ConfigError, candidate.path.string(), ": is of recipe ", hash,
+                      ", this one is ", recipe_hash);
+      return loaded;
+    } catch (const DataError& error) {
+      fs::path bad = candidate.path;
+      bad += ".bad";
+      std::error_code ignored;
+      fs::rename(candidate.path, bad, ignored);
+      log_warning("checkpoint does not verify, kept as ", bad.filename().string(), ": ", error.what());
+    }
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 Json to_json(const TrainingCounters& counters) {
@@ -67,6 +88,10 @@ Json to_json(const TrainingCounters& counters) {
   value["step"] = counters.step;
   value["validated_step"] = counters.validated_step;
   value["logged_step"] = counters.logged_step;
+  value["skipped_steps"] = counters.skipped_steps;
+  value["anchor_step"] = counters.anchor_step;
+  value["rollbacks"] = counters.rollbacks;
+  value["lr_factor"] = number_to_json(counters.lr_factor);
   value["best_step"] = counters.best_step;
   value["best_value"] = number_to_json(counters.best_value);
   value["best"] = numbers_to_json(counters.best);
@@ -82,6 +107,10 @@ TrainingCounters counters_from_json(const std::string& text, const std::string& 
     counters.step = value.at("step").get<std::int64_t>();
     counters.validated_step = value.at("validated_step").get<std::int64_t>();
     counters.logged_step = value.at("logged_step").get<std::int64_t>();
+    counters.skipped_steps = value.at("skipped_steps").get<std::int64_t>();
+    counters.anchor_step = value.at("anchor_step").get<std::int64_t>();
+    counters.rollbacks = value.at("rollbacks").get<int>();
+    counters.lr_factor = number_from_json(value.at("lr_factor"), "/lr_factor");
     counters.best_step = value.at("best_step").get<std::int64_t>();
     counters.best_value = number_from_json(value.at("best_value"), "/best_value");
     counters.best = numbers_from_json(value.at("best"));
@@ -97,26 +126,21 @@ TrainingCounters counters_from_json(const std::string& text, const std::string& 
 
 std::optional<LoadedCheckpoint> load_newest_checkpoint(const TrialFiles& files, const std::string& recipe_hash) {
   const std::vector<CheckpointFile> found = list_checkpoints(files);
-  for (const CheckpointFile& candidate : found) {
-    try {
-      LoadedCheckpoint loaded = load_checkpoint(files, candidate);
-      const std::string& hash = metadata_of(loaded.file, "recipe_hash", candidate.path.string());
-      REGATTA_REQUIRE(hash == recipe_hash, ConfigError, candidate.path.string(), ": is of recipe ", hash,
-                      ", this one is ", recipe_hash);
-      return loaded;
-    } catch (const DataError& error) {
-      fs::path bad = candidate.path;
-      bad += ".bad";
-      std::error_code ignored;
-      fs::rename(candidate.path, bad, ignored);
-      log_warning("checkpoint does not verify, kept as ", bad.filename().string(), ": ", error.what());
-    }
+  if (auto loaded = load_first(files, found, recipe_hash)) {
+    return loaded;
   }
   if (!found.empty() || were_published(files)) {
     throw Error(ExitCode::kNoCheckpoint, str(files.root.string(), ": there were checkpoints, none of them verifies; ",
                                              "start anew with --fresh"));
   }
   return std::nullopt;
+}
+
+std::optional<LoadedCheckpoint> load_anchor(const TrialFiles& files, const std::string& recipe_hash,
+                                            std::int64_t anchor_step) {
+  std::vector<CheckpointFile> found = list_checkpoints(files);
+  std::erase_if(found, [&](const CheckpointFile& file) { return file.step > anchor_step; });
+  return load_first(files, found, recipe_hash);
 }
 
 void remove_checkpoints(const TrialFiles& files) {

@@ -51,13 +51,13 @@ void remove_quietly(const fs::path& path) {
   }
 }
 
-/// Checkpoints and leftovers of killed saves in a folder whose attempt is over.
-void clear_checkpoint_folder(const fs::path& folder) {
+/// Checkpoints but for one, and leftovers of killed saves, in a folder whose attempt is over.
+void clear_checkpoint_folder(const fs::path& folder, const std::string& but_for) {
   std::error_code error;
   std::vector<fs::path> doomed;
   for (const auto& entry : fs::directory_iterator(folder, error)) {
     const std::string name = entry.path().filename().string();
-    if (entry.path().extension() == ".safetensors" || name.find(".tmp.") != std::string::npos) {
+    if ((entry.path().extension() == ".safetensors" && name != but_for) || name.find(".tmp.") != std::string::npos) {
       doomed.push_back(entry.path());
     }
   }
@@ -190,10 +190,11 @@ SaveEvent CheckpointWriter::save(const Snapshot& snapshot) {
 void CheckpointWriter::publish(const Snapshot& snapshot) {
   std::vector<Entry> entries = published_;
   std::erase_if(entries, [&](const Entry& entry) { return entry.step == snapshot.counters.step; });
-  entries.insert(entries.begin(), {checkpoint_name(snapshot.counters.step), snapshot.counters.step, snapshot.ledger});
-  if (entries.size() > static_cast<std::size_t>(keep_)) {
-    entries.resize(static_cast<std::size_t>(keep_));
-  }
+  entries.insert(entries.begin(), {checkpoint_name(snapshot.counters.step), snapshot.counters.step,
+                                   snapshot.counters.rollbacks, snapshot.ledger});
+  int place = 0;
+  std::erase_if(entries,
+                [&](const Entry& entry) { return place++ >= keep_ && entry.step != snapshot.counters.anchor_step; });
   Json manifest;
   manifest["schema"] = 1;
   manifest["checkpoints"] = Json::array();
@@ -201,6 +202,7 @@ void CheckpointWriter::publish(const Snapshot& snapshot) {
     Json item;
     item["file"] = entry.file;
     item["step"] = entry.step;
+    item["rollbacks"] = entry.rollbacks;
     item["started_utc"] = entry.ledger.started_utc;
     item["train_s"] = entry.ledger.train_s;
     item["step_s"] = entry.ledger.step_s;
@@ -216,18 +218,28 @@ void CheckpointWriter::publish(const Snapshot& snapshot) {
       remove_quietly(files_.checkpoints(attempt_) / old.file);
     }
   }
-  remove_old();
+  remove_old(snapshot.counters.anchor_step);
 }
 
-void CheckpointWriter::remove_old() {
+void CheckpointWriter::remove_old(std::int64_t anchor_step) {
   if (published_.size() < static_cast<std::size_t>(keep_)) {
     return;
   }
+  const std::string anchor = checkpoint_name(anchor_step);
+  const bool anchor_is_elsewhere =
+      anchor_step >= 0 &&
+      std::none_of(published_.begin(), published_.end(), [&](const Entry& entry) { return entry.step == anchor_step; });
   for (const int attempt : files_.attempts()) {
     std::error_code error;
-    if (attempt < attempt_ && fs::exists(files_.checkpoints(attempt), error)) {
+    const fs::path folder = files_.checkpoints(attempt);
+    if (attempt >= attempt_ || !fs::exists(folder, error)) {
+      continue;
+    }
+    if (anchor_is_elsewhere && fs::exists(folder / anchor, error)) {
+      clear_checkpoint_folder(folder, anchor);  // its manifest may go on naming what is gone
+    } else {
       remove_quietly(files_.manifest(attempt));
-      clear_checkpoint_folder(files_.checkpoints(attempt));
+      clear_checkpoint_folder(folder, "");
     }
   }
 }

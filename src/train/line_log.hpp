@@ -23,10 +23,12 @@ class LineLog {
   void sync();
 
  private:
-  void push_out();
+  /// @return errno, or 0 if no line waits
+  int push_out();
+  void require_no_error(int error, const char* what) const;
 
   std::filesystem::path path_;
-  int fd_;
+  int fd_ = -1;
   std::mutex mutex_;
   std::string waiting_;
   bool warned_ = false;

@@ -104,8 +104,9 @@ void measure_training(const NetworkBenchmarkOptions& options, const at::Device& 
   repeat_ms(device, options.warmup, whole_step);
   times.step_ms = repeat_ms(device, options.steps, whole_step);
   times.measured.training = peak_device_bytes(device);
-  REGATTA_REQUIRE(step.good_steps() == update, BugError, options.model, ": ", step.good_steps(), " of ", update,
-                  " steps had a finite loss and gradients");
+  const SkipReport skips = step.take_skips_();
+  REGATTA_REQUIRE(skips.skipped == 0 && skips.halted_at == 0, BugError, options.model, ": ", skips.skipped, " of ",
+                  update, " steps had a loss or gradient that is not finite");
   times.forward_ms = repeat_ms(device, options.steps,
                                [&] { const ModelOutput output = step.model().forward(pair.moving, pair.fixed); });
 }

@@ -125,6 +125,9 @@ TrialResult make_result(const TrainSetup& setup, const TrainingCounters& counter
   result.determinism = setup.device.is_cuda() && resolved.numerical_on_cuda ? "numerical" : "bitwise";
   result.resume = ledger.resume;
   result.attempts = setup.attempt;
+  result.skipped_steps = counters.skipped_steps;
+  result.rollbacks = counters.rollbacks;
+  result.lr_factor = counters.lr_factor;
   result.init_from = resolved.recipe.model.init_from;
   result.init_from_xxh3 = resolved.init_from_xxh3;
   result.weights_xxh3 = xxh3_text(read_file(setup.files.best_weights(), std::uint64_t{1} << 34));

@@ -5,9 +5,6 @@
 #include <cmath>
 
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/_amp_foreach_non_finite_check_and_unscale.h>
-#include <ATen/ops/isfinite.h>
-#include <ATen/ops/maximum.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
@@ -18,6 +15,16 @@ namespace regatta {
 namespace {
 
 constexpr const char* kLossSums = "train/loss_sums";
+constexpr const char* kSkipsInRow = "train/skips_in_row";
+
+const at::Tensor& tensor_of(const SafetensorsFile& file, const char* name, const at::Tensor& like,
+                            const std::string& source) {
+  const auto found =
+      std::find_if(file.tensors.begin(), file.tensors.end(), [name](const auto& item) { return item.first == name; });
+  REGATTA_REQUIRE(found != file.tensors.end() && found->second.sizes() == like.sizes(), DataError, source, ": tensor '",
+                  name, "' is missing or of another shape");
+  return found->second;
+}
 
 std::vector<Side> sides_from(const std::vector<std::string>& names) {
   std::vector<Side> sides;
@@ -40,7 +47,8 @@ at::Tensor TrainingStep::value_of(const Term& term, const PairState& batch, cons
 
 TrainingStep::TrainingStep(const Recipe& recipe, const at::Device& device)
     : seed_(static_cast<std::uint64_t>(recipe.train.seed)),
-      model_(make_model(recipe.model.name, recipe.model.options)) {
+      model_(make_model(recipe.model.name, recipe.model.options)),
+      guard_(device, recipe.guard.max_skips) {
   model_->parameters().initialise(seed_);
   model_->parameters().to_device(device);
   model_->set_channels_last(recipe.run.channels_last);
@@ -48,10 +56,8 @@ TrainingStep::TrainingStep(const Recipe& recipe, const at::Device& device)
     terms_.push_back({name, term.weight, make_loss(name, term.options), sides_from(term.sides)});
   }
   optimizer_ = std::make_unique<Optimizer>(model_->parameters(), recipe.optim);
-  loss_sums_ = at::zeros({static_cast<std::int64_t>(terms_.size()) + 1}, at::device(device).dtype(at::kDouble));
-  bad_ = at::zeros({1}, at::device(device).dtype(at::kFloat));
-  good_steps_ = at::zeros({1}, at::device(device).dtype(at::kDouble));
-  one_ = at::ones({1}, at::device(device).dtype(at::kFloat));
+  loss_sums_ = at::zeros({static_cast<std::int64_t>(terms_.size()) + 2}, at::device(device).dtype(at::kDouble));
+  one_ = at::ones({}, at::device(device).dtype(at::kFloat));
 }
 
 TermValues TrainingStep::losses(const PairState& batch, const ModelOutput& output) const {
@@ -77,25 +83,22 @@ void TrainingStep::run_(const PairState& batch, double lr, std::int64_t update) 
   total.backward();
   const at::NoGradGuard no_gradients;
   parts.push_back(total.detach());
-  loss_sums_.add_(at::stack(parts));
-  const at::Tensor loss_bad = at::isfinite(total.detach()).logical_not().to(at::kFloat).reshape({1});
-  bad_.copy_(at::maximum(bad_, loss_bad));
+  parts.push_back(one_);
   const std::vector<at::Tensor> gradients = optimizer_->gradients();
-  at::_amp_foreach_non_finite_check_and_unscale_(gradients, bad_, one_);
-  good_steps_.add_(one_.sub(bad_));
-  optimizer_->step_(gradients, lr, update, bad_);
+  const at::Tensor skip = guard_.check_(total.detach(), gradients, update);
+  loss_sums_.add_(at::stack(parts).masked_fill(skip.gt(0.5), 0.0));
+  optimizer_->step_(gradients, lr, update, skip);
   optimizer_->clear_gradients_();
 }
 
-std::int64_t TrainingStep::good_steps() const {
-  return static_cast<std::int64_t>(good_steps_.item<double>());
-}
-
-std::map<std::string, double> TrainingStep::mean_losses(std::int64_t steps) const {
+std::map<std::string, double> TrainingStep::mean_losses() const {
   const at::Tensor sums = loss_sums_.to(at::kCPU);
   const double* values = sums.const_data_ptr<double>();
-  const double count = static_cast<double>(std::max<std::int64_t>(steps, 1));
+  const double count = values[terms_.size() + 1];
   std::map<std::string, double> means;
+  if (count == 0.0) {
+    return means;
+  }
   for (std::size_t i = 0; i < terms_.size(); ++i) {
     means[terms_[i].name] = values[i] / count;
   }
@@ -121,6 +124,7 @@ NamedTensors TrainingStep::state() const {
     tensors.push_back(std::move(item));
   }
   tensors.emplace_back(kLossSums, loss_sums_);
+  tensors.emplace_back(kSkipsInRow, guard_.in_row());
   return tensors;
 }
 
@@ -132,13 +136,8 @@ void TrainingStep::load_(const SafetensorsFile& file, const std::string& source)
   const at::NoGradGuard no_gradients;
   load_parameters(model_->parameters(), file, source, {"optim/", "train/"});
   optimizer_->load_state_(file, source);
-  const auto sums =
-      std::find_if(file.tensors.begin(), file.tensors.end(), [](const auto& item) { return item.first == kLossSums; });
-  REGATTA_REQUIRE(sums != file.tensors.end() && sums->second.sizes() == loss_sums_.sizes(), DataError, source,
-                  ": tensor '", kLossSums, "' is missing or of another shape");
-  loss_sums_.copy_(sums->second);
-  bad_.zero_();
-  good_steps_.zero_();
+  loss_sums_.copy_(tensor_of(file, kLossSums, loss_sums_, source));
+  guard_.set_in_row_(tensor_of(file, kSkipsInRow, guard_.in_row(), source));
 }
 
 }  // namespace regatta

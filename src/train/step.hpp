@@ -1,5 +1,5 @@
-// One optimiser step: network, weighted losses, backward pass, check for non-finite numbers, update. Holds all tensors
-// of a training; knows nothing of files, epochs or validation.
+// One optimiser step: network, weighted losses, backward pass, update. Holds all tensors of a training; knows nothing
+// of files, epochs or validation. Which steps are skipped: skip_guard.hpp.
 #pragma once
 
 #include <map>
@@ -12,6 +12,7 @@
 #include "regatta/nn/model.hpp"
 #include "regatta/nn/weights.hpp"
 #include "regatta/train/optimizer.hpp"
+#include "train/skip_guard.hpp"
 
 namespace regatta {
 
@@ -28,20 +29,20 @@ class TrainingStep {
 
   Model& model() { return *model_; }
 
-  /// One step without host synchronisation. Once a loss or gradient is not finite, this and all later updates are
-  /// skipped: the weights stay those of the last good step.
+  /// One step without host synchronisation. If its loss or a gradient is not finite, weights, optimiser state and loss
+  /// sums stay as they are; after `guard.max_skips` such steps in a row they do so for ever.
   /// @param update  number of the update, from 1
   void run_(const PairState& batch, double lr, std::int64_t update);
 
   /// The losses of one forward pass, in the order of the recipe.
   TermValues losses(const PairState& batch, const ModelOutput& output) const;
 
-  /// Steps since construction or `load_` whose update was made: fewer than were run if one was not finite.
-  /// Synchronises.
-  std::int64_t good_steps() const;
+  /// Which steps were skipped since the last call. Synchronises.
+  SkipReport take_skips_() { return guard_.take_report_(); }
 
-  /// Means of "total" and of each unweighted part over the last `steps` steps. Synchronises.
-  std::map<std::string, double> mean_losses(std::int64_t steps) const;
+  /// Means of "total" and of each unweighted part over the steps since `clear_sums_` that were not skipped; empty if
+  /// there was none. Synchronises.
+  std::map<std::string, double> mean_losses() const;
   void clear_sums_();
 
   /// Weights, optimiser state and loss sums, shared.
@@ -54,7 +55,8 @@ class TrainingStep {
   /// @throws DataError for missing, surplus or differently shaped tensors
   std::string load_weights_(const SafetensorsFile& file, const std::string& source);
 
-  /// Copies a state from a file. @throws DataError for missing, surplus or differently shaped tensors
+  /// Copies a state from a file; the guard lets updates through again. @throws DataError for missing, surplus or
+  /// differently shaped tensors
   void load_(const SafetensorsFile& file, const std::string& source);
 
  private:
@@ -73,10 +75,9 @@ class TrainingStep {
   std::unique_ptr<Model> model_;
   std::vector<Term> terms_;
   std::unique_ptr<Optimizer> optimizer_;
-  at::Tensor loss_sums_;   ///< [terms + 1] float64, the total last
-  at::Tensor bad_;         ///< [1] float32: 1 from the first non-finite loss or gradient on
-  at::Tensor good_steps_;  ///< [1] float64
-  at::Tensor one_;         ///< [1] float32: gradients are not scaled
+  SkipGuard guard_;
+  at::Tensor loss_sums_;  ///< [terms + 2] float64: terms, total, number of steps
+  at::Tensor one_;        ///< scalar float32
 };
 
 }  // namespace regatta

@@ -62,8 +62,10 @@ StepTimes benchmark_step(const StepBenchmarkOptions& options) {
   StepTimes times;
   std::int64_t update = 0;
   const auto whole_step = [&] { step.run_(pair, recipe.optim.lr, ++update); };
-  const auto loss_of_last = [&step] {
-    const double total = step.mean_losses(1).at("total");
+  const auto loss_of_last = [&] {
+    const auto means = step.mean_losses();
+    REGATTA_REQUIRE(!means.empty(), BugError, "step ", update, ": loss or gradient is not finite");
+    const double total = means.at("total");
     step.clear_sums_();
     return total;
   };

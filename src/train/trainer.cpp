@@ -7,6 +7,7 @@
 
 #include <ATen/ops/empty.h>
 
+#include "regatta/base/error.hpp"
 #include "regatta/base/log.hpp"
 #include "regatta/nn/device.hpp"
 #include "train/numbers.hpp"
@@ -50,28 +51,36 @@ TrainOutcome Trainer::Impl::train() {
   started_s = last_save_s = last_progress_s = now_s();
   logged_step_s = step_s();
   while (true) {
+    if (bad_step >= 0 && !roll_back()) {
+      return diverged();
+    }
     if (validation_due() && !validate()) {
-      return bad_step >= 0 ? diverged() : leave();
+      if (bad_step >= 0) {
+        continue;
+      }
+      return leave();
     }
     if (!handle_saves()) {
-      return diverged();
+      continue;
     }
     if (counters.step >= steps) {
       return finish();
     }
     if (observer.should_leave()) {
-      return is_healthy() ? leave() : diverged();
-    }
-    if (checkpoint_due()) {
-      if (!is_healthy()) {
-        return diverged();
+      if (!look_at_skips()) {
+        continue;
       }
+      return leave();
+    }
+    const bool is_anchor = anchor_due();
+    if (is_anchor || checkpoint_due()) {
+      if (!look_at_skips()) {
+        continue;
+      }
+      counters.anchor_step = is_anchor ? counters.step : counters.anchor_step;
       save();
     }
     run_step();
-    if (bad_step >= 0) {
-      return diverged();
-    }
   }
 }
 
@@ -89,13 +98,14 @@ void Trainer::Impl::run_step() {
     }
     pairs.push_back(all[static_cast<std::size_t>(index)]);
   }
-  step->run_(data->gather(pairs, flips), learning_rate(recipe.optim, order.epoch_of(counters.step)), counters.step + 1);
+  step->run_(data->gather(pairs, flips), rate_of(order.epoch_of(counters.step)), counters.step + 1);
   ++counters.step;
+  ++steps_run;
 
   // On a GPU the numbers are fetched only now and then: fetching waits for the device.
   const bool line_due = counters.step % log_every == 0 || counters.step == steps;
   const bool progress_due = now_s() - last_progress_s >= kProgressEvery_s;
-  if ((setup.device.is_cpu() || line_due || progress_due) && !is_healthy()) {
+  if ((setup.device.is_cpu() || line_due || progress_due) && !look_at_skips()) {
     return;
   }
   if (progress_due) {
@@ -107,25 +117,18 @@ void Trainer::Impl::run_step() {
 }
 
 void Trainer::Impl::write_loss_line() {
-  const std::int64_t count = counters.step - counters.logged_step;
   const std::int64_t epoch = order.epoch_of(counters.step - 1);
   const double spent_s = step_s();
-  MetricLine line{MetricLine::Kind::kTrain, counters.step, epoch, learning_rate(recipe.optim, epoch), 0.0, {}};
-  line.values = step->mean_losses(count);
+  MetricLine line{MetricLine::Kind::kTrain, counters.step, epoch, rate_of(epoch), 0.0, {}};
+  line.values = step->mean_losses();
   const std::int64_t timed = counters.step - std::max(counters.logged_step, first_step);
   line.ms_per_step = 1000.0 * (spent_s - logged_step_s) / static_cast<double>(std::max<std::int64_t>(timed, 1));
-  metric_lines->append(metric_line_text(line));
+  if (!line.values.empty()) {  // every step since the last line may have been skipped
+    metric_lines->append(metric_line_text(line));
+  }
   step->clear_sums_();
   counters.logged_step = counters.step;
   logged_step_s = spent_s;
-}
-
-bool Trainer::Impl::is_healthy() {
-  if (bad_step < 0) {
-    const std::int64_t good = first_step + step->good_steps();
-    bad_step = good < counters.step ? good + 1 : -1;
-  }
-  return bad_step < 0;
 }
 
 bool Trainer::Impl::validation_due() const {
@@ -138,9 +141,9 @@ bool Trainer::Impl::validation_due() const {
   return counters.step % (recipe.validation.every_epochs * order.steps_per_epoch()) == 0 || counters.step == steps;
 }
 
-/// @return false if it was cut short (leave request) or the training has diverged
+/// @return false if it was cut short (leave request) or too many steps were skipped
 bool Trainer::Impl::validate() {
-  if (!is_healthy()) {
+  if (!look_at_skips()) {
     return false;
   }
   stop_step_time();
@@ -189,19 +192,18 @@ bool Trainer::Impl::validate() {
 
 void Trainer::Impl::note_progress(std::int64_t validated, std::int64_t to_validate) {
   const double now = now_s();
-  const std::int64_t done = counters.step - first_step;
   TrainProgress progress;
   progress.step = counters.step;
   progress.steps = steps;
   progress.epoch = order.epoch_of(std::max<std::int64_t>(counters.step - 1, 0));
   progress.epochs = (steps + order.steps_per_epoch() - 1) / order.steps_per_epoch();
-  progress.lr = learning_rate(recipe.optim, progress.epoch);
+  progress.lr = rate_of(progress.epoch);
   if (counters.step > counters.logged_step) {
-    progress.losses = step->mean_losses(counters.step - counters.logged_step);
+    progress.losses = step->mean_losses();
   }
-  if (done > 0) {
-    progress.ms_per_step = 1000.0 * (step_s() - ledger.step_s) / static_cast<double>(done);
-    progress.eta_s = (now - started_s) / static_cast<double>(done) * static_cast<double>(steps - counters.step);
+  if (steps_run > 0) {
+    progress.ms_per_step = 1000.0 * (step_s() - ledger.step_s) / static_cast<double>(steps_run);
+    progress.eta_s = (now - started_s) / static_cast<double>(steps_run) * static_cast<double>(steps - counters.step);
   }
   progress.validated = validated;
   progress.to_validate = to_validate;
@@ -217,9 +219,18 @@ void Trainer::Impl::stop_step_time() {
   }
 }
 
+/// A pure function of the step and of what was skipped, so that a resumed training rolls back to the same state.
+bool Trainer::Impl::anchor_due() {
+  return counters.step > 0 && counters.step % recipe.guard.anchor_steps == 0 && counters.anchor_step != counters.step &&
+         look_at_skips() && skips_in_row == 0;
+}
+
 bool Trainer::Impl::checkpoint_due() const {
   if (counters.step == submitted_step || counters.step == 0 || writer->busy()) {
     return false;
+  }
+  if (save_again_s > 0.0) {
+    return now_s() >= save_again_s;
   }
   const std::int64_t since = counters.step - std::max(submitted_step, first_step);
   const CheckpointOptions& options = recipe.checkpoint;
@@ -245,6 +256,19 @@ void Trainer::Impl::save_best() {
       BestWeights{counters.best_step, to_host(step->weights()), best_metadata(setup.resolved, *archive, counters)});
 }
 
+/// @throws DataError if no save has succeeded for too long
+void Trainer::Impl::note_failed_save(const SaveEvent& event) {
+  failing_since_s = save_error.empty() ? now_s() : failing_since_s;
+  save_error = event.error;
+  save_pause_s = std::clamp(2.0 * save_pause_s, kFirstSavePause_s, kLongestSavePause_s);
+  save_again_s = now_s() + save_pause_s;
+  const double failing_s = now_s() - failing_since_s;
+  REGATTA_REQUIRE(failing_s <= setup.give_up_s, DataError, "no checkpoint could be saved for ",
+                  duration_text(failing_s), ": ", event.error);
+  log_error("step ", event.step, ": could not save, training goes on, next try in ", duration_text(save_pause_s), ": ",
+            event.error);
+}
+
 /// Looks at the saves that have ended. @return false if one was refused because it was not finite
 bool Trainer::Impl::handle_saves() {
   for (const SaveEvent& event : writer->take_events()) {
@@ -254,11 +278,14 @@ bool Trainer::Impl::handle_saves() {
       return false;
     }
     if (!event.error.empty()) {
-      log_warning("step ", event.step, ": could not save, training goes on: ", event.error);
-      save_error = event.error;
+      note_failed_save(event);
     } else if (!event.is_best) {
+      if (!save_error.empty()) {
+        log_info("step ", event.step, ": saved again");
+      }
       published_step = event.step;
       save_error.clear();
+      save_again_s = save_pause_s = 0.0;
       observer.on_checkpoint({event.step, event.file.string(), event.save_s});
     }
   }

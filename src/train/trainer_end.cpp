@@ -1,6 +1,9 @@
 // How an attempt ends: a request to leave, numbers that are not finite, or the last step and its result.
 #include <algorithm>
+#include <chrono>
 #include <system_error>
+#include <thread>
+#include <utility>
 
 #include "regatta/base/error.hpp"
 #include "regatta/base/files.hpp"
@@ -9,6 +12,12 @@
 #include "train/trainer_impl.hpp"
 
 namespace regatta {
+namespace {
+
+constexpr int kLastTries = 4;          ///< of the last save
+constexpr double kFirstPause_s = 0.1;  ///< then twice as long each time
+
+}  // namespace
 
 /// Waits for the writer; saves what is not saved yet. @return false if a save was refused because it was not finite
 bool Trainer::Impl::save_at_end() {
@@ -17,11 +26,22 @@ bool Trainer::Impl::save_at_end() {
     return false;
   }
   const bool is_new = counters.step != submitted_step || counters.validated_step != submitted_validation;
-  if (counters.step > 0 && (is_new || !save_error.empty())) {
+  double pause_s = kFirstPause_s;
+  for (int tries = 1; counters.step > 0 && (tries == 1 ? is_new || !save_error.empty() : !save_error.empty());
+       ++tries) {
+    if (tries > 1) {
+      std::this_thread::sleep_for(std::chrono::duration<double>(std::exchange(pause_s, 2.0 * pause_s)));
+    }
     save();
     writer->drain();
+    if (!handle_saves()) {
+      return false;
+    }
+    if (tries == kLastTries) {
+      break;
+    }
   }
-  return handle_saves();
+  return true;
 }
 
 TrainOutcome Trainer::Impl::leave() {
@@ -42,12 +62,10 @@ TrainOutcome Trainer::Impl::diverged() {
   handle_saves();
   std::string message = bad_tensor;
   if (message.empty()) {
-    std::vector<std::string> names;
-    for (const std::int64_t index : order.batch_of(bad_step - 1)) {
-      names.push_back(data->pair_text(data->pairs(recipe.data.train_split)[static_cast<std::size_t>(index)]));
-    }
-    message = str("loss or gradient is not finite; ", join(names, "; "), "; learning rate ",
-                  learning_rate(recipe.optim, order.epoch_of(bad_step - 1)));
+    message = str("loss or gradient is not finite; ", pairs_of(bad_step), "; learning rate ",
+                  rate_of(order.epoch_of(bad_step - 1)), "; ", skips_in_row, " steps in a row skipped, ",
+                  counters.rollbacks, " of ", recipe.guard.rollbacks, " roll-backs made",
+                  counters.rollbacks < recipe.guard.rollbacks ? " (no checkpoint to go back to)" : "");
   }
   return {AttemptStatus::kDiverged, bad_step, str("step ", bad_step, ": ", message), std::nullopt};
 }

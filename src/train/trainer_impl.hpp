@@ -1,5 +1,5 @@
-// The state of one training and the functions over it; their sources are trainer.cpp (the loop), trainer_start.cpp and
-// trainer_end.cpp.
+// The state of one training and the functions over it; their sources are trainer.cpp (the loop), trainer_start.cpp,
+// trainer_guard.cpp (skipped steps, roll-back) and trainer_end.cpp.
 #pragma once
 
 #include <memory>
@@ -19,6 +19,9 @@
 namespace regatta {
 
 inline constexpr std::int64_t kLinesInAll = 200;  ///< of losses, in metrics.jsonl
+inline constexpr double kFirstSavePause_s = 5.0;  ///< after a save that failed; then twice as long each time
+inline constexpr double kLongestSavePause_s = 300.0;
+inline constexpr std::int64_t kSkipsShown = 20;  ///< as warnings in the log; metrics.jsonl has them all
 
 inline double now_s() {
   return system_clock().monotonic_s();
@@ -47,17 +50,25 @@ struct Trainer::Impl {
   TrainOutcome finish();
   void settle_best();
 
+  double rate_of(std::int64_t epoch) const { return counters.lr_factor * learning_rate(recipe.optim, epoch); }
+  std::string pairs_of(std::int64_t update) const;
+
   // In the loop.
   void run_step();
   void write_loss_line();
   bool validate();
   void note_progress(std::int64_t validated, std::int64_t to_validate);
-  bool is_healthy();
+  bool look_at_skips();
+  void note_skip(std::int64_t update);
+  bool roll_back();
   bool validation_due() const;
+  bool anchor_due();
   bool checkpoint_due() const;
   void save();
   void save_best();
   bool handle_saves();
+  void note_failed_save(const SaveEvent& event);
+  void check_room() const;
   bool save_at_end();
 
   // Time in steps is measured between the other things, which synchronise with the device.
@@ -85,12 +96,18 @@ struct Trainer::Impl {
   int threads = 1;
 
   std::int64_t first_step = 0;       ///< at which this attempt started
-  std::int64_t bad_step = -1;        ///< whose loss or gradient was not finite
+  std::int64_t steps_run = 0;        ///< of this attempt
+  std::int64_t skips_in_row = 0;     ///< when last looked at
+  std::int64_t skips_shown = 0;      ///< as warnings
+  std::int64_t bad_step = -1;        ///< first of too many in a row whose loss or gradient was not finite
   std::string bad_tensor;            ///< or: what the checkpoint's writer refused
   std::int64_t submitted_step = -1;  ///< of the newest checkpoint given to the writer
   std::int64_t submitted_validation = -1;
   std::int64_t published_step = -1;
   std::string save_error;
+  double failing_since_s = 0.0;  ///< saves, if `save_error` is not empty
+  double save_again_s = 0.0;     ///< when a save that failed is tried again; 0: none has
+  double save_pause_s = 0.0;
 
   double started_s = 0.0;
   double last_save_s = 0.0;

@@ -34,6 +34,7 @@ void Trainer::Impl::prepare(const Archive& given) {
   data = Dataset::load(given, {recipe.data.train_split, recipe.data.val_split}, setup.device);
   step = std::make_unique<TrainingStep>(recipe, setup.device);
 
+  check_room();
   StartNote note;
   ledger.started_utc = system_clock().utc_text();
   if (loaded) {
@@ -75,6 +76,19 @@ void Trainer::Impl::prepare(const Archive& given) {
   note.data_bytes = data->bytes();
   note.threads = threads;
   observer.on_start(note);
+}
+
+/// Whether the checkpoints that will stay side by side fit on the disk. Quotas show only when they are met.
+void Trainer::Impl::check_room() const {
+  constexpr std::uint64_t kCheckpoints = 3;
+  std::uint64_t bytes = 0;
+  for (const auto& [name, tensor] : step->state()) {
+    bytes += tensor.nbytes();
+  }
+  const std::uint64_t room = free_bytes(setup.files.root);
+  REGATTA_REQUIRE(room >= kCheckpoints * bytes, DataError, setup.files.root.string(), ": ",
+                  bytes_text(static_cast<double>(room)), " free, ", kCheckpoints, " checkpoints need ",
+                  bytes_text(static_cast<double>(kCheckpoints * bytes)), "; free space or choose another folder");
 }
 
 /// The first attempt of a fine-tuning: the weights of the recipe's file instead of those drawn from the seed.

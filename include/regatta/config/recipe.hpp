@@ -130,6 +130,27 @@ struct ValidationOptions {
   }
 };
 
+struct GuardOptions {
+  std::int64_t max_skips = 10;
+  int rollbacks = 1;
+  double lr_factor = 0.5;
+  std::int64_t anchor_steps = 2000;
+
+  template <class Self, class V>
+  static void visit(Self& s, V&& v) {
+    v("max_skips", s.max_skips,
+      "steps whose loss or gradient is not finite are skipped; so many in a row lead to a roll-back",
+      between(1, 1000000));
+    v("rollbacks", s.rollbacks,
+      "how often a training goes back to its newest anchor; after that, or without an anchor, it has diverged",
+      between(0, 100));
+    v("lr_factor", s.lr_factor, "learning rate after a roll-back, as a factor", between(1e-6, 1.0));
+    v("anchor_steps", s.anchor_steps,
+      "a checkpoint is made after every so many steps and kept until the next: the anchor of a roll-back",
+      between(1, 1000000000));
+  }
+};
+
 struct CheckpointOptions {
   double every_s = 300.0;
   std::int64_t every_steps = 0;
@@ -172,6 +193,7 @@ struct Recipe {
   OptimOptions optim;
   TrainOptions train;
   ValidationOptions validation;
+  GuardOptions guard;
   CheckpointOptions checkpoint;
   RunOptions run;
 
@@ -184,6 +206,7 @@ struct Recipe {
     v("optim", s.optim, "");
     v("train", s.train, "");
     v("validation", s.validation, "");
+    v("guard", s.guard, "");
     v("checkpoint", s.checkpoint, "");
     v("run", s.run, "");
   }

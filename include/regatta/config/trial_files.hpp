@@ -43,9 +43,10 @@ struct CheckpointFile {
   std::filesystem::path path;
   int attempt = 0;
   std::int64_t step = 0;
+  int rollbacks = 0;  ///< before it was made
 };
 
-/// Published checkpoints of all attempts (named in their manifests), newest step first, later attempt first at a tie.
+/// Published checkpoints of all attempts (named in their manifests), newest first: by roll-backs, step, attempt.
 /// Quarantined (".bad") and temporary files are not listed.
 std::vector<CheckpointFile> list_checkpoints(const TrialFiles& files);
 
@@ -120,6 +121,9 @@ struct TrialResult {
   std::string determinism = "bitwise";
   std::string resume = "none";
   int attempts = 1;
+  std::int64_t skipped_steps = 0;  ///< whose loss or gradient was not finite
+  int rollbacks = 0;
+  double lr_factor = 1.0;  ///< of the learning rate, after the roll-backs
   std::string weights_xxh3;
   std::string init_from;       ///< path of the weights that it started from; empty: drawn from the seed
   std::string init_from_xxh3;  ///< of that file
@@ -131,21 +135,23 @@ Json to_json(const TrialResult& result);
 /// @throws DataError naming `source` if it is not a result of a schema that this build reads
 TrialResult result_from_json(const Json& value, const std::string& source);
 
-/// One line of metrics.jsonl.
+/// One line of metrics.jsonl. `skip` tells of a step that changed nothing, because its loss or a gradient was not
+/// finite; `rollback` of a training that went back to `step`.
 struct MetricLine {
-  enum class Kind { kStart, kTrain, kValidation };
+  enum class Kind { kStart, kTrain, kValidation, kSkip, kRollback };
   Kind kind = Kind::kTrain;
   std::int64_t step = 0;
   std::int64_t epoch = 0;
   double lr = 0.0;
   double ms_per_step = 0.0;
   std::map<std::string, double> values;  ///< loss parts ("total", "ncc") or metrics
+  std::string note{};                    ///< of a skip: its pairs; of a roll-back: why
 };
 
 std::string metric_line_text(const MetricLine& line);
 
-/// Lines of all attempts as one history: what an earlier attempt wrote beyond the step at which a later one started is
-/// left out; torn lines are skipped.
+/// Losses and validations of all attempts as one history: what was written beyond the step at which a later attempt
+/// started, or to which a training went back, is left out; torn lines are skipped.
 std::vector<MetricLine> read_metric_lines(const TrialFiles& files);
 
 }  // namespace regatta

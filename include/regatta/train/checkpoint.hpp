@@ -25,6 +25,10 @@ struct TrainingCounters {
   std::int64_t step = 0;             ///< updates done
   std::int64_t validated_step = -1;  ///< last step after which a validation was completed
   std::int64_t logged_step = 0;      ///< step of the last line of losses; the sums are since then
+  std::int64_t skipped_steps = 0;
+  std::int64_t anchor_step = -1;  ///< to whose checkpoint a roll-back goes; -1: there is none
+  int rollbacks = 0;
+  double lr_factor = 1.0;  ///< after the roll-backs
   std::int64_t best_step = -1;
   double best_value = std::numeric_limits<double>::quiet_NaN();
   std::map<std::string, double> best;
@@ -72,7 +76,7 @@ struct SaveEvent {
 
 /// Writes checkpoints and best weights in a thread of its own. A checkpoint is published (named in the manifest) once
 /// it is durable; only then are older ones removed: all but the newest `keep` of this attempt, and, once there are that
-/// many, those of earlier attempts. A save that fails is reported and changes nothing.
+/// many, those of earlier attempts. The anchor stays. A save that fails is reported and changes nothing.
 class CheckpointWriter {
  public:
   /// @param before_publish  called in the writer's thread before each write: makes the log lines durable
@@ -102,6 +106,7 @@ class CheckpointWriter {
   struct Entry {
     std::string file;
     std::int64_t step = 0;
+    int rollbacks = 0;
     RunLedger ledger;
   };
 
@@ -109,7 +114,7 @@ class CheckpointWriter {
   SaveEvent save(const Snapshot& snapshot);
   SaveEvent save(const BestWeights& best);
   void publish(const Snapshot& snapshot);
-  void remove_old();
+  void remove_old(std::int64_t anchor_step);
 
   TrialFiles files_;
   int attempt_;
@@ -141,6 +146,11 @@ struct LoadedCheckpoint {
 /// @param recipe_hash  that of the recipe to go on with
 /// @throws Error with exit code 30 if there were checkpoints and none verifies
 std::optional<LoadedCheckpoint> load_newest_checkpoint(const TrialFiles& files, const std::string& recipe_hash);
+
+/// The checkpoint to which a roll-back goes: that of `anchor_step` or, if it is missing or damaged, the newest one
+/// before it. Nothing if none verifies.
+std::optional<LoadedCheckpoint> load_anchor(const TrialFiles& files, const std::string& recipe_hash,
+                                            std::int64_t anchor_step);
 
 /// Forgets what earlier attempts reached: their checkpoints, the best weights and the result. Metrics and logs stay.
 void remove_checkpoints(const TrialFiles& files);

@@ -71,6 +71,7 @@ struct TrainSetup {
   int attempt = 1;
   c10::Device device = c10::Device(c10::kCPU);
   int threads = 0;  ///< if the recipe does not say; 0: those of the checkpoint, else all cores that we may use
+  double give_up_s = 7200.0;  ///< ends with an error once every save has failed for so long
 };
 
 /// How it ended: kOk, kPaused or kDiverged; everything else is an error that is thrown.

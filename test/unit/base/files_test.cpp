@@ -74,3 +74,37 @@ TEST_CASE("reading names the path and the reason") {
   CHECK_THROWS_WITH(read_file(folder / "a", 4), Catch::Contains("longer than 4 bytes"));
   CHECK_THROWS_WITH(write_file_atomically(folder / "no/such/a", "x"), Catch::Contains("cannot create"));
 }
+
+TEST_CASE("what passes by is tried five times, anything else once") {
+  int calls = 0;
+  retry_passing_errors([&] {
+    if (++calls < 5) {
+      throw PassingError("stale");
+    }
+  });
+  CHECK(calls == 5);
+  const auto fails_with = [&](const auto& error) {
+    return [&calls, error] {
+      ++calls;
+      throw error;
+    };
+  };
+  calls = 0;
+  CHECK_THROWS_AS(retry_passing_errors(fails_with(PassingError("stale"))), PassingError);
+  CHECK(calls == 5);
+  calls = 0;
+  CHECK_THROWS_AS(retry_passing_errors(fails_with(DataError("disk full"))), DataError);
+  CHECK(calls == 1);
+}
+
+TEST_CASE("folders are made with their parents; a file in the place of one is named") {
+  const TemporaryFolder folder;
+  make_directories(folder.path() / "a" / "b" / "c");
+  make_directories(folder.path() / "a" / "b" / "d" / "");
+  CHECK(fs::is_directory(folder.path() / "a" / "b" / "c"));
+  CHECK(fs::is_directory(folder.path() / "a" / "b" / "d"));
+  write_file_atomically(folder / "file", "x");
+  CHECK_THROWS_AS(make_directories(folder.path() / "file" / "below"), DataError);
+  CHECK_THROWS_WITH(make_directories(folder / "file"), Catch::Contains("file: cannot make directory"));
+  CHECK(free_bytes(folder.path()) > 0);
+}

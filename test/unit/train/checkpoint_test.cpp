@@ -79,6 +79,48 @@ TEST_CASE("only the newest checkpoints stay, and an earlier attempt's go once th
   CHECK(files_in(files.checkpoints(1)) == 0);
 }
 
+/// Saves with an anchor among the counters.
+void save_with(CheckpointWriter& writer, std::int64_t step, std::int64_t anchor_step, int rollbacks = 0) {
+  Snapshot snapshot = snapshot_at(step);
+  snapshot.counters.anchor_step = anchor_step;
+  snapshot.counters.rollbacks = rollbacks;
+  snapshot.metadata["counters"] = dump_line(to_json(snapshot.counters));
+  writer.submit(std::move(snapshot));
+  writer.drain();
+}
+
+TEST_CASE("the anchor stays until there is a newer one, in an earlier attempt too") {
+  const test::TemporaryFolder folder;
+  const TrialFiles files{folder.path()};
+  {
+    CheckpointWriter writer(files, 1, 2, [] {});
+    for (const std::int64_t step : {5, 10, 15, 20}) {
+      save_with(writer, step, 5);
+    }
+  }
+  CHECK(steps_of(files) == std::vector<std::int64_t>{20, 15, 5});
+  CheckpointWriter writer(files, 2, 2, [] {});
+  save_with(writer, 25, 5);
+  save_with(writer, 30, 5);
+  CHECK(steps_of(files) == std::vector<std::int64_t>{30, 25, 5});
+  CHECK(load_anchor(files, "abc", 5).value().counters.step == 5);
+  CHECK_FALSE(load_anchor(files, "abc", 4).has_value());
+  save_with(writer, 35, 35);
+  CHECK(steps_of(files) == std::vector<std::int64_t>{35, 30});
+  CHECK(files_in(files.checkpoints(1)) == 0);
+}
+
+TEST_CASE("a checkpoint after a roll-back is newer than any before it") {
+  const test::TemporaryFolder folder;
+  const TrialFiles files{folder.path()};
+  CheckpointWriter writer(files, 1, 3, [] {});
+  save_with(writer, 10, 10);
+  save_with(writer, 20, 10);
+  save_with(writer, 12, 10, 1);
+  CHECK(steps_of(files) == std::vector<std::int64_t>{12, 20, 10});
+  CHECK(load_newest_checkpoint(files, "abc").value().counters.rollbacks == 1);
+}
+
 TEST_CASE("a checkpoint that is not finite is refused and not published") {
   const test::TemporaryFolder folder;
   const TrialFiles files{folder.path()};

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <span>
 
@@ -51,15 +52,14 @@ Scene draw_subject(int subject) {
   return scene;
 }
 
-}  // namespace
-
-std::filesystem::path write_scene(const std::filesystem::path& folder) {
-  const std::filesystem::path path = folder / "scene.h5";
+/// @param spoilt  subject with a NaN in a float32 archive; -1: none, in an archive of uint8
+void write_archive(const std::filesystem::path& path, int spoilt) {
   ArchiveHeader header;
   header.name = "scene";
   header.shape = kShape;
   header.subjects = kSubjects;
   header.label_ids = {0, 17, 53};
+  header.type = spoilt < 0 ? VoxelType::kUint8 : VoxelType::kFloat32;
   ArchiveWriter writer(path, header);
   std::vector<ArchivePair> pairs;
   for (int i = 0; i < kSubjects; ++i) {
@@ -70,14 +70,34 @@ std::filesystem::path write_scene(const std::filesystem::path& folder) {
     subject.original_affine = identity_affine();
     subject.original_shape = kShape;
     const Scene scene = draw_subject(i);
-    writer.add(subject, std::as_bytes(std::span(scene.image)), scene.labels);
+    if (spoilt < 0) {
+      writer.add(subject, std::as_bytes(std::span(scene.image)), scene.labels);
+    } else {
+      std::vector<float> values;
+      for (const std::uint8_t value : scene.image) {
+        values.push_back(static_cast<float>(value) / 255.0F);
+      }
+      values[values.size() / 2] = i == spoilt ? std::numeric_limits<float>::quiet_NaN() : 0.5F;
+      writer.add(subject, std::as_bytes(std::span(values)), scene.labels);
+    }
     if (i > 0) {
       pairs.push_back({subject.split, 0, i});
     }
   }
   writer.set_pairs(pairs);
   writer.finish();
-  return path;
+}
+
+}  // namespace
+
+std::filesystem::path write_scene(const std::filesystem::path& folder) {
+  write_archive(folder / "scene.h5", -1);
+  return folder / "scene.h5";
+}
+
+std::filesystem::path write_spoilt_scene(const std::filesystem::path& folder, int subject) {
+  write_archive(folder / "spoilt.h5", subject);
+  return folder / "spoilt.h5";
 }
 
 Recipe scene_recipe(const std::filesystem::path& archive) {

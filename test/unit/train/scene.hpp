@@ -14,6 +14,9 @@ namespace regatta::test {
 /// atlas -> subject. @return the archive's path
 std::filesystem::path write_scene(const std::filesystem::path& folder);
 
+/// The same as float32, with a NaN in the image of one subject (1..4). @return "spoilt.h5"
+std::filesystem::path write_spoilt_scene(const std::filesystem::path& folder, int subject);
+
 /// A network of 4 to 8 features, NCC 5 + smoothness, 12 steps, validation each epoch, one thread.
 Recipe scene_recipe(const std::filesystem::path& archive);
 

@@ -98,7 +98,6 @@ TEST_CASE("a loss that is not finite ends as diverged, names the pair and leaves
   CHECK_FALSE(outcome.result.has_value());
   CHECK_FALSE(std::filesystem::exists(folder.path() / "run" / "result.json"));
   for (const CheckpointFile& checkpoint : list_checkpoints({folder / "run"})) {
-    CHECK(checkpoint.step < outcome.step);
     for (const auto& [name, tensor] : read_safetensors(checkpoint.path).tensors) {
       CHECK(std::isfinite(tensor.sum().item<double>()));
     }
