@@ -33,7 +33,7 @@ SkipGuard::SkipGuard(const at::Device& device, std::int64_t most_in_row)
 
 at::Tensor SkipGuard::check_(const at::Tensor& loss, const std::vector<at::Tensor>& gradients, std::int64_t update) {
   const at::NoGradGuard no_gradients;
-  const at::Tensor largest = at::stack(at::_foreach_norm(gradients, std::numeric_limits<double>::infinity())).max();
+  const at::Tensor largest = at::stack(at::_foreach_norm(gradients, std::numeric_limits<double>::infinity())).amax();
   const at::Tensor good = largest.le(kLargestGradient).logical_and(at::isfinite(loss));  // NaN: false
   bad_.copy_(good.logical_not().reshape({1}));
   const double number = static_cast<double>(update);

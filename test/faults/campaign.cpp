@@ -181,7 +181,7 @@ int finish(const Options& options, const std::string& program, const std::vector
   std::printf("%-44s %8s %8s %8s  %s\n", "test", "runs", "passes", "worst s", "failure rate, 95 % below");
   for (const Row& row : rows) {
     const bool passed = row.passes == row.runs && row.runs > 0;
-    const double bound = passed ? 3.0 / static_cast<double>(row.runs) : 1.0;
+    const double bound = passed ? std::min(1.0, 3.0 / static_cast<double>(row.runs)) : 1.0;
     good = good && passed;
     std::printf("%-44s %8lld %8lld %8.2f  %s\n", row.test.c_str(), static_cast<long long>(row.runs),
                 static_cast<long long>(row.passes), row.worst_s, passed ? bound_text(bound).c_str() : "FAILED");

@@ -125,7 +125,9 @@ Row faults_at_each_call(const Options& options, const Whole& whole, const Kind& 
                        return at + str("ended with ", end.code, ": ", one_line(end.log, 400));
                      }
                      const std::int64_t reached = fs::exists(run) ? newest_step(run) : 0;
-                     if (end.code == 3 && reached > 0 && reached < kSteps) {
+                     const bool at_the_end =
+                         end.log.find("the final checkpoint could not be written") != std::string::npos;
+                     if (end.code == 3 && !at_the_end && reached > 0 && reached < kSteps) {
                        return at + str("the training ended at step ", reached, ": ", one_line(end.log, 400));
                      }
                      if (passes_by && (end.code != 0 || end.log.find("could not save") != std::string::npos)) {
