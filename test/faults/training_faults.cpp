@@ -110,7 +110,7 @@ std::string finish_cleanly(const Whole& whole, const Recipe& recipe, const fs::p
 }
 
 Row faults_at_each_call(const Options& options, const Whole& whole, const Kind& kind) {
-  const std::vector<long> numbers = chosen(options, whole.calls, 3);
+  const std::vector<long> numbers = chosen(options, whole.calls, 2);
   const bool dies = kind.fault == Fault::kKillBefore || kind.fault == Fault::kKillAfter;
   const bool passes_by =
       kind.error == ESTALE || kind.error == EINTR || kind.fault == Fault::kShortWrite || kind.fault == Fault::kStall;
