@@ -50,6 +50,12 @@ bool reset_peak_resident() {
   return !clear.fail();
 }
 
+std::int64_t memory_limit() {
+  std::ifstream limit(control_group() + "/memory.max");
+  std::int64_t bytes = 0;
+  return limit >> bytes ? bytes : 0;  // "max" is no number
+}
+
 std::int64_t memory_kills() {
   std::ifstream events(control_group() + "/memory.events");
   std::string name;

@@ -10,6 +10,7 @@
 #include "launch/launcher_place.hpp"
 #include "launch/nvml.hpp"
 #include "launch/ranks.hpp"
+#include "regatta/base/host_memory.hpp"
 #include "regatta/base/process.hpp"
 #include "regatta/base/run_program.hpp"
 #include "regatta/base/text.hpp"
@@ -21,21 +22,6 @@ using Level = Finding::Level;
 
 constexpr int kLeastDriver = 580;  ///< of CUDA 13, which LibTorch is built for
 constexpr double kLeaveTimeout_s = 60.0;
-
-/// Bytes that the control group of this process may use; nothing if there is no limit.
-std::optional<double> memory_limit() {
-  std::ifstream groups("/proc/self/cgroup");
-  for (std::string line; std::getline(groups, line);) {
-    if (line.starts_with("0::")) {
-      std::ifstream limit("/sys/fs/cgroup" + line.substr(3) + "/memory.max");
-      double bytes = 0;
-      if (limit >> bytes) {
-        return bytes;
-      }
-    }
-  }
-  return std::nullopt;
-}
 
 double host_memory() {
   std::ifstream info("/proc/meminfo");
@@ -84,9 +70,10 @@ std::vector<Finding> examine_limits() {
   std::vector<Finding> findings;
   const std::size_t processors = job_cpus(false).size();
   findings.push_back({Level::kGood, "processors", str(processors, " may be used, host ", host_name())});
-  const auto limit = memory_limit();
+  const std::int64_t limit = memory_limit();
   findings.push_back({Level::kGood, "host memory",
-                      str(bytes_text(host_memory()), limit ? ", this job may use " + bytes_text(*limit) : "")});
+                      str(bytes_text(host_memory()),
+                          limit > 0 ? ", this job may use " + bytes_text(static_cast<double>(limit)) : "")});
   rlimit files{};
   ::getrlimit(RLIMIT_NOFILE, &files);
   constexpr rlim_t kLeastFiles = 1024;

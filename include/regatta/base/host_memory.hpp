@@ -15,6 +15,9 @@ std::int64_t peak_resident_bytes();
 /// then that of the whole process
 bool reset_peak_resident();
 
+/// Bytes that this process's control group may use; 0: no limit is known.
+std::int64_t memory_limit();
+
 /// How often the kernel has killed a process of this one's control group for want of memory; 0 where there is no such
 /// group. Grows: compare two readings.
 std::int64_t memory_kills();
