@@ -49,8 +49,9 @@ TEST_CASE("4 ranks do 8 trials, each once, and leave nothing behind") {
   const Bench bench;
   {
     SweepProcess run(bench.command(4), fake(20, 5), bench.output);
+    const int code = run.wait();
     INFO(text_of(bench.output));
-    REQUIRE(run.wait() == 0);
+    REQUIRE(code == 0);
     CHECK(run.left_behind().empty());
   }
   CHECK(text_of(bench.output).starts_with(bench.sweep.string() + "\n"));
@@ -91,8 +92,9 @@ TEST_CASE("each way to fail costs its own trial only, and is named") {
   SweepProcess run(bench.command(2),
                    fake(20, 2, R"({"0": "crash@7", "1": "oom@3", "2": "nan@5", "3": "bad@0", "4": "once:crash@15"})"),
                    bench.output);
+  const int code = run.wait();
   INFO(text_of(bench.output));
-  REQUIRE(run.wait() == 1);
+  REQUIRE(code == 1);
   const SweepState state = bench.state();
   CHECK(state.trial(0).status == TrialStatus::kQuarantined);
   CHECK(starts(bench.sweep, 0).size() == 3);
@@ -127,8 +129,9 @@ TEST_CASE("a signal to the parent of mpirun, or to one rank alone: all save, all
       }
     }
     ::kill(target, signal);
+    const int code = run.wait(30);
     INFO(text_of(bench.output));
-    REQUIRE(run.wait(30) == 85);
+    REQUIRE(code == 85);
     CHECK(run.left_behind().empty());
   }
   CHECK(bench.state().counts().paused == 4);
@@ -176,8 +179,9 @@ TEST_CASE("a stopped worker (SIGSTOP) costs its trial's slice only") {
   }
   REQUIRE(worker != 0);
   REQUIRE(::kill(worker, SIGSTOP) == 0);
+  const int code = run.wait();
   INFO(text_of(bench.output));
-  REQUIRE(run.wait() == 0);
+  REQUIRE(code == 0);
   CHECK(run.left_behind().empty());
   CHECK(text_of(bench.output).find("T (stopped)") != std::string::npos);
   const auto list = starts(bench.sweep, 1);
@@ -201,8 +205,9 @@ TEST_CASE("`regatta stop` while a sweep runs: all save, the job ends with 0, the
     const StopOrder order = order_stop({bench.sweep}, drain);
     CHECK(order.running.size() == 1);
     CHECK(order.jobs.empty());
+    const int code = run.wait(30);
     INFO(text_of(bench.output));
-    REQUIRE(run.wait(30) == 0);
+    REQUIRE(code == 0);
     CHECK(run.left_behind().empty());
   }
   CHECK(bench.state().counts().paused == (drain ? 0 : 2));
@@ -219,10 +224,11 @@ TEST_CASE("`regatta stop` while a sweep runs: all save, the job ends with 0, the
 TEST_CASE("--leave-after: a job saves and leaves by itself; the same command goes on") {
   const Bench bench;
   auto command = bench.command(2);
-  command.insert(command.end(), {"--leave-after", "4", "--times", R"({"load_s": 0, "save_s": 0, "least_work_s": 0})"});
-  SweepProcess run(command, fake(400, 20), bench.output);
+  command.insert(command.end(), {"--leave-after", "10", "--times", R"({"load_s": 0, "save_s": 0, "least_work_s": 0})"});
+  SweepProcess run(command, fake(4000, 20), bench.output);
+  const int code = run.wait();
   INFO(text_of(bench.output));
-  REQUIRE(run.wait() == 85);
+  REQUIRE(code == 85);
   CHECK(text_of(bench.output).find("the job's time is over") != std::string::npos);
   CHECK(bench.state().counts().paused >= 1);
   CHECK(bench.state().trial(0).checkpoint_step > 0);

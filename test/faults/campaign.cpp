@@ -77,10 +77,14 @@ Options read_arguments(int argc, char** argv) {
       options.json = value;
     } else if (name == "--jobs") {
       options.jobs = std::max(1, std::atoi(value.c_str()));
+    } else if (name == "--every") {
+      options.every = std::max(1, std::atoi(value.c_str()));
+    } else if (name == "--test") {
+      options.only = value;
     } else if (name == "--seed") {
       options.seed = std::strtoull(value.c_str(), nullptr, 10);
     } else {
-      throw ConfigError(str(name, ": --work, --full, --jobs, --seed or --json expected"));
+      throw ConfigError(str(name, ": --work, --full, --every, --test, --jobs, --seed or --json expected"));
     }
   }
   REGATTA_REQUIRE(!options.work.empty(), ConfigError, "--work: missing");
@@ -118,6 +122,9 @@ Row run_cases(const Options& options, const std::string& test, std::int64_t coun
   const double start_s = now_s();
   Row row;
   row.test = test;
+  if (test.find(options.only) == std::string::npos) {
+    return row;
+  }
   std::map<pid_t, Running> running;
   std::int64_t started = 0;
   const auto folder_of = [&](std::int64_t number) { return options.work / str("case", number); };
@@ -168,7 +175,7 @@ Row run_cases(const Options& options, const std::string& test, std::int64_t coun
 
 std::vector<long> chosen(const Options& options, long last, long at_most) {
   std::vector<long> numbers;
-  const long step = options.full ? 1 : std::max(1L, last / at_most);
+  const long step = options.full ? options.every : std::max(1L, last / at_most);
   for (long n = 1 + static_cast<long>(options.seed) % step; n <= last; n += step) {
     numbers.push_back(n);
   }
@@ -180,6 +187,9 @@ int finish(const Options& options, const std::string& program, const std::vector
   Json list = Json::array();
   std::printf("%-44s %8s %8s %8s  %s\n", "test", "runs", "passes", "worst s", "failure rate, 95 % below");
   for (const Row& row : rows) {
+    if (row.test.find(options.only) == std::string::npos) {
+      continue;
+    }
     const bool passed = row.passes == row.runs && row.runs > 0;
     const double bound = passed ? std::min(1.0, 3.0 / static_cast<double>(row.runs)) : 1.0;
     good = good && passed;
@@ -197,11 +207,9 @@ int finish(const Options& options, const std::string& program, const std::vector
   }
   std::fflush(stdout);
   if (!options.json.empty()) {
-    const Json report = {{"program", program},
-                         {"time", system_clock().utc_text()},
-                         {"full", options.full},
-                         {"seed", options.seed},
-                         {"tests", list}};
+    const Json report = {{"program", program},   {"time", system_clock().utc_text()},
+                         {"full", options.full}, {"every", options.every},
+                         {"seed", options.seed}, {"tests", list}};
     write_file_atomically(options.json, dump_pretty(report));
   }
   return good ? 0 : 1;

@@ -37,11 +37,13 @@ struct Options {
   std::filesystem::path work;  ///< an empty folder
   std::filesystem::path json;  ///< results; empty: none
   bool full = false;           ///< every n, all seeds; else a bounded part
+  long every = 1;              ///< of a full run: each `every`-th n, from the seed on
+  std::string only;            ///< tests whose names contain this; empty: all
   int jobs = 2;
   std::uint64_t seed = 1;
 };
 
-/// --work DIR [--full] [--jobs N] [--seed N] [--json FILE]. @throws ConfigError
+/// --work DIR [--full] [--every N] [--test TEXT] [--jobs N] [--seed N] [--json FILE]. @throws ConfigError
 Options read_arguments(int argc, char** argv);
 
 struct ChildEnd {
@@ -54,11 +56,11 @@ ChildEnd run_child(const Plan& plan, const std::filesystem::path& log, const std
                    const std::function<void(int pid)>& meanwhile = {});
 
 /// Runs cases 0..count-1, each in a forked process of its own and a folder of its own, `jobs` at a time. A case returns
-/// what is wrong; empty: it passes.
+/// what is wrong; empty: it passes. A test that was not asked for (`Options::only`) has no runs.
 Row run_cases(const Options& options, const std::string& test, std::int64_t count,
               const std::function<std::string(std::int64_t, const std::filesystem::path&)>& body);
 
-/// Which of 1..last: all of them, or `at_most` spread evenly, shifted by the seed.
+/// Which of 1..last: each `every`-th of a full run, else `at_most` spread evenly; shifted by the seed.
 std::vector<long> chosen(const Options& options, long last, long at_most);
 
 /// Prints the table with the 95 % upper bound of the failure rate and writes the JSON. @return exit code

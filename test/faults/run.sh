@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # Faults of one training and of a sweep's files: a bounded part, or all of it with --full. Prints tables, writes JSON.
-# usage: run.sh [--full] [--jobs N] [--seed N] [--json FILE] [--kills N] [--bin DIR] [--only journal|training|kills]
-# DIR holds fault_shim.so, journal_faults, training_faults, make_scene and regatta-engine; elsewhere than on the machine
-# that built them LD_LIBRARY_PATH names LibTorch. Temporary files go below TMPDIR. --kills N adds N random kill -9.
+# usage: run.sh [--full [--every N]] [--jobs N] [--seed N] [--json FILE] [--kills N] [--bin DIR]
+#               [--only journal|training|kills] [--test TEXT]
+# --every N: of a full run only each N-th call, from the seed on. --test: those whose names contain TEXT. --kills N adds N random kill -9. DIR holds
+# fault_shim.so, journal_faults, training_faults, make_scene and regatta-engine; elsewhere than on the machine that built
+# them LD_LIBRARY_PATH names LibTorch. Temporary files go below TMPDIR.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 bin=$here/../../build/release/bin jobs=2 seed=1 json='' full=() kills=0 only=''
@@ -13,6 +15,8 @@ while (($# > 0)); do
   value=${2:?$1: a value expected}
   case $1 in
     --jobs) jobs=$value ;;
+    --test) full+=(--test "$value") ;;
+    --every) full+=(--every "$value") ;;
     --seed) seed=$value ;;
     --json) json=$value ;;
     --kills) kills=$value ;;

@@ -13,12 +13,14 @@
 
 #include "faults/campaign.hpp"
 #include "faults/power_cut.hpp"
+#include "regatta/base/clock.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/base/files.hpp"
 #include "regatta/base/log.hpp"
 #include "regatta/base/random.hpp"
 #include "regatta/base/run_main.hpp"
 #include "regatta/base/signals.hpp"
+#include "regatta/config/json.hpp"
 #include "regatta/nn/weights.hpp"
 #include "regatta/train/checkpoint.hpp"
 #include "regatta/train/run_folder.hpp"
@@ -458,6 +460,7 @@ Whole undisturbed(const Options& options) {
   Whole whole;
   fs::create_directories(options.work / "data");
   whole.recipe = test::scene_recipe(test::write_scene(options.work / "data"));
+  whole.recipe.model.options = parse_json(R"({"encoder": [1,1,1,1], "decoder": [1,1,1,1,1,1,1]})", "network");
   whole.recipe.train.steps = kSteps;
   whole.recipe.checkpoint.every_steps = 5;
   whole.recipe.checkpoint.keep = 3;
@@ -466,8 +469,11 @@ Whole undisturbed(const Options& options) {
   Plan counting;
   std::snprintf(counting.root, sizeof counting.root, "%s", whole.run.c_str());
   fault_shim_arm(&counting);
+  const double start_s = system_clock().monotonic_s();
   REGATTA_REQUIRE(train(whole.run, whole.recipe) == 0, BugError, "the undisturbed training failed");
   whole.calls = fault_shim_calls();
+  log_info("one training: ", whole.calls, " file-system calls, ",
+           duration_text(system_clock().monotonic_s() - start_s));
   const Plan none = no_fault();
   fault_shim_arm(&none);
   whole.last = test::newest_checkpoint_bytes(whole.run);

@@ -1,7 +1,6 @@
 // The "#REGATTA key=value" lines of a shell file, checked.
 #include "regatta/launch/site_profile.hpp"
 
-#include <algorithm>
 #include <charconv>
 #include <set>
 
@@ -68,17 +67,16 @@ bool is_profile(const fs::path& file) {
   return text.starts_with(kMark) || text.find("\n" + std::string(kMark)) != std::string::npos;
 }
 
-std::vector<std::string> profile_names(const std::vector<fs::path>& folders) {
-  std::vector<std::string> names;
+std::set<std::string> profile_names(const std::vector<fs::path>& folders) {
+  std::set<std::string> names;
   for (const fs::path& folder : folders) {
     std::error_code error;
     for (const auto& entry : fs::directory_iterator(folder, error)) {
       if (entry.path().extension() == ".sh" && is_profile(entry.path())) {
-        names.push_back(entry.path().stem().string());
+        names.insert(entry.path().stem().string());
       }
     }
   }
-  std::sort(names.begin(), names.end());
   return names;
 }
 
