@@ -31,7 +31,63 @@ std::int64_t index_of(const std::vector<SubjectEntry>& subjects, const std::stri
   throw ConfigError(str(pointer, ": '", one_line(id, 60), "' is no subject's id"));
 }
 
-std::vector<SubjectEntry> read_subjects(const Json& list, const std::filesystem::path& folder) {
+std::string settled_path(const std::string& path, const std::filesystem::path& folder, const std::string& pointer) {
+  REGATTA_REQUIRE(is_volume_name(path), ConfigError, pointer, ": '", one_line(path, 200),
+                  "', a .nii, .nii.gz or .npz file expected");
+  return (folder / path).lexically_normal().string();
+}
+
+/// Makes a subject's paths absolute or relative to the working directory.
+void settle_files(SubjectEntry& entry, const std::vector<std::string>& modalities, const std::filesystem::path& folder,
+                  const std::string& pointer) {
+  require_object(entry.images, pointer + "/images");
+  if (modalities.empty()) {
+    REGATTA_REQUIRE(entry.images.empty(), ConfigError, pointer, "/images: /modalities names none: give `image`");
+    entry.files = {settled_path(entry.image, folder, pointer + "/image")};
+  } else {
+    REGATTA_REQUIRE(entry.image.empty(), ConfigError, pointer, "/image: /modalities are named: give `images`");
+    for (const std::string& modality : modalities) {
+      REGATTA_REQUIRE(entry.images.contains(modality), ConfigError, pointer, "/images: '", modality, "' is missing");
+      std::string path;
+      const std::string at = pointer_to(pointer + "/images", modality);
+      read_value(entry.images.at(modality), at, Rule{}, path);
+      entry.files.push_back(settled_path(path, folder, at));
+    }
+    for (const auto& item : entry.images.items()) {
+      REGATTA_REQUIRE(std::count(modalities.begin(), modalities.end(), item.key()) == 1, ConfigError,
+                      pointer_to(pointer + "/images", item.key()), ": /modalities has ", join(modalities, ", "));
+    }
+  }
+  for (const auto& [name, path] : {std::pair{"labels", &entry.labels}, std::pair{"mask", &entry.mask}}) {
+    if (!path->empty()) {
+      *path = settled_path(*path, folder, str(pointer, '/', name));
+    }
+  }
+  if (!entry.keypoints.empty()) {
+    entry.keypoints = (folder / entry.keypoints).lexically_normal().string();
+  }
+  if (entry.group.empty()) {
+    entry.group = entry.id;
+  }
+}
+
+std::vector<std::string> read_modalities(const DatasetOptions& options) {
+  for (std::size_t i = 0; i < options.modalities.size(); ++i) {
+    const std::string& name = options.modalities[i];
+    REGATTA_REQUIRE(is_id(name), ConfigError, "/modalities/", i, ": '", one_line(name, 60),
+                    "', 1..128 letters, digits and . _ - + = @ allowed");
+    REGATTA_REQUIRE(std::count(options.modalities.begin(), options.modalities.end(), name) == 1, ConfigError,
+                    "/modalities/", i, ": '", name, "' stands there twice");
+  }
+  for (const auto& item : options.preprocess.modalities.items()) {
+    REGATTA_REQUIRE(std::count(options.modalities.begin(), options.modalities.end(), item.key()) == 1, ConfigError,
+                    pointer_to("/preprocess/modalities", item.key()), ": /modalities does not name it");
+  }
+  return options.modalities;
+}
+
+std::vector<SubjectEntry> read_subjects(const Json& list, const std::vector<std::string>& modalities,
+                                        const std::filesystem::path& folder) {
   REGATTA_REQUIRE(list.is_array() && !list.empty(), ConfigError, "/subjects: ", type_name(list),
                   ", a list with at least one subject expected");
   std::vector<SubjectEntry> subjects;
@@ -44,14 +100,7 @@ std::vector<SubjectEntry> read_subjects(const Json& list, const std::filesystem:
                     "', 1..128 letters, digits and . _ - + = @ allowed");
     const auto [first, fresh] = seen.emplace(entry.id, i);
     REGATTA_REQUIRE(fresh, ConfigError, pointer, "/id: '", entry.id, "' is also the id of /subjects/", first->second);
-    for (const auto& [name, path] : {std::pair{"image", &entry.image}, std::pair{"labels", &entry.labels}}) {
-      if (path->empty() && path == &entry.labels) {
-        continue;
-      }
-      REGATTA_REQUIRE(is_volume_name(*path), ConfigError, pointer, '/', name, ": '", one_line(*path, 200),
-                      "', a .nii, .nii.gz or .npz file expected");
-      *path = (folder / *path).lexically_normal().string();
-    }
+    settle_files(entry, modalities, folder, pointer);
     subjects.push_back(std::move(entry));
   }
   return subjects;
@@ -184,7 +233,7 @@ DatasetFile dataset_from_json(const Json& value, const std::filesystem::path& fo
   REGATTA_REQUIRE(is_orientation(dataset.options.npz_orientation), ConfigError, "/npz_orientation: '",
                   one_line(dataset.options.npz_orientation, 20),
                   "', three letters, one each of R|L, A|P and S|I, expected");
-  dataset.subjects = read_subjects(dataset.options.subjects, folder);
+  dataset.subjects = read_subjects(dataset.options.subjects, read_modalities(dataset.options), folder);
   dataset.merged = read_merge(dataset.options.labels.merge);
   dataset.pairs = make_pairs(dataset.subjects, dataset.options.pairs);
   return dataset;

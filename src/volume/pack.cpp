@@ -58,7 +58,7 @@ auto for_subject(const SubjectEntry& subject, const Body& body) {
 /// Label values of one subject after merging; its image's header and its labels' grid are checked on the way.
 std::set<std::int32_t> check_subject(const DatasetFile& dataset, const SubjectEntry& subject) {
   const std::string& orientation = dataset.options.npz_orientation;
-  const VolumeHeader image = read_volume_header(subject.image, VolumePart::kImage, orientation);
+  const VolumeHeader image = read_volume_header(subject.files.front(), VolumePart::kImage, orientation);
   std::set<std::int32_t> values;
   if (subject.labels.empty()) {
     return values;
@@ -89,7 +89,7 @@ struct PackedSubject {
 PackedSubject pack_subject(const DatasetFile& dataset, const SubjectEntry& subject, const PreprocessOptions& preprocess,
                            const std::vector<std::int64_t>& ids) {
   const std::string& orientation = dataset.options.npz_orientation;
-  const Volume volume = read_volume(subject.image, orientation);
+  const Volume volume = read_volume(subject.files.front(), orientation);
   PreparedImage image = prepare_image(volume, preprocess, 1);
   PackedSubject out;
   out.grid = image.map.packed;
@@ -98,7 +98,7 @@ PackedSubject pack_subject(const DatasetFile& dataset, const SubjectEntry& subje
   out.row.affine = image.map.packed.affine;
   out.row.original_affine = volume.grid.affine;
   out.row.original_shape = volume.grid.shape;
-  out.row.image_source = fs::path(subject.image).filename().string();
+  out.row.image_source = fs::path(subject.files.front()).filename().string();
   out.row.intensity_low = image.low;
   out.row.intensity_high = image.high;
   out.image = std::move(image.voxels);
@@ -157,7 +157,8 @@ PreprocessOptions settle_options(const DatasetFile& dataset) {
     return options;
   }
   const SubjectEntry& first = dataset.subjects.front();
-  const VolumeHeader header = read_volume_header(first.image, VolumePart::kImage, dataset.options.npz_orientation);
+  const VolumeHeader header =
+      read_volume_header(first.files.front(), VolumePart::kImage, dataset.options.npz_orientation);
   Volume blank;  // the shape and spacing of the packed grid do not depend on the voxels
   blank.grid = header.grid;
   PreprocessOptions plain = options;

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+
+#include <nlohmann/json.hpp>
 
 #include "parallel.hpp"
 #include "regatta/base/error.hpp"
@@ -146,8 +149,34 @@ double percentile(std::vector<float>& values, double percent) {
   return low + part * (high - low);
 }
 
+/// Voxels that statistics are of.
+std::vector<float> counted_voxels(const Volume& volume, const IntensityOptions& options, double above) {
+  if (options.within == "volume") {
+    return volume.voxels;
+  }
+  std::vector<float> values;
+  std::copy_if(volume.voxels.begin(), volume.voxels.end(), std::back_inserter(values),
+               [above](float voxel) { return double{voxel} > above; });
+  REGATTA_REQUIRE(!values.empty(), DataError, volume.source, ": no voxel is above ", above,
+                  " (preprocess.foreground_above)");
+  return values;
+}
+
+std::array<double, 2> mean_and_deviation(const std::vector<float>& values) {
+  const auto count = static_cast<double>(values.size());
+  double mean = 0.0;
+  for (const float value : values) {
+    mean += double{value} / count;
+  }
+  double variance = 0.0;
+  for (const float value : values) {
+    variance += (double{value} - mean) * (double{value} - mean) / count;
+  }
+  return {mean, std::sqrt(variance)};
+}
+
 /// What becomes 0 and 1.
-std::array<double, 2> intensity_range(const Volume& volume, const IntensityOptions& options) {
+std::array<double, 2> intensity_range(const Volume& volume, const IntensityOptions& options, double above) {
   const auto [least, most] = std::minmax_element(volume.voxels.begin(), volume.voxels.end());
   REGATTA_REQUIRE(*least < *most, DataError, volume.source, ": constant: every voxel is ", *least);
   if (options.kind == "none") {
@@ -159,7 +188,12 @@ std::array<double, 2> intensity_range(const Volume& volume, const IntensityOptio
   if (options.kind == "window") {
     return {options.low, options.high};
   }
-  std::vector<float> values = volume.voxels;
+  std::vector<float> values = counted_voxels(volume, options, above);
+  if (options.kind == "zscore") {
+    const auto [mean, deviation] = mean_and_deviation(values);
+    REGATTA_REQUIRE(deviation > 0.0, DataError, volume.source, ": constant foreground: every voxel is ", mean);
+    return {mean + options.low * deviation, mean + options.high * deviation};
+  }
   const double low = percentile(values, options.low);
   const double high = percentile(values, options.high);
   REGATTA_REQUIRE(low < high, DataError, volume.source, ": intensity: percentiles ", options.low, " and ", options.high,
@@ -220,6 +254,18 @@ void apply_intensity(PreparedImage& image, const Volume& volume, const Preproces
   }
 }
 
+void validate(const IntensityOptions& intensity, const std::string& pointer) {
+  const std::string& kind = intensity.kind;
+  const bool used = kind == "percentile" || kind == "window" || kind == "zscore";
+  REGATTA_REQUIRE(!used || intensity.low < intensity.high, ConfigError, pointer, ": low ", intensity.low,
+                  " is not below high ", intensity.high);
+  REGATTA_REQUIRE(kind != "percentile" || (intensity.low >= 0.0 && intensity.high <= 100.0), ConfigError, pointer,
+                  ": percentiles ", intensity.low, " and ", intensity.high, ", 0..100 allowed");
+  REGATTA_REQUIRE(kind != "zscore" || (intensity.low >= -20.0 && intensity.high <= 20.0), ConfigError, pointer,
+                  ": zscore from ", intensity.low, " to ", intensity.high,
+                  " standard deviations, -20..20 allowed (such as low -2, high 4)");
+}
+
 }  // namespace
 
 void validate(const PreprocessOptions& options) {
@@ -236,12 +282,20 @@ void validate(const PreprocessOptions& options) {
   for (const int size : options.shape) {
     REGATTA_REQUIRE(size >= 1 && size <= 4096, ConfigError, "/preprocess/shape: ", size, ", 1..4096 allowed");
   }
-  const IntensityOptions& intensity = options.intensity;
-  const bool used = intensity.kind == "percentile" || intensity.kind == "window";
-  REGATTA_REQUIRE(!used || intensity.low < intensity.high, ConfigError, "/preprocess/intensity: low ", intensity.low,
-                  " is not below high ", intensity.high);
-  REGATTA_REQUIRE(intensity.kind != "percentile" || (intensity.low >= 0.0 && intensity.high <= 100.0), ConfigError,
-                  "/preprocess/intensity: percentiles ", intensity.low, " and ", intensity.high, ", 0..100 allowed");
+  validate(options.intensity, "/preprocess/intensity");
+  require_object(options.modalities, "/preprocess/modalities");
+  for (const auto& item : options.modalities.items()) {
+    validate(intensity_of(options, item.key()), pointer_to("/preprocess/modalities", item.key()));
+  }
+}
+
+IntensityOptions intensity_of(const PreprocessOptions& options, const std::string& modality) {
+  IntensityOptions intensity = options.intensity;
+  if (options.modalities.contains(modality)) {
+    intensity = {};
+    read_options(options.modalities.at(modality), intensity, pointer_to("/preprocess/modalities", modality));
+  }
+  return intensity;
 }
 
 GridMap map_to_packed_grid(const Volume& volume, const PreprocessOptions& options) {
@@ -284,9 +338,10 @@ GridMap map_to_packed_grid(const Volume& volume, const PreprocessOptions& option
 }
 
 PreparedImage prepare_image(const Volume& volume, const PreprocessOptions& options, int threads) {
+  const IntensityOptions& intensity = options.intensity;
   PreparedImage image;
   image.map = map_to_packed_grid(volume, options);
-  const auto range = intensity_range(volume, options.intensity);
+  const auto range = intensity_range(volume, intensity, options.foreground_above);
   image.low = range[0];
   image.high = range[1];
   image.voxels = resample_linear(volume.voxels, image.map, static_cast<float>(image.low), threads);

@@ -19,14 +19,26 @@ inline constexpr int kDatasetSchema = 1;
 struct SubjectEntry {
   std::string id;
   std::string image;
+  Json images = Json::object();
   std::string labels;
+  std::string mask;
+  std::string keypoints;
+  int frame = -1;
+  std::string group;
   std::string split = "train";
+  std::vector<std::string> files;  ///< not in the file: one image a modality, paths as in DatasetFile
 
   template <class Self, class V>
   static void visit(Self& s, V&& v) {
     v("id", s.id, "unique name: letters, digits and . _ - + = @");
     v("image", s.image, ".nii, .nii.gz or .npz (its array vol); relative to the data set file");
+    v("images", s.images,
+      "instead of `image`, of several modalities: {\"t1\": file, \"t2\": file}, names of /modalities");
     v("labels", s.labels, "label map on the image's grid (npz: its array seg); empty: none");
+    v("mask", s.mask, "mask on the image's grid: where it is not 0, voxels count; empty: none");
+    v("keypoints", s.keypoints, "text file of one point a line, \"d,h,w\" in /keypoint_space; empty: none");
+    v("frame", s.frame, "which volume of a 4-D file, from 0; -1: the file is 3-D", between(-1, 32767));
+    v("group", s.group, "whose scans these are: a group's subjects stay in one split; empty: the id");
     v("split", s.split, "train, val, test; atlas belongs to none of them", one_of({"train", "val", "test", "atlas"}));
   }
 };
@@ -78,23 +90,50 @@ struct LabelRule {
   }
 };
 
+struct FoldRule {
+  int count = 0;
+  std::int64_t seed = 0;
+
+  template <class Self, class V>
+  static void visit(Self& s, V&& v) {
+    v("count", s.count,
+      "groups of the splits train and val are dealt out to so many folds: splits train0, val0, train1, ... beside "
+      "train and val; 0: none",
+      between(0, 100));
+    v("seed", s.seed, "of the deal", between(0, 9007199254740991.0));
+  }
+};
+
 struct DatasetOptions {
   int schema = kDatasetSchema;
   std::string name;
   Json subjects = Json::array();
+  std::vector<std::string> modalities;
   PairRule pairs;
+  FoldRule folds;
   PreprocessOptions preprocess;
   LabelRule labels;
+  std::string affine = "none";
+  std::string affine_atlas;
+  std::string keypoint_space = "voxel";
   std::string npz_orientation = "RAS";
 
   template <class Self, class V>
   static void visit(Self& s, V&& v) {
     v("schema", s.schema, "version of this file's layout", between(kDatasetSchema, kDatasetSchema));
     v("name", s.name, "name of the data set");
-    v("subjects", s.subjects, "list of {id, image, labels, split}");
+    v("subjects", s.subjects, "list of {id, image, labels, mask, keypoints, frame, group, split}");
+    v("modalities", s.modalities, "names of the subjects' `images`, the first gives the grid; empty: one `image` each");
     v("pairs", s.pairs, "");
+    v("folds", s.folds, "");
     v("preprocess", s.preprocess, "");
     v("labels", s.labels, "");
+    v("affine", s.affine,
+      "to_atlas: each subject is registered to the atlas with 12 parameters first, and packed on the atlas's grid",
+      one_of({"none", "to_atlas"}));
+    v("affine_atlas", s.affine_atlas, "id of that atlas; empty: /pairs/atlas, else the only subject of split atlas");
+    v("keypoint_space", s.keypoint_space, "of the key-point files: voxels of the image file, or millimetres RAS or LPS",
+      one_of({"voxel", "ras", "lps"}));
     v("npz_orientation", s.npz_orientation, "axes of .npz files, which carry no affine: such as RAS or LIA");
   }
 };

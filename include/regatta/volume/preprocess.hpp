@@ -17,15 +17,20 @@ struct IntensityOptions {
   std::string kind = "percentile";
   double low = 0.0;
   double high = 99.9;
+  std::string within = "volume";
 
   template <class Self, class V>
   static void visit(Self& s, V&& v) {
     v("kind", s.kind,
-      "percentile: `low` and `high` percent of all voxels of the file become 0 and 1; minmax: its extremes do; window: "
-      "the values `low` and `high` do; none: values are taken as they are (uint8: they must lie in 0..1)",
-      one_of({"percentile", "minmax", "window", "none"}));
-    v("low", s.low, "percent or value that becomes 0");
-    v("high", s.high, "percent or value that becomes 1");
+      "percentile: `low` and `high` percent of the file's voxels become 0 and 1; minmax: its extremes do; window: the "
+      "values `low` and `high` do; zscore: the mean plus `low` and plus `high` standard deviations do; none: values "
+      "are "
+      "taken as they are (uint8: they must lie in 0..1)",
+      one_of({"percentile", "minmax", "window", "zscore", "none"}));
+    v("low", s.low, "percent, value or number of standard deviations that becomes 0");
+    v("high", s.high, "percent, value or number of standard deviations that becomes 1");
+    v("within", s.within, "voxels that percentiles, mean and deviation are of: all, or those above `foreground_above`",
+      one_of({"volume", "foreground"}));
   }
 };
 
@@ -36,6 +41,7 @@ struct PreprocessOptions {
   std::string center = "volume";
   double foreground_above = 0.0;
   IntensityOptions intensity;
+  Json modalities = Json::object();
   std::string type = "uint8";
 
   template <class Self, class V>
@@ -47,9 +53,13 @@ struct PreprocessOptions {
       one_of({"volume", "foreground"}));
     v("foreground_above", s.foreground_above, "voxels above this value of the file are foreground");
     v("intensity", s.intensity, "");
+    v("modalities", s.modalities, "{\"ct\": {intensity options}}: modalities whose intensities are treated otherwise");
     v("type", s.type, "type of the packed voxels", one_of({"uint8", "float32"}));
   }
 };
+
+/// The intensity options of a modality: its own of `modalities`, else `intensity`. @throws ConfigError
+IntensityOptions intensity_of(const PreprocessOptions& options, const std::string& modality);
 
 /// Rules that concern several fields. @throws ConfigError
 void validate(const PreprocessOptions& options);

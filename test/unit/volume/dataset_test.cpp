@@ -42,8 +42,8 @@ std::string refusal(const std::string& pointer, const Json& value) {
 TEST_CASE("an atlas is warped onto every other subject of each split") {
   const DatasetFile dataset = dataset_from_json(five_subjects(), "data");
   CHECK(pairs_text(dataset) == "train:0>1 train:0>2 train:0>3 val:0>4");
-  CHECK(dataset.subjects[2].image == "data/sub/p2.npz");
-  CHECK(dataset.subjects[4].image == "/abs/v1.nii");
+  CHECK(dataset.subjects[2].files.front() == "data/sub/p2.npz");
+  CHECK(dataset.subjects[4].files.front() == "/abs/v1.nii");
   CHECK(dataset.subjects[1].labels.empty());
 }
 

@@ -222,6 +222,23 @@ TEST_CASE("percentiles are numpy's, and uint8 voxels are multiples of 1/255") {
   }
 }
 
+TEST_CASE("z-scores and percentiles of the foreground leave the background out") {
+  Volume volume = random_volume({1, 1, 6}, identity_affine());
+  volume.voxels = {-5, 0, 0, 2, 4, 6};
+  PreprocessOptions options;
+  options.intensity = {"zscore", -1, 2, "foreground"};
+  const PreparedImage scored = prepare_image(volume, options);
+  const double deviation = std::sqrt(8.0 / 3.0);  // of 2, 4, 6
+  CHECK(scored.low == Approx(4.0 - deviation));
+  CHECK(scored.high == Approx(4.0 + 2.0 * deviation));
+  CHECK(scored.voxels[0] == 0.0F);
+  CHECK(std::abs(double{scored.voxels[4]} - 1.0 / 3.0) <= 0.5 / 255.0 + 1e-6);
+  options.intensity = {"percentile", 0, 100, "foreground"};
+  const PreparedImage ranged = prepare_image(volume, options);
+  CHECK(ranged.low == 2.0);
+  CHECK(ranged.high == 6.0);
+}
+
 TEST_CASE("volumes that cannot be scaled are refused by name") {
   Volume volume = random_volume({4, 4, 4}, identity_affine());
   PreprocessOptions options;
@@ -250,4 +267,10 @@ TEST_CASE("options that contradict themselves are refused") {
   options = {};
   options.intensity.low = 100;
   CHECK(text().find("low 100 is not below high 99.9") != std::string::npos);
+  options = {};
+  options.intensity.kind = "zscore";
+  CHECK(text().find("zscore from 0 to 99.9 standard deviations, -20..20 allowed") != std::string::npos);
+  options = {};
+  options.modalities = {{"ct", {{"kind", "window"}, {"low", 4}, {"high", 3}}}};
+  CHECK(text().find("/preprocess/modalities/ct: low 4 is not below high 3") != std::string::npos);
 }
