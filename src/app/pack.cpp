@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "app/command.hpp"
+#include "regatta/base/log.hpp"
 #include "regatta/base/signals.hpp"
 #include "regatta/volume/pack.hpp"
 
@@ -22,7 +23,9 @@ class Pack final : public Command {
         ->capture_default_str();
     app.add_option("--threads", options_.threads, "subjects prepared at the same time; 0: one a core")
         ->capture_default_str();
-    app.add_flag("--force", options_.replace, "replace an archive of that name");
+    app.add_flag("--update", options_.update,
+                 "replace an archive of that name, taking over the subjects whose files and options are the same");
+    app.add_flag("--force", options_.replace, "replace an archive of that name, packing all of it anew");
   }
 
   ExitCode run() override {
@@ -41,12 +44,19 @@ class Pack final : public Command {
       }
       return join(parts, ", ");
     };
-    std::cout << str("subjects     ", s.subjects, " (", counts(s.split_subjects), ")\n",  //
-                     "pairs        ", counts(s.split_pairs), '\n',                        //
+    for (const std::string& warning : s.warnings) {
+      log_warning(warning);
+    }
+    const std::string reused = s.reused > 0 ? str(", ", s.reused, " of them packed before") : std::string();
+    std::cout << str("subjects     ", s.subjects, " (", counts(s.split_subjects), ')', reused, '\n',  //
+                     "pairs        ", counts(s.split_pairs), '\n',                                    //
                      "grid         ", shape_text(s.shape), ", ", spacing_text(s.spacing), " mm, ", s.orientation, '\n',
-                     "voxels       ", s.type == VoxelType::kUint8 ? "uint8" : "float32", '\n',  //
-                     "labels       ", s.labels, " values, in ", s.labelled, " subjects\n",      //
-                     "fingerprint  ", s.fingerprint, '\n',                                      //
+                     "voxels       ", s.type == VoxelType::kUint8 ? "uint8" : "float32",
+                     s.modalities.size() > 1 ? ", " + join(s.modalities, ", ") : std::string(), '\n',  //
+                     "labels       ", s.labels, " values, in ", s.labelled, " subjects\n",             //
+                     s.masked > 0 ? str("masks        in ", s.masked, " subjects\n") : std::string(),
+                     s.with_keypoints > 0 ? str("key-points   in ", s.with_keypoints, " subjects\n") : std::string(),
+                     "fingerprint  ", s.fingerprint, '\n',  //
                      "archive      ", options_.output.string(), ", ", bytes_text(static_cast<double>(s.bytes)), ", ",
                      duration_text(s.seconds), '\n',  //
                      "look at      ", s.qc.string(), '\n');

@@ -47,7 +47,7 @@ class Register final : public Command {
     if (!labels_.empty()) {
       write_labels(found, fixed, moving);
     }
-    const Grid& packed = found.fixed.map.packed;
+    const Grid& packed = found.fixed.packed;
     registration_qc(output_ / "registration.png", found.fixed.voxels, found.moving.voxels, found.packed_warped,
                     found.packed_field, packed.shape, spacing_of(packed.affine), trained.preprocess.orientation);
     write_record(trained, found);

@@ -89,7 +89,7 @@ Registration register_scans(TrainedModel& trained, const Volume& fixed, const Vo
   Registration out;
   out.fixed = prepare_image(fixed, trained.preprocess);
   out.moving = prepare_image(moving, trained.preprocess);
-  const Shape3& shape = out.fixed.map.packed.shape;
+  const Shape3& shape = out.fixed.packed.shape;
   PairState pair;
   pair.fixed = as_batch(out.fixed.voxels, shape, device);
   pair.moving = as_batch(out.moving.voxels, shape, device);
@@ -110,7 +110,7 @@ Registration register_scans(TrainedModel& trained, const Volume& fixed, const Vo
   out.after = measure(trained.recipe, with_output(pair, output));
   out.packed_warped = to_host(output.warped);
   out.packed_field = to_host(output.flow);
-  out.field = displacement_on_grid(out.packed_field, out.fixed.map.packed, out.moving.map.packed.affine, fixed.grid);
+  out.field = displacement_on_grid(out.packed_field, out.fixed.packed, out.moving.packed.affine, fixed.grid);
   return out;
 }
 

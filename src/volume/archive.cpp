@@ -24,13 +24,17 @@ struct Archive::Impl {
   h5::Handle file;
   h5::Handle images;
   h5::Handle labels;
+  h5::Handle masks;
+  bool keypoints = false;
 
   void read_attributes();
   void open_volumes();
   void read_subjects();
   void read_pairs();
-  void read_volume(const h5::Handle& set, hid_t type, std::int64_t subject, std::span<std::byte> out,
-                   std::uint64_t checksum, const char* what) const;
+  void read_keypoints(hid_t subjects);
+  h5::Handle open_companion(const char* set_name, const h5::Dims& of_images) const;
+  void read_volume(const h5::Handle& set, hid_t type, std::int64_t subject, std::size_t modality,
+                   std::span<std::byte> out, std::uint64_t checksum, const char* what) const;
   std::size_t count() const { return contents.subjects.size(); }
 };
 
@@ -51,13 +55,22 @@ void Archive::Impl::read_attributes() {
       parse_json(h5::read_string_attribute(file.id(), layout::kPreprocessing, source), source + ": preprocessing");
 }
 
+/// Labels or masks, which have the images' shape. @param of_images  [N, C, D, H, W]
+h5::Handle Archive::Impl::open_companion(const char* set_name, const h5::Dims& of_images) const {
+  h5::Handle set = h5::open_dataset(file.id(), set_name, source);
+  const h5::Dims dims = h5::dims_of(set.id(), source);
+  REGATTA_REQUIRE((dims == h5::Dims{of_images[0], of_images[2], of_images[3], of_images[4]}), DataError, source, ": ",
+                  set_name, ": shape [", join(dims, ","), "], images have [", join(of_images, ","), "]");
+  return set;
+}
+
 void Archive::Impl::open_volumes() {
   images = h5::open_dataset(file.id(), layout::kImages, source);
   const h5::Dims dims = h5::dims_of(images.id(), source);
   REGATTA_REQUIRE(dims.size() == 5 && dims[0] >= 1 && dims[0] <= static_cast<hsize_t>(layout::kMostSubjects) &&
-                      dims[1] == 1 && dims[2] * dims[3] * dims[4] > 0 && dims[2] <= 4096 && dims[3] <= 4096 &&
-                      dims[4] <= 4096,
-                  DataError, source, ": images: shape [", join(dims, ","), "], [N,1,D,H,W] expected");
+                      dims[1] >= 1 && dims[1] <= layout::kMostModalities && dims[2] * dims[3] * dims[4] > 0 &&
+                      dims[2] <= 4096 && dims[3] <= 4096 && dims[4] <= 4096,
+                  DataError, source, ": images: shape [", join(dims, ","), "], [N,C,D,H,W] expected");
   for (std::size_t axis = 0; axis < 3; ++axis) {
     contents.shape[axis] = static_cast<std::int64_t>(dims[axis + 2]);
   }
@@ -67,11 +80,12 @@ void Archive::Impl::open_volumes() {
                   ": images: unexpected type, uint8 or float32 expected");
   contents.type = bytes ? VoxelType::kUint8 : VoxelType::kFloat32;
   contents.subjects.resize(dims[0]);
+  contents.modalities = h5::read_strings(file.id(), layout::kModalities, dims[1], source);
+  if (h5::exists(file.id(), layout::kMasks)) {
+    masks = open_companion(layout::kMasks, dims);
+  }
   if (h5::exists(file.id(), layout::kLabels)) {
-    labels = h5::open_dataset(file.id(), layout::kLabels, source);
-    const h5::Dims label_dims = h5::dims_of(labels.id(), source);
-    REGATTA_REQUIRE((label_dims == h5::Dims{dims[0], dims[2], dims[3], dims[4]}), DataError, source,
-                    ": labels: shape [", join(label_dims, ","), "], images have [", join(dims, ","), "]");
+    labels = open_companion(layout::kLabels, dims);
     const h5::Dims ids = h5::dims_of(h5::open_dataset(file.id(), layout::kLabelIds, source).id(), source);
     REGATTA_REQUIRE(ids.size() == 1 && ids[0] >= 1 && ids[0] <= 256, DataError, source, ": label_ids: shape [",
                     join(ids, ","), "], [1..256] expected");
@@ -86,26 +100,78 @@ void Archive::Impl::read_subjects() {
   const hid_t at = REGATTA_H5(group.id(), source, "open the group subjects");
   const auto ids = h5::read_strings(at, layout::kId, n, source);
   const auto splits = h5::read_strings(at, layout::kSplit, n, source);
+  const auto groups = h5::read_strings(at, layout::kGroup, n, source);
   const auto sources = h5::read_strings(at, layout::kImageSource, n, source);
+  const auto keys = h5::read_strings(at, layout::kSourceKey, n, source);
   std::vector<Affine> affines(n);
   std::vector<Affine> originals(n);
   std::vector<Shape3> shapes(n);
-  std::vector<std::array<double, 2>> ranges(n);
+  const std::size_t c = contents.modalities.size();
+  std::vector<std::int64_t> frames(n);
+  std::vector<IntensityRange> ranges(n * c);
+  std::vector<Affine> alignments(n);
+  std::vector<double> correlations(n);
   std::vector<std::uint8_t> labelled(n);
-  contents.image_checksums.resize(n);
+  std::vector<std::uint8_t> masked(n);
+  contents.image_checksums.resize(n * c);
   contents.label_checksums.resize(n);
+  contents.mask_checksums.resize(n);
   h5::read_numbers(at, layout::kAffine, H5T_NATIVE_DOUBLE, {n, 4, 4}, affines.data(), source);
   h5::read_numbers(at, layout::kOriginalAffine, H5T_NATIVE_DOUBLE, {n, 4, 4}, originals.data(), source);
   h5::read_numbers(at, layout::kOriginalShape, H5T_NATIVE_INT64, {n, 3}, shapes.data(), source);
-  h5::read_numbers(at, layout::kIntensity, H5T_NATIVE_DOUBLE, {n, 2}, ranges.data(), source);
+  h5::read_numbers(at, layout::kFrame, H5T_NATIVE_INT64, {n}, frames.data(), source);
+  h5::read_numbers(at, layout::kIntensity, H5T_NATIVE_DOUBLE, {n, c, 2}, ranges.data(), source);
+  h5::read_numbers(at, layout::kAtlasToSubject, H5T_NATIVE_DOUBLE, {n, 4, 4}, alignments.data(), source);
+  h5::read_numbers(at, layout::kAffineNcc, H5T_NATIVE_DOUBLE, {n}, correlations.data(), source);
   h5::read_numbers(at, layout::kHasLabels, H5T_NATIVE_UINT8, {n}, labelled.data(), source);
-  h5::read_numbers(at, layout::kImageChecksum, H5T_NATIVE_UINT64, {n}, contents.image_checksums.data(), source);
+  h5::read_numbers(at, layout::kHasMask, H5T_NATIVE_UINT8, {n}, masked.data(), source);
+  h5::read_numbers(at, layout::kImageChecksum, H5T_NATIVE_UINT64, {n, c}, contents.image_checksums.data(), source);
   h5::read_numbers(at, layout::kLabelChecksum, H5T_NATIVE_UINT64, {n}, contents.label_checksums.data(), source);
+  h5::read_numbers(at, layout::kMaskChecksum, H5T_NATIVE_UINT64, {n}, contents.mask_checksums.data(), source);
   for (std::size_t i = 0; i < n; ++i) {
-    contents.subjects[i] = {ids[i],     splits[i],        affines[i],   originals[i], shapes[i],
-                            sources[i], labelled[i] != 0, ranges[i][0], ranges[i][1]};
-    REGATTA_REQUIRE(labelled[i] == 0 || labels.id() >= 0, DataError, source, ": subject '", ids[i],
+    ArchiveSubject& subject = contents.subjects[i];
+    subject.id = ids[i];
+    subject.split = splits[i];
+    subject.group = groups[i];
+    subject.frame = frames[i];
+    subject.affine = affines[i];
+    subject.original_affine = originals[i];
+    subject.original_shape = shapes[i];
+    subject.image_source = sources[i];
+    const auto range = ranges.begin() + static_cast<std::ptrdiff_t>(i * c);
+    subject.intensity.assign(range, range + static_cast<std::ptrdiff_t>(c));
+    subject.atlas_to_subject = alignments[i];
+    subject.affine_ncc = correlations[i];
+    subject.source_key = keys[i];
+    subject.has_labels = labelled[i] != 0;
+    subject.has_mask = masked[i] != 0;
+    REGATTA_REQUIRE(!subject.has_labels || labels.id() >= 0, DataError, source, ": subject '", ids[i],
                     "' has labels, the archive has none");
+    REGATTA_REQUIRE(!subject.has_mask || masks.id() >= 0, DataError, source, ": subject '", ids[i],
+                    "' has a mask, the archive has none");
+  }
+  read_keypoints(at);
+}
+
+void Archive::Impl::read_keypoints(hid_t subjects) {
+  std::vector<std::int64_t> ends(count());
+  h5::read_numbers(subjects, layout::kKeypointEnds, H5T_NATIVE_INT64, {count()}, ends.data(), source);
+  keypoints = h5::exists(file.id(), layout::kKeypoints);
+  std::vector<Point3> points;
+  if (keypoints) {
+    const h5::Dims dims = h5::dims_of(h5::open_dataset(file.id(), layout::kKeypoints, source).id(), source);
+    REGATTA_REQUIRE(dims.size() == 2 && dims[0] <= (hsize_t{1} << 28) && dims[1] == 3, DataError, source,
+                    ": keypoints: shape [", join(dims, ","), "], [K,3] expected");
+    points.resize(dims[0]);
+    h5::read_numbers(file.id(), layout::kKeypoints, H5T_NATIVE_DOUBLE, dims, points.data(), source);
+  }
+  std::int64_t begin = 0;
+  for (std::size_t i = 0; i < count(); ++i) {
+    REGATTA_REQUIRE(ends[i] >= begin && ends[i] <= static_cast<std::int64_t>(points.size()), DataError, source,
+                    ": subjects/keypoint_ends: ", ends[i], " of '", contents.subjects[i].id, "', ", begin, "..",
+                    points.size(), " expected");
+    contents.subjects[i].keypoints.assign(points.begin() + begin, points.begin() + ends[i]);
+    begin = ends[i];
   }
 }
 
@@ -129,14 +195,18 @@ void Archive::Impl::read_pairs() {
   }
 }
 
-void Archive::Impl::read_volume(const h5::Handle& set, hid_t type, std::int64_t subject, std::span<std::byte> out,
-                                std::uint64_t checksum, const char* what) const {
+void Archive::Impl::read_volume(const h5::Handle& set, hid_t type, std::int64_t subject, std::size_t modality,
+                                std::span<std::byte> out, std::uint64_t checksum, const char* what) const {
   const std::lock_guard lock(h5::library_mutex());
   h5::quiet();
   h5::Dims size = h5::dims_of(set.id(), source);
   h5::Dims start(size.size(), 0);
   start[0] = static_cast<hsize_t>(subject);
   size[0] = 1;
+  if (size.size() == 5) {
+    start[1] = modality;
+    size[1] = 1;
+  }
   const std::string label = str("read the ", what, " of '", contents.subjects[start[0]].id, "'");
   const h5::Handle file_space(H5Dget_space(set.id()), H5Sclose);
   REGATTA_H5(H5Sselect_hyperslab(file_space.id(), H5S_SELECT_SET, start.data(), nullptr, size.data(), nullptr), source,
@@ -236,6 +306,18 @@ bool Archive::has_labels() const {
   return !impl_->contents.label_ids.empty();
 }
 
+bool Archive::has_masks() const {
+  return impl_->masks.id() >= 0;
+}
+
+bool Archive::has_keypoints() const {
+  return impl_->keypoints;
+}
+
+const std::vector<std::string>& Archive::modalities() const {
+  return impl_->contents.modalities;
+}
+
 const Json& Archive::preprocessing() const {
   return impl_->preprocessing;
 }
@@ -248,26 +330,37 @@ double Archive::image_scale() const {
   return impl_->scale;
 }
 
-void Archive::read_image(std::int64_t subject, std::span<std::byte> out) const {
+void Archive::read_image(std::int64_t subject, std::span<std::byte> out, std::size_t modality) const {
   const Impl& s = *impl_;
   const bool bytes = s.contents.type == VoxelType::kUint8;
-  REGATTA_REQUIRE(subject >= 0 && static_cast<std::size_t>(subject) < s.count() &&
+  REGATTA_REQUIRE(subject >= 0 && static_cast<std::size_t>(subject) < s.count() && modality < modalities().size() &&
                       out.size() == static_cast<std::size_t>(voxel_count(shape())) * (bytes ? 1 : 4),
-                  BugError, s.source, ": read_image(", subject, ") into ", out.size(), " bytes");
-  s.read_volume(s.images, bytes ? H5T_NATIVE_UINT8 : H5T_NATIVE_FLOAT, subject, out,
-                s.contents.image_checksums[static_cast<std::size_t>(subject)], "image");
+                  BugError, s.source, ": read_image(", subject, ", ", modality, ") into ", out.size(), " bytes");
+  s.read_volume(s.images, bytes ? H5T_NATIVE_UINT8 : H5T_NATIVE_FLOAT, subject, modality, out,
+                s.contents.image_checksums[static_cast<std::size_t>(subject) * modalities().size() + modality],
+                "image");
 }
 
 void Archive::read_labels(std::int64_t subject, std::span<std::uint8_t> out) const {
   const Impl& s = *impl_;
-  REGATTA_REQUIRE(subject >= 0 && static_cast<std::size_t>(subject) < s.count() &&
-                      out.size() == static_cast<std::size_t>(voxel_count(shape())),
-                  BugError, s.source, ": read_labels(", subject, ") into ", out.size(), " bytes");
   const auto index = static_cast<std::size_t>(subject);
+  REGATTA_REQUIRE(index < s.count() && out.size() == static_cast<std::size_t>(voxel_count(shape())), BugError, s.source,
+                  ": read_labels(", subject, ") into ", out.size(), " bytes");
   REGATTA_REQUIRE(s.contents.subjects[index].has_labels, DataError, s.source, ": subject '",
                   s.contents.subjects[index].id, "' has no labels");
-  s.read_volume(s.labels, H5T_NATIVE_UINT8, subject, std::as_writable_bytes(out), s.contents.label_checksums[index],
+  s.read_volume(s.labels, H5T_NATIVE_UINT8, subject, 0, std::as_writable_bytes(out), s.contents.label_checksums[index],
                 "labels");
+}
+
+void Archive::read_mask(std::int64_t subject, std::span<std::uint8_t> out) const {
+  const Impl& s = *impl_;
+  const auto index = static_cast<std::size_t>(subject);
+  REGATTA_REQUIRE(index < s.count() && out.size() == static_cast<std::size_t>(voxel_count(shape())), BugError, s.source,
+                  ": read_mask(", subject, ") into ", out.size(), " bytes");
+  REGATTA_REQUIRE(s.contents.subjects[index].has_mask, DataError, s.source, ": subject '",
+                  s.contents.subjects[index].id, "' has no mask");
+  s.read_volume(s.masks, H5T_NATIVE_UINT8, subject, 0, std::as_writable_bytes(out), s.contents.mask_checksums[index],
+                "mask");
 }
 
 }  // namespace regatta

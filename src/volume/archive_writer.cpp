@@ -27,7 +27,7 @@ hid_t h5_type(VoxelType type) {
 h5::Handle create_volumes(hid_t file, const char* name, hid_t type, const h5::Dims& dims, int deflate,
                           const std::string& source) {
   h5::Dims chunk = dims;
-  chunk[0] = 1;
+  std::fill(chunk.begin(), chunk.end() - 3, 1);
   const h5::Handle space(H5Screate_simple(static_cast<int>(dims.size()), dims.data(), nullptr), H5Sclose);
   const h5::Handle plist(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
   REGATTA_H5(H5Pset_chunk(plist.id(), static_cast<int>(chunk.size()), chunk.data()), source,
@@ -41,7 +41,8 @@ h5::Handle create_volumes(hid_t file, const char* name, hid_t type, const h5::Di
           H5Dclose};
 }
 
-void write_volume(const h5::Handle& set, hid_t type, std::size_t index, const void* data, const std::string& source) {
+/// All volumes of one subject.
+void write_volumes(const h5::Handle& set, hid_t type, std::size_t index, const void* data, const std::string& source) {
   h5::Dims count = h5::dims_of(set.id(), source);
   h5::Dims start(count.size(), 0);
   start[0] = index;
@@ -70,12 +71,16 @@ std::string fingerprint_of(const ArchiveContents& contents) {
   table["shape"] = contents.shape;
   table["spacing"] = contents.spacing;
   table["type"] = contents.type == VoxelType::kUint8 ? "uint8" : "float32";
+  table["modalities"] = contents.modalities;
   table["label_ids"] = contents.label_ids;
   table["subjects"] = Json::array();
   for (std::size_t i = 0; i < contents.subjects.size(); ++i) {
     const ArchiveSubject& s = contents.subjects[i];
-    table["subjects"].push_back(
-        {s.id, s.split, s.affine, s.has_labels, contents.image_checksums[i], contents.label_checksums[i]});
+    const std::size_t c = contents.modalities.size();
+    const auto images = contents.image_checksums.begin() + static_cast<std::ptrdiff_t>(i * c);
+    table["subjects"].push_back({s.id, s.split, s.affine, s.has_labels,
+                                 std::vector(images, images + static_cast<std::ptrdiff_t>(c)),
+                                 contents.label_checksums[i], contents.mask_checksums[i], s.keypoints});
   }
   table["pairs"] = Json::array();
   for (const ArchivePair& p : contents.pairs) {
@@ -94,6 +99,7 @@ struct ArchiveWriter::Impl {
   h5::Handle file;
   h5::Handle images;
   h5::Handle labels;
+  h5::Handle masks;
   ArchiveContents contents;
 
   void create();
@@ -111,13 +117,19 @@ void ArchiveWriter::Impl::create() {
   file = {REGATTA_H5(H5Fcreate(file_on_disk.temporary_path().c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.id()), source,
                      "make the file"),
           H5Fclose};
-  images = create_volumes(file.id(), layout::kImages, h5_type(header.type), {n, 1, d, h, w}, header.deflate, source);
+  images = create_volumes(file.id(), layout::kImages, h5_type(header.type), {n, header.modalities.size(), d, h, w},
+                          header.deflate, source);
   if (!header.label_ids.empty()) {
     labels =
         create_volumes(file.id(), layout::kLabels, h5::type_id<std::uint8_t>(), {n, d, h, w}, header.deflate, source);
     h5::write_numbers(file.id(), layout::kLabelIds, h5::type_id<std::int64_t>(), {header.label_ids.size()},
                       header.label_ids.data(), source);
   }
+  if (header.masks) {
+    masks =
+        create_volumes(file.id(), layout::kMasks, h5::type_id<std::uint8_t>(), {n, d, h, w}, header.deflate, source);
+  }
+  h5::write_strings(file.id(), layout::kModalities, header.modalities, source);
 }
 
 void ArchiveWriter::Impl::write_tables() {
@@ -129,24 +141,46 @@ void ArchiveWriter::Impl::write_tables() {
   };
   strings(layout::kId, [](const ArchiveSubject& s) { return s.id; });
   strings(layout::kSplit, [](const ArchiveSubject& s) { return s.split; });
+  strings(layout::kGroup, [](const ArchiveSubject& s) { return s.group; });
   strings(layout::kImageSource, [](const ArchiveSubject& s) { return s.image_source; });
+  strings(layout::kSourceKey, [](const ArchiveSubject& s) { return s.source_key; });
   const auto numbers = [&](const char* name, hid_t type, const h5::Dims& dims, const void* data) {
     h5::write_numbers(group.id(), name, type, dims, data, source);
   };
   const auto affines = column(rows, [](const ArchiveSubject& s) { return s.affine; });
   const auto originals = column(rows, [](const ArchiveSubject& s) { return s.original_affine; });
   const auto shapes = column(rows, [](const ArchiveSubject& s) { return s.original_shape; });
-  const auto ranges = column(rows, [](const ArchiveSubject& s) {
-    return std::array<double, 2>{s.intensity_low, s.intensity_high};
-  });
+  const auto frames = column(rows, [](const ArchiveSubject& s) { return s.frame; });
+  const auto alignments = column(rows, [](const ArchiveSubject& s) { return s.atlas_to_subject; });
+  const auto correlations = column(rows, [](const ArchiveSubject& s) { return s.affine_ncc; });
   const auto labelled = column(rows, [](const ArchiveSubject& s) { return std::uint8_t{s.has_labels}; });
+  const auto masked = column(rows, [](const ArchiveSubject& s) { return std::uint8_t{s.has_mask}; });
+  std::vector<IntensityRange> ranges;
+  std::vector<Point3> keypoints;
+  std::vector<std::int64_t> ends;
+  for (const ArchiveSubject& row : rows) {
+    ranges.insert(ranges.end(), row.intensity.begin(), row.intensity.end());
+    keypoints.insert(keypoints.end(), row.keypoints.begin(), row.keypoints.end());
+    ends.push_back(static_cast<std::int64_t>(keypoints.size()));
+  }
+  const hsize_t c = contents.modalities.size();
   numbers(layout::kAffine, h5::type_id<double>(), {n, 4, 4}, affines.data());
   numbers(layout::kOriginalAffine, h5::type_id<double>(), {n, 4, 4}, originals.data());
   numbers(layout::kOriginalShape, h5::type_id<std::int64_t>(), {n, 3}, shapes.data());
-  numbers(layout::kIntensity, h5::type_id<double>(), {n, 2}, ranges.data());
+  numbers(layout::kFrame, h5::type_id<std::int64_t>(), {n}, frames.data());
+  numbers(layout::kIntensity, h5::type_id<double>(), {n, c, 2}, ranges.data());
+  numbers(layout::kAtlasToSubject, h5::type_id<double>(), {n, 4, 4}, alignments.data());
+  numbers(layout::kAffineNcc, h5::type_id<double>(), {n}, correlations.data());
   numbers(layout::kHasLabels, h5::type_id<std::uint8_t>(), {n}, labelled.data());
-  numbers(layout::kImageChecksum, h5::type_id<std::uint64_t>(), {n}, contents.image_checksums.data());
+  numbers(layout::kHasMask, h5::type_id<std::uint8_t>(), {n}, masked.data());
+  numbers(layout::kKeypointEnds, h5::type_id<std::int64_t>(), {n}, ends.data());
+  numbers(layout::kImageChecksum, h5::type_id<std::uint64_t>(), {n, c}, contents.image_checksums.data());
   numbers(layout::kLabelChecksum, h5::type_id<std::uint64_t>(), {n}, contents.label_checksums.data());
+  numbers(layout::kMaskChecksum, h5::type_id<std::uint64_t>(), {n}, contents.mask_checksums.data());
+  if (!keypoints.empty()) {
+    h5::write_numbers(file.id(), layout::kKeypoints, h5::type_id<double>(), {keypoints.size(), 3}, keypoints.data(),
+                      source);
+  }
 
   const h5::Handle pairs = h5::create_group(file.id(), layout::kPairs, source);
   const hsize_t p = contents.pairs.size();
@@ -181,6 +215,8 @@ ArchiveWriter::ArchiveWriter(const std::filesystem::path& path, ArchiveHeader he
   }
   REGATTA_REQUIRE(voxel_count(header.shape) * 4 < (std::int64_t{1} << 32), DataError, source, ": shape ",
                   shape_text(header.shape), ": a volume must be smaller than 4 GiB");
+  REGATTA_REQUIRE(!header.modalities.empty() && header.modalities.size() <= layout::kMostModalities, DataError, source,
+                  ": ", header.modalities.size(), " modalities, 1..", layout::kMostModalities, " allowed");
   REGATTA_REQUIRE(header.label_ids.size() <= 256, DataError, source, ": ", header.label_ids.size(),
                   " label values with the background, at most 256 allowed: merge some (labels.merge)");
   REGATTA_REQUIRE(header.label_ids.empty() || header.label_ids.front() == 0, BugError, source,
@@ -191,6 +227,7 @@ ArchiveWriter::ArchiveWriter(const std::filesystem::path& path, ArchiveHeader he
   impl_->contents.shape = impl_->header.shape;
   impl_->contents.spacing = impl_->header.spacing;
   impl_->contents.type = impl_->header.type;
+  impl_->contents.modalities = impl_->header.modalities;
   impl_->contents.label_ids = impl_->header.label_ids;
   impl_->create();
 }
@@ -200,27 +237,41 @@ ArchiveWriter::~ArchiveWriter() {
   impl_.reset();
 }
 
-void ArchiveWriter::add(ArchiveSubject subject, std::span<const std::byte> image,
-                        std::span<const std::uint8_t> labels) {
+void ArchiveWriter::add(ArchiveSubject subject, std::span<const std::byte> images, std::span<const std::uint8_t> labels,
+                        std::span<const std::uint8_t> mask) {
   Impl& s = *impl_;
   const auto voxels = static_cast<std::size_t>(voxel_count(s.header.shape));
+  const std::size_t image_bytes = voxels * voxel_bytes(s.header.type);
+  const std::size_t modalities = s.header.modalities.size();
   const std::size_t index = s.contents.subjects.size();
   REGATTA_REQUIRE(index < static_cast<std::size_t>(s.header.subjects), BugError, s.source, ": more subjects than said");
-  REGATTA_REQUIRE(image.size() == voxels * voxel_bytes(s.header.type), BugError, s.source, ": ", subject.id, ": ",
-                  image.size(), " bytes of image");
+  REGATTA_REQUIRE(images.size() == modalities * image_bytes && subject.intensity.size() == modalities, BugError,
+                  s.source, ": ", subject.id, ": ", images.size(), " bytes of images");
   REGATTA_REQUIRE(labels.empty() || (labels.size() == voxels && !s.header.label_ids.empty()), BugError, s.source, ": ",
                   subject.id, ": ", labels.size(), " labels");
+  REGATTA_REQUIRE(mask.empty() || (mask.size() == voxels && s.header.masks), BugError, s.source, ": ", subject.id, ": ",
+                  mask.size(), " voxels of a mask");
   subject.has_labels = !labels.empty();
+  subject.has_mask = !mask.empty();
+  if (subject.group.empty()) {
+    subject.group = subject.id;
+  }
   const std::lock_guard lock(h5::library_mutex());
   h5::quiet();
-  write_volume(s.images, h5_type(s.header.type), index, image.data(), s.source);
+  write_volumes(s.images, h5_type(s.header.type), index, images.data(), s.source);
   if (subject.has_labels) {
     REGATTA_REQUIRE(*std::max_element(labels.begin(), labels.end()) < s.header.label_ids.size(), BugError, s.source,
                     ": ", subject.id, ": label outside the value map");
-    write_volume(s.labels, h5::type_id<std::uint8_t>(), index, labels.data(), s.source);
+    write_volumes(s.labels, h5::type_id<std::uint8_t>(), index, labels.data(), s.source);
   }
-  s.contents.image_checksums.push_back(xxh3(image.data(), image.size()));
+  if (subject.has_mask) {
+    write_volumes(s.masks, h5::type_id<std::uint8_t>(), index, mask.data(), s.source);
+  }
+  for (std::size_t modality = 0; modality < modalities; ++modality) {
+    s.contents.image_checksums.push_back(xxh3(images.data() + modality * image_bytes, image_bytes));
+  }
   s.contents.label_checksums.push_back(subject.has_labels ? xxh3(labels.data(), labels.size()) : 0);
+  s.contents.mask_checksums.push_back(subject.has_mask ? xxh3(mask.data(), mask.size()) : 0);
   s.contents.subjects.push_back(std::move(subject));
 }
 
@@ -245,6 +296,7 @@ std::string ArchiveWriter::finish() {
   h5::write_attribute(s.file.id(), layout::kFingerprint, fingerprint, s.source);
   s.images.reset();
   s.labels.reset();
+  s.masks.reset();
   REGATTA_H5(H5Fflush(s.file.id(), H5F_SCOPE_GLOBAL), s.source, "flush");
   s.file.reset();
   s.file_on_disk.commit();

@@ -3,32 +3,19 @@
 #include <algorithm>
 #include <cctype>
 #include <charconv>
-#include <iterator>
-#include <limits>
 
 #include <nlohmann/json.hpp>
 
+#include "dataset_pairs.hpp"
 #include "regatta/base/error.hpp"
-#include "regatta/base/random.hpp"
 
 namespace regatta {
 namespace {
-
-constexpr const char* kSplits[] = {"train", "val", "test"};
 
 bool is_id(const std::string& text) {
   return !text.empty() && text.size() <= 128 && std::all_of(text.begin(), text.end(), [](unsigned char c) {
     return std::isalnum(c) != 0 || std::string_view("._-+=@").find(static_cast<char>(c)) != std::string_view::npos;
   });
-}
-
-std::int64_t index_of(const std::vector<SubjectEntry>& subjects, const std::string& id, const std::string& pointer) {
-  for (std::size_t i = 0; i < subjects.size(); ++i) {
-    if (subjects[i].id == id) {
-      return static_cast<std::int64_t>(i);
-    }
-  }
-  throw ConfigError(str(pointer, ": '", one_line(id, 60), "' is no subject's id"));
 }
 
 std::string settled_path(const std::string& path, const std::filesystem::path& folder, const std::string& pointer) {
@@ -106,95 +93,6 @@ std::vector<SubjectEntry> read_subjects(const Json& list, const std::vector<std:
   return subjects;
 }
 
-std::vector<std::int64_t> members_of(const std::vector<SubjectEntry>& subjects, const std::string& split) {
-  std::vector<std::int64_t> out;
-  for (std::size_t i = 0; i < subjects.size(); ++i) {
-    if (subjects[i].split == split) {
-      out.push_back(static_cast<std::int64_t>(i));
-    }
-  }
-  return out;
-}
-
-void add_atlas_pairs(const std::vector<SubjectEntry>& subjects, const PairRule& rule, const std::string& split,
-                     std::vector<ArchivePair>& out) {
-  const std::int64_t atlas = index_of(subjects, rule.atlas, "/pairs/atlas");
-  for (const std::int64_t fixed : members_of(subjects, split)) {
-    if (fixed != atlas) {
-      out.push_back({split, atlas, fixed});
-    }
-  }
-}
-
-/// Ordered pair number `index` of n (n - 1), without the diagonal.
-ArchivePair ordered_pair(const std::string& split, const std::vector<std::int64_t>& members, std::size_t index) {
-  const std::size_t moving = index / (members.size() - 1);
-  const std::size_t rest = index % (members.size() - 1);
-  return {split, members[moving], members[rest < moving ? rest : rest + 1]};
-}
-
-void add_ordered_pairs(const std::vector<SubjectEntry>& subjects, const PairRule& rule, std::size_t split_number,
-                       std::vector<ArchivePair>& out) {
-  const std::string split = kSplits[split_number];
-  const auto members = members_of(subjects, split);
-  const std::size_t all = members.empty() ? 0 : members.size() * (members.size() - 1);
-  REGATTA_REQUIRE(all <= std::numeric_limits<std::uint32_t>::max(), ConfigError, "/pairs/rule: split ", split, " has ",
-                  all, " ordered pairs, at most 4294967295 allowed");
-  if (rule.rule == "all") {
-    REGATTA_REQUIRE(all <= 20000000, ConfigError, "/pairs/rule: all: split ", split, " has ", all,
-                    " ordered pairs, at most 20000000 allowed: use `random`");
-    for (std::size_t i = 0; i < all; ++i) {
-      out.push_back(ordered_pair(split, members, i));
-    }
-    return;
-  }
-  const CounterRng rng(static_cast<std::uint64_t>(rule.seed), RandomPurpose::kPairOrder);
-  const auto order = rng.permutation(static_cast<std::uint32_t>(all), split_number);
-  const std::size_t drawn = std::min<std::size_t>(all, static_cast<std::size_t>(rule.count));
-  for (std::size_t i = 0; i < drawn; ++i) {
-    out.push_back(ordered_pair(split, members, order[i]));
-  }
-}
-
-std::vector<ArchivePair> read_explicit_pairs(const std::vector<SubjectEntry>& subjects, const PairRule& rule) {
-  REGATTA_REQUIRE(rule.explicit_pairs.is_array(), ConfigError, "/pairs/explicit: ", type_name(rule.explicit_pairs),
-                  ", a list expected");
-  std::vector<ArchivePair> pairs;
-  for (std::size_t i = 0; i < rule.explicit_pairs.size(); ++i) {
-    const std::string pointer = str("/pairs/explicit/", i);
-    PairEntry entry;
-    read_options(rule.explicit_pairs[i], entry, pointer);
-    const ArchivePair pair = {entry.split, index_of(subjects, entry.moving, pointer + "/moving"),
-                              index_of(subjects, entry.fixed, pointer + "/fixed")};
-    REGATTA_REQUIRE(pair.moving != pair.fixed, ConfigError, pointer, ": moving and fixed are both '", entry.fixed, "'");
-    REGATTA_REQUIRE(!entry.split.empty(), ConfigError, pointer, "/split: empty, train, val or test expected");
-    pairs.push_back(pair);
-  }
-  return pairs;
-}
-
-std::vector<ArchivePair> make_pairs(const std::vector<SubjectEntry>& subjects, const PairRule& rule) {
-  const std::vector<ArchivePair> listed = read_explicit_pairs(subjects, rule);
-  std::vector<ArchivePair> pairs;
-  for (std::size_t number = 0; number < std::size(kSplits); ++number) {
-    const std::string split = kSplits[number];
-    const std::size_t before = pairs.size();
-    std::copy_if(listed.begin(), listed.end(), std::back_inserter(pairs),
-                 [&](const ArchivePair& pair) { return pair.split == split; });
-    if (pairs.size() > before || rule.rule == "explicit") {
-      continue;
-    }
-    if (rule.rule == "atlas") {
-      add_atlas_pairs(subjects, rule, split, pairs);
-    } else {
-      add_ordered_pairs(subjects, rule, number, pairs);
-    }
-  }
-  REGATTA_REQUIRE(!pairs.empty(), ConfigError, "/pairs: rule '", rule.rule, "' gives no pair for these ",
-                  subjects.size(), " subjects");
-  return pairs;
-}
-
 std::map<std::int32_t, std::int32_t> read_merge(const Json& merge) {
   require_object(merge, "/labels/merge");
   std::map<std::int32_t, std::int32_t> out;
@@ -235,7 +133,10 @@ DatasetFile dataset_from_json(const Json& value, const std::filesystem::path& fo
                   "', three letters, one each of R|L, A|P and S|I, expected");
   dataset.subjects = read_subjects(dataset.options.subjects, read_modalities(dataset.options), folder);
   dataset.merged = read_merge(dataset.options.labels.merge);
-  dataset.pairs = make_pairs(dataset.subjects, dataset.options.pairs);
+  dataset.pairs = make_pairs(dataset.subjects, dataset.options);
+  if (dataset.options.affine == "to_atlas") {
+    affine_atlas_of(dataset.subjects, dataset.options);
+  }
   return dataset;
 }
 

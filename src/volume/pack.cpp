@@ -1,18 +1,29 @@
 #include "regatta/volume/pack.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <cmath>
+#include <cstring>
 #include <deque>
+#include <fstream>
 #include <future>
 #include <limits>
+#include <numeric>
 #include <optional>
 #include <set>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
+#include "dataset_pairs.hpp"
+#include "pack_store.hpp"
+#include "packed_subject.hpp"
 #include "parallel.hpp"
+#include "regatta/base/checksum.hpp"
 #include "regatta/base/clock.hpp"
 #include "regatta/base/error.hpp"
+#include "regatta/base/log.hpp"
 #include "regatta/base/progress.hpp"
 #include "regatta/base/signals.hpp"
 #include "regatta/volume/archive_writer.hpp"
@@ -24,6 +35,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kMostTiles = 200;  // of the picture sheet
+constexpr int kPackVersion = 1;          // part of every subject's key: raised when packing gives other voxels
+constexpr double kPoorAlignment = 0.5;   // correlation with the atlas
 
 /// Calls produce(i) for i = 0..count-1 on `threads` threads and consume(i, result) in order on this one.
 /// The first error in order is thrown.
@@ -55,20 +68,23 @@ auto for_subject(const SubjectEntry& subject, const Body& body) {
   }
 }
 
-/// Label values of one subject after merging; its image's header and its labels' grid are checked on the way.
+/// Label values of one subject after merging; its image's header and its companions' grids are checked on the way.
 std::set<std::int32_t> check_subject(const DatasetFile& dataset, const SubjectEntry& subject) {
   const std::string& orientation = dataset.options.npz_orientation;
+  for (const std::string& file : subject.files) {
+    read_volume_header(file, VolumePart::kImage, orientation);
+  }
   const VolumeHeader image = read_volume_header(subject.files.front(), VolumePart::kImage, orientation);
+  if (!subject.mask.empty()) {
+    const VolumeHeader mask = read_volume_header(subject.mask, VolumePart::kLabels, orientation);
+    require_image_grid(mask.grid, image.grid, subject.mask);
+  }
   std::set<std::int32_t> values;
   if (subject.labels.empty()) {
     return values;
   }
   const LabelVolume labels = read_label_volume(subject.labels, orientation);
-  REGATTA_REQUIRE(labels.grid.shape == image.grid.shape, DataError, subject.labels, ": labels have shape ",
-                  shape_text(labels.grid.shape), ", their image has ", shape_text(image.grid.shape));
-  REGATTA_REQUIRE(same_grid(image.grid.affine, labels.grid.affine, image.grid.shape), DataError, subject.labels,
-                  ": labels lie elsewhere in space than their image: affine ", join(labels.grid.affine, " "),
-                  ", the image's is ", join(image.grid.affine, " "));
+  require_image_grid(labels.grid, image.grid, subject.labels);
   std::int32_t last = std::numeric_limits<std::int32_t>::min();
   for (const std::int32_t value : labels.labels) {
     if (value != last) {  // runs are long, the set is slow
@@ -79,75 +95,73 @@ std::set<std::int32_t> check_subject(const DatasetFile& dataset, const SubjectEn
   return values;
 }
 
-struct PackedSubject {
-  ArchiveSubject row;
-  Grid grid;
-  std::vector<float> image;
-  std::vector<std::uint8_t> labels;
-};
-
-PackedSubject pack_subject(const DatasetFile& dataset, const SubjectEntry& subject, const PreprocessOptions& preprocess,
-                           const std::vector<std::int64_t>& ids) {
-  const std::string& orientation = dataset.options.npz_orientation;
-  const Volume volume = read_volume(subject.files.front(), orientation);
-  PreparedImage image = prepare_image(volume, preprocess, 1);
-  PackedSubject out;
-  out.grid = image.map.packed;
-  out.row.id = subject.id;
-  out.row.split = subject.split;
-  out.row.affine = image.map.packed.affine;
-  out.row.original_affine = volume.grid.affine;
-  out.row.original_shape = volume.grid.shape;
-  out.row.image_source = fs::path(subject.files.front()).filename().string();
-  out.row.intensity_low = image.low;
-  out.row.intensity_high = image.high;
-  out.image = std::move(image.voxels);
-  if (!subject.labels.empty()) {
-    const auto labels = prepare_labels(read_label_volume(subject.labels, orientation), image.map, 1);
-    std::map<std::int32_t, std::uint8_t> value_of;
-    out.labels.reserve(labels.size());
-    for (const std::int32_t label : labels) {
-      auto known = value_of.find(label);
-      if (known == value_of.end()) {
-        const auto at =
-            std::lower_bound(ids.begin(), ids.end(), std::int64_t{dataset.label(label)}, [](auto a, auto b) {
-              // 0 stands first, whatever the sign of the others
-              return a == 0 ? b != 0 : b != 0 && a < b;
-            });
-        known = value_of.emplace(label, static_cast<std::uint8_t>(at - ids.begin())).first;
-      }
-      out.labels.push_back(known->second);
-    }
+/// The first modality, 0..1, for pictures.
+std::vector<float> shown_image(const PackedSubject& subject) {
+  const auto voxels = static_cast<std::size_t>(voxel_count(subject.shape));
+  std::vector<float> image(voxels);
+  if (subject.images.size() == voxels * subject.row.intensity.size()) {
+    std::transform(subject.images.begin(), subject.images.begin() + static_cast<std::ptrdiff_t>(voxels), image.begin(),
+                   [](std::byte value) { return static_cast<float>(value) / 255.0F; });
+  } else {
+    std::memcpy(image.data(), subject.images.data(), voxels * sizeof(float));
   }
-  return out;
+  return image;
 }
 
-/// Background first, then the others in rising order; empty if no subject has labels.
-std::vector<std::int64_t> check_all(const DatasetFile& dataset, int threads) {
-  Progress progress("check", static_cast<std::int64_t>(dataset.subjects.size()), ProgressOptions::for_stderr());
-  std::set<std::int32_t> values;
-  bool any = false;
-  in_order(
-      dataset.subjects.size(), threads,
-      [&](std::size_t i) {
-        return for_subject(dataset.subjects[i], [&] { return check_subject(dataset, dataset.subjects[i]); });
-      },
-      [&](std::size_t i, std::set<std::int32_t> found) {
-        any = any || !dataset.subjects[i].labels.empty();
-        values.merge(found);
-        progress.update(static_cast<std::int64_t>(i) + 1, dataset.subjects[i].id);
-      });
-  progress.finish();
-  if (!any) {
-    return {};
-  }
+void require_few_labels(std::set<std::int32_t>& values) {
   values.erase(0);
   REGATTA_REQUIRE(values.size() <= 255, DataError, "labels: ", values.size(),
                   " values without the background, at most 255 allowed: merge some (/labels/merge) or leave others out "
                   "(/labels/others: background)");
-  std::vector<std::int64_t> ids = {0};
-  ids.insert(ids.end(), values.begin(), values.end());
-  return ids;
+}
+
+/// XXH3 over a file's bytes.
+std::uint64_t hash_of_file(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  REGATTA_REQUIRE(file.good(), DataError, path.string(), ": cannot open: ", std::strerror(errno));
+  std::vector<char> block(std::size_t{1} << 22);
+  std::vector<std::uint64_t> hashes;  // of the blocks
+  do {
+    file.read(block.data(), static_cast<std::streamsize>(block.size()));
+    hashes.push_back(xxh3(block.data(), static_cast<std::size_t>(file.gcount())));
+  } while (file.good());
+  REGATTA_REQUIRE(file.eof(), DataError, path.string(), ": cannot be read to its end");
+  return xxh3(hashes.data(), hashes.size() * sizeof(std::uint64_t));
+}
+
+/// What tells whether a subject was packed before.
+struct SourceKey {
+  std::string key;    ///< of all its files and of what is done to them
+  std::string image;  ///< of its images alone
+};
+
+SourceKey key_of(const PackJob& job, const SubjectEntry& subject, const std::string& atlas_key) {
+  Json images = Json::array();
+  for (const std::string& file : subject.files) {
+    images.push_back(hex_text(hash_of_file(file)));
+  }
+  images.push_back(subject.frame);
+  Json all = {{"version", kPackVersion},
+              {"images", images},
+              {"preprocess", write_options(job.preprocess)},
+              {"modalities", job.modalities()},
+              {"npz_orientation", job.dataset->options.npz_orientation},
+              {"atlas", atlas_key}};
+  const auto add = [&all](const char* name, const std::string& path) {
+    if (!path.empty()) {
+      all[name] = hex_text(hash_of_file(path));
+    }
+  };
+  add("labels", subject.labels);
+  add("mask", subject.mask);
+  add("keypoints", subject.keypoints);
+  if (!subject.labels.empty()) {
+    all["label_rule"] = write_options(job.dataset->options.labels);
+  }
+  if (!subject.keypoints.empty()) {
+    all["keypoint_space"] = job.dataset->options.keypoint_space;
+  }
+  return {hash_json(all), hash_json(images)};
 }
 
 /// The options as they will be stored: what was left to the first subject is filled in from it.
@@ -156,7 +170,10 @@ PreprocessOptions settle_options(const DatasetFile& dataset) {
   if (!options.shape.empty() && !options.spacing_mm.empty()) {
     return options;
   }
-  const SubjectEntry& first = dataset.subjects.front();
+  const bool aligned = dataset.options.affine == "to_atlas";
+  const SubjectEntry& first =
+      aligned ? dataset.subjects[static_cast<std::size_t>(affine_atlas_of(dataset.subjects, dataset.options))]
+              : dataset.subjects.front();
   const VolumeHeader header =
       read_volume_header(first.files.front(), VolumePart::kImage, dataset.options.npz_orientation);
   Volume blank;  // the shape and spacing of the packed grid do not depend on the voxels
@@ -180,126 +197,333 @@ class Packer {
   PackSummary run();
 
  private:
-  void start(const PackedSubject& first);
-  void add(std::size_t index, const PackedSubject& subject);
-  void require_same_grid(const PackedSubject& subject) const;
-  PackSummary summary(double seconds, const std::string& fingerprint) const;
+  const std::vector<SubjectEntry>& subjects() const { return dataset_.subjects; }
+  bool is_atlas(std::size_t index) const;
+  void require_output() const;
+  void load_atlas();
+  void find_keys();
+  void require_different_scans();
+  void check(const std::vector<std::size_t>& missing);
+  void prepare(const std::vector<std::size_t>& missing);
+  PackedSubject load(std::size_t index) const;
+  std::vector<std::int64_t> collect_label_ids();
+  void write();
+  void require_same_grid(std::size_t index, const PackedSubject& subject);
+  void look_at(const PackedSubject& subject);
+  void require_keypoint_pairs() const;
+  PackSummary summary(double seconds) const;
 
   const DatasetFile& dataset_;
   const PackOptions& options_;
   int threads_;
-  PreprocessOptions preprocess_;
+  PackJob job_;
+  std::vector<SourceKey> keys_;
+  std::optional<PackStore> store_;
+  std::size_t reused_ = 0;
   std::vector<std::int64_t> label_ids_;
+  std::vector<std::size_t> keypoints_;  ///< how many each subject has
   Shape3 shape_{};
   Spacing3 spacing_{};
-  std::optional<ArchiveWriter> writer_;
-  std::optional<SubjectSheet> sheet_;
+  std::string fingerprint_;
+  std::vector<std::string> warnings_;
   fs::path qc_;
 };
 
-void Packer::start(const PackedSubject& first) {
-  shape_ = first.grid.shape;
-  spacing_ = spacing_of(first.grid.affine);
-  ArchiveHeader header;
-  header.name = dataset_.options.name;
-  header.shape = shape_;
-  header.spacing = spacing_;
-  header.orientation = preprocess_.orientation;
-  header.type = preprocess_.type == "uint8" ? VoxelType::kUint8 : VoxelType::kFloat32;
-  header.subjects = static_cast<std::int64_t>(dataset_.subjects.size());
-  header.label_ids = label_ids_;
-  // Spacing too, so that a new scan of another spacing is brought to that of the training data.
-  preprocess_.spacing_mm.assign(spacing_.begin(), spacing_.end());
-  header.preprocessing = dump_line(write_options(preprocess_));
-  header.deflate = options_.deflate;
-  writer_.emplace(options_.output, std::move(header));
-  sheet_.emplace(shape_, spacing_, preprocess_.orientation);
+bool Packer::is_atlas(std::size_t index) const {
+  const SubjectEntry& subject = subjects()[index];
+  return subject.split == "atlas" || subject.id == dataset_.options.pairs.atlas ||
+         (job_.atlas && job_.atlas->subject == static_cast<std::int64_t>(index));
 }
 
-void Packer::require_same_grid(const PackedSubject& subject) const {
-  const SubjectEntry& first = dataset_.subjects.front();
-  REGATTA_REQUIRE(subject.grid.shape == shape_, DataError, "shape ", shape_text(subject.grid.shape), ", '", first.id,
-                  "' has ", shape_text(shape_), ": give /preprocess/shape");
-  const Spacing3 spacing = spacing_of(subject.grid.affine);
-  for (std::size_t axis = 0; axis < 3; ++axis) {
+void Packer::require_output() const {
+  REGATTA_REQUIRE(options_.replace || options_.update || !fs::exists(options_.output), DataError,
+                  options_.output.string(),
+                  ": is there already; --update packs it anew with what has changed, --force packs all of it");
+  const fs::path folder = fs::absolute(options_.output).parent_path();
+  REGATTA_REQUIRE(fs::is_directory(folder), DataError, options_.output.string(), ": there is no folder ",
+                  folder.string());
+  REGATTA_REQUIRE(options_.deflate >= 0 && options_.deflate <= 9, ConfigError, "--deflate ", options_.deflate,
+                  ", 0..9 allowed");
+}
+
+void Packer::load_atlas() {
+  if (dataset_.options.affine != "to_atlas") {
+    return;
+  }
+  const std::int64_t index = affine_atlas_of(subjects(), dataset_.options);
+  const SubjectEntry& subject = subjects()[static_cast<std::size_t>(index)];
+  for_subject(subject, [&] {
+    PackAtlas atlas;
+    atlas.subject = index;
+    atlas.volume = read_volume(subject.files.front(), dataset_.options.npz_orientation);
+    atlas.packed = map_to_packed_grid(atlas.volume, job_.preprocess).packed;
+    job_.atlas = std::move(atlas);
+    return 0;
+  });
+}
+
+void Packer::find_keys() {
+  std::string atlas_key;
+  if (job_.atlas) {
+    const SubjectEntry& atlas = subjects()[static_cast<std::size_t>(job_.atlas->subject)];
+    atlas_key = for_subject(atlas, [&] { return key_of(job_, atlas, "").image; });
+  }
+  in_order(
+      subjects().size(), threads_,
+      [&](std::size_t i) { return for_subject(subjects()[i], [&] { return key_of(job_, subjects()[i], atlas_key); }); },
+      [&](std::size_t, SourceKey key) { keys_.push_back(std::move(key)); });
+}
+
+/// The same images twice: an error in two splits, a warning in one.
+void Packer::require_different_scans() {
+  std::map<std::string, std::size_t> first_of;
+  for (std::size_t i = 0; i < keys_.size(); ++i) {
+    const auto [first, fresh] = first_of.emplace(keys_[i].image, i);
+    if (fresh || is_atlas(i) || is_atlas(first->second)) {
+      continue;
+    }
+    const SubjectEntry& one = subjects()[first->second];
+    const SubjectEntry& other = subjects()[i];
+    const std::string text = str("subjects '", one.id, "' (", one.split, ", ", one.files.front(), ") and '", other.id,
+                                 "' (", other.split, ", ", other.files.front(), ") have the same image");
+    REGATTA_REQUIRE(one.split == other.split, DataError, text, ": what is trained on must not be tested with");
+    warnings_.push_back(text);
+  }
+}
+
+/// Headers and label maps of what is not packed yet, before any time goes into packing.
+void Packer::check(const std::vector<std::size_t>& missing) {
+  if (missing.empty()) {
+    return;
+  }
+  Progress progress("check", static_cast<std::int64_t>(missing.size()), ProgressOptions::for_stderr());
+  std::set<std::int32_t> values;
+  in_order(
+      missing.size(), threads_,
+      [&](std::size_t i) {
+        const SubjectEntry& subject = subjects()[missing[i]];
+        return for_subject(subject, [&] { return check_subject(dataset_, subject); });
+      },
+      [&](std::size_t i, std::set<std::int32_t> found) {
+        values.merge(found);
+        progress.update(static_cast<std::int64_t>(i) + 1, subjects()[missing[i]].id);
+      });
+  progress.finish();
+  require_few_labels(values);
+}
+
+void Packer::prepare(const std::vector<std::size_t>& missing) {
+  if (missing.empty()) {
+    return;
+  }
+  Progress progress("pack", static_cast<std::int64_t>(missing.size()), ProgressOptions::for_stderr());
+  try {
+    in_order(
+        missing.size(), threads_,
+        [&](std::size_t i) {
+          const std::size_t index = missing[i];
+          return for_subject(subjects()[index], [&] {
+            PackedSubject subject = prepare_subject(job_, index, 1);
+            subject.row.source_key = keys_[index].key;
+            return subject;
+          });
+        },
+        [&](std::size_t i, const PackedSubject& subject) {
+          store_->add(subject);
+          progress.update(static_cast<std::int64_t>(i) + 1, subjects()[missing[i]].id);
+        });
+  } catch (const Error&) {
+    log_info(store_->kept(), " subjects are kept in ", options_.output.string(),
+             ".part: the same command goes on with them");
+    throw;
+  }
+  progress.finish();
+}
+
+PackedSubject Packer::load(std::size_t index) const {
+  PackedSubject subject = store_->load(keys_[index].key);
+  const SubjectEntry& entry = subjects()[index];
+  subject.row.id = entry.id;
+  subject.row.split = entry.split;
+  subject.row.group = entry.group;
+  subject.row.frame = entry.frame;
+  subject.row.image_source = fs::path(entry.files.front()).filename().string();
+  return subject;
+}
+
+/// Background first, then the others in rising order; empty if no subject has labels.
+std::vector<std::int64_t> Packer::collect_label_ids() {
+  std::set<std::int32_t> values;
+  bool any = false;
+  for (std::size_t i = 0; i < subjects().size(); ++i) {
+    const auto found = store_->label_values(keys_[i].key);
+    values.insert(found.begin(), found.end());
+    any = any || !subjects()[i].labels.empty();
+  }
+  require_few_labels(values);
+  std::vector<std::int64_t> ids(values.begin(), values.end());
+  if (any) {
+    ids.insert(ids.begin(), 0);
+  }
+  return ids;
+}
+
+void Packer::require_same_grid(std::size_t index, const PackedSubject& subject) {
+  const Spacing3 spacing = spacing_of(subject.row.affine);
+  const bool aligned = job_.atlas.has_value();
+  if (index == 0) {
+    shape_ = subject.shape;
+    spacing_ = aligned ? spacing_of(job_.atlas->packed.affine) : spacing;
+  }
+  const SubjectEntry& first = subjects().front();
+  REGATTA_REQUIRE(subject.shape == shape_, DataError, "shape ", shape_text(subject.shape), ", '", first.id, "' has ",
+                  shape_text(shape_), ": give /preprocess/shape");
+  for (std::size_t axis = 0; axis < 3 && !aligned; ++axis) {
     REGATTA_REQUIRE(std::abs(spacing[axis] / spacing_[axis] - 1.0) <= 1e-2, DataError, "spacing ",
                     spacing_text(spacing), " mm, '", first.id, "' has ", spacing_text(spacing_),
                     ": give /preprocess/spacing_mm");
   }
 }
 
-void Packer::add(std::size_t index, const PackedSubject& subject) {
-  if (!writer_) {
-    start(subject);
+/// Notes what a person should look at.
+void Packer::look_at(const PackedSubject& subject) {
+  const ArchiveSubject& row = subject.row;
+  if (row.affine_ncc < kPoorAlignment) {
+    warnings_.push_back(str("'", row.id, "': correlation with the atlas after affine alignment ", row.affine_ncc,
+                            ", expected above ", kPoorAlignment));
   }
-  for_subject(dataset_.subjects[index], [&] { require_same_grid(subject); });
-  if (preprocess_.type == "uint8") {
-    const auto bytes = to_uint8(subject.image);
-    writer_->add(subject.row, std::as_bytes(std::span(bytes)), subject.labels);
-  } else {
-    writer_->add(subject.row, std::as_bytes(std::span(subject.image)), subject.labels);
+  std::size_t outside = 0;
+  for (const Point3& point : row.keypoints) {
+    bool inside = true;
+    for (std::size_t axis = 0; axis < 3; ++axis) {
+      inside = inside && point[axis] >= -0.5 && point[axis] <= static_cast<double>(subject.shape[axis]) - 0.5;
+    }
+    outside += inside ? 0 : 1;
   }
-  const std::size_t every = (dataset_.subjects.size() + kMostTiles - 1) / kMostTiles;
-  if (index % every == 0) {
-    sheet_->add(str(subject.row.id, "  ", subject.row.split), subject.image, subject.labels);
+  if (outside > 0) {
+    warnings_.push_back(
+        str("'", row.id, "': ", outside, " of ", row.keypoints.size(), " key-points lie outside the packed grid"));
   }
 }
 
-PackSummary Packer::summary(double seconds, const std::string& fingerprint) const {
+/// Row n of one list and row n of the other are the same place.
+void Packer::require_keypoint_pairs() const {
+  for (const ArchivePair& pair : dataset_.pairs) {
+    const auto moving = static_cast<std::size_t>(pair.moving);
+    const auto fixed = static_cast<std::size_t>(pair.fixed);
+    REGATTA_REQUIRE(keypoints_[moving] == 0 || keypoints_[fixed] == 0 || keypoints_[moving] == keypoints_[fixed],
+                    DataError, "pair of moving '", subjects()[moving].id, "' (", keypoints_[moving],
+                    " key-points) and fixed '", subjects()[fixed].id, "' (", keypoints_[fixed],
+                    "): row n of both files must be the same place");
+  }
+}
+
+void Packer::write() {
+  std::optional<ArchiveWriter> writer;
+  std::optional<SubjectSheet> sheet;
+  const std::size_t every = (subjects().size() + kMostTiles - 1) / kMostTiles;
+  Progress progress("write", static_cast<std::int64_t>(subjects().size()), ProgressOptions::for_stderr());
+  for (std::size_t i = 0; i < subjects().size(); ++i) {
+    PackedSubject subject = load(i);
+    for_subject(subjects()[i], [&] {
+      require_same_grid(i, subject);
+      return 0;
+    });
+    look_at(subject);
+    keypoints_.push_back(subject.row.keypoints.size());
+    if (!writer) {
+      ArchiveHeader header;
+      header.name = dataset_.options.name;
+      header.shape = shape_;
+      header.spacing = spacing_;
+      header.orientation = job_.preprocess.orientation;
+      header.type = job_.preprocess.type == "uint8" ? VoxelType::kUint8 : VoxelType::kFloat32;
+      header.subjects = static_cast<std::int64_t>(subjects().size());
+      header.modalities = job_.modalities();
+      header.label_ids = label_ids_;
+      header.masks = std::any_of(subjects().begin(), subjects().end(), [](const auto& s) { return !s.mask.empty(); });
+      // Spacing too, so that a new scan of another spacing is brought to that of the training data.
+      PreprocessOptions stored = job_.preprocess;
+      stored.spacing_mm.assign(spacing_.begin(), spacing_.end());
+      header.preprocessing = dump_line(write_options(stored));
+      header.deflate = options_.deflate;
+      writer.emplace(options_.output, std::move(header));
+      sheet.emplace(shape_, spacing_, job_.preprocess.orientation);
+    }
+    std::array<std::uint8_t, 256> index_of{};
+    for (std::size_t value = 0; value < subject.label_values.size(); ++value) {
+      const auto at = std::find(label_ids_.begin(), label_ids_.end(), subject.label_values[value]);
+      index_of[value] = static_cast<std::uint8_t>(at - label_ids_.begin());
+    }
+    std::transform(subject.labels.begin(), subject.labels.end(), subject.labels.begin(),
+                   [&index_of](std::uint8_t index) { return index_of[index]; });
+    writer->add(subject.row, subject.images, subject.labels, subject.mask);
+    if (i % every == 0) {
+      sheet->add(str(subject.row.id, "  ", subject.row.split), shown_image(subject), subject.labels);
+    }
+    progress.update(static_cast<std::int64_t>(i) + 1, subject.row.id);
+  }
+  progress.finish();
+  require_keypoint_pairs();
+  writer->set_pairs(dataset_.pairs);
+  const std::size_t tiles = std::min(subjects().size(), kMostTiles);
+  qc_ = options_.qc.empty() ? fs::path(options_.output).replace_extension().concat("_qc.png") : options_.qc;
+  sheet->write(qc_, str(dataset_.options.name.empty() ? options_.output.filename().string() : dataset_.options.name,
+                        ": ", subjects().size(), " subjects, ", shape_text(shape_), ", ", spacing_text(spacing_), " mm",
+                        tiles < subjects().size() ? str(", some of them shown") : std::string()));
+  fingerprint_ = writer->finish();
+}
+
+PackSummary Packer::summary(double seconds) const {
   PackSummary out;
-  out.subjects = static_cast<std::int64_t>(dataset_.subjects.size());
-  for (const SubjectEntry& subject : dataset_.subjects) {
+  out.subjects = static_cast<std::int64_t>(subjects().size());
+  for (const SubjectEntry& subject : subjects()) {
     ++out.split_subjects[subject.split];
     out.labelled += subject.labels.empty() ? 0 : 1;
+    out.masked += subject.mask.empty() ? 0 : 1;
+    out.with_keypoints += subject.keypoints.empty() ? 0 : 1;
   }
   for (const ArchivePair& pair : dataset_.pairs) {
     ++out.split_pairs[pair.split];
   }
+  out.reused = static_cast<std::int64_t>(reused_);
   out.shape = shape_;
   out.spacing = spacing_;
-  out.orientation = preprocess_.orientation;
-  out.type = preprocess_.type == "uint8" ? VoxelType::kUint8 : VoxelType::kFloat32;
+  out.orientation = job_.preprocess.orientation;
+  out.type = job_.preprocess.type == "uint8" ? VoxelType::kUint8 : VoxelType::kFloat32;
+  out.modalities = job_.modalities();
   out.labels = label_ids_.empty() ? 0 : label_ids_.size() - 1;
   out.bytes = fs::file_size(options_.output);
   out.seconds = seconds;
-  out.fingerprint = fingerprint;
+  out.fingerprint = fingerprint_;
   out.qc = qc_;
+  out.warnings = warnings_;
   return out;
 }
 
 PackSummary Packer::run() {
   const double start_s = system_clock().monotonic_s();
-  REGATTA_REQUIRE(options_.replace || !fs::exists(options_.output), DataError, options_.output.string(),
-                  ": is there already; --force replaces it");
-  const fs::path folder = fs::absolute(options_.output).parent_path();
-  REGATTA_REQUIRE(fs::is_directory(folder), DataError, options_.output.string(), ": there is no folder ",
-                  folder.string());
-  REGATTA_REQUIRE(options_.deflate >= 0 && options_.deflate <= 9, ConfigError, "--deflate ", options_.deflate,
-                  ", 0..9 allowed");
-  qc_ = options_.qc.empty() ? fs::path(options_.output).replace_extension().concat("_qc.png") : options_.qc;
-  label_ids_ = check_all(dataset_, threads_);
-  preprocess_ = settle_options(dataset_);
-  const PreprocessOptions settled = preprocess_;
-  Progress progress("pack", static_cast<std::int64_t>(dataset_.subjects.size()), ProgressOptions::for_stderr());
-  in_order(
-      dataset_.subjects.size(), threads_,
-      [&](std::size_t i) {
-        return for_subject(dataset_.subjects[i],
-                           [&] { return pack_subject(dataset_, dataset_.subjects[i], settled, label_ids_); });
-      },
-      [&](std::size_t i, const PackedSubject& subject) {
-        add(i, subject);
-        progress.update(static_cast<std::int64_t>(i) + 1, subject.row.id);
-      });
-  progress.finish();
-  writer_->set_pairs(dataset_.pairs);
-  const std::size_t tiles = std::min(dataset_.subjects.size(), kMostTiles);
-  sheet_->write(qc_,
-                str(dataset_.options.name.empty() ? options_.output.filename().string() : dataset_.options.name, ": ",
-                    dataset_.subjects.size(), " subjects, ", shape_text(shape_), ", ", spacing_text(spacing_), " mm",
-                    tiles < dataset_.subjects.size() ? str(", some of them shown") : std::string()));
-  const std::string fingerprint = writer_->finish();
-  return summary(system_clock().monotonic_s() - start_s, fingerprint);
+  require_output();
+  job_.dataset = &dataset_;
+  job_.preprocess = for_subject(subjects().front(), [&] { return settle_options(dataset_); });
+  load_atlas();
+  find_keys();
+  require_different_scans();
+  store_.emplace(fs::path(options_.output.string() + ".part"),
+                 options_.update ? std::optional(options_.output) : std::nullopt);
+  std::vector<std::size_t> missing;
+  for (std::size_t i = 0; i < subjects().size(); ++i) {
+    if (!store_->has(keys_[i].key)) {
+      missing.push_back(i);
+    }
+  }
+  reused_ = subjects().size() - missing.size();
+  check(missing);
+  prepare(missing);
+  label_ids_ = collect_label_ids();
+  write();
+  store_->remove();
+  return summary(system_clock().monotonic_s() - start_s);
 }
 
 }  // namespace

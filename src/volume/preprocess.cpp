@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
+#include <optional>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
 #include "parallel.hpp"
 #include "regatta/base/error.hpp"
+#include "regatta/volume/resample.hpp"
 
 namespace regatta {
 namespace {
@@ -176,7 +179,7 @@ std::array<double, 2> mean_and_deviation(const std::vector<float>& values) {
 }
 
 /// What becomes 0 and 1.
-std::array<double, 2> intensity_range(const Volume& volume, const IntensityOptions& options, double above) {
+IntensityRange intensity_range(const Volume& volume, const IntensityOptions& options, double above) {
   const auto [least, most] = std::minmax_element(volume.voxels.begin(), volume.voxels.end());
   REGATTA_REQUIRE(*least < *most, DataError, volume.source, ": constant: every voxel is ", *least);
   if (options.kind == "none") {
@@ -237,21 +240,47 @@ Affine affine_of(const GridMap& map) {
   return multiply(map.source.affine, index);
 }
 
-void apply_intensity(PreparedImage& image, const Volume& volume, const PreprocessOptions& options) {
-  const bool none = options.intensity.kind == "none";
-  const bool bytes = options.type == "uint8";
-  const double scale = 1.0 / (image.high - image.low);
-  for (float& voxel : image.voxels) {
+/// Resampled voxels to 0..1 and, for bytes, to steps of 1/255.
+PreparedImage scaled(const Volume& volume, const Grid& packed, std::vector<float> voxels, const IntensityRange& range,
+                     const IntensityOptions& intensity, bool bytes) {
+  const bool none = intensity.kind == "none";
+  const double scale = 1.0 / (range.high - range.low);
+  for (float& voxel : voxels) {
     if (none) {
       REGATTA_REQUIRE(!bytes || (voxel >= 0.0F && voxel <= 1.0F), DataError, volume.source, ": voxel value ", voxel,
                       ", 0..1 allowed for uint8 without scaling (preprocess.intensity.kind none)");
     } else {
-      voxel = static_cast<float>(std::clamp((double{voxel} - image.low) * scale, 0.0, 1.0));
+      voxel = static_cast<float>(std::clamp((double{voxel} - range.low) * scale, 0.0, 1.0));
     }
     if (bytes) {
       voxel = std::round(voxel * 255.0F) / 255.0F;
     }
   }
+  const auto [least, most] = std::minmax_element(voxels.begin(), voxels.end());
+  REGATTA_REQUIRE(*least < *most, DataError, volume.source, ": constant after cropping and scaling: every voxel is ",
+                  *least);
+  return {packed, std::move(voxels), range.low, range.high};
+}
+
+/// For a packed grid that is more than 1.5 times coarser than the volume along an axis: the volume's own grid with
+/// such axes at the packed spacing. Which packed axis a volume's axis is closest to decides its spacing.
+std::optional<GridMap> coarser_map(const Volume& volume, const Grid& packed) {
+  const std::string orientation = orientation_of(volume.grid.affine);
+  const AxisMap axes = axes_to(packed.affine, orientation);
+  const Spacing3 fine = spacing_of(volume.grid.affine);
+  const Spacing3 wanted = spacing_of(packed.affine);
+  PreprocessOptions options;
+  options.orientation = orientation;
+  options.spacing_mm.assign(fine.begin(), fine.end());
+  bool coarser = false;
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    const double spacing = wanted[static_cast<std::size_t>(axes.source[axis])];
+    if (spacing > kFilterFrom * fine[axis]) {
+      options.spacing_mm[axis] = spacing;
+      coarser = true;
+    }
+  }
+  return coarser ? std::optional(map_to_packed_grid(volume, options)) : std::nullopt;
 }
 
 void validate(const IntensityOptions& intensity, const std::string& pointer) {
@@ -337,19 +366,30 @@ GridMap map_to_packed_grid(const Volume& volume, const PreprocessOptions& option
   return map;
 }
 
+PreparedImage prepare_image(const Volume& volume, const GridMap& map, const PreprocessOptions& options,
+                            const IntensityOptions& intensity, int threads) {
+  const IntensityRange range = intensity_range(volume, intensity, options.foreground_above);
+  return scaled(volume, map.packed, resample_linear(volume.voxels, map, static_cast<float>(range.low), threads), range,
+                intensity, options.type == "uint8");
+}
+
 PreparedImage prepare_image(const Volume& volume, const PreprocessOptions& options, int threads) {
-  const IntensityOptions& intensity = options.intensity;
-  PreparedImage image;
-  image.map = map_to_packed_grid(volume, options);
-  const auto range = intensity_range(volume, intensity, options.foreground_above);
-  image.low = range[0];
-  image.high = range[1];
-  image.voxels = resample_linear(volume.voxels, image.map, static_cast<float>(image.low), threads);
-  apply_intensity(image, volume, options);
-  const auto [least, most] = std::minmax_element(image.voxels.begin(), image.voxels.end());
-  REGATTA_REQUIRE(*least < *most, DataError, volume.source, ": constant after cropping and scaling: every voxel is ",
-                  *least);
-  return image;
+  return prepare_image(volume, map_to_packed_grid(volume, options), options, options.intensity, threads);
+}
+
+PreparedImage prepare_image_on(const Grid& packed, const Volume& volume, const PreprocessOptions& options,
+                               const IntensityOptions& intensity, int threads) {
+  const IntensityRange range = intensity_range(volume, intensity, options.foreground_above);
+  const auto outside = static_cast<float>(range.low);
+  const bool bytes = options.type == "uint8";
+  const auto coarse = coarser_map(volume, packed);
+  if (!coarse) {
+    auto voxels = resample_to_grid(volume.voxels, volume.grid, packed, Interpolation::kLinear, outside, threads);
+    return scaled(volume, packed, std::move(voxels), range, intensity, bytes);
+  }
+  const std::vector<float> filtered = resample_linear(volume.voxels, *coarse, outside, threads);
+  auto voxels = resample_to_grid(filtered, coarse->packed, packed, Interpolation::kLinear, outside, threads);
+  return scaled(volume, packed, std::move(voxels), range, intensity, bytes);
 }
 
 std::vector<std::int32_t> prepare_labels(const LabelVolume& labels, const GridMap& map, int threads) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string>
@@ -11,6 +12,7 @@
 
 #include "regatta/config/json.hpp"
 #include "regatta/volume/geometry.hpp"
+#include "regatta/volume/volume.hpp"
 
 namespace regatta {
 
@@ -19,13 +21,19 @@ enum class VoxelType { kUint8, kFloat32 };
 struct ArchiveSubject {
   std::string id;
   std::string split;
-  Affine affine{};           ///< of the packed grid
-  Affine original_affine{};  ///< of the file
-  Shape3 original_shape{};
-  std::string image_source;  ///< file name without its folder
+  std::string group;                             ///< whose scan it is; empty: the id
+  std::int64_t frame = -1;                       ///< of a 4-D file; -1: the file is 3-D
+  Affine affine = identity_affine();             ///< packed voxel to RAS millimetres of the file
+  Affine original_affine = identity_affine();    ///< of the file
+  Shape3 original_shape{};                       ///< of the file
+  std::string image_source;                      ///< file name without its folder
+  std::vector<IntensityRange> intensity = {{}};  ///< one a modality
+  Affine atlas_to_subject = identity_affine();   ///< RAS millimetres; identity where nothing was aligned
+  double affine_ncc = std::numeric_limits<double>::quiet_NaN();  ///< correlation with the atlas; NaN: not aligned
+  std::string source_key;                                        ///< hash of the files and of what was done to them
+  std::vector<Point3> keypoints;                                 ///< voxels of the packed grid
   bool has_labels = false;
-  double intensity_low = 0.0;   ///< in the file's units: what became 0 ...
-  double intensity_high = 1.0;  ///< ... and what became 1
+  bool has_mask = false;
 };
 
 struct ArchivePair {
@@ -58,6 +66,12 @@ class Archive {
   const std::vector<std::int64_t>& label_ids() const;
   bool has_labels() const;
 
+  bool has_masks() const;
+  bool has_keypoints() const;
+
+  /// Names of the images that each subject has; one, "image", where the data set names none.
+  const std::vector<std::string>& modalities() const;
+
   /// What was done to each volume (PreprocessOptions as JSON): `register` does the same to new scans.
   const Json& preprocessing() const;
 
@@ -66,8 +80,11 @@ class Archive {
 
   /// Voxels of one subject as stored; value = stored * image_scale() (1 for float32, 1/255 for uint8).
   /// @param out  D*H*W values of image_type(), verified against the stored checksum
-  void read_image(std::int64_t subject, std::span<std::byte> out) const;
+  void read_image(std::int64_t subject, std::span<std::byte> out, std::size_t modality = 0) const;
   void read_labels(std::int64_t subject, std::span<std::uint8_t> out) const;
+
+  /// 1 where voxels count, else 0.
+  void read_mask(std::int64_t subject, std::span<std::uint8_t> out) const;
   double image_scale() const;
 
  private:

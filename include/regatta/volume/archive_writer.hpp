@@ -20,8 +20,10 @@ struct ArchiveHeader {
   Spacing3 spacing = {1.0, 1.0, 1.0};
   std::string orientation = "RAS";
   VoxelType type = VoxelType::kUint8;
-  std::int64_t subjects = 0;            ///< how many `add` calls will follow
+  std::int64_t subjects = 0;  ///< how many `add` calls will follow
+  std::vector<std::string> modalities = {"image"};
   std::vector<std::int64_t> label_ids;  ///< empty: no labels; else [0] is 0 and at most 256 in all
+  bool masks = false;                   ///< some subject has one
   std::string preprocessing = "{}";     ///< PreprocessOptions as JSON text
   int deflate = 0;                      ///< 0: uncompressed, 1..9: zlib level
 };
@@ -34,10 +36,12 @@ class ArchiveWriter {
   ArchiveWriter(const ArchiveWriter&) = delete;
   ArchiveWriter& operator=(const ArchiveWriter&) = delete;
 
-  /// Appends one subject. `subject.has_labels` is set from `labels`.
-  /// @param image   D*H*W values of the header's type; 0..1 as float32, 0..255 as uint8
+  /// Appends one subject. `subject.has_labels` and `has_mask` are set from what is given.
+  /// @param images  C*D*H*W values of the header's type, C modalities; 0..1 as float32, 0..255 as uint8
   /// @param labels  D*H*W indices into label_ids, or empty
-  void add(ArchiveSubject subject, std::span<const std::byte> image, std::span<const std::uint8_t> labels = {});
+  /// @param mask    D*H*W values 0 or 1, or empty
+  void add(ArchiveSubject subject, std::span<const std::byte> images, std::span<const std::uint8_t> labels = {},
+           std::span<const std::uint8_t> mask = {});
 
   /// @throws DataError if a pair names a subject that is not there
   void set_pairs(std::vector<ArchivePair> pairs);

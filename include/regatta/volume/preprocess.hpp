@@ -80,17 +80,27 @@ struct GridMap {
 GridMap map_to_packed_grid(const Volume& volume, const PreprocessOptions& options);
 
 struct PreparedImage {
-  GridMap map;
-  std::vector<float> voxels;  ///< on map.packed, 0..1 (kind none: as in the file); uint8: multiples of 1/255
+  Grid packed;
+  std::vector<float> voxels;  ///< on `packed`, 0..1 (kind none: as in the file); uint8: multiples of 1/255
   double low = 0.0;           ///< in the file's units: what became 0
   double high = 1.0;          ///< what became 1
 };
 
-/// Linear interpolation; where the spacing grows by more than 1.5, a triangle filter of that width against aliasing.
-/// Packed voxels outside the file's field of view are 0.
+/// One modality's image through a map of its grid. Linear interpolation; where the spacing grows by more than 1.5, a
+/// triangle filter of that width against aliasing. Packed voxels outside the file's field of view are 0.
 /// @param threads  0: all cores that the process may use
 /// @throws DataError naming the file: constant voxels, nothing between `low` and `high`, values outside 0..1
+PreparedImage prepare_image(const Volume& volume, const GridMap& map, const PreprocessOptions& options,
+                            const IntensityOptions& intensity, int threads = 0);
+
+/// As `options` say, the packed grid included.
 PreparedImage prepare_image(const Volume& volume, const PreprocessOptions& options, int threads = 0);
+
+/// Onto any grid, through space: images that were aligned to an atlas, modalities on grids of their own. The same
+/// filter, before the interpolation.
+/// @param packed  its affine leads to the millimetres of `volume`'s affine
+PreparedImage prepare_image_on(const Grid& packed, const Volume& volume, const PreprocessOptions& options,
+                               const IntensityOptions& intensity, int threads = 0);
 
 /// Nearest voxel; 0 outside the field of view. The label map must be on map.source.
 std::vector<std::int32_t> prepare_labels(const LabelVolume& labels, const GridMap& map, int threads = 0);

@@ -26,6 +26,14 @@ struct LabelVolume {
   std::string source;
 };
 
+/// Values of a file that become 0 and 1.
+struct IntensityRange {
+  double low = 0.0;
+  double high = 1.0;
+
+  bool operator==(const IntensityRange&) const = default;
+};
+
 enum class VolumePart { kImage, kLabels };
 
 /// What a file's header says; nothing of the voxels is read.

@@ -59,8 +59,7 @@ std::string write_archive(const std::filesystem::path& path, int deflate = 0) {
     subject.original_affine = identity_affine();
     subject.original_shape = {9, 8, 7};
     subject.image_source = str("scan", i, ".nii.gz");
-    subject.intensity_low = -1.5;
-    subject.intensity_high = 900.0;
+    subject.intensity = {{-1.5, 900.0}};
     const auto labels = labels_of(i);
     writer.add(subject, image_of(i), i == 1 ? std::span<const std::uint8_t>{} : std::span(labels));
   }
@@ -95,8 +94,8 @@ TEST_CASE("an archive gives back what was written") {
   CHECK(last.affine[11] == 2.0);
   CHECK(last.original_shape == Shape3{9, 8, 7});
   CHECK(last.image_source == "scan2.nii.gz");
-  CHECK(last.intensity_low == -1.5);
-  CHECK(last.intensity_high == 900.0);
+  CHECK(last.intensity == std::vector<IntensityRange>{{-1.5, 900.0}});
+  CHECK(last.group == "p2");
   for (std::int64_t i = 0; i < 3; ++i) {
     std::vector<std::byte> image(kVoxels);
     archive.read_image(i, image);
@@ -134,8 +133,10 @@ TEST_CASE("a float archive keeps float32 bits") {
     image[i] = 1.0F / static_cast<float>(i + 3);
   }
   ArchiveWriter writer(folder / "f.h5", header);
-  writer.add({"only", "train", identity_affine(), identity_affine(), kShape, "x.npz", false, 0.0, 1.0},
-             std::as_bytes(std::span(image)));
+  ArchiveSubject only;
+  only.id = "only";
+  only.split = "train";
+  writer.add(only, std::as_bytes(std::span(image)));
   writer.finish();
   const Archive archive = Archive::open(folder / "f.h5");
   std::vector<float> back(kVoxels);

@@ -1,6 +1,7 @@
 // The data set file: pairs of each rule, and one line for each thing that can be wrong in it.
 #include "regatta/volume/dataset.hpp"
 
+#include <map>
 #include <set>
 
 #include <nlohmann/json.hpp>
@@ -74,6 +75,62 @@ TEST_CASE("random pairs are all different, depend on the seed alone, and end whe
   CHECK(dataset_from_json(json, "").pairs.size() == 23 * 22);
 }
 
+TEST_CASE("a group lies in one split, and folds deal out whole groups") {
+  Json json = parse_json(R"({"schema": 1, "subjects": [], "pairs": {"rule": "all"}, "folds": {"count": 3, "seed": 5}})",
+                         "test");
+  for (int i = 0; i < 12; ++i) {
+    json["subjects"].push_back({{"id", str("s", i)},
+                                {"image", "x.nii"},
+                                {"group", str("g", i / 2)},
+                                {"split", i < 8    ? "train"
+                                          : i < 10 ? "val"
+                                                   : "test"}});
+  }
+  const DatasetFile dataset = dataset_from_json(json, "");
+  std::map<std::string, std::set<std::int64_t>> members;
+  for (const ArchivePair& pair : dataset.pairs) {
+    members[pair.split].insert({pair.moving, pair.fixed});
+  }
+  CHECK(members.size() == 9);  // train, val, test and two of each fold
+  std::set<std::int64_t> validated;
+  for (int fold = 0; fold < 3; ++fold) {
+    const auto& train = members.at(str("train", fold));
+    const auto& val = members.at(str("val", fold));
+    CHECK(train.size() + val.size() == 10);
+    for (const std::int64_t subject : val) {
+      CHECK_FALSE(train.contains(subject));
+      CHECK(val.contains(subject ^ 1));  // the group's other scan
+      CHECK(validated.insert(subject).second);
+    }
+  }
+  CHECK(validated.size() == 10);
+  json["folds"]["count"] = 6;
+  CHECK(error_text([&] { dataset_from_json(json, ""); }).find("/folds/count: 6, 2..5 allowed") == 0);
+  json["folds"]["count"] = 0;
+  json["subjects"][7]["split"] = "val";
+  CHECK(error_text([&] { dataset_from_json(json, ""); }) ==
+        "/subjects: group 'g3' is in split train ('s6') and in split val ('s7'): all scans of a group must be in one "
+        "split");
+}
+
+TEST_CASE("several modalities: each subject has one file of each") {
+  Json json = parse_json(R"({"schema": 1, "modalities": ["t1", "ct"], "subjects": [
+    {"id": "a", "images": {"ct": "a_ct.nii", "t1": "a_t1.nii"}}, {"id": "b", "images": {"ct": "b.nii", "t1": "c.nii"}}],
+    "preprocess": {"modalities": {"ct": {"kind": "window", "low": -1000, "high": 400}}}})",
+                         "test");
+  const DatasetFile dataset = dataset_from_json(json, "d");
+  CHECK(dataset.subjects[0].files == std::vector<std::string>{"d/a_t1.nii", "d/a_ct.nii"});
+  CHECK(intensity_of(dataset.options.preprocess, "ct").kind == "window");
+  CHECK(intensity_of(dataset.options.preprocess, "t1").kind == "percentile");
+  const auto text = [&] { return error_text([&] { dataset_from_json(json, "d"); }); };
+  json["subjects"][1]["images"].erase("ct");
+  CHECK(text() == "/subjects/1/images: 'ct' is missing");
+  json["subjects"][1]["images"] = {{"t1", "x.nii"}, {"ct", "y.nii"}, {"pet", "z.nii"}};
+  CHECK(text() == "/subjects/1/images/pet: /modalities has t1, ct");
+  json["subjects"][1] = {{"id", "b"}, {"image", "x.nii"}};
+  CHECK(text() == "/subjects/1/image: /modalities are named: give `images`");
+}
+
 TEST_CASE("explicit pairs may cross splits and keep their order") {
   Json json = five_subjects();
   json["pairs"] = parse_json(R"({"rule": "explicit", "explicit": [
@@ -91,7 +148,11 @@ TEST_CASE("under another rule, a split that is listed has the listed pairs alone
   CHECK(pairs_text(dataset_from_json(json, "")) ==
         "train:1>2 train:1>3 train:2>1 train:2>3 train:3>1 train:3>2 val:2>4");
   json["pairs"]["explicit"][0]["split"] = "train";
-  CHECK(pairs_text(dataset_from_json(json, "")) == "train:2>4");
+  CHECK(error_text([&] { dataset_from_json(json, ""); }).find("/pairs/explicit/0: a pair of split train of 'p2'") == 0);
+  json["pairs"]["explicit"][0] = {{"split", "val"}, {"moving", "p1"}, {"fixed", "p2"}};
+  CHECK(error_text([&] { dataset_from_json(json, ""); }).find("/pairs/explicit/0: a pair of split val of 'p1'") == 0);
+  json["pairs"]["explicit"][0] = {{"split", "train"}, {"moving", "p2"}, {"fixed", "p1"}};
+  CHECK(pairs_text(dataset_from_json(json, "")) == "train:2>1");
   json["pairs"]["explicit"][0]["fixed"] = "nobody";
   CHECK(error_text([&] { dataset_from_json(json, ""); }) == "/pairs/explicit/0/fixed: 'nobody' is no subject's id");
 }

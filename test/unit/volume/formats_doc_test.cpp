@@ -19,14 +19,17 @@ TEST_CASE("docs/formats.md names every option of the data set file and every mem
   for (const OptionRow& row : option_rows<SubjectEntry>()) {
     named(row.pointer.substr(1));
   }
-  for (const char* name : {layout::kFormat, layout::kSchemaName, layout::kName, layout::kMadeBy, layout::kSpacing,
-                           layout::kOrientation, layout::kImageScale, layout::kPreprocessing, layout::kFingerprint,
-                           layout::kImages, layout::kLabels, layout::kLabelIds}) {
+  for (const char* name :
+       {layout::kFormat, layout::kSchemaName, layout::kName, layout::kMadeBy, layout::kSpacing, layout::kOrientation,
+        layout::kImageScale, layout::kPreprocessing, layout::kFingerprint, layout::kImages, layout::kModalities,
+        layout::kLabels, layout::kLabelIds, layout::kMasks, layout::kKeypoints}) {
     named(name);
   }
-  for (const char* name : {layout::kId, layout::kSplit, layout::kImageSource, layout::kAffine, layout::kOriginalAffine,
-                           layout::kOriginalShape, layout::kIntensity, layout::kHasLabels, layout::kImageChecksum,
-                           layout::kLabelChecksum}) {
+  for (const char* name :
+       {layout::kId, layout::kSplit, layout::kGroup, layout::kFrame, layout::kSourceKey, layout::kAtlasToSubject,
+        layout::kAffineNcc, layout::kKeypointEnds, layout::kHasMask, layout::kMaskChecksum, layout::kImageSource,
+        layout::kAffine, layout::kOriginalAffine, layout::kOriginalShape, layout::kIntensity, layout::kHasLabels,
+        layout::kImageChecksum, layout::kLabelChecksum}) {
     named(str(layout::kSubjects, '/', name));
   }
   for (const char* name : {layout::kSplit, layout::kMoving, layout::kFixed}) {

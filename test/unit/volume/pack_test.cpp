@@ -74,7 +74,7 @@ struct Files {
       CHECK(error.code() == ExitCode::kData);
     }
     CHECK(text.find('\n') == std::string::npos);
-    CHECK(std::filesystem::is_empty(folder / "out"));
+    CHECK_FALSE(std::filesystem::exists(folder / "out" / "a.h5"));
     return text;
   }
 
@@ -226,7 +226,7 @@ TEST_CASE("an archive that is there is kept unless it may be replaced") {
   options.output = files.folder / "out" / "a.h5";
   const std::string text =
       test::error_text([&] { pack_dataset(dataset_from_json(files.json, files.folder.path()), options); });
-  check_contains(text, "a.h5: is there already; --force replaces it");
+  check_contains(text, "a.h5: is there already; --update packs it anew");
   options.output = files.folder / "none" / "a.h5";
   check_contains(test::error_text([&] { pack_dataset(dataset_from_json(files.json, files.folder.path()), options); }),
                  "there is no folder");

@@ -71,7 +71,7 @@ TEST_CASE("all 48 orientations keep every voxel at its place in millimetres") {
         PreprocessOptions options = plain();
         options.orientation = code;
         const PreparedImage out = prepare_image(volume, options);
-        const Grid& packed = out.map.packed;
+        const Grid& packed = out.packed;
         CHECK(orientation_of(packed.affine) == code);
         bool equal = voxel_count(packed.shape) == 60;
         for (std::int64_t d = 0; d < packed.shape[0]; ++d) {
@@ -98,17 +98,17 @@ TEST_CASE("resampling keeps a linear function of space, whatever the orientation
   options.orientation = GENERATE("RAS", "SPL", "AIR");
   options.spacing_mm = {1.0, 0.9, 1.3};
   const PreparedImage out = prepare_image(volume, options);
-  const Spacing3 spacing = spacing_of(out.map.packed.affine);
+  const Spacing3 spacing = spacing_of(out.packed.affine);
   for (std::size_t axis = 0; axis < 3; ++axis) {
     CHECK(spacing[axis] == Approx(options.spacing_mm[axis]));
   }
-  const Shape3& shape = out.map.packed.shape;
+  const Shape3& shape = out.packed.shape;
   double worst = 0.0;
   for (std::int64_t d = 3; d < shape[0] - 3; ++d) {
     for (std::int64_t h = 3; h < shape[1] - 3; ++h) {
       for (std::int64_t w = 3; w < shape[2] - 3; ++w) {
         const Point3 mm =
-            map_point(out.map.packed.affine, {static_cast<double>(d), static_cast<double>(h), static_cast<double>(w)});
+            map_point(out.packed.affine, {static_cast<double>(d), static_cast<double>(h), static_cast<double>(w)});
         worst =
             std::max(worst, std::abs(0.3 * mm[0] - 0.2 * mm[1] + 0.1 * mm[2] - double{at(out.voxels, shape, d, h, w)}));
       }
@@ -122,9 +122,9 @@ TEST_CASE("up-sampling equals a naive trilinear loop") {
   PreprocessOptions options = plain();
   options.spacing_mm = {1.4, 1.7, 2.0};
   const PreparedImage out = prepare_image(volume, options);
-  REQUIRE(out.map.packed.shape == Shape3{10, 7, 5});
+  REQUIRE(out.packed.shape == Shape3{10, 7, 5});
   double worst = 0.0;
-  const Shape3& shape = out.map.packed.shape;
+  const Shape3& shape = out.packed.shape;
   for (std::int64_t d = 0; d < shape[0]; ++d) {
     for (std::int64_t h = 0; h < shape[1]; ++h) {
       for (std::int64_t w = 0; w < shape[2]; ++w) {
@@ -158,9 +158,26 @@ TEST_CASE("down-sampling by three averages with a triangle, so that a checkerboa
   options.spacing_mm = {3, 3, 3};
   volume.voxels[0] += 0.01F;
   const PreparedImage out = prepare_image(volume, options);
-  REQUIRE(out.map.packed.shape == Shape3{10, 10, 10});
+  REQUIRE(out.packed.shape == Shape3{10, 10, 10});
   for (std::int64_t i = 1; i < 9; ++i) {
-    CHECK(at(out.voxels, out.map.packed.shape, i, i, 4) == Approx(0.5).margin(0.03));
+    CHECK(at(out.voxels, out.packed.shape, i, i, 4) == Approx(0.5).margin(0.03));
+  }
+}
+
+TEST_CASE("through space onto the packed grid is the same as through its map, coarser grids included") {
+  const Volume volume = random_volume({12, 10, 9}, kOblique);
+  PreprocessOptions options = plain();
+  const double coarser = GENERATE(1.0, 2.5);
+  Spacing3 spacing = spacing_of(kOblique);
+  for (double& mm : spacing) {
+    options.spacing_mm.push_back(mm * coarser);
+  }
+  options.orientation = orientation_of(kOblique);
+  const PreparedImage mapped = prepare_image(volume, options);
+  const PreparedImage placed = prepare_image_on(mapped.packed, volume, options, options.intensity);
+  REQUIRE(placed.voxels.size() == mapped.voxels.size());
+  for (std::size_t i = 0; i < mapped.voxels.size(); ++i) {
+    CHECK(placed.voxels[i] == Approx(mapped.voxels[i]).margin(1e-5));
   }
 }
 
@@ -169,17 +186,17 @@ TEST_CASE("cropping and padding keep the middle, and what is padded is 0") {
   PreprocessOptions options = plain();
   options.shape = {4, 9, 4};
   const PreparedImage out = prepare_image(volume, options);
-  REQUIRE(out.map.packed.shape == Shape3{4, 9, 4});
+  REQUIRE(out.packed.shape == Shape3{4, 9, 4});
   for (std::int64_t h = 0; h < 9; ++h) {
     const float expected = h < 2 || h > 6 ? 0.0F : at(volume.voxels, volume.grid.shape, 2, h - 2, 3);
-    CHECK(at(out.voxels, out.map.packed.shape, 1, h, 3) == expected);
+    CHECK(at(out.voxels, out.packed.shape, 1, h, 3) == expected);
   }
   LabelVolume labels;
   labels.grid = volume.grid;
   for (const float voxel : volume.voxels) {
     labels.labels.push_back(static_cast<std::int32_t>(1000.0F * voxel) + 1);
   }
-  const auto packed = prepare_labels(labels, out.map);
+  const auto packed = prepare_labels(labels, map_to_packed_grid(volume, options));
   for (std::size_t i = 0; i < packed.size(); ++i) {
     CHECK(packed[i] == (out.voxels[i] == 0.0F ? 0 : static_cast<std::int32_t>(1000.0F * out.voxels[i]) + 1));
   }
@@ -197,8 +214,8 @@ TEST_CASE("the crop follows the foreground, also on a reversed axis") {
   options.orientation = GENERATE("RAS", "LAS");
   const PreparedImage out = prepare_image(volume, options);
   const bool flipped = options.orientation == "LAS";
-  CHECK(at(out.voxels, out.map.packed.shape, flipped ? 4 : 0, 1, 1) == 0.5F + 0.14F);
-  CHECK(at(out.voxels, out.map.packed.shape, flipped ? 0 : 4, 1, 1) == 0.5F + 0.18F);
+  CHECK(at(out.voxels, out.packed.shape, flipped ? 4 : 0, 1, 1) == 0.5F + 0.14F);
+  CHECK(at(out.voxels, out.packed.shape, flipped ? 0 : 4, 1, 1) == 0.5F + 0.18F);
   options.foreground_above = 5.0;
   CHECK(error_text([&] { prepare_image(volume, options); }).find("no voxel is above 5") != std::string::npos);
 }

@@ -48,7 +48,7 @@ TEST_CASE("Colin-27 and its AAL labels share a grid and come to 160x192x224") {
   options.shape = {160, 192, 224};
   options.center = "foreground";
   const PreparedImage packed = prepare_image(volume, options);
-  CHECK(packed.map.packed.shape == Shape3{160, 192, 224});
-  const auto packed_labels = prepare_labels(map, packed.map);
+  CHECK(packed.packed.shape == Shape3{160, 192, 224});
+  const auto packed_labels = prepare_labels(map, map_to_packed_grid(volume, options));
   CHECK(std::set<std::int32_t>(packed_labels.begin(), packed_labels.end()).size() == 117);
 }

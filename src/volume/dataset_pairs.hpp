@@ -1,0 +1,18 @@
+// Which subjects are registered to which: the pair rules, folds for cross-validation, and no subject in two splits.
+#pragma once
+
+#include <vector>
+
+#include "regatta/volume/dataset.hpp"
+
+namespace regatta {
+
+/// Pairs in the order train, val, test, then train0, val0, train1, ... of the folds.
+/// @throws ConfigError with the JSON pointer: a rule without pairs, unknown ids, fewer groups than folds, a group whose
+///         scans lie in two splits, a listed pair that trains on what another split is kept for
+std::vector<ArchivePair> make_pairs(const std::vector<SubjectEntry>& subjects, const DatasetOptions& options);
+
+/// The subject that all are aligned to. @throws ConfigError if the options and splits name none or several
+std::int64_t affine_atlas_of(const std::vector<SubjectEntry>& subjects, const DatasetOptions& options);
+
+}  // namespace regatta

@@ -1,0 +1,182 @@
+#include "packed_subject.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <iterator>
+#include <map>
+
+#include <nlohmann/json.hpp>
+
+#include "regatta/base/error.hpp"
+#include "regatta/volume/affine_registration.hpp"
+#include "regatta/volume/keypoints.hpp"
+#include "regatta/volume/resample.hpp"
+
+namespace regatta {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Where a subject's packed voxels come from.
+struct Placement {
+  Grid source;
+  Grid packed;                 ///< its affine leads to the subject's own millimetres
+  std::optional<GridMap> map;  ///< along the axes; none: through space
+};
+
+Volume read_image(const PackJob& job, const SubjectEntry& subject, std::size_t modality) {
+  return read_volume(subject.files[modality], job.dataset->options.npz_orientation);
+}
+
+/// A label map or mask on the grid of the subject's first image.
+LabelVolume read_companion(const PackJob& job, const std::string& path, const Grid& image) {
+  const std::string& orientation = job.dataset->options.npz_orientation;
+  LabelVolume labels = read_label_volume(path, orientation);
+  require_image_grid(labels.grid, image, path);
+  return labels;
+}
+
+Placement place(const PackJob& job, std::size_t index, const Volume& image, ArchiveSubject& row, int threads) {
+  if (!job.atlas || job.atlas->subject == static_cast<std::int64_t>(index)) {
+    const GridMap map = map_to_packed_grid(image, job.preprocess);
+    return {map.source, map.packed, map};
+  }
+  const AffineRegistration found = register_affine(job.atlas->volume, image, threads);
+  row.atlas_to_subject = found.fixed_to_moving;
+  row.affine_ncc = found.ncc_after;
+  const Affine affine = multiply(found.fixed_to_moving, job.atlas->packed.affine);
+  REGATTA_REQUIRE(is_usable(affine), DataError, image.source,
+                  ": the alignment to the atlas failed: its matrix is degenerate (affine: none leaves it out)");
+  return {image.grid, {job.atlas->packed.shape, affine}, std::nullopt};
+}
+
+void append(std::vector<std::byte>& out, const PreparedImage& image, bool as_bytes) {
+  if (as_bytes) {
+    const auto bytes = to_uint8(image.voxels);
+    const auto span = std::as_bytes(std::span(bytes));
+    out.insert(out.end(), span.begin(), span.end());
+  } else {
+    const auto span = std::as_bytes(std::span(image.voxels));
+    out.insert(out.end(), span.begin(), span.end());
+  }
+}
+
+/// @param first  the first modality's image, which is there already
+void add_images(const PackJob& job, const SubjectEntry& subject, const Volume& first, const Placement& placement,
+                PackedSubject& out, int threads) {
+  const std::vector<std::string> modalities = job.modalities();
+  out.row.intensity.clear();
+  for (std::size_t i = 0; i < modalities.size(); ++i) {
+    const IntensityOptions intensity = intensity_of(job.preprocess, modalities[i]);
+    const Volume own = i == 0 ? Volume() : read_image(job, subject, i);
+    const Volume& volume = i == 0 ? first : own;
+    const bool along_axes = placement.map && volume.grid.shape == placement.source.shape &&
+                            same_grid(placement.source.affine, volume.grid.affine, volume.grid.shape);
+    const PreparedImage image = along_axes
+                                    ? prepare_image(volume, *placement.map, job.preprocess, intensity, threads)
+                                    : prepare_image_on(placement.packed, volume, job.preprocess, intensity, threads);
+    out.row.intensity.push_back({image.low, image.high});
+    append(out.images, image, job.preprocess.type == "uint8");
+  }
+}
+
+std::vector<std::int32_t> placed(const LabelVolume& labels, const Placement& placement, int threads) {
+  return placement.map ? prepare_labels(labels, *placement.map, threads)
+                       : resample_labels_to_grid(labels.labels, labels.grid, placement.packed, threads);
+}
+
+void add_labels(const PackJob& job, const SubjectEntry& subject, const Placement& placement, PackedSubject& out,
+                int threads) {
+  const LabelVolume file = read_companion(job, subject.labels, placement.source);
+  const std::vector<std::int32_t> labels = placed(file, placement, threads);
+  std::map<std::int32_t, std::int32_t> merged;  // of the values that occur
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    if (i == 0 || labels[i] != labels[i - 1]) {
+      merged.emplace(labels[i], job.dataset->label(labels[i]));
+    }
+  }
+  for (const auto& [old, value] : merged) {
+    out.label_values.push_back(value);
+  }
+  std::sort(out.label_values.begin(), out.label_values.end());
+  out.label_values.erase(std::unique(out.label_values.begin(), out.label_values.end()), out.label_values.end());
+  REGATTA_REQUIRE(out.label_values.size() <= 256, DataError, subject.labels, ": ", out.label_values.size(),
+                  " label values, at most 256 allowed: merge some (/labels/merge)");
+  std::map<std::int32_t, std::uint8_t> index_of;
+  for (const auto& [old, value] : merged) {
+    const auto at = std::lower_bound(out.label_values.begin(), out.label_values.end(), value);
+    index_of[old] = static_cast<std::uint8_t>(at - out.label_values.begin());
+  }
+  out.labels.reserve(labels.size());
+  auto last = index_of.begin();
+  for (const std::int32_t label : labels) {
+    if (label != last->first) {  // runs are long
+      last = index_of.find(label);
+    }
+    out.labels.push_back(last->second);
+  }
+}
+
+void add_mask(const PackJob& job, const SubjectEntry& subject, const Placement& placement, PackedSubject& out,
+              int threads) {
+  const LabelVolume file = read_companion(job, subject.mask, placement.source);
+  bool any = false;
+  for (const std::int32_t value : placed(file, placement, threads)) {
+    out.mask.push_back(value != 0 ? 1 : 0);
+    any = any || value != 0;
+  }
+  REGATTA_REQUIRE(any, DataError, subject.mask, ": the mask is empty on the packed grid");
+}
+
+void add_keypoints(const PackJob& job, const SubjectEntry& subject, const Placement& placement, PackedSubject& out) {
+  const std::string& space = job.dataset->options.keypoint_space;
+  const Affine to_packed = invert(placement.packed.affine);
+  for (Point3 point : read_keypoints(subject.keypoints)) {
+    if (space == "voxel") {
+      point = map_point(placement.source.affine, point);
+    } else if (space == "lps") {
+      point = {-point[0], -point[1], point[2]};
+    }
+    out.row.keypoints.push_back(map_point(to_packed, point));
+  }
+}
+
+}  // namespace
+
+void require_image_grid(const Grid& grid, const Grid& image, const std::string& path) {
+  REGATTA_REQUIRE(grid.shape == image.shape, DataError, path, ": labels have shape ", shape_text(grid.shape),
+                  ", their image has ", shape_text(image.shape));
+  REGATTA_REQUIRE(same_grid(image.affine, grid.affine, image.shape), DataError, path,
+                  ": labels lie elsewhere in space than their image: affine ", join(grid.affine, " "),
+                  ", the image's is ", join(image.affine, " "));
+}
+
+std::vector<std::string> PackJob::modalities() const {
+  const auto& named = dataset->options.modalities;
+  return named.empty() ? std::vector<std::string>{"image"} : named;
+}
+
+PackedSubject prepare_subject(const PackJob& job, std::size_t index, int threads) {
+  const SubjectEntry& subject = job.dataset->subjects[index];
+  const Volume image = read_image(job, subject, 0);
+  PackedSubject out;
+  const Placement placement = place(job, index, image, out.row, threads);
+  out.shape = placement.packed.shape;
+  out.row.affine = placement.packed.affine;
+  out.row.original_affine = image.grid.affine;
+  out.row.original_shape = image.grid.shape;
+  out.row.image_source = fs::path(subject.files.front()).filename().string();
+  add_images(job, subject, image, placement, out, threads);
+  if (!subject.labels.empty()) {
+    add_labels(job, subject, placement, out, threads);
+  }
+  if (!subject.mask.empty()) {
+    add_mask(job, subject, placement, out, threads);
+  }
+  if (!subject.keypoints.empty()) {
+    add_keypoints(job, subject, placement, out);
+  }
+  return out;
+}
+
+}  // namespace regatta

@@ -1,0 +1,48 @@
+// One subject from its files to what lies in the archive: read, aligned, resampled, scaled.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "regatta/volume/archive.hpp"
+#include "regatta/volume/dataset.hpp"
+
+namespace regatta {
+
+struct PackedSubject {
+  ArchiveSubject row;
+  Shape3 shape{};
+  std::vector<std::byte> images;           ///< [C, D, H, W], uint8 or float32
+  std::vector<std::int32_t> label_values;  ///< what each index in `labels` means, ascending
+  std::vector<std::uint8_t> labels;        ///< [D, H, W], or empty
+  std::vector<std::uint8_t> mask;          ///< [D, H, W], 0 or 1, or empty
+};
+
+/// The scan that all others are aligned to.
+struct PackAtlas {
+  std::int64_t subject = 0;
+  Volume volume;
+  Grid packed;
+};
+
+/// What a data set file asks for, with everything settled that it left to the first subject.
+struct PackJob {
+  const DatasetFile* dataset = nullptr;
+  PreprocessOptions preprocess;
+  std::optional<PackAtlas> atlas;
+
+  std::vector<std::string> modalities() const;
+};
+
+/// @throws DataError naming `path` unless labels or a mask lie where their image lies
+void require_image_grid(const Grid& grid, const Grid& image, const std::string& path);
+
+/// @param index    of the data set's subjects
+/// @param threads  for the work on this one subject
+/// @throws DataError naming the file
+PackedSubject prepare_subject(const PackJob& job, std::size_t index, int threads);
+
+}  // namespace regatta

@@ -1,0 +1,283 @@
+// Packing of everything beside one image and its labels: masks, key-points, modalities, affine alignment; taking over
+// what was packed before; no scan in two splits.
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+
+#include <nlohmann/json.hpp>
+
+#include "files.hpp"
+#include "regatta/base/error.hpp"
+#include "regatta/base/files.hpp"
+#include "regatta/base/random.hpp"
+#include "regatta/volume/affine_registration.hpp"
+#include "regatta/volume/nifti.hpp"
+#include "regatta/volume/pack.hpp"
+#include "support/catch.hpp"
+#include "support/temporary_folder.hpp"
+
+using namespace regatta;
+using regatta::test::error_text;
+using regatta::test::TemporaryFolder;
+
+namespace {
+
+constexpr Shape3 kShape = {20, 16, 12};
+constexpr Affine kAffine = {-2, 0, 0, 19, 0, 2, 0, -15, 0, 0, 2, -11, 0, 0, 0, 1};  // first axis runs to the left
+
+float noise(int subject, std::size_t voxel) {
+  const CounterRng rng(4, RandomPurpose::kSynthetic);
+  return static_cast<float>(rng.uniform(voxel, static_cast<std::uint32_t>(subject)));
+}
+
+struct Files {
+  Files() {
+    for (int i = 0; i < 4; ++i) {
+      add(i, i + 1);
+    }
+    json = parse_json(R"({"schema": 1, "name": "four", "keypoint_space": "voxel", "pairs": {"rule": "all"},
+                          "preprocess": {"intensity": {"kind": "minmax"}}, "subjects": []})",
+                      "test");
+    for (int i = 0; i < 4; ++i) {
+      json["subjects"].push_back(row(i));
+    }
+  }
+
+  /// @param look  what its voxels are drawn from
+  void add(int number, int look) const {
+    std::vector<float> image;
+    std::vector<std::int16_t> labels;
+    std::vector<std::uint8_t> mask;
+    for (std::size_t i = 0; i < static_cast<std::size_t>(voxel_count(kShape)); ++i) {
+      image.push_back(100.0F * noise(look, i));
+      labels.push_back(static_cast<std::int16_t>(i % 7 == 0 ? 40 + look : i % 3 == 0 ? 300 : 0));
+      mask.push_back(i % 2 == 0 ? 7 : 0);
+    }
+    write_nifti(folder / str("i", number, ".nii.gz"), std::span<const float>(image), {kShape, kAffine});
+    write_nifti(folder / str("l", number, ".nii.gz"), std::span<const std::int16_t>(labels), {kShape, kAffine});
+    write_nifti(folder / str("m", number, ".nii.gz"), std::span<const std::uint8_t>(mask), {kShape, kAffine});
+    write_file_atomically(folder / str("k", number, ".csv"), str("0,0,0\n", number, ",2.5,3\n19,15,11\n"));
+  }
+
+  static Json row(int i) {
+    return {{"id", str("s", i)},
+            {"image", str("i", i, ".nii.gz")},
+            {"labels", str("l", i, ".nii.gz")},
+            {"mask", str("m", i, ".nii.gz")},
+            {"keypoints", str("k", i, ".csv")},
+            {"split", i < 3 ? "train" : "test"}};
+  }
+
+  PackSummary pack(const std::string& name = "a.h5", bool update = false, bool replace = false) const {
+    PackOptions options;
+    options.output = folder / name;
+    options.threads = 2;
+    options.update = update;
+    options.replace = replace;
+    return pack_dataset(dataset_from_json(json, folder.path()), options);
+  }
+
+  TemporaryFolder folder;
+  Json json;
+};
+
+/// Every table and voxel of both is the same, whatever way they were made.
+void check_same(const std::filesystem::path& one, const std::filesystem::path& other) {
+  const Archive a = Archive::open(one);
+  const Archive b = Archive::open(other);
+  CHECK(a.fingerprint() == b.fingerprint());
+  CHECK(a.label_ids() == b.label_ids());
+  REQUIRE(a.subjects().size() == b.subjects().size());
+  for (std::size_t i = 0; i < a.subjects().size(); ++i) {
+    CHECK(a.subjects()[i].source_key == b.subjects()[i].source_key);
+    CHECK(a.subjects()[i].keypoints == b.subjects()[i].keypoints);
+    CHECK(a.subjects()[i].intensity == b.subjects()[i].intensity);
+    std::vector<std::uint8_t> left(static_cast<std::size_t>(voxel_count(a.shape())));
+    std::vector<std::uint8_t> right(left.size());
+    a.read_labels(static_cast<std::int64_t>(i), left);
+    b.read_labels(static_cast<std::int64_t>(i), right);
+    CHECK(left == right);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("masks and key-points are turned with their image") {
+  const Files files;
+  const PackSummary summary = files.pack();
+  CHECK(summary.masked == 4);
+  CHECK(summary.with_keypoints == 4);
+  CHECK(summary.warnings.empty());
+  const Archive archive = Archive::open(files.folder / "a.h5");
+  CHECK(archive.has_masks());
+  CHECK(archive.has_keypoints());
+  CHECK(archive.modalities() == std::vector<std::string>{"image"});
+  CHECK(archive.label_ids() == std::vector<std::int64_t>{0, 41, 42, 43, 44, 300});
+  const ArchiveSubject& subject = archive.subjects()[2];
+  CHECK(subject.has_mask);
+  REQUIRE(subject.keypoints.size() == 3);
+  CHECK(subject.keypoints[0] == Point3{19.0, 0.0, 0.0});
+  CHECK(subject.keypoints[1] == Point3{17.0, 2.5, 3.0});
+  std::vector<std::uint8_t> mask(static_cast<std::size_t>(voxel_count(kShape)));
+  archive.read_mask(2, mask);
+  for (std::size_t d = 0; d < 20; ++d) {
+    for (std::size_t rest = 0; rest < 192; ++rest) {
+      REQUIRE(mask[d * 192 + rest] == ((19 - d) * 192 + rest + 1) % 2);
+    }
+  }
+}
+
+TEST_CASE("key-points in millimetres, and pairs whose lists do not correspond") {
+  Files files;
+  files.json["keypoint_space"] = GENERATE("ras", "lps");
+  const bool lps = files.json["keypoint_space"] == "lps";
+  for (int i = 0; i < 4; ++i) {
+    write_file_atomically(files.folder / str("k", i, ".csv"), lps ? "-19,15,-11\n" : "19,-15,-11\n");
+  }
+  files.pack();
+  CHECK(Archive::open(files.folder / "a.h5").subjects()[0].keypoints.at(0) == Point3{19.0, 0.0, 0.0});
+  write_file_atomically(files.folder / "k1.csv", "1,1,1\n2,2,2\n");
+  const std::string text = error_text([&] { files.pack("b.h5"); });
+  INFO(text);
+  CHECK(text.find("moving 's0' (1 key-points) and fixed 's1' (2): row n") != std::string::npos);
+  CHECK_FALSE(std::filesystem::exists(files.folder / "b.h5"));
+}
+
+TEST_CASE("several modalities, each with its own intensities, on the first one's grid") {
+  Files files;
+  files.json["modalities"] = {"t1", "ct"};
+  files.json["preprocess"]["modalities"] = {{"ct", {{"kind", "window"}, {"low", 20}, {"high", 60}}}};
+  files.json["subjects"] = Json::array();
+  for (int i = 0; i < 2; ++i) {
+    files.json["subjects"].push_back(
+        {{"id", str("s", i)}, {"images", {{"t1", str("i", i, ".nii.gz")}, {"ct", str("i", i + 2, ".nii.gz")}}}});
+  }
+  files.pack();
+  const Archive archive = Archive::open(files.folder / "a.h5");
+  CHECK(archive.modalities() == std::vector<std::string>{"t1", "ct"});
+  CHECK(archive.subjects()[1].intensity.at(1) == IntensityRange{20.0, 60.0});
+  std::vector<std::uint8_t> image(static_cast<std::size_t>(voxel_count(kShape)));
+  archive.read_image(1, std::as_writable_bytes(std::span(image)), 1);
+  for (std::size_t d = 0; d < 20; ++d) {
+    const double value = 100.0 * double{noise(4, (19 - d) * 192 + 5)};
+    CHECK(static_cast<double>(image[d * 192 + 5]) ==
+          Approx(255.0 * std::clamp((value - 20.0) / 40.0, 0.0, 1.0)).margin(0.51));
+  }
+}
+
+TEST_CASE("an update takes over what is the same, and gives what packing all anew gives") {
+  Files files;
+  files.pack();
+  files.add(1, 9);  // another scan under the same name
+  files.add(4, 6);
+  files.json["subjects"].push_back(Files::row(4));
+  files.json["subjects"].erase(2);
+  CHECK(files.pack("fresh.h5").reused == 0);
+  const PackSummary summary = files.pack("a.h5", true);
+  CHECK(summary.subjects == 4);
+  CHECK(summary.reused == 2);
+  check_same(files.folder / "a.h5", files.folder / "fresh.h5");
+  CHECK_FALSE(std::filesystem::exists(files.folder / "a.h5.part"));
+  files.json["preprocess"]["intensity"]["kind"] = "percentile";
+  CHECK(files.pack("a.h5", true).reused == 0);
+}
+
+TEST_CASE("a pack that ended early goes on with what it has, also behind a torn record") {
+  Files files;
+  const std::string good = read_file(files.folder / "i3.nii.gz");
+  // Headers and labels pass the check, the image's voxels do not: three of four are packed.
+  test::write_bytes(files.folder / "i3.nii.gz", good.substr(0, good.size() / 2));
+  CHECK(error_text([&] { files.pack(); }).find("subject 's3': ") == 0);
+  CHECK_FALSE(std::filesystem::exists(files.folder / "a.h5"));
+  const std::filesystem::path part = files.folder / "a.h5.part";
+  REQUIRE(std::filesystem::exists(part));
+  const bool torn = GENERATE(false, true);
+  if (torn) {
+    std::filesystem::resize_file(part, std::filesystem::file_size(part) - 100);
+  }
+  test::write_bytes(files.folder / "i3.nii.gz", good);
+  CHECK(files.pack().reused == (torn ? 2 : 3));
+  CHECK_FALSE(std::filesystem::exists(part));
+  CHECK(files.pack("fresh.h5").reused == 0);
+  check_same(files.folder / "a.h5", files.folder / "fresh.h5");
+}
+
+TEST_CASE("the same scan in two splits is an error, twice in one split a warning") {
+  Files files;
+  files.add(3, 1);  // s3 (test) gets the voxels of s0 (train)
+  const std::string text = error_text([&] { files.pack(); });
+  CHECK(text.find("subjects 's0' (train, ") == 0);
+  CHECK(text.find("have the same image") != std::string::npos);
+  files.json["subjects"][3]["split"] = "train";
+  const PackSummary summary = files.pack();
+  REQUIRE(summary.warnings.size() == 1);
+  CHECK(summary.warnings[0].find("'s0' (train") != std::string::npos);
+}
+
+TEST_CASE("subjects are brought to the atlas's grid by an affine registration") {
+  const TemporaryFolder folder;
+  const Shape3 shape = {40, 44, 36};
+  const auto blobs = [](const Point3& mm) {
+    const auto blob = [&](double x, double y, double z, double width) {
+      const double squared = std::pow(mm[0] - x, 2) + std::pow(mm[1] - y, 2) + std::pow(mm[2] - z, 2);
+      return std::exp(-squared / (2 * width * width));
+    };
+    return 100.0 *
+           (blob(0, 0, 0, 16) + 0.8 * blob(14, 18, -6, 6) - 0.7 * blob(-16, -8, 10, 7) + 0.6 * blob(4, -20, -14, 5));
+  };
+  const Affine grid = {2, 0, 0, -39, 0, 2, 0, -43, 0, 0, 2, -35, 0, 0, 0, 1};
+  const Affine moved = {0.99, 0.17, 0, 6, -0.17, 1.04, 0.05, -4, 0, -0.05, 0.95, 5, 0, 0, 0, 1};  // atlas to subject
+  const Affine back = invert(moved);
+  const auto write = [&](const std::string& name, const Affine& to_atlas) {
+    std::vector<float> image;
+    std::vector<std::uint8_t> labels;
+    for (std::int64_t d = 0; d < shape[0]; ++d) {
+      for (std::int64_t h = 0; h < shape[1]; ++h) {
+        for (std::int64_t w = 0; w < shape[2]; ++w) {
+          const Point3 mm = map_point(grid, {static_cast<double>(d), static_cast<double>(h), static_cast<double>(w)});
+          const double value = blobs(map_point(to_atlas, mm));
+          image.push_back(static_cast<float>(value));
+          labels.push_back(value > 60 ? 1 : 0);
+        }
+      }
+    }
+    write_nifti(folder / (name + ".nii.gz"), std::span<const float>(image), {shape, grid});
+    write_nifti(folder / (name + "_l.nii.gz"), std::span<const std::uint8_t>(labels), {shape, grid});
+  };
+  write("atlas", identity_affine());
+  write("s0", back);
+  const Point3 mark = map_point(moved, {14, 18, -6});
+  write_file_atomically(folder / "k0.csv", str(mark[0], ",", mark[1], ",", mark[2], "\n"));
+  Json json = parse_json(R"({"schema": 1, "affine": "to_atlas", "keypoint_space": "ras",
+    "pairs": {"rule": "atlas", "atlas": "atlas"},
+    "subjects": [{"id": "s0", "image": "s0.nii.gz", "labels": "s0_l.nii.gz", "keypoints": "k0.csv"},
+                 {"id": "atlas", "image": "atlas.nii.gz", "labels": "atlas_l.nii.gz", "split": "atlas"}]})",
+                         "test");
+  PackOptions options;
+  options.output = folder / "a.h5";
+  const PackSummary summary = pack_dataset(dataset_from_json(json, folder.path()), options);
+  CHECK(summary.warnings.empty());
+  const Archive archive = Archive::open(folder / "a.h5");
+  const ArchiveSubject& subject = archive.subjects()[0];
+  const ArchiveSubject& atlas = archive.subjects()[1];
+  CHECK(subject.affine_ncc > 0.9);
+  CHECK(std::isnan(atlas.affine_ncc));
+  CHECK(mean_distance(subject.atlas_to_subject, moved, {shape, grid}) < 2.0);  // a voxel
+  CHECK(archive.spacing() == Spacing3{2.0, 2.0, 2.0});
+  const Point3 found = map_point(atlas.affine, subject.keypoints.at(0));
+  CHECK(std::hypot(found[0] - 14, found[1] - 18, found[2] + 6) < 1.0);
+  std::vector<std::uint8_t> ours(static_cast<std::size_t>(voxel_count(shape)));
+  std::vector<std::uint8_t> theirs(ours.size());
+  archive.read_labels(0, ours);
+  archive.read_labels(1, theirs);
+  double both = 0;
+  double each = 0;
+  for (std::size_t i = 0; i < ours.size(); ++i) {
+    both += ours[i] != 0 && theirs[i] != 0 ? 2 : 0;
+    each += (ours[i] != 0 ? 1 : 0) + (theirs[i] != 0 ? 1 : 0);
+  }
+  CHECK(both / each > 0.94);
+  json["affine_atlas"] = "nobody";
+  CHECK(error_text([&] { pack_dataset(dataset_from_json(json, folder.path()), options); }).find("nobody") !=
+        std::string::npos);
+}
