@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/bench_collect.hpp"
+#include "app/bench_data.hpp"
 #include "app/bench_networks.hpp"
 #include "app/command.hpp"
 #include "app/size_option.hpp"
@@ -55,11 +56,26 @@ class Bench final : public Command {
     collect_->fallthrough();
     collect_->add_option("--trials", trials_, "finished trials")->capture_default_str()->check(CLI::Range(1, 1000000));
     collect_->add_option("--repeats", repeats_, "measurements of each kind")->capture_default_str();
+    data_ = app.add_subcommand("data", "packing against inflating the scans, loading an archive against reading it");
+    data_->fallthrough();
+    data_->add_option("--scan", data_options_.scan, "brain scan that all are made from; without it a made-up head");
+    data_->add_option("--count", data_options_.count, "scans")->capture_default_str()->check(CLI::Range(2, 1000));
+    data_->add_option("--edge", data_options_.size, "edge of the cubes, voxels")
+        ->capture_default_str()
+        ->check(CLI::Range(16, 512));
+    data_->add_option("--pack-threads", data_options_.threads, "scans at a time")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 256));
+    data_->add_option("--load-bytes", data_options_.load_bytes, "of the archive that is loaded")->capture_default_str();
   }
 
   ExitCode run() override {
     if (collect_->parsed()) {
       finish(bench_collect(trials_, repeats_));
+      return ExitCode::kOk;
+    }
+    if (data_->parsed()) {
+      finish(bench_data(data_options_));
       return ExitCode::kOk;
     }
     options_.shape = shape_from(size_);
@@ -124,6 +140,8 @@ class Bench final : public Command {
   bool inference_ = false;
   bool with_reference_ = false;
   CLI::App* collect_ = nullptr;
+  CLI::App* data_ = nullptr;
+  DataBenchmark data_options_;
   std::int64_t trials_ = 10000;
   int repeats_ = 5;
 };

@@ -8,6 +8,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "app/own_folder.hpp"
 #include "regatta/base/clock.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/base/files.hpp"
@@ -46,23 +47,6 @@ class PlainDescriber final : public Describer {
     }
     return answers;
   }
-};
-
-/// A folder that is removed at the end.
-class OwnFolder {
- public:
-  OwnFolder() : path_(fs::temp_directory_path() / str("regatta-bench-", unique_suffix())) { make_directories(path_); }
-  ~OwnFolder() {
-    std::error_code error;
-    fs::remove_all(path_, error);
-  }
-  OwnFolder(const OwnFolder&) = delete;
-  OwnFolder& operator=(const OwnFolder&) = delete;
-
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
 };
 
 double made_up_dice(std::int64_t trial) {

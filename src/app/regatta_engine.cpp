@@ -21,7 +21,7 @@ void print_option_docs() {
   std::cout << "\nMetrics, `/validation/metrics`:\n\n| name | better | labels | |\n| --- | --- | --- | --- |\n";
   for (const MetricRow& row : metric_rows()) {
     std::cout << "| `" << row.name << "` | " << (row.direction == Direction::kHigherIsBetter ? "higher" : "lower")
-              << " | " << (row.needs_labels ? "needed" : "") << " | " << row.help << " |\n";
+              << " | " << row.needs << " | " << row.help << " |\n";
   }
 }
 

@@ -11,6 +11,7 @@
 #include "regatta/base/version.hpp"
 #include "regatta/nn/device.hpp"
 #include "regatta/train/registration.hpp"
+#include "regatta/volume/affine_registration.hpp"
 #include "regatta/volume/nifti.hpp"
 #include "regatta/volume/qc.hpp"
 #include "regatta/volume/resample.hpp"
@@ -27,6 +28,7 @@ class Register final : public Command {
     app.add_option("--fixed", fixed_, "scan that is matched (.nii, .nii.gz, .npz)")->required();
     app.add_option("--moving", moving_, "scan that is warped onto it")->required();
     app.add_option("--moving-labels", labels_, "label map of the moving scan, warped along with it (nearest)");
+    app.add_flag("--affine", affine_, "align the moving scan to the fixed one with 12 parameters first");
     app.add_option("-o,--output", output_, "folder for the results; files of the same names are replaced")->required();
     app.add_option("--device", device_, "auto, cpu or cuda:N")->capture_default_str();
     app.add_option("--npz-orientation", npz_orientation_, "axes of .npz files, which carry no affine")
@@ -41,7 +43,7 @@ class Register final : public Command {
     }
     const Volume fixed = read_volume(fixed_, npz_orientation_);
     const Volume moving = read_volume(moving_, npz_orientation_);
-    const Registration found = register_scans(trained, fixed, moving, device_);
+    const Registration found = register_scans(trained, fixed, moving, device_, affine_);
     make_directories(output_);
     write_images(found, fixed, moving);
     if (!labels_.empty()) {
@@ -91,11 +93,25 @@ class Register final : public Command {
     for (const auto& [name, value] : found.after) {
       record["metrics"][name] = {{"before", number_to_json(found.before.at(name))}, {"after", number_to_json(value)}};
     }
+    if (found.affine) {
+      record["affine"] = {{"fixed_to_moving", found.affine->fixed_to_moving},
+                          {"ncc_before", found.affine->ncc_before},
+                          {"ncc_after", found.affine->ncc_after},
+                          {"overlap", found.affine->overlap}};
+    }
     record["preprocessing"] = write_options(trained.preprocess);
     write_file_atomically(output_ / "registration.json", dump_pretty(record));
   }
 
   void print(const Registration& found, double seconds) const {
+    if (found.affine) {
+      std::cout << "affine: correlation " << to_text(found.affine->ncc_before) << " -> "
+                << to_text(found.affine->ncc_after) << '\n';
+      if (found.affine->ncc_after < kPoorAlignment) {
+        log_warning("the affine alignment is poor: correlation ", found.affine->ncc_after, ", expected above ",
+                    kPoorAlignment);
+      }
+    }
     for (const auto& [name, value] : found.after) {
       std::cout << name << ' ' << to_text(found.before.at(name)) << " -> " << to_text(value) << '\n';
     }
@@ -112,6 +128,7 @@ class Register final : public Command {
   std::string fixed_;
   std::string moving_;
   std::string labels_;
+  bool affine_ = false;
   fs::path output_;
   std::string device_ = "auto";
   std::string npz_orientation_ = "RAS";

@@ -49,8 +49,7 @@ class TerminalObserver final : public TrainObserver {
       log_info("resume: step ", note.step, " from ", note.checkpoint, ", ", note.resume,
                note.resume_reason.empty() ? "" : ": ", note.resume_reason);
     }
-    log_info("data on the device: ", note.volumes, " volumes, ", bytes_text(static_cast<double>(note.data_bytes)), "; ",
-             note.threads, " CPU threads");
+    log_info("data on the device: ", note.data_text(), "; ", note.threads, " CPU threads");
     bar_.emplace("train", steps_, options_, note.step);
   }
 

@@ -186,6 +186,7 @@ Json to_json(const TrialResult& result) {
   value["train_s"] = number_to_json(result.train_s);
   value["ms_per_step"] = number_to_json(result.ms_per_step);
   value["peak_device_bytes"] = result.peak_device_bytes;
+  value["data"] = result.data;
   value["determinism"] = result.determinism;
   value["resume"] = result.resume;
   value["attempts"] = result.attempts;
@@ -221,6 +222,7 @@ TrialResult result_from_json(const Json& value, const std::string& source) {
     result.train_s = number_from_json(value.at("train_s"), "/train_s");
     result.ms_per_step = number_from_json(value.at("ms_per_step"), "/ms_per_step");
     result.peak_device_bytes = value.at("peak_device_bytes").get<std::int64_t>();
+    result.data = value.value("data", "resident");
     result.determinism = value.at("determinism").get<std::string>();
     result.resume = value.at("resume").get<std::string>();
     result.attempts = value.at("attempts").get<int>();

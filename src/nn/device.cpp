@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdlib>
+#include <fstream>
+#include <limits>
 #include <map>
 #include <optional>
 
@@ -30,6 +33,17 @@ std::optional<int> gpu_index(const std::string& text) {
 std::int64_t& earlier_peak(const c10::Device& device) {
   static std::map<int, std::int64_t> peaks;
   return peaks[device.index()];
+}
+
+/// MemAvailable of the kernel's accounts; the largest number where there are none.
+std::int64_t free_host_bytes() {
+  std::ifstream file("/proc/meminfo");
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with("MemAvailable:")) {
+      return std::strtoll(line.c_str() + std::string_view("MemAvailable:").size(), nullptr, 10) * 1024;
+    }
+  }
+  return std::numeric_limits<std::int64_t>::max();
 }
 
 std::string cudnn_text(long version) {
@@ -77,6 +91,10 @@ PeakMeter::PeakMeter(const c10::Device& device) : device_(device) {
 
 std::int64_t PeakMeter::bytes() const {
   return device_.is_cuda() ? detail::cuda_peak_bytes(device_.index()) - before_ : 0;
+}
+
+std::int64_t free_device_bytes(const c10::Device& device) {
+  return device.is_cuda() ? detail::cuda_free_bytes(device.index()) : free_host_bytes();
 }
 
 void release_cached(const c10::Device& device) {

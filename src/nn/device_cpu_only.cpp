@@ -19,6 +19,10 @@ std::int64_t cuda_peak_bytes(int) {
   return 0;
 }
 
+std::int64_t cuda_free_bytes(int) {
+  return 0;
+}
+
 void cuda_reset_peak(int) {}
 
 void cuda_release_cached() {}

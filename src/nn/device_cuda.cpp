@@ -29,6 +29,16 @@ std::int64_t cuda_peak_bytes(int index) {
   return stats.allocated_bytes[0].peak;  // [0]: all pools together
 }
 
+std::int64_t cuda_free_bytes(int index) {
+  const auto device = static_cast<c10::DeviceIndex>(index);
+  auto bytes = static_cast<std::int64_t>(c10::getDeviceAllocator(c10::kCUDA)->getMemoryInfo(device).first);
+  if (c10::cuda::CUDACachingAllocator::get()->initialized()) {
+    const auto stats = c10::cuda::CUDACachingAllocator::getDeviceStats(device);
+    bytes += stats.reserved_bytes[0].current - stats.allocated_bytes[0].current;
+  }
+  return bytes;
+}
+
 void cuda_reset_peak(int index) {
   if (c10::cuda::CUDACachingAllocator::get()->initialized()) {
     c10::cuda::CUDACachingAllocator::resetPeakStats(static_cast<c10::DeviceIndex>(index));

@@ -10,6 +10,7 @@ bool cuda_is_built();
 int cuda_device_count();
 std::string cuda_device_name(int index);
 std::int64_t cuda_peak_bytes(int index);
+std::int64_t cuda_free_bytes(int index);
 void cuda_reset_peak(int index);
 void cuda_release_cached();
 void cuda_synchronize(int index);

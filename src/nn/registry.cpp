@@ -24,7 +24,7 @@ namespace losses {
 }  // namespace losses
 #undef REGATTA_LOSS
 
-#define REGATTA_METRIC(name, help, direction, needs_labels) std::unique_ptr<Metric> make_##name();
+#define REGATTA_METRIC(name, help, direction, needs) std::unique_ptr<Metric> make_##name();
 namespace metrics {
 #include "nn/metrics.def"
 }  // namespace metrics
@@ -68,8 +68,7 @@ const std::vector<LossRow>& loss_rows() {
 
 const std::vector<MetricRow>& metric_rows() {
   static const std::vector<MetricRow> rows = {
-#define REGATTA_METRIC(name, help, direction, needs_labels) \
-  {#name, help, Direction::direction, needs_labels, metrics::make_##name},
+#define REGATTA_METRIC(name, help, direction, needs) {#name, help, Direction::direction, needs, metrics::make_##name},
 #include "nn/metrics.def"
 #undef REGATTA_METRIC
   };

@@ -67,8 +67,9 @@ void check_metrics(const CaseList& list, const std::string& source) {
                     "', have: ", join(names, ", "));
     REGATTA_REQUIRE(seen.insert(name).second, ConfigError, pointer, ": '", name, "' is named twice");
     const auto any = [&](auto has) { return std::any_of(list.cases.begin(), list.cases.end(), has); };
-    REGATTA_REQUIRE(!row->needs_labels || any([](const CaseFiles& f) { return !f.fixed_labels.empty(); }), ConfigError,
-                    pointer, ": '", name, "' needs labels, no case has them");
+    REGATTA_REQUIRE(
+        std::string_view(row->needs) != "labels" || any([](const CaseFiles& f) { return !f.fixed_labels.empty(); }),
+        ConfigError, pointer, ": '", name, "' needs labels, no case has them");
     REGATTA_REQUIRE(name != "tre" || any([](const CaseFiles& f) { return !f.fixed_keypoints.empty(); }), ConfigError,
                     pointer, ": 'tre' needs key-points, no case has them");
   }

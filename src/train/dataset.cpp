@@ -1,8 +1,13 @@
-// Loading of the volumes to the device and gathering of batches.
+// Loading of the volumes to the device, all at once or in turns, and gathering of batches.
 #include "regatta/train/dataset.hpp"
 
+#include <algorithm>
+#include <exception>
+#include <mutex>
 #include <set>
 #include <span>
+#include <thread>
+#include <utility>
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
@@ -13,6 +18,7 @@
 
 #include "regatta/base/error.hpp"
 #include "train/torch_errors.hpp"
+#include "train/volume_stream.hpp"
 
 namespace regatta {
 namespace {
@@ -37,58 +43,195 @@ at::ScalarType scalar_type(const Archive& archive) {
   return archive.image_type() == VoxelType::kUint8 ? at::kByte : at::kFloat;
 }
 
-}  // namespace
-
-std::int64_t dataset_bytes(const Archive& archive, const std::vector<std::string>& splits) {
-  const auto volumes = static_cast<std::int64_t>(subjects_of(archive, splits).size());
-  return volumes * voxel_count(archive.shape()) * (value_bytes(archive) + (archive.has_labels() ? 1 : 0));
+std::size_t modality_of(const Archive& archive, const std::string& name, const char* pointer) {
+  const std::vector<std::string>& all = archive.modalities();
+  const auto found = name.empty() ? all.begin() : std::find(all.begin(), all.end(), name);
+  REGATTA_REQUIRE(found != all.end(), ConfigError, pointer, ": '", one_line(name, 60), "', ", archive.path().string(),
+                  " has: ", join(all, ", "));
+  return static_cast<std::size_t>(found - all.begin());
 }
 
-Dataset Dataset::load(const Archive& archive, const std::vector<std::string>& splits, const at::Device& device,
+/// Modalities that are loaded: those of the moving and of the fixed image, once if they are the same.
+std::vector<std::size_t> modalities_of(const Archive& archive, const DatasetParts& parts) {
+  const std::size_t moving = modality_of(archive, parts.moving_modality, "/data/moving_modality");
+  const std::size_t fixed = modality_of(archive, parts.fixed_modality, "/data/fixed_modality");
+  return moving == fixed ? std::vector<std::size_t>{moving} : std::vector<std::size_t>{moving, fixed};
+}
+
+}  // namespace
+
+/// Tensors with one row a subject; what no subject has is undefined.
+struct Dataset::Volumes {
+  at::Tensor images;  ///< [n, C, D, H, W] uint8 or float32
+  at::Tensor labels;  ///< [n, 1, D, H, W] uint8
+  at::Tensor masks;   ///< [n, 1, D, H, W] uint8
+
+  static Volumes make(const Archive& archive, std::int64_t rows, std::size_t modalities, const at::Device& device) {
+    const auto [D, H, W] = archive.shape();
+    const auto place = at::device(device);
+    Volumes volumes;
+    volumes.images =
+        at::empty({rows, static_cast<std::int64_t>(modalities), D, H, W}, place.dtype(scalar_type(archive)));
+    if (archive.has_labels()) {
+      volumes.labels = at::empty({rows, 1, D, H, W}, place.dtype(at::kByte));
+    }
+    if (archive.has_masks()) {
+      volumes.masks = at::empty({rows, 1, D, H, W}, place.dtype(at::kByte));
+    }
+    return volumes;
+  }
+
+  std::int64_t bytes() const {
+    const auto size = [](const at::Tensor& tensor) {
+      return tensor.defined() ? static_cast<std::int64_t>(tensor.nbytes()) : std::int64_t{0};
+    };
+    return size(images) + size(labels) + size(masks);
+  }
+};
+
+namespace {
+
+/// Reads a subject's volumes and hands each to `copy(tensor of the row, host tensor)`.
+class SubjectReader {
+ public:
+  SubjectReader(const Archive& archive, std::vector<std::size_t> modalities, at::Tensor image, at::Tensor bytes)
+      : archive_(archive), modalities_(std::move(modalities)), image_(std::move(image)), bytes_(std::move(bytes)) {}
+
+  template <class Volumes, class Copy>
+  void read(std::int64_t subject, std::int64_t row, const Volumes& to, const Copy& copy) {
+    const ArchiveSubject& entry = archive_.subjects()[static_cast<std::size_t>(subject)];
+    for (std::size_t channel = 0; channel < modalities_.size(); ++channel) {
+      archive_.read_image(subject, {static_cast<std::byte*>(image_.mutable_data_ptr()), image_.nbytes()},
+                          modalities_[channel]);
+      copy(to.images[row][static_cast<std::int64_t>(channel)], image_);
+    }
+    const std::span<std::uint8_t> voxels(bytes_.mutable_data_ptr<std::uint8_t>(), bytes_.nbytes());
+    if (entry.has_labels) {
+      archive_.read_labels(subject, voxels);
+      copy(to.labels[row][0], bytes_);
+    }
+    if (entry.has_mask) {
+      archive_.read_mask(subject, voxels);
+      copy(to.masks[row][0], bytes_);
+    }
+  }
+
+ private:
+  const Archive& archive_;
+  std::vector<std::size_t> modalities_;
+  at::Tensor image_;  ///< [D, H, W] on the host, of the archive's type
+  at::Tensor bytes_;  ///< [D, H, W] on the host, uint8
+};
+
+/// Threads read in turn (HDF5 allows no more) and hash side by side; the calling one waits.
+template <class Volumes>
+void load_all(const Archive& archive, const std::vector<std::size_t>& modalities,
+              const std::map<std::int64_t, std::int64_t>& row_of, const Volumes& volumes,
+              const std::function<void(std::int64_t, std::int64_t)>& on_volume) {
+  constexpr std::size_t kReaders = 2;
+  const std::vector<std::pair<std::int64_t, std::int64_t>> all(row_of.begin(), row_of.end());
+  std::mutex mutex;
+  std::size_t next = 0;
+  std::int64_t done = 0;
+  std::exception_ptr error;
+  const auto read_some = [&] {
+    const auto [D, H, W] = archive.shape();
+    SubjectReader reader(archive, modalities, at::empty({D, H, W}, at::dtype(scalar_type(archive))),
+                         at::empty({D, H, W}, at::dtype(at::kByte)));
+    std::unique_lock lock(mutex);
+    while (next < all.size() && error == nullptr) {
+      const auto [subject, row] = all[next++];
+      lock.unlock();
+      std::exception_ptr failure;
+      try {
+        reader.read(subject, row, volumes, [](const at::Tensor& to, const at::Tensor& from) { to.copy_(from); });
+      } catch (...) {
+        failure = std::current_exception();
+      }
+      lock.lock();
+      error = error != nullptr ? error : failure;
+      if (failure == nullptr && on_volume) {
+        on_volume(++done, static_cast<std::int64_t>(all.size()));
+      }
+    }
+  };
+  {
+    std::vector<std::jthread> team;
+    for (std::size_t i = 0; i < std::min(kReaders, all.size()); ++i) {
+      team.emplace_back(read_some);
+    }
+  }
+  if (error != nullptr) {
+    std::rethrow_exception(error);
+  }
+}
+
+}  // namespace
+
+std::int64_t subject_bytes(const Archive& archive, const DatasetParts& parts) {
+  const auto images = static_cast<std::int64_t>(modalities_of(archive, parts).size()) * value_bytes(archive);
+  return voxel_count(archive.shape()) * (images + (archive.has_labels() ? 1 : 0) + (archive.has_masks() ? 1 : 0));
+}
+
+std::int64_t dataset_bytes(const Archive& archive, const DatasetParts& parts) {
+  return static_cast<std::int64_t>(subjects_of(archive, parts.splits).size()) * subject_bytes(archive, parts);
+}
+
+Dataset::Dataset() = default;
+Dataset::Dataset(Dataset&&) noexcept = default;
+Dataset::~Dataset() = default;
+
+Dataset Dataset::load(const Archive& archive, const DatasetParts& parts, const at::Device& device, std::int64_t held,
                       const std::function<void(std::int64_t, std::int64_t)>& on_volume) {
   Dataset data;
   data.scale_ = archive.image_scale();
   data.label_count_ = static_cast<std::int64_t>(archive.label_ids().size());
-  for (const ArchiveSubject& subject : archive.subjects()) {
-    data.ids_.push_back(subject.id);
-    data.has_labels_.push_back(subject.has_labels);
-  }
-  for (const std::string& split : splits) {
+  data.subjects_ = archive.subjects();
+  data.shape_ = archive.shape();
+  data.spacing_ = archive.spacing();
+  for (const std::string& split : parts.splits) {
     data.pairs_[split] = archive.pairs(split);
   }
-  const std::set<std::int64_t> subjects = subjects_of(archive, splits);
-  const auto count = static_cast<std::int64_t>(subjects.size());
-  const auto [D, H, W] = archive.shape();
+  const std::vector<std::size_t> modalities = modalities_of(archive, parts);
+  data.fixed_channel_ = modalities.size() - 1;
+  const std::set<std::int64_t> subjects = subjects_of(archive, parts.splits);
+  data.volumes_ = static_cast<std::int64_t>(subjects.size());
+  const bool all = held <= 0 || held >= data.volumes_;
+  const std::int64_t rows = all ? data.volumes_ : held;
   try {
-    data.images_ = at::empty({count, 1, D, H, W}, at::device(device).dtype(scalar_type(archive)));
-    if (archive.has_labels()) {
-      data.labels_ = at::empty({count, 1, D, H, W}, at::device(device).dtype(at::kByte));
-    }
+    data.volumes_on_device_ = std::make_unique<Volumes>(Volumes::make(archive, rows, modalities.size(), device));
   } catch (const c10::Error& error) {
     if (!is_out_of_memory(error)) {
       throw;
     }
-    throw Error(ExitCode::kOutOfMemory, str("the data set does not fit on ", device.str(), ": ", count, " volumes of ",
+    throw Error(ExitCode::kOutOfMemory, str("the data set does not fit on ", device.str(), ": ", rows, " volumes of ",
                                             shape_text(archive.shape()), " need ",
-                                            bytes_text(static_cast<double>(dataset_bytes(archive, splits))),
-                                            "; pack fewer or smaller volumes, or as uint8"));
+                                            bytes_text(static_cast<double>(rows * subject_bytes(archive, parts))),
+                                            "; /run/data streamed holds a part of it at a time"));
   }
-  const auto voxels = static_cast<std::size_t>(voxel_count(archive.shape()));
-  std::vector<std::byte> image(voxels * static_cast<std::size_t>(value_bytes(archive)));
-  std::vector<std::uint8_t> labels(archive.has_labels() ? voxels : 0);
+  const auto [D, H, W] = archive.shape();
+  Volumes& volumes = *data.volumes_on_device_;
+  if (!all) {
+    // The thread's own page-locked buffers, made on its first call.
+    auto reader = std::make_shared<std::unique_ptr<SubjectReader>>();
+    data.stream_ = std::make_unique<VolumeStream>(
+        rows, device,
+        [&archive, &volumes, modalities, reader, D, H, W](std::int64_t subject, std::int64_t row,
+                                                          UploadStream& uploads) {
+          if (!*reader) {
+            *reader =
+                std::make_unique<SubjectReader>(archive, modalities, uploads.staging({D, H, W}, scalar_type(archive)),
+                                                uploads.staging({D, H, W}, at::kByte));
+          }
+          (*reader)->read(subject, row, volumes,
+                          [&uploads](const at::Tensor& to, const at::Tensor& from) { uploads.upload(to, from); });
+        });
+    return data;
+  }
   for (const std::int64_t subject : subjects) {
-    const auto row = static_cast<std::int64_t>(data.row_of_.size());
-    archive.read_image(subject, image);
-    data.images_[row].copy_(at::from_blob(image.data(), {1, D, H, W}, at::dtype(scalar_type(archive))));
-    if (data.has_labels_[static_cast<std::size_t>(subject)]) {
-      archive.read_labels(subject, labels);
-      data.labels_[row].copy_(at::from_blob(labels.data(), {1, D, H, W}, at::dtype(at::kByte)));
-    }
-    data.row_of_[subject] = row;
-    if (on_volume) {
-      on_volume(row + 1, count);
-    }
+    data.row_of_.emplace(subject, static_cast<std::int64_t>(data.row_of_.size()));
   }
+  load_all(archive, modalities, data.row_of_, volumes, on_volume);
   return data;
 }
 
@@ -99,7 +242,7 @@ const std::vector<ArchivePair>& Dataset::pairs(const std::string& split) const {
 }
 
 const std::string& Dataset::subject_id(std::int64_t subject) const {
-  return ids_.at(static_cast<std::size_t>(subject));
+  return subjects_.at(static_cast<std::size_t>(subject)).id;
 }
 
 std::string Dataset::pair_text(const ArchivePair& pair) const {
@@ -107,17 +250,37 @@ std::string Dataset::pair_text(const ArchivePair& pair) const {
 }
 
 std::int64_t Dataset::bytes() const {
-  const auto size = [](const at::Tensor& tensor) {
-    return tensor.defined() ? static_cast<std::int64_t>(tensor.nbytes()) : std::int64_t{0};
-  };
-  return size(images_) + size(labels_);
+  return volumes_on_device_->bytes();
 }
 
-at::Tensor Dataset::gather_kind(const at::Tensor& all, const std::vector<std::int64_t>& subjects,
+std::vector<std::int64_t> Dataset::rows_of(const std::vector<std::int64_t>& subjects) const {
+  if (stream_) {
+    return stream_->take(subjects);
+  }
+  std::vector<std::int64_t> rows;
+  for (const std::int64_t subject : subjects) {
+    rows.push_back(row_of_.at(subject));
+  }
+  return rows;
+}
+
+void Dataset::prefetch(const std::vector<ArchivePair>& pairs) const {
+  if (!stream_) {
+    return;
+  }
+  std::vector<std::int64_t> subjects;
+  for (const ArchivePair& pair : pairs) {
+    subjects.insert(subjects.end(), {pair.moving, pair.fixed});
+  }
+  stream_->prefetch(subjects);
+}
+
+/// @param all  [n, 1, D, H, W]
+at::Tensor Dataset::gather_kind(const at::Tensor& all, const std::vector<std::int64_t>& rows,
                                 const std::vector<Flips>& flips) const {
-  std::vector<at::Tensor> rows;
-  for (std::size_t i = 0; i < subjects.size(); ++i) {
-    at::Tensor row = all.narrow(0, row_of_.at(subjects[i]), 1);  // [1, 1, D, H, W], a view
+  std::vector<at::Tensor> volumes;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    at::Tensor volume = all.narrow(0, rows[i], 1);  // [1, 1, D, H, W], a view
     if (i < flips.size()) {
       std::vector<std::int64_t> axes;
       for (std::size_t axis = 0; axis < 3; ++axis) {
@@ -125,38 +288,71 @@ at::Tensor Dataset::gather_kind(const at::Tensor& all, const std::vector<std::in
           axes.push_back(static_cast<std::int64_t>(axis) + 2);
         }
       }
-      row = axes.empty() ? row : at::flip(row, axes);
+      volume = axes.empty() ? volume : at::flip(volume, axes);
     }
-    rows.push_back(row);
+    volumes.push_back(volume);
   }
-  return rows.size() == 1 ? rows.front() : at::cat(rows);  // [N, 1, D, H, W]
+  return volumes.size() == 1 ? volumes.front() : at::cat(volumes);  // [N, 1, D, H, W]
 }
 
-bool Dataset::have_labels(const std::vector<std::int64_t>& subjects) const {
-  for (const std::int64_t subject : subjects) {
-    if (!has_labels_.at(static_cast<std::size_t>(subject))) {
-      return false;
-    }
+void Dataset::gather_keypoints(const ArchivePair& pair, const Flips& flips, PairState& state) const {
+  const auto& moving = subjects_[static_cast<std::size_t>(pair.moving)].keypoints;
+  const auto& fixed = subjects_[static_cast<std::size_t>(pair.fixed)].keypoints;
+  if (moving.empty() || moving.size() != fixed.size()) {
+    return;
   }
-  return labels_.defined();
+  const auto tensor_of = [&](const std::vector<Point3>& points) {
+    at::Tensor out = at::empty({static_cast<std::int64_t>(points.size()), 3}, at::dtype(at::kFloat));
+    float* to = out.mutable_data_ptr<float>();
+    for (const Point3& point : points) {
+      for (std::size_t axis = 0; axis < 3; ++axis) {
+        *to++ = static_cast<float>(flips[axis] ? static_cast<double>(shape_[axis] - 1) - point[axis] : point[axis]);
+      }
+    }
+    return out.to(volumes_on_device_->images.device());
+  };
+  state.moving_keypoints = tensor_of(moving);
+  state.fixed_keypoints = tensor_of(fixed);
 }
 
 PairState Dataset::gather(const std::vector<ArchivePair>& pairs, const std::vector<Flips>& flips) const {
   const at::NoGradGuard no_gradients;
-  std::vector<std::int64_t> moving;
-  std::vector<std::int64_t> fixed;
+  std::vector<std::int64_t> subjects;  // the moving ones, then the fixed ones
   for (const ArchivePair& pair : pairs) {
-    moving.push_back(pair.moving);
-    fixed.push_back(pair.fixed);
+    subjects.push_back(pair.moving);
   }
+  for (const ArchivePair& pair : pairs) {
+    subjects.push_back(pair.fixed);
+  }
+  const std::vector<std::int64_t> rows = rows_of(subjects);
+  const auto half = static_cast<std::ptrdiff_t>(pairs.size());
+  const std::vector<std::int64_t> moving(rows.begin(), rows.begin() + half);
+  const std::vector<std::int64_t> fixed(rows.begin() + half, rows.end());
+  const auto have = [&](auto first, auto last, bool ArchiveSubject::*member) {
+    return std::all_of(first, last, [&](auto subject) { return subjects_[static_cast<std::size_t>(subject)].*member; });
+  };
+  const auto image = [&](std::size_t channel, const std::vector<std::int64_t>& of) {
+    const at::Tensor all = volumes_on_device_->images.narrow(1, static_cast<std::int64_t>(channel), 1);
+    return gather_kind(all, of, flips).to(at::kFloat).mul(scale_);
+  };
   PairState state;
-  state.moving = gather_kind(images_, moving, flips).to(at::kFloat).mul(scale_);
-  state.fixed = gather_kind(images_, fixed, flips).to(at::kFloat).mul(scale_);
-  if (have_labels(moving) && have_labels(fixed)) {
-    state.moving_labels = gather_kind(labels_, moving, flips);
-    state.fixed_labels = gather_kind(labels_, fixed, flips);
+  state.moving = image(moving_channel_, moving);
+  state.fixed = image(fixed_channel_, fixed);
+  if (have(subjects.begin(), subjects.end(), &ArchiveSubject::has_labels)) {
+    state.moving_labels = gather_kind(volumes_on_device_->labels, moving, flips);
+    state.fixed_labels = gather_kind(volumes_on_device_->labels, fixed, flips);
+  }
+  if (have(subjects.begin(), subjects.begin() + half, &ArchiveSubject::has_mask)) {
+    state.moving_mask = gather_kind(volumes_on_device_->masks, moving, flips);
+  }
+  if (have(subjects.begin() + half, subjects.end(), &ArchiveSubject::has_mask)) {
+    state.fixed_mask = gather_kind(volumes_on_device_->masks, fixed, flips);
+  }
+  if (pairs.size() == 1) {
+    gather_keypoints(pairs.front(), flips.empty() ? Flips{} : flips.front(), state);
   }
   state.label_count = label_count_;
+  state.spacing_mm = spacing_;
   return state;
 }
 

@@ -45,6 +45,9 @@ std::optional<Evaluation> Evaluator::evaluate(Model& model, const Dataset& data,
       return std::nullopt;
     }
     const PairState batch = data.gather({pair});
+    if (const std::size_t next = evaluation.pairs.size() + 1; next < pairs.size()) {
+      data.prefetch({pairs[next]});
+    }
     const PairState state = registered(model, batch);
     PairMeasures measures{pair, {}};
     for (const auto& [name, metric] : metrics_) {

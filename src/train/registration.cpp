@@ -26,12 +26,12 @@ std::vector<float> to_host(const at::Tensor& tensor) {
   return {host.const_data_ptr<float>(), host.const_data_ptr<float>() + host.numel()};
 }
 
-/// The recipe's metrics of one state; those that need labels are left out.
+/// The recipe's metrics of one state; those that need labels or key-points are left out.
 std::map<std::string, double> measure(const Recipe& recipe, const PairState& pair) {
   std::map<std::string, double> measured;
   for (const std::string& name : recipe.validation.metrics) {
     const MetricRow& row = find_metric(name);
-    if (!row.needs_labels) {
+    if (std::string_view(row.needs).empty()) {
       measured[name] = row.make()->measure(pair).front().second;
     }
   }
@@ -82,13 +82,23 @@ TrainedModel load_trained_model(const std::filesystem::path& path) {
 }
 
 Registration register_scans(TrainedModel& trained, const Volume& fixed, const Volume& moving,
-                            const std::string& device_text) {
+                            const std::string& device_text, bool affine) {
   const at::Device device = choose_device(device_text);
   set_deterministic(trained.recipe.run.tf32);
   const at::NoGradGuard no_grad;
   Registration out;
-  out.fixed = prepare_image(fixed, trained.preprocess);
-  out.moving = prepare_image(moving, trained.preprocess);
+  const DataOptions& data = trained.recipe.data;
+  const auto intensity = [&](const std::string& modality) { return intensity_of(trained.preprocess, modality); };
+  out.fixed = prepare_image(fixed, map_to_packed_grid(fixed, trained.preprocess), trained.preprocess,
+                            intensity(data.fixed_modality));
+  if (affine) {
+    out.affine = register_affine(fixed, moving);
+    const Grid aligned = {out.fixed.packed.shape, multiply(out.affine->fixed_to_moving, out.fixed.packed.affine)};
+    out.moving = prepare_image_on(aligned, moving, trained.preprocess, intensity(data.moving_modality));
+  } else {
+    out.moving = prepare_image(moving, map_to_packed_grid(moving, trained.preprocess), trained.preprocess,
+                               intensity(data.moving_modality));
+  }
   const Shape3& shape = out.fixed.packed.shape;
   PairState pair;
   pair.fixed = as_batch(out.fixed.voxels, shape, device);

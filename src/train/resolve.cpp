@@ -22,10 +22,12 @@ void resolve_losses(ResolvedRecipe& resolved, Json& identity) {
   for (auto& [name, term] : resolved.recipe.losses) {
     const auto loss = make_loss(name, term.options);
     for (const std::string& need : loss->needs()) {
-      // Of what a loss may need, archives carry labels alone.
-      REGATTA_REQUIRE(need == "labels" && resolved.data.label_count > 0, ConfigError, "/losses/", name, ": needs ",
-                      need, ", the archive has none");
+      REGATTA_REQUIRE(resolved.data.has(need), ConfigError, "/losses/", name, ": needs ", need,
+                      ", the archive has none");
     }
+    REGATTA_REQUIRE(name != "keypoint" || resolved.recipe.train.batch == 1, ConfigError,
+                    "/train/batch: ", resolved.recipe.train.batch,
+                    ", 1 expected: the loss 'keypoint' takes one pair at a time");
     term.options = loss->options();
     Json& entry = identity["losses"][name];
     entry.erase("options");
@@ -71,7 +73,12 @@ std::int64_t pair_count(const Archive& archive, const std::string& split, const 
 }
 
 void resolve_data(ResolvedRecipe& resolved, const Archive& archive) {
-  const DataOptions& options = resolved.recipe.data;
+  DataOptions& options = resolved.recipe.data;
+  if (archive.modalities().size() > 1) {  // by name, so that the weights say what they were trained on
+    for (std::string* name : {&options.moving_modality, &options.fixed_modality}) {
+      *name = name->empty() ? archive.modalities().front() : *name;
+    }
+  }
   DataFacts& data = resolved.data;
   data.fingerprint = archive.fingerprint();
   data.shape = archive.shape();
@@ -79,7 +86,11 @@ void resolve_data(ResolvedRecipe& resolved, const Archive& archive) {
   data.train_pairs = pair_count(archive, options.train_split, "/data/train_split");
   data.val_pairs = pair_count(archive, options.val_split, "/data/val_split");
   data.label_count = archive.has_labels() ? static_cast<std::int64_t>(archive.label_ids().size()) : 0;
-  data.resident_bytes = dataset_bytes(archive, {options.train_split, options.val_split});
+  data.has_masks = archive.has_masks();
+  data.has_keypoints = archive.has_keypoints();
+  const DatasetParts parts = parts_of(resolved.recipe);
+  data.resident_bytes = dataset_bytes(archive, parts);
+  data.subject_bytes = subject_bytes(archive, parts);
 }
 
 void resolve_metrics(ResolvedRecipe& resolved) {
@@ -87,8 +98,8 @@ void resolve_metrics(ResolvedRecipe& resolved) {
   for (std::size_t i = 0; i < options.metrics.size(); ++i) {
     const std::string pointer = str("/validation/metrics/", i);
     const MetricRow& row = find_metric(options.metrics[i]);
-    REGATTA_REQUIRE(!row.needs_labels || resolved.data.label_count > 0, ConfigError, pointer, ": '", row.name,
-                    "' needs labels, the archive has none");
+    REGATTA_REQUIRE(resolved.data.has(row.needs), ConfigError, pointer, ": '", row.name, "' needs ", row.needs,
+                    ", the archive has none");
     REGATTA_REQUIRE(std::count(options.metrics.begin(), options.metrics.end(), options.metrics[i]) == 1, ConfigError,
                     pointer, ": '", row.name, "' is named twice");
   }
@@ -107,6 +118,18 @@ void resolve_length(ResolvedRecipe& resolved) {
 }
 
 }  // namespace
+
+bool DataFacts::has(std::string_view need) const {
+  return need == "labels"       ? label_count > 0
+         : need == "masks"      ? has_masks
+         : need == "key-points" ? has_keypoints
+                                : need.empty();
+}
+
+DatasetParts parts_of(const Recipe& recipe) {
+  const DataOptions& data = recipe.data;
+  return {{data.train_split, data.val_split}, data.moving_modality, data.fixed_modality};
+}
 
 const Archive& RecipeResolver::archive(const std::string& path) {
   const auto found = archives_.find(path);

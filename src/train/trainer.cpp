@@ -84,6 +84,15 @@ TrainOutcome Trainer::Impl::train() {
   }
 }
 
+void Trainer::Impl::prefetch(std::int64_t number) {
+  const std::vector<ArchivePair>& all = data->pairs(recipe.data.train_split);
+  std::vector<ArchivePair> pairs;
+  for (const std::int64_t index : order.batch_of(number)) {
+    pairs.push_back(all[static_cast<std::size_t>(index)]);
+  }
+  data->prefetch(pairs);
+}
+
 void Trainer::Impl::run_step() {
   if (!in_steps) {
     in_steps = true;
@@ -98,7 +107,11 @@ void Trainer::Impl::run_step() {
     }
     pairs.push_back(all[static_cast<std::size_t>(index)]);
   }
-  step->run_(data->gather(pairs, flips), rate_of(order.epoch_of(counters.step)), counters.step + 1);
+  const PairState batch = data->gather(pairs, flips);
+  if (counters.step + 1 < steps) {
+    prefetch(counters.step + 1);
+  }
+  step->run_(batch, rate_of(order.epoch_of(counters.step)), counters.step + 1);
   ++counters.step;
   ++steps_run;
 

@@ -100,6 +100,7 @@ TrainOutcome Trainer::Impl::finish() {
   settle_best();
   const RunLedger end{ledger.started_utc, train_s(), step_s(), ledger.resume};
   TrialResult result = make_result(setup, counters, end);
+  result.data = data->is_streamed() ? "streamed" : "resident";
   write_file_atomically(setup.files.result(), dump_pretty(to_json(result)));
   return {AttemptStatus::kOk, counters.step, "", std::move(result)};
 }

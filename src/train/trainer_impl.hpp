@@ -55,6 +55,7 @@ struct Trainer::Impl {
 
   // In the loop.
   void run_step();
+  void prefetch(std::int64_t number);
   void write_loss_line();
   bool validate();
   void note_progress(std::int64_t validated, std::int64_t to_validate);

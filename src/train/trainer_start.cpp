@@ -12,11 +12,17 @@
 #include "regatta/base/log.hpp"
 #include "regatta/config/settings.hpp"
 #include "regatta/nn/device.hpp"
+#include "train/data_place.hpp"
 #include "train/initial_weights.hpp"
 #include "train/run_record.hpp"
 #include "train/trainer_impl.hpp"
 
 namespace regatta {
+
+std::string StartNote::data_text() const {
+  const std::string size = bytes_text(static_cast<double>(data_bytes));
+  return streamed ? str(volumes, " volumes take turns in ", size, " of the device") : str(volumes, " volumes, ", size);
+}
 
 void Trainer::Impl::prepare(const Archive& given) {
   archive = &given;
@@ -31,7 +37,7 @@ void Trainer::Impl::prepare(const Archive& given) {
   set_deterministic(recipe.run.tf32);
   reset_peak(setup.device);
   environment = environment_of(setup.device, threads);
-  data = Dataset::load(given, {recipe.data.train_split, recipe.data.val_split}, setup.device);
+  data.emplace(Dataset::load(given, parts_of(recipe), setup.device, subjects_to_hold(setup.resolved, setup.device)));
   step = std::make_unique<TrainingStep>(recipe, setup.device);
 
   check_room();
@@ -74,6 +80,7 @@ void Trainer::Impl::prepare(const Archive& given) {
   note.resume = ledger.resume;
   note.volumes = data->volumes();
   note.data_bytes = data->bytes();
+  note.streamed = data->is_streamed();
   note.threads = threads;
   observer.on_start(note);
 }

@@ -31,8 +31,7 @@ class ProtocolObserver final : public TrainObserver {
   void on_start(const StartNote& note) override {
     log_info(
         note.checkpoint.empty() ? str("starting at step 0") : str("going on from ", note.checkpoint, ", ", note.resume),
-        note.resume_reason.empty() ? "" : ": ", note.resume_reason, "; ", note.threads, " threads, ", note.volumes,
-        " volumes, ", bytes_text(static_cast<double>(note.data_bytes)));
+        note.resume_reason.empty() ? "" : ": ", note.resume_reason, "; ", note.threads, " threads, ", note.data_text());
     Json fields;
     fields["step"] = note.step;
     send_progress(std::move(fields));

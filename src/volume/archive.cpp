@@ -197,7 +197,7 @@ void Archive::Impl::read_pairs() {
 
 void Archive::Impl::read_volume(const h5::Handle& set, hid_t type, std::int64_t subject, std::size_t modality,
                                 std::span<std::byte> out, std::uint64_t checksum, const char* what) const {
-  const std::lock_guard lock(h5::library_mutex());
+  std::unique_lock lock(h5::library_mutex());
   h5::quiet();
   h5::Dims size = h5::dims_of(set.id(), source);
   h5::Dims start(size.size(), 0);
@@ -213,6 +213,7 @@ void Archive::Impl::read_volume(const h5::Handle& set, hid_t type, std::int64_t 
              label);
   const h5::Handle memory(H5Screate_simple(static_cast<int>(size.size()), size.data(), nullptr), H5Sclose);
   REGATTA_H5(H5Dread(set.id(), type, memory.id(), file_space.id(), H5P_DEFAULT, out.data()), source, label);
+  lock.unlock();  // another thread reads while this one hashes
   const std::uint64_t found = xxh3(out.data(), out.size());
   REGATTA_REQUIRE(found == checksum, DataError, source, ": ", what, " of '", contents.subjects[start[0]].id,
                   "': checksum ", hex_text(found), ", ", hex_text(checksum), " stored: the file is damaged");

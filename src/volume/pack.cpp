@@ -26,6 +26,7 @@
 #include "regatta/base/log.hpp"
 #include "regatta/base/progress.hpp"
 #include "regatta/base/signals.hpp"
+#include "regatta/volume/affine_registration.hpp"
 #include "regatta/volume/archive_writer.hpp"
 #include "regatta/volume/qc.hpp"
 
@@ -36,7 +37,6 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kMostTiles = 200;  // of the picture sheet
 constexpr int kPackVersion = 1;          // part of every subject's key: raised when packing gives other voxels
-constexpr double kPoorAlignment = 0.5;   // correlation with the atlas
 
 /// Calls produce(i) for i = 0..count-1 on `threads` threads and consume(i, result) in order on this one.
 /// The first error in order is thrown.

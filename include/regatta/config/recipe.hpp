@@ -19,12 +19,16 @@ struct DataOptions {
   std::string archive;
   std::string train_split = "train";
   std::string val_split = "val";
+  std::string moving_modality;
+  std::string fixed_modality;
 
   template <class Self, class V>
   static void visit(Self& s, V&& v) {
     v("archive", s.archive, "archive made by `regatta pack`; relative to the recipe's folder", not_identity());
     v("train_split", s.train_split, "split whose pairs are trained on");
     v("val_split", s.val_split, "split whose pairs are validated on");
+    v("moving_modality", s.moving_modality, "which of a subject's images is warped; empty: the archive's first");
+    v("fixed_modality", s.fixed_modality, "which of a subject's images it is warped onto; empty: the archive's first");
   }
 };
 
@@ -167,6 +171,7 @@ struct CheckpointOptions {
 
 struct RunOptions {
   std::string device = "auto";
+  std::string data = "auto";
   int threads = 0;
   std::string backend = "reference";
   bool channels_last = true;
@@ -176,6 +181,10 @@ struct RunOptions {
   template <class Self, class V>
   static void visit(Self& s, V&& v) {
     v("device", s.device, "auto, cpu or cuda:N", not_identity());
+    v("data", s.data,
+      "resident: the device holds all volumes; streamed: those of two steps, the next ones are brought while a step "
+      "runs; auto: resident where data and network fit into the device's free memory, else as many volumes as fit",
+      one_of({"auto", "resident", "streamed"}).not_identity());
     v("threads", s.threads, "CPU threads; 0: decided at the first start and kept (on the CPU it decides the bits)",
       between(0, 1024).not_identity());
     v("backend", s.backend, "implementation of the layers", one_of({"reference"}));

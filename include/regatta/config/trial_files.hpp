@@ -118,6 +118,7 @@ struct TrialResult {
   double train_s = 0.0;
   double ms_per_step = 0.0;
   std::int64_t peak_device_bytes = 0;
+  std::string data = "resident";  ///< or "streamed": volumes took turns on the device
   std::string determinism = "bitwise";
   std::string resume = "none";
   int attempts = 1;

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
+#include <ATen/core/Tensor.h>
 #include <c10/core/Device.h>
 
 namespace regatta {
@@ -32,6 +34,36 @@ class PeakMeter {
   c10::Device device_;
   std::int64_t before_ = 0;
 };
+
+/// Bytes of the device's memory that no process holds, what LibTorch has cached included; of the host's for the CPU.
+std::int64_t free_device_bytes(const c10::Device& device);
+
+/// Copies from host to device beside the work of the thread that computes. Used by one other thread.
+class UploadStream {
+ public:
+  explicit UploadStream(const c10::Device& device);
+  ~UploadStream();
+  UploadStream(const UploadStream&) = delete;
+  UploadStream& operator=(const UploadStream&) = delete;
+
+  /// A host tensor to copy from: page-locked for a GPU.
+  at::Tensor staging(at::IntArrayRef sizes, at::ScalarType type) const;
+
+  /// By the thread that computes: memory that the work given to the device so far reads may be overwritten after it.
+  void mark_used();
+
+  /// By the other thread: uploads that follow wait for that work.
+  void wait_for_mark();
+
+  /// Returns once `to` holds the values.
+  void upload(const at::Tensor& to, const at::Tensor& from);
+
+ private:
+  struct Impl;
+  c10::Device device_;
+  std::unique_ptr<Impl> impl_;
+};
+
 /// Gives memory that no tensor holds back to the device; nothing on the CPU.
 void release_cached(const c10::Device& device);
 

@@ -28,7 +28,7 @@ struct MetricRow {
   const char* name;
   const char* help;
   Direction direction;
-  bool needs_labels;
+  const char* needs;  ///< "labels", "key-points" or "": what an archive must have
   std::unique_ptr<Metric> (*make)();
 };
 

@@ -4,11 +4,13 @@
 
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "regatta/config/recipe.hpp"
 #include "regatta/nn/model.hpp"
+#include "regatta/volume/affine_registration.hpp"
 #include "regatta/volume/preprocess.hpp"
 
 namespace regatta {
@@ -36,11 +38,13 @@ struct Registration {
   std::map<std::string, double> before;  ///< the recipe's validation metrics that need no labels, without the field
   std::map<std::string, double> after;
   double network_s = 0.0;
+  std::optional<AffineRegistration> affine;  ///< what was found first, where it was asked for
 };
 
 /// @param device  "auto", "cpu" or "cuda:N"
+/// @param affine  align the moving scan to the fixed one first; the field then holds both
 /// @throws DataError naming the scan, DeviceError
-Registration register_scans(TrainedModel& trained, const Volume& fixed, const Volume& moving,
-                            const std::string& device);
+Registration register_scans(TrainedModel& trained, const Volume& fixed, const Volume& moving, const std::string& device,
+                            bool affine = false);
 
 }  // namespace regatta

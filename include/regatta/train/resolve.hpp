@@ -5,11 +5,13 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "regatta/config/recipe.hpp"
 #include "regatta/nn/metric.hpp"
 #include "regatta/nn/weights.hpp"
+#include "regatta/train/dataset.hpp"
 #include "regatta/volume/archive.hpp"
 
 namespace regatta {
@@ -22,8 +24,17 @@ struct DataFacts {
   std::int64_t val_pairs = 0;
   std::int64_t label_count = 0;  ///< values a label map may have, the background included; 0 without labels
   std::vector<std::string> splits;
-  std::int64_t resident_bytes = 0;  ///< of the loaded volumes
+  bool has_masks = false;
+  bool has_keypoints = false;
+  std::int64_t resident_bytes = 0;  ///< of all volumes on the device
+  std::int64_t subject_bytes = 0;   ///< of one subject
+
+  /// @param need  "labels", "masks", "key-points" or ""
+  bool has(std::string_view need) const;
 };
+
+/// What a training needs of its archive.
+DatasetParts parts_of(const Recipe& recipe);
 
 struct ResolvedRecipe {
   Recipe recipe;  ///< options of model and losses written out, horizon fixed

@@ -48,8 +48,12 @@ struct StartNote {
   std::string resume;         ///< none, bitwise or numerical
   std::string resume_reason;  ///< what differs, if numerical
   std::int64_t volumes = 0;
-  std::int64_t data_bytes = 0;
+  std::int64_t data_bytes = 0;  ///< on the device
+  bool streamed = false;        ///< volumes take turns there
   int threads = 1;
+
+  /// "400 volumes, 5.2 GiB"
+  std::string data_text() const;
 };
 
 /// All calls come from the thread that runs the trainer.

@@ -7,6 +7,9 @@
 
 namespace regatta {
 
+/// Correlations below this are named as warnings.
+inline constexpr double kPoorAlignment = 0.5;
+
 struct AffineRegistration {
   /// RAS millimetres of the fixed scan to those of the moving one: moving seen at M x is what fixed shows at x.
   Affine fixed_to_moving{};

@@ -96,7 +96,7 @@ TEST_CASE("image metrics give the golden numbers with the sign that their direct
   CHECK(named(measure("mse", pair), "mse") == Approx(0.1149247).epsilon(1e-4));
   CHECK(find_metric("ncc").direction == Direction::kHigherIsBetter);
   CHECK(find_metric("mse").direction == Direction::kLowerIsBetter);
-  CHECK(find_metric("dice").needs_labels);
+  CHECK(std::string_view(find_metric("dice").needs) == "labels");
 }
 
 TEST_CASE("a metric whose inputs are absent is NaN, and broken ones are refused") {

@@ -1,9 +1,11 @@
 // Volumes on the device and batches gathered from them.
 #include <ATen/ops/flip.h>
 
+#include "regatta/base/files.hpp"
 #include "regatta/train/dataset.hpp"
 #include "support/catch.hpp"
 #include "support/temporary_folder.hpp"
+#include "train/data_place.hpp"
 #include "unit/train/scene.hpp"
 
 namespace regatta {
@@ -11,7 +13,8 @@ namespace {
 
 struct Loaded {
   Loaded()
-      : archive(Archive::open(test::write_scene(folder.path()))), data(Dataset::load(archive, {"train"}, at::kCPU)) {}
+      : archive(Archive::open(test::write_scene(folder.path()))),
+        data(Dataset::load(archive, {{"train"}, "", ""}, at::kCPU)) {}
 
   test::TemporaryFolder folder;
   Archive archive;
@@ -22,8 +25,8 @@ TEST_CASE("only the volumes that the chosen splits' pairs name are loaded, and t
   const Loaded loaded;
   CHECK(loaded.data.volumes() == 4);  // atlas and three training subjects; not the validation subject
   CHECK(loaded.data.bytes() == 4 * 16 * 32 * 16 * 2);
-  CHECK(dataset_bytes(loaded.archive, {"train"}) == loaded.data.bytes());
-  CHECK(dataset_bytes(loaded.archive, {"train", "val"}) == 5 * 16 * 32 * 16 * 2);
+  CHECK(dataset_bytes(loaded.archive, {{"train"}, "", ""}) == loaded.data.bytes());
+  CHECK(dataset_bytes(loaded.archive, {{"train", "val"}, "", ""}) == 5 * 16 * 32 * 16 * 2);
 }
 
 TEST_CASE("a batch holds the pairs in their order as float32 in 0..1, with their labels") {
@@ -53,6 +56,102 @@ TEST_CASE("mirroring turns fixed, moving and labels of one pair together") {
   CHECK(mirrored.fixed_labels[0].equal(at::flip(plain.fixed_labels[0], {1, 3})));
   CHECK(mirrored.moving[1].equal(plain.moving[1]));
   CHECK_FALSE(mirrored.fixed[0].equal(plain.fixed[0]));
+}
+
+void check_equal(const at::Tensor& one, const at::Tensor& other) {
+  REQUIRE(one.defined() == other.defined());
+  CHECK((!one.defined() || one.equal(other)));
+}
+
+void check_equal(const PairState& one, const PairState& other) {
+  check_equal(one.moving, other.moving);
+  check_equal(one.fixed, other.fixed);
+  check_equal(one.moving_labels, other.moving_labels);
+  check_equal(one.fixed_labels, other.fixed_labels);
+  check_equal(one.moving_mask, other.moving_mask);
+  check_equal(one.fixed_mask, other.fixed_mask);
+  check_equal(one.moving_keypoints, other.moving_keypoints);
+  check_equal(one.fixed_keypoints, other.fixed_keypoints);
+}
+
+TEST_CASE("masks, key-points and modalities reach a batch, mirrored with the images") {
+  const test::TemporaryFolder folder;
+  const Archive archive = Archive::open(test::write_rich_scene(folder.path()));
+  const Dataset data = Dataset::load(archive, {{"train"}, "a", "b"}, at::kCPU);
+  const ArchivePair pair = data.pairs("train").at(0);
+  const PairState plain = data.gather({pair});
+  const PairState mirrored = data.gather({pair}, {{true, false, false}});
+  CHECK_FALSE(plain.moving.equal(plain.fixed));
+  CHECK(plain.fixed.max().item<float>() == Approx(200.0 / 255.0));  // modality b is brighter
+  CHECK(plain.moving.max().item<float>() == Approx(100.0 / 255.0));
+  CHECK(plain.fixed_mask.sum().item<std::int64_t>() == 4 * 6 * 5);
+  CHECK(mirrored.fixed_mask.equal(at::flip(plain.fixed_mask, {2})));
+  CHECK(plain.spacing_mm == std::array<double, 3>{1.0, 2.0, 3.0});
+  REQUIRE(plain.fixed_keypoints.sizes() == at::IntArrayRef({2, 3}));
+  CHECK(plain.fixed_keypoints[1][0].item<float>() == 2.5F);
+  CHECK(mirrored.fixed_keypoints[1][0].item<float>() == 7.0F - 2.5F);
+  CHECK(mirrored.fixed_keypoints[1][1].item<float>() == plain.fixed_keypoints[1][1].item<float>());
+  CHECK_FALSE(data.gather({pair, pair}).fixed_keypoints.defined());
+  CHECK(subject_bytes(archive, {{"train"}, "a", "b"}) == 8 * 6 * 5 * 4);
+  CHECK(subject_bytes(archive, {{"train"}, "a", ""}) == 8 * 6 * 5 * 3);
+  CHECK_THROWS_WITH(Dataset::load(archive, {{"train"}, "c", "b"}, at::kCPU),
+                    Catch::Contains("/data/moving_modality: 'c'") && Catch::Contains("has: a, b"));
+}
+
+TEST_CASE("volumes that take turns give the bits of those that stay, with and without a word in advance") {
+  const test::TemporaryFolder folder;
+  const Archive archive = Archive::open(test::write_rich_scene(folder.path()));
+  const DatasetParts parts = {{"train"}, "a", "b"};
+  const Dataset resident = Dataset::load(archive, parts, at::kCPU);
+  const Dataset streamed = Dataset::load(archive, parts, at::kCPU, 4);
+  CHECK(streamed.is_streamed());
+  CHECK_FALSE(resident.is_streamed());
+  CHECK(streamed.bytes() == 4 * subject_bytes(archive, parts));
+  const auto& pairs = resident.pairs("train");
+  REQUIRE(pairs.size() == 30);
+  const bool announced = GENERATE(false, true);
+  for (std::size_t round = 0; round < 3; ++round) {
+    for (std::size_t i = 0; i < pairs.size(); ++i) {
+      const ArchivePair& pair = pairs[(i * 7 + round) % pairs.size()];
+      const PairState batch = streamed.gather({pair});
+      if (announced) {
+        streamed.prefetch({pairs[((i + 1) * 7 + round) % pairs.size()]});
+      }
+      check_equal(batch, resident.gather({pair}));
+    }
+  }
+}
+
+TEST_CASE("a damaged volume is named when its turn comes") {
+  const test::TemporaryFolder folder;
+  const auto path = test::write_scene(folder.path());
+  std::vector<std::uint8_t> voxels(16 * 32 * 16);
+  {
+    const Archive archive = Archive::open(path);
+    archive.read_image(2, std::as_writable_bytes(std::span(voxels)));
+  }
+  std::string bytes = test::bytes_of(path);
+  const std::size_t at = bytes.find(std::string(reinterpret_cast<const char*>(voxels.data()), 4096));
+  REQUIRE(at != std::string::npos);
+  bytes[at + 11] = static_cast<char>(bytes[at + 11] ^ 1);
+  write_file_atomically(path, bytes);
+  const Archive archive = Archive::open(path);
+  const Dataset streamed = Dataset::load(archive, {{"train"}, "", ""}, at::kCPU, 3);
+  streamed.gather({{"train", 0, 1}});
+  CHECK_THROWS_WITH(streamed.gather({{"train", 0, 2}}), Catch::Contains("image of 's2': checksum"));
+  CHECK_THROWS_WITH(streamed.gather({{"train", 0, 1}}), Catch::Contains("image of 's2': checksum"));
+}
+
+TEST_CASE("whether all volumes stay on the device is decided by the room that the network leaves") {
+  DataFacts data;
+  data.resident_bytes = 1000;
+  data.subject_bytes = 10;
+  CHECK(subjects_to_hold(data, "auto", 1, 1000) == 0);
+  CHECK(subjects_to_hold(data, "auto", 1, 999) == 99);
+  CHECK(subjects_to_hold(data, "auto", 1, -5) == 4);
+  CHECK(subjects_to_hold(data, "auto", 4, 100) == 16);
+  CHECK(subjects_to_hold(data, "resident", 1, 0) == 0);
+  CHECK(subjects_to_hold(data, "streamed", 2, 500) == 8);
 }
 
 }  // namespace

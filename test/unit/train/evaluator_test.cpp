@@ -14,7 +14,7 @@ Evaluation evaluate_scene(const std::vector<std::string>& metrics) {
   const TemporaryFolder folder;
   const Recipe recipe = scene_recipe(write_scene(folder.path()));
   const Archive archive = Archive::open(recipe.data.archive);
-  const Dataset data = Dataset::load(archive, {recipe.data.val_split}, at::Device(at::kCPU));
+  const Dataset data = Dataset::load(archive, {{recipe.data.val_split}, "", ""}, at::Device(at::kCPU));
   const auto model = make_model(recipe.model.name, recipe.model.options);
   const auto evaluation = Evaluator(metrics).evaluate(*model, data, data.pairs(recipe.data.val_split));
   REQUIRE(evaluation.has_value());

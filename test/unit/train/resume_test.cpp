@@ -81,6 +81,30 @@ TEST_CASE("leaving at any moment, validation included, changes no byte") {
   }
 }
 
+TEST_CASE("a training whose volumes take turns on the device ends with the bytes of one that holds them all") {
+  const TemporaryFolder folder;
+  Recipe recipe = scene_recipe(write_scene(folder.path()));
+  recipe.run.data = "resident";
+  train_in(folder / "resident", recipe);
+  recipe.run.data = "streamed";
+  train_in(folder / "streamed", recipe);
+  CHECK(history_of(folder / "streamed") == history_of(folder / "resident"));
+  const auto tensors_of = [&](const char* run) {
+    return read_safetensors(list_checkpoints({folder / run}).at(0).path).tensors;  // the recipes beside them differ
+  };
+  const auto streamed = tensors_of("streamed");
+  const auto resident = tensors_of("resident");
+  REQUIRE(streamed.size() == resident.size());
+  for (std::size_t i = 0; i < streamed.size(); ++i) {
+    INFO(streamed[i].first);
+    CHECK(streamed[i].first == resident[i].first);
+    CHECK(streamed[i].second.equal(resident[i].second));
+  }
+  const Json result = read_json(folder / "streamed" / "result.json");
+  CHECK(result.at("data") == "streamed");
+  CHECK(read_json(folder / "resident" / "result.json").at("data") == "resident");
+}
+
 TEST_CASE("a larger total continues a finished training with the schedule it was born with") {
   const TemporaryFolder folder;
   Recipe recipe = scene_recipe(write_scene(folder.path()));

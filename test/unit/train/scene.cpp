@@ -100,6 +100,52 @@ std::filesystem::path write_spoilt_scene(const std::filesystem::path& folder, in
   return folder / "spoilt.h5";
 }
 
+std::filesystem::path write_rich_scene(const std::filesystem::path& folder) {
+  constexpr Shape3 kSmall = {8, 6, 5};
+  constexpr std::size_t kVoxels = 8 * 6 * 5;
+  constexpr int kCount = 6;
+  ArchiveHeader header;
+  header.name = "rich";
+  header.shape = kSmall;
+  header.spacing = {1.0, 2.0, 3.0};
+  header.subjects = kCount;
+  header.modalities = {"a", "b"};
+  header.label_ids = {0, 5};
+  header.masks = true;
+  ArchiveWriter writer(folder / "rich.h5", header);
+  const CounterRng rng(9, RandomPurpose::kSynthetic);
+  std::vector<ArchivePair> pairs;
+  for (int i = 0; i < kCount; ++i) {
+    std::vector<std::uint8_t> images;
+    for (std::uint64_t voxel = 0; voxel < 2 * kVoxels; ++voxel) {
+      const std::uint64_t most = voxel < kVoxels ? 100 : 200;
+      images.push_back(voxel % kVoxels == 0
+                           ? static_cast<std::uint8_t>(most)
+                           : static_cast<std::uint8_t>(rng.below(most, voxel, static_cast<std::uint32_t>(i))));
+    }
+    std::vector<std::uint8_t> labels(kVoxels, 0);
+    std::vector<std::uint8_t> mask(kVoxels, 0);
+    for (std::size_t voxel = 0; voxel < kVoxels; ++voxel) {
+      labels[voxel] = images[voxel] > 50 ? 1 : 0;
+      mask[voxel] = voxel < kVoxels / 2 ? 1 : 0;
+    }
+    ArchiveSubject subject;
+    subject.id = str("r", i);
+    subject.split = "train";
+    subject.intensity = {{}, {}};
+    subject.keypoints = {{1, 1, 1}, {2.5, static_cast<double>(i), 3}};
+    writer.add(subject, std::as_bytes(std::span(images)), labels, mask);
+    for (int j = 0; j < kCount; ++j) {
+      if (i != j) {
+        pairs.push_back({"train", i, j});
+      }
+    }
+  }
+  writer.set_pairs(pairs);
+  writer.finish();
+  return folder / "rich.h5";
+}
+
 Recipe scene_recipe(const std::filesystem::path& archive) {
   const char* text = R"({
     "data": {"archive": ""},

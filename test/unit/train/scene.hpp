@@ -14,7 +14,10 @@ namespace regatta::test {
 /// atlas -> subject. @return the archive's path
 std::filesystem::path write_scene(const std::filesystem::path& folder);
 
-/// The same as float32, with a NaN in the image of one subject (1..4). @return "spoilt.h5"
+/// Six subjects of 8 x 6 x 5 voxels with modalities a and b, labels, masks and two key-points each; all ordered pairs.
+std::filesystem::path write_rich_scene(const std::filesystem::path& folder);
+
+/// The same as `write_scene` as float32, with a NaN in the image of one subject (1..4). @return "spoilt.h5"
 std::filesystem::path write_spoilt_scene(const std::filesystem::path& folder, int subject);
 
 /// A network of 4 to 8 features, NCC 5 + smoothness, 12 steps, validation each epoch, one thread.
