@@ -91,7 +91,8 @@ struct Dataset::Volumes {
 
 namespace {
 
-/// Reads a subject's volumes and hands each to `copy(tensor of the row, host tensor)`.
+/// Reads a subject's volumes: straight into the row where that is in host memory, else into a buffer that is handed to
+/// `copy(tensor of the row, host tensor)`.
 class SubjectReader {
  public:
   SubjectReader(const Archive& archive, std::vector<std::size_t> modalities, at::Tensor image, at::Tensor bytes)
@@ -101,22 +102,35 @@ class SubjectReader {
   void read(std::int64_t subject, std::int64_t row, const Volumes& to, const Copy& copy) {
     const ArchiveSubject& entry = archive_.subjects()[static_cast<std::size_t>(subject)];
     for (std::size_t channel = 0; channel < modalities_.size(); ++channel) {
-      archive_.read_image(subject, {static_cast<std::byte*>(image_.mutable_data_ptr()), image_.nbytes()},
-                          modalities_[channel]);
-      copy(to.images[row][static_cast<std::int64_t>(channel)], image_);
+      through(image_, to.images[row][static_cast<std::int64_t>(channel)], copy, [&](const at::Tensor& buffer) {
+        archive_.read_image(subject, {static_cast<std::byte*>(buffer.mutable_data_ptr()), buffer.nbytes()},
+                            modalities_[channel]);
+      });
     }
-    const std::span<std::uint8_t> voxels(bytes_.mutable_data_ptr<std::uint8_t>(), bytes_.nbytes());
     if (entry.has_labels) {
-      archive_.read_labels(subject, voxels);
-      copy(to.labels[row][0], bytes_);
+      through(bytes_, to.labels[row][0], copy,
+              [&](const at::Tensor& buffer) { archive_.read_labels(subject, voxels_of(buffer)); });
     }
     if (entry.has_mask) {
-      archive_.read_mask(subject, voxels);
-      copy(to.masks[row][0], bytes_);
+      through(bytes_, to.masks[row][0], copy,
+              [&](const at::Tensor& buffer) { archive_.read_mask(subject, voxels_of(buffer)); });
     }
   }
 
  private:
+  static std::span<std::uint8_t> voxels_of(const at::Tensor& buffer) {
+    return {buffer.mutable_data_ptr<std::uint8_t>(), buffer.nbytes()};
+  }
+
+  template <class Copy, class Read>
+  static void through(const at::Tensor& buffer, const at::Tensor& row, const Copy& copy, const Read& read) {
+    const bool direct = row.device().is_cpu();
+    read(direct ? row : buffer);
+    if (!direct) {
+      copy(row, buffer);
+    }
+  }
+
   const Archive& archive_;
   std::vector<std::size_t> modalities_;
   at::Tensor image_;  ///< [D, H, W] on the host, of the archive's type

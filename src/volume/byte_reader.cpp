@@ -4,11 +4,13 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <vector>
 
 #include <sys/stat.h>
 #include <zlib.h>
 
 #include "regatta/base/error.hpp"
+#include "regatta/volume/nifti.hpp"
 
 namespace regatta {
 namespace {
@@ -83,6 +85,21 @@ void ByteReader::require_end() {
   const char* reason = ::gzerror(handle_of(file_), &code);
   REGATTA_REQUIRE(got == 0 && (code == Z_OK || code == Z_STREAM_END), DataError, name_,
                   ": damaged gzip data: ", one_line(reason));
+}
+
+std::uint64_t inflate_whole(const std::filesystem::path& path) {
+  gzFile file = ::gzopen(path.c_str(), "rbe");
+  REGATTA_REQUIRE(file != nullptr, DataError, path.string(), ": cannot open: ", std::strerror(errno));
+  ::gzbuffer(file, kBufferBytes);
+  std::vector<char> buffer(std::size_t{1} << 20);
+  std::uint64_t bytes = 0;
+  int got = 0;
+  while ((got = ::gzread(file, buffer.data(), static_cast<unsigned>(buffer.size()))) > 0) {
+    bytes += static_cast<std::uint64_t>(got);
+  }
+  ::gzclose_r(file);
+  REGATTA_REQUIRE(got == 0, DataError, path.string(), ": damaged gzip data");
+  return bytes;
 }
 
 }  // namespace regatta

@@ -423,8 +423,7 @@ void Packer::write() {
   std::optional<SubjectSheet> sheet;
   const std::size_t every = (subjects().size() + kMostTiles - 1) / kMostTiles;
   Progress progress("write", static_cast<std::int64_t>(subjects().size()), ProgressOptions::for_stderr());
-  for (std::size_t i = 0; i < subjects().size(); ++i) {
-    PackedSubject subject = load(i);
+  const auto write_one = [&](std::size_t i, PackedSubject subject) {
     for_subject(subjects()[i], [&] {
       require_same_grid(i, subject);
       return 0;
@@ -462,7 +461,9 @@ void Packer::write() {
       sheet->add(str(subject.row.id, "  ", subject.row.split), shown_image(subject), subject.labels);
     }
     progress.update(static_cast<std::int64_t>(i) + 1, subject.row.id);
-  }
+  };
+  in_order(
+      subjects().size(), 2, [&](std::size_t i) { return load(i); }, write_one);  // one reads, one writes
   progress.finish();
   require_keypoint_pairs();
   writer->set_pairs(dataset_.pairs);

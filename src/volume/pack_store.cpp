@@ -111,6 +111,29 @@ std::optional<std::pair<RecordHead, Json>> read_head(int fd, std::uint64_t offse
   return std::pair(head, parse_json(text, "part file"));
 }
 
+std::uint64_t hash_of_volumes(const PackedSubject& subject) {
+  const std::array<std::uint64_t, 3> hashes = {xxh3(subject.images.data(), subject.images.size()),
+                                               xxh3(subject.labels.data(), subject.labels.size()),
+                                               xxh3(subject.mask.data(), subject.mask.size())};
+  return xxh3(hashes.data(), sizeof hashes);
+}
+
+/// A whole record; none if its volumes do not verify.
+std::optional<PackedSubject> read_volumes(int fd, std::uint64_t offset, const std::pair<RecordHead, Json>& record) {
+  PackedSubject subject = row_from_json(record.second);
+  std::uint64_t at = offset + sizeof(RecordHead) + record.first.text_bytes;
+  bool whole = record.first.volume_bytes == subject.images.size() + subject.labels.size() + subject.mask.size();
+  const auto read = [&](void* out, std::size_t bytes) {
+    whole = whole && read_at(fd, at, out, bytes);
+    at += bytes;
+  };
+  read(subject.images.data(), subject.images.size());
+  read(subject.labels.data(), subject.labels.size());
+  read(subject.mask.data(), subject.mask.size());
+  return whole && hash_of_volumes(subject) == record.first.volume_xxh3 ? std::optional(std::move(subject))
+                                                                       : std::nullopt;
+}
+
 /// Labels as indices into the values that the subject itself has.
 void load_labels(const Archive& archive, std::int64_t number, PackedSubject& subject) {
   if (!archive.subjects()[static_cast<std::size_t>(number)].has_labels) {
@@ -172,12 +195,8 @@ PackStore::~PackStore() {
 
 void PackStore::read_index() {
   const auto file_bytes = static_cast<std::uint64_t>(std::max<off_t>(0, ::lseek(fd_, 0, SEEK_END)));
-  std::string volumes;
   while (const auto record = read_head(fd_, end_, file_bytes)) {
-    volumes.resize(record->first.volume_bytes);
-    const std::uint64_t at = end_ + sizeof(RecordHead) + record->first.text_bytes;
-    if (!read_at(fd_, at, volumes.data(), volumes.size()) ||
-        xxh3(volumes.data(), volumes.size()) != record->first.volume_xxh3) {
+    if (!read_volumes(fd_, end_, *record)) {
       return;  // what a power cut left
     }
     const auto key = record->second.at("key").get<std::string>();
@@ -196,33 +215,39 @@ void PackStore::add(const PackedSubject& subject) {
     return;
   }
   const std::string text = dump_line(row_to_json(subject));
-  std::string record(sizeof(RecordHead), '\0');
-  record += text;
-  const std::size_t volumes = record.size();
-  const auto append = [&record](const void* data, std::size_t bytes) {
-    record.append(static_cast<const char*>(data), bytes);
-  };
-  append(subject.images.data(), subject.images.size());
-  append(subject.labels.data(), subject.labels.size());
-  append(subject.mask.data(), subject.mask.size());
   RecordHead head;
   head.text_bytes = text.size();
   head.text_xxh3 = xxh3(text.data(), text.size());
-  head.volume_bytes = record.size() - volumes;
-  head.volume_xxh3 = xxh3(record.data() + volumes, record.size() - volumes);
-  std::memcpy(record.data(), &head, sizeof head);
-  for (std::size_t done = 0; done < record.size();) {
-    const ssize_t written = ::pwrite(fd_, record.data() + done, record.size() - done, static_cast<off_t>(end_ + done));
+  head.volume_bytes = subject.images.size() + subject.labels.size() + subject.mask.size();
+  head.volume_xxh3 = hash_of_volumes(subject);
+  std::uint64_t at = end_;
+  const auto append = [&](const void* data, std::size_t bytes) {
+    write_at(at, data, bytes);
+    at += bytes;
+  };
+  append(&head, sizeof head);
+  append(text.data(), text.size());
+  append(subject.images.data(), subject.images.size());
+  append(subject.labels.data(), subject.labels.size());
+  append(subject.mask.data(), subject.mask.size());
+  offset_of_[subject.row.source_key] = end_;
+  values_of_[subject.row.source_key] = subject.label_values;
+  end_ = at;
+}
+
+void PackStore::write_at(std::uint64_t offset, const void* data, std::size_t bytes) const {
+  const auto* from = static_cast<const char*>(data);
+  while (bytes > 0) {
+    const ssize_t written = ::pwrite(fd_, from, bytes, static_cast<off_t>(offset));
     if (written < 0 && errno == EINTR) {
       continue;
     }
     REGATTA_REQUIRE(written > 0, DataError, part_.string(), ": cannot write: ", std::strerror(errno), "; ", kept(),
                     " subjects are kept there, the same command goes on with them");
-    done += static_cast<std::size_t>(written);
+    from += written;
+    offset += static_cast<std::uint64_t>(written);
+    bytes -= static_cast<std::size_t>(written);
   }
-  offset_of_[subject.row.source_key] = end_;
-  values_of_[subject.row.source_key] = subject.label_values;
-  end_ += record.size();
 }
 
 std::vector<std::int32_t> PackStore::label_values(const std::string& key) const {
@@ -241,24 +266,9 @@ PackedSubject PackStore::load(const std::string& key) const {
   const std::uint64_t offset = offset_of_.at(key);
   const auto record = read_head(fd_, offset, end_);
   REGATTA_REQUIRE(record, DataError, part_.string(), ": changed while it was read");
-  PackedSubject subject = row_from_json(record->second);
-  std::uint64_t at = offset + sizeof(RecordHead) + record->first.text_bytes;
-  std::string volumes(record->first.volume_bytes, '\0');
-  const bool whole = volumes.size() == subject.images.size() + subject.labels.size() + subject.mask.size() &&
-                     read_at(fd_, at, volumes.data(), volumes.size()) &&
-                     xxh3(volumes.data(), volumes.size()) == record->first.volume_xxh3;
-  REGATTA_REQUIRE(whole, DataError, part_.string(), ": damaged at byte ", offset, ": remove it and pack again");
-  const char* from = volumes.data();
-  std::memcpy(subject.images.data(), from, subject.images.size());
-  from += subject.images.size();
-  if (!subject.labels.empty()) {
-    std::memcpy(subject.labels.data(), from, subject.labels.size());
-    from += subject.labels.size();
-  }
-  if (!subject.mask.empty()) {
-    std::memcpy(subject.mask.data(), from, subject.mask.size());
-  }
-  return subject;
+  std::optional<PackedSubject> subject = read_volumes(fd_, offset, *record);
+  REGATTA_REQUIRE(subject, DataError, part_.string(), ": damaged at byte ", offset, ": remove it and pack again");
+  return std::move(*subject);
 }
 
 PackedSubject PackStore::from_archive(std::int64_t number) const {

@@ -43,6 +43,7 @@ class PackStore {
 
  private:
   void read_index();
+  void write_at(std::uint64_t offset, const void* data, std::size_t bytes) const;
   PackedSubject from_archive(std::int64_t subject) const;
 
   std::filesystem::path part_;

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <iterator>
 #include <map>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
@@ -50,17 +51,6 @@ Placement place(const PackJob& job, std::size_t index, const Volume& image, Arch
   return {image.grid, {job.atlas->packed.shape, affine}, std::nullopt};
 }
 
-void append(std::vector<std::byte>& out, const PreparedImage& image, bool as_bytes) {
-  if (as_bytes) {
-    const auto bytes = to_uint8(image.voxels);
-    const auto span = std::as_bytes(std::span(bytes));
-    out.insert(out.end(), span.begin(), span.end());
-  } else {
-    const auto span = std::as_bytes(std::span(image.voxels));
-    out.insert(out.end(), span.begin(), span.end());
-  }
-}
-
 /// @param first  the first modality's image, which is there already
 void add_images(const PackJob& job, const SubjectEntry& subject, const Volume& first, const Placement& placement,
                 PackedSubject& out, int threads) {
@@ -72,11 +62,16 @@ void add_images(const PackJob& job, const SubjectEntry& subject, const Volume& f
     const Volume& volume = i == 0 ? first : own;
     const bool along_axes = placement.map && volume.grid.shape == placement.source.shape &&
                             same_grid(placement.source.affine, volume.grid.affine, volume.grid.shape);
-    const PreparedImage image = along_axes
-                                    ? prepare_image(volume, *placement.map, job.preprocess, intensity, threads)
-                                    : prepare_image_on(placement.packed, volume, job.preprocess, intensity, threads);
-    out.row.intensity.push_back({image.low, image.high});
-    append(out.images, image, job.preprocess.type == "uint8");
+    PackedVoxels packed =
+        along_axes ? prepare_packed(volume, *placement.map, job.preprocess, intensity, threads)
+                   : packed_voxels(prepare_image_on(placement.packed, volume, job.preprocess, intensity, threads),
+                                   job.preprocess);
+    out.row.intensity.push_back(packed.range);
+    if (out.images.empty()) {
+      out.images = std::move(packed.bytes);
+    } else {
+      out.images.insert(out.images.end(), packed.bytes.begin(), packed.bytes.end());
+    }
   }
 }
 

@@ -1,6 +1,8 @@
 #include "regatta/volume/preprocess.hpp"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cmath>
 #include <iterator>
 #include <optional>
@@ -116,7 +118,62 @@ float gather(const float* from, const std::array<std::int64_t, 3>& stride, const
   return static_cast<float>(sum);
 }
 
+/// True if every packed voxel is a source voxel or lies outside: axes are turned, nothing is interpolated.
+bool copies_voxels(const GridMap& map) {
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    if (std::abs(map.step[axis]) != 1.0 || map.start[axis] != std::floor(map.start[axis])) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/// @param convert  from a source voxel to what is stored
+template <class To, class Convert>
+std::vector<To> copy_voxels(std::span<const float> from, const GridMap& map, To outside, int threads,
+                            const Convert& convert) {
+  const std::array<std::int64_t, 3> stride = {source_stride(map, 0), source_stride(map, 1), source_stride(map, 2)};
+  const Shape3& shape = map.packed.shape;
+  std::array<std::int64_t, 3> start{};
+  std::array<std::int64_t, 3> step{};
+  Shape3 begin{};
+  Shape3 end{};  // packed indices inside the source
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    const std::int64_t count = map.source.shape[static_cast<std::size_t>(map.axis[axis])];
+    start[axis] = static_cast<std::int64_t>(map.start[axis]);
+    step[axis] = map.step[axis] > 0 ? 1 : -1;
+    const std::int64_t first = step[axis] > 0 ? -start[axis] : start[axis] - (count - 1);
+    begin[axis] = std::clamp<std::int64_t>(first, 0, shape[axis]);
+    end[axis] = std::clamp<std::int64_t>(first + count, 0, shape[axis]);
+  }
+  std::vector<To> out(static_cast<std::size_t>(voxel_count(shape)), outside);
+  parallel_for(end[0] - begin[0], threads, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t d = begin[0] + first; d < begin[0] + last; ++d) {
+      for (std::int64_t h = begin[1]; h < end[1]; ++h) {
+        const float* row = from.data() + (start[0] + step[0] * d) * stride[0] + (start[1] + step[1] * h) * stride[1] +
+                           (start[2] + step[2] * begin[2]) * stride[2];
+        To* to = out.data() + (d * shape[1] + h) * shape[2] + begin[2];
+        const std::int64_t move = step[2] * stride[2];
+        const std::int64_t length = end[2] - begin[2];
+        if (move == 1) {  // known at compile time, the loop is made of vector instructions
+          for (std::int64_t w = 0; w < length; ++w) {
+            to[w] = convert(row[w]);
+          }
+        } else {
+          for (std::int64_t w = 0; w < length; ++w) {
+            to[w] = convert(row[w * move]);
+          }
+        }
+      }
+    }
+  });
+  return out;
+}
+
 std::vector<float> resample_linear(std::span<const float> from, const GridMap& map, float outside, int threads) {
+  if (copies_voxels(map)) {
+    return copy_voxels(from, map, outside, threads, [](float voxel) { return voxel; });
+  }
   const std::array<std::vector<Taps>, 3> taps = {linear_taps(map, 0), linear_taps(map, 1), linear_taps(map, 2)};
   const std::array<std::int64_t, 3> stride = {source_stride(map, 0), source_stride(map, 1), source_stride(map, 2)};
   const Shape3& shape = map.packed.shape;
@@ -138,25 +195,110 @@ std::vector<float> resample_linear(std::span<const float> from, const GridMap& m
   return out;
 }
 
-/// Percentile with linear interpolation between ranks. Reorders `values`.
-double percentile(std::vector<float>& values, double percent) {
-  const double rank = percent / 100.0 * static_cast<double>(values.size() - 1);
-  const auto below = static_cast<std::ptrdiff_t>(std::floor(rank));
-  std::nth_element(values.begin(), values.begin() + below, values.end());
-  const double low = double{values[static_cast<std::size_t>(below)]};
-  const double part = rank - std::floor(rank);
-  if (part == 0.0) {
-    return low;
-  }
-  const double high = double{*std::min_element(values.begin() + below + 1, values.end())};
-  return low + part * (high - low);
+/// Order-preserving key of a float: 65536 coarse classes and 65536 within each.
+std::uint32_t key_of(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  return (bits & 0x80000000U) != 0 ? ~bits : bits | 0x80000000U;
 }
 
-/// Voxels that statistics are of.
-std::vector<float> counted_voxels(const Volume& volume, const IntensityOptions& options, double above) {
-  if (options.within == "volume") {
-    return volume.voxels;
+float value_of(std::uint32_t key) {
+  return std::bit_cast<float>((key & 0x80000000U) != 0 ? key & 0x7FFFFFFFU : ~key);
+}
+
+/// Percentiles of voxels by counting. Whole numbers of 16 bits, which most scans have, take one pass; other values two
+/// and one more for each further class of 65536 neighbouring floats that a rank falls into.
+class Percentiles {
+ public:
+  explicit Percentiles(std::span<const float> values) : values_(values), counts_(kClasses, 0) {
+    whole_ = count_whole_numbers();
+    if (!whole_) {
+      std::fill(counts_.begin(), counts_.end(), 0);
+      for (const float value : values) {
+        ++counts_[key_of(value) >> 16];
+      }
+    }
   }
+
+  /// With linear interpolation between ranks, as numpy.
+  double at(double percent) {
+    const double rank = percent / 100.0 * static_cast<double>(values_.size() - 1);
+    const auto below = static_cast<std::uint64_t>(std::floor(rank));
+    const double low = double{of_rank(below)};
+    const double part = rank - std::floor(rank);
+    return part == 0.0 ? low : low + part * (double{of_rank(below + 1)} - low);
+  }
+
+ private:
+  static constexpr std::size_t kClasses = 65536;
+  static constexpr int kOffset = 32768;
+
+  bool count_whole_numbers() {
+    for (const float value : values_) {
+      const bool fits = value >= -32768.0F && value <= 32767.0F;
+      const int number = fits ? static_cast<int>(value) : 0;
+      if (!fits || static_cast<float>(number) != value) {
+        return false;
+      }
+      ++counts_[static_cast<std::size_t>(number + kOffset)];
+    }
+    return true;
+  }
+
+  static std::uint32_t class_of(const std::vector<std::uint32_t>& counts, std::uint64_t& rank) {
+    std::uint32_t found = 0;
+    while (rank >= counts[found]) {
+      rank -= counts[found++];
+    }
+    return found;
+  }
+
+  float of_rank(std::uint64_t rank) {
+    const std::uint32_t high = class_of(counts_, rank);
+    if (whole_) {
+      return static_cast<float>(static_cast<int>(high) - kOffset);
+    }
+    if (fine_.empty() || fine_class_ != high) {
+      fine_class_ = high;
+      fine_.assign(kClasses, 0);
+      for (const float value : values_) {
+        if (const std::uint32_t key = key_of(value); key >> 16 == high) {
+          ++fine_[key & 0xFFFFU];
+        }
+      }
+    }
+    return value_of(high << 16 | class_of(fine_, rank));
+  }
+
+  std::span<const float> values_;
+  std::vector<std::uint32_t> counts_;
+  bool whole_ = false;
+  std::vector<std::uint32_t> fine_;
+  std::uint32_t fine_class_ = 0;
+};
+
+/// Least and largest, without the branches of std::minmax_element.
+std::array<float, 2> extremes(std::span<const float> values) {
+  constexpr std::size_t kLanes = 16;
+  std::array<float, kLanes> least;
+  std::array<float, kLanes> most;
+  least.fill(values.front());
+  most.fill(values.front());
+  std::size_t i = 0;
+  for (; i + kLanes <= values.size(); i += kLanes) {
+    for (std::size_t lane = 0; lane < kLanes; ++lane) {
+      least[lane] = values[i + lane] < least[lane] ? values[i + lane] : least[lane];
+      most[lane] = values[i + lane] > most[lane] ? values[i + lane] : most[lane];
+    }
+  }
+  for (; i < values.size(); ++i) {
+    least[0] = std::min(least[0], values[i]);
+    most[0] = std::max(most[0], values[i]);
+  }
+  return {*std::min_element(least.begin(), least.end()), *std::max_element(most.begin(), most.end())};
+}
+
+/// Voxels above the threshold: statistics of the foreground.
+std::vector<float> foreground_voxels(const Volume& volume, double above) {
   std::vector<float> values;
   std::copy_if(volume.voxels.begin(), volume.voxels.end(), std::back_inserter(values),
                [above](float voxel) { return double{voxel} > above; });
@@ -165,7 +307,7 @@ std::vector<float> counted_voxels(const Volume& volume, const IntensityOptions& 
   return values;
 }
 
-std::array<double, 2> mean_and_deviation(const std::vector<float>& values) {
+std::array<double, 2> mean_and_deviation(std::span<const float> values) {
   const auto count = static_cast<double>(values.size());
   double mean = 0.0;
   for (const float value : values) {
@@ -180,25 +322,28 @@ std::array<double, 2> mean_and_deviation(const std::vector<float>& values) {
 
 /// What becomes 0 and 1.
 IntensityRange intensity_range(const Volume& volume, const IntensityOptions& options, double above) {
-  const auto [least, most] = std::minmax_element(volume.voxels.begin(), volume.voxels.end());
-  REGATTA_REQUIRE(*least < *most, DataError, volume.source, ": constant: every voxel is ", *least);
+  const auto [least, most] = extremes(volume.voxels);
+  REGATTA_REQUIRE(least < most, DataError, volume.source, ": constant: every voxel is ", least);
   if (options.kind == "none") {
     return {0.0, 1.0};
   }
   if (options.kind == "minmax") {
-    return {double{*least}, double{*most}};
+    return {double{least}, double{most}};
   }
   if (options.kind == "window") {
     return {options.low, options.high};
   }
-  std::vector<float> values = counted_voxels(volume, options, above);
+  const bool within = options.within == "foreground";
+  const std::vector<float> foreground = within ? foreground_voxels(volume, above) : std::vector<float>();
+  const std::span<const float> values = within ? foreground : volume.voxels;
   if (options.kind == "zscore") {
     const auto [mean, deviation] = mean_and_deviation(values);
     REGATTA_REQUIRE(deviation > 0.0, DataError, volume.source, ": constant foreground: every voxel is ", mean);
     return {mean + options.low * deviation, mean + options.high * deviation};
   }
-  const double low = percentile(values, options.low);
-  const double high = percentile(values, options.high);
+  Percentiles percentiles(values);
+  const double low = percentiles.at(options.low);
+  const double high = percentiles.at(options.high);
   REGATTA_REQUIRE(low < high, DataError, volume.source, ": intensity: percentiles ", options.low, " and ", options.high,
                   " are both ", low, ": nothing to scale");
   return {low, high};
@@ -243,22 +388,25 @@ Affine affine_of(const GridMap& map) {
 /// Resampled voxels to 0..1 and, for bytes, to steps of 1/255.
 PreparedImage scaled(const Volume& volume, const Grid& packed, std::vector<float> voxels, const IntensityRange& range,
                      const IntensityOptions& intensity, bool bytes) {
-  const bool none = intensity.kind == "none";
-  const double scale = 1.0 / (range.high - range.low);
-  for (float& voxel : voxels) {
-    if (none) {
-      REGATTA_REQUIRE(!bytes || (voxel >= 0.0F && voxel <= 1.0F), DataError, volume.source, ": voxel value ", voxel,
-                      ", 0..1 allowed for uint8 without scaling (preprocess.intensity.kind none)");
-    } else {
+  if (intensity.kind == "none") {
+    const auto [lowest, highest] = extremes(voxels);
+    REGATTA_REQUIRE(!bytes || (lowest >= 0.0F && highest <= 1.0F), DataError, volume.source, ": voxel value ",
+                    lowest < 0.0F ? lowest : highest,
+                    ", 0..1 allowed for uint8 without scaling (preprocess.intensity.kind none)");
+  } else {
+    const double scale = 1.0 / (range.high - range.low);
+    for (float& voxel : voxels) {
       voxel = static_cast<float>(std::clamp((double{voxel} - range.low) * scale, 0.0, 1.0));
     }
-    if (bytes) {
-      voxel = std::round(voxel * 255.0F) / 255.0F;
+  }
+  if (bytes) {
+    for (float& voxel : voxels) {
+      voxel = static_cast<float>(static_cast<int>(voxel * 255.0F + 0.5F)) / 255.0F;
     }
   }
-  const auto [least, most] = std::minmax_element(voxels.begin(), voxels.end());
-  REGATTA_REQUIRE(*least < *most, DataError, volume.source, ": constant after cropping and scaling: every voxel is ",
-                  *least);
+  const auto [least, most] = extremes(voxels);
+  REGATTA_REQUIRE(least < most, DataError, volume.source, ": constant after cropping and scaling: every voxel is ",
+                  least);
   return {packed, std::move(voxels), range.low, range.high};
 }
 
@@ -377,6 +525,34 @@ PreparedImage prepare_image(const Volume& volume, const PreprocessOptions& optio
   return prepare_image(volume, map_to_packed_grid(volume, options), options, options.intensity, threads);
 }
 
+PackedVoxels prepare_packed(const Volume& volume, const GridMap& map, const PreprocessOptions& options,
+                            const IntensityOptions& intensity, int threads) {
+  if (options.type == "uint8" && intensity.kind != "none" && copies_voxels(map)) {
+    const IntensityRange range = intensity_range(volume, intensity, options.foreground_above);
+    const double scale = 1.0 / (range.high - range.low);
+    const auto bytes = copy_voxels<std::uint8_t>(volume.voxels, map, 0, threads, [&](float voxel) {
+      const auto value = static_cast<float>(std::clamp((double{voxel} - range.low) * scale, 0.0, 1.0));
+      return static_cast<std::uint8_t>(static_cast<int>(value * 255.0F + 0.5F));
+    });
+    const bool constant = std::all_of(bytes.begin(), bytes.end(), [&](auto byte) { return byte == bytes.front(); });
+    REGATTA_REQUIRE(!constant, DataError, volume.source, ": constant after cropping and scaling: every voxel is ",
+                    static_cast<double>(bytes.front()) / 255.0);
+    const auto span = std::as_bytes(std::span(bytes));
+    return {{span.begin(), span.end()}, range};
+  }
+  return packed_voxels(prepare_image(volume, map, options, intensity, threads), options);
+}
+
+PackedVoxels packed_voxels(const PreparedImage& image, const PreprocessOptions& options) {
+  if (options.type == "uint8") {
+    const auto bytes = to_uint8(image.voxels);
+    const auto span = std::as_bytes(std::span(bytes));
+    return {{span.begin(), span.end()}, {image.low, image.high}};
+  }
+  const auto span = std::as_bytes(std::span(image.voxels));
+  return {{span.begin(), span.end()}, {image.low, image.high}};
+}
+
 PreparedImage prepare_image_on(const Grid& packed, const Volume& volume, const PreprocessOptions& options,
                                const IntensityOptions& intensity, int threads) {
   const IntensityRange range = intensity_range(volume, intensity, options.foreground_above);
@@ -419,7 +595,7 @@ std::vector<std::int32_t> prepare_labels(const LabelVolume& labels, const GridMa
 std::vector<std::uint8_t> to_uint8(std::span<const float> voxels) {
   std::vector<std::uint8_t> out(voxels.size());
   std::transform(voxels.begin(), voxels.end(), out.begin(),
-                 [](float v) { return static_cast<std::uint8_t>(std::lround(std::clamp(v, 0.0F, 1.0F) * 255.0F)); });
+                 [](float v) { return static_cast<std::uint8_t>(std::clamp(v, 0.0F, 1.0F) * 255.0F + 0.5F); });
   return out;
 }
 

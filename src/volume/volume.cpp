@@ -34,14 +34,13 @@ NiftiHeader read_nifti(const fs::path& path, std::vector<float>* image, std::vec
   const std::int64_t plane = header.shape[0] * header.shape[1];
   const std::int64_t depth = std::min(kSlicesAtOnce, header.shape[2]);
   std::vector<std::byte> raw(static_cast<std::size_t>(depth * plane) * raw_bytes(header.format.type));
-  std::vector<double> values(static_cast<std::size_t>(depth * plane));
+  std::vector<double> values;
   VoxelSink sink(source, header.shape, image, labels);
   for (std::int64_t k = 0; k < header.shape[2]; k += depth) {
     const std::int64_t slices = std::min(depth, header.shape[2] - k);
     const auto count = static_cast<std::size_t>(slices * plane);
     in.read(raw.data(), count * raw_bytes(header.format.type), "voxels");
-    decode_values(raw.data(), header.format, std::span(values.data(), count));
-    sink.put_slices(k, slices, std::span(values.data(), count));
+    sink.put_raw_slices(k, slices, raw.data(), header.format, values);
   }
   in.require_end();
   return header;

@@ -15,12 +15,18 @@ static_assert(std::endian::native == std::endian::little, "byte order of the mac
 
 template <class T>
 void decode_as(const std::byte* raw, bool swap, std::span<double> out) {
+  if (!swap) {
+    for (std::size_t i = 0; i < out.size(); ++i) {
+      T value;
+      std::memcpy(&value, raw + i * sizeof(T), sizeof(T));
+      out[i] = static_cast<double>(value);
+    }
+    return;
+  }
   for (std::size_t i = 0; i < out.size(); ++i) {
     std::byte bytes[sizeof(T)];
     std::memcpy(bytes, raw + i * sizeof(T), sizeof(T));
-    if (swap) {
-      std::reverse(bytes, bytes + sizeof(T));
-    }
+    std::reverse(bytes, bytes + sizeof(T));
     T value;
     std::memcpy(&value, bytes, sizeof(T));
     out[i] = static_cast<double>(value);
@@ -122,7 +128,68 @@ void VoxelSink::put(std::int64_t index, double value) {
   (*labels_)[at] = static_cast<std::int32_t>(value);
 }
 
+bool VoxelSink::are_all_allowed(std::span<const double> values) const {
+  // Sums of violations, so that the loops have no branches.
+  std::size_t bad = 0;
+  if (image_ != nullptr) {
+    for (const double value : values) {
+      bad += std::abs(value) <= double{std::numeric_limits<float>::max()} ? 0 : 1;
+    }
+    return bad == 0;
+  }
+  for (const double value : values) {
+    bad += value >= double{std::numeric_limits<std::int32_t>::min()} &&
+                   value <= double{std::numeric_limits<std::int32_t>::max()} && value == std::floor(value)
+               ? 0
+               : 1;
+  }
+  return bad == 0;
+}
+
+template <class From, class To>
+void VoxelSink::transpose(std::int64_t first_w, std::int64_t slices, const From* values, std::vector<To>& to) const {
+  const std::int64_t plane = shape_[0] * shape_[1];
+  for (std::int64_t h = 0; h < shape_[1]; ++h) {
+    for (std::int64_t d = 0; d < shape_[0]; ++d) {
+      To* row = to.data() + (d * shape_[1] + h) * shape_[2] + first_w;
+      const From* from = values + h * shape_[0] + d;
+      for (std::int64_t w = 0; w < slices; ++w) {
+        row[w] = static_cast<To>(from[w * plane]);
+      }
+    }
+  }
+}
+
+template <class From>
+void VoxelSink::transpose(std::int64_t first_w, std::int64_t slices, const From* values) {
+  if (image_ != nullptr) {
+    transpose(first_w, slices, values, *image_);
+  } else {
+    transpose(first_w, slices, values, *labels_);
+  }
+}
+
+void VoxelSink::put_raw_slices(std::int64_t first_w, std::int64_t slices, const std::byte* raw, const RawFormat& format,
+                               std::vector<double>& buffer) {
+  if (!format.swap && format.slope == 1.0 && format.offset == 0.0) {  // whole numbers, as most scans have
+    switch (format.type) {
+      case RawType::kUint8: return transpose(first_w, slices, reinterpret_cast<const std::uint8_t*>(raw));
+      case RawType::kInt8: return transpose(first_w, slices, reinterpret_cast<const std::int8_t*>(raw));
+      case RawType::kUint16: return transpose(first_w, slices, reinterpret_cast<const std::uint16_t*>(raw));
+      case RawType::kInt16: return transpose(first_w, slices, reinterpret_cast<const std::int16_t*>(raw));
+      default: break;
+    }
+  }
+  buffer.resize(static_cast<std::size_t>(slices * shape_[0] * shape_[1]));
+  decode_values(raw, format, buffer);
+  put_slices(first_w, slices, buffer);
+}
+
 void VoxelSink::put_slices(std::int64_t first_w, std::int64_t slices, std::span<const double> values) {
+  if (are_all_allowed(values)) {
+    transpose(first_w, slices, values.data());
+    return;
+  }
   const std::int64_t plane = shape_[0] * shape_[1];
   for (std::int64_t h = 0; h < shape_[1]; ++h) {
     for (std::int64_t d = 0; d < shape_[0]; ++d) {

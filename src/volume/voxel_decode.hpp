@@ -35,10 +35,21 @@ class VoxelSink {
   /// Values of voxels d = 0..D-1, h = 0..H-1 (d fastest) of the slices first_w .. first_w + slices - 1.
   void put_slices(std::int64_t first_w, std::int64_t slices, std::span<const double> values);
 
+  /// The same from the file's own values, decoded on the way.
+  void put_raw_slices(std::int64_t first_w, std::int64_t slices, const std::byte* raw, const RawFormat& format,
+                      std::vector<double>& buffer);
+
   /// Values in memory order, from voxel number `first` on.
   void put_run(std::int64_t first, std::span<const double> values);
 
  private:
+  bool are_all_allowed(std::span<const double> values) const;
+  template <class From, class To>
+  void transpose(std::int64_t first_w, std::int64_t slices, const From* values, std::vector<To>& to) const;
+  template <class From>
+  void transpose(std::int64_t first_w, std::int64_t slices, const From* values);
+
+  /// Checks one value, and names it where it is not allowed.
   void put(std::int64_t index, double value);
 
   std::string source_;

@@ -20,6 +20,9 @@ void write_nifti(const std::filesystem::path& path, std::span<const std::uint8_t
 void write_nifti(const std::filesystem::path& path, std::span<const std::int16_t> voxels, const Grid& grid);
 void write_nifti(const std::filesystem::path& path, std::span<const std::int32_t> voxels, const Grid& grid);
 
+/// Reads a file to its end, inflating it if it is gzip, and throws the bytes away. @return their number
+std::uint64_t inflate_whole(const std::filesystem::path& path);
+
 /// Writes a displacement field that ITK, ANTs and SimpleITK read as a transform: 5-D (X, Y, Z, 1, 3), intent 1007,
 /// float32, components in LPS millimetres, fixed grid to moving point; scl_slope 1.
 /// @param field  [3, D, H, W], voxels of `grid`, components in the order D, H, W

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -101,6 +102,17 @@ PreparedImage prepare_image(const Volume& volume, const PreprocessOptions& optio
 /// @param packed  its affine leads to the millimetres of `volume`'s affine
 PreparedImage prepare_image_on(const Grid& packed, const Volume& volume, const PreprocessOptions& options,
                                const IntensityOptions& intensity, int threads = 0);
+
+/// A modality's voxels as an archive stores them.
+struct PackedVoxels {
+  std::vector<std::byte> bytes;  ///< uint8, round(255 v) of voxels in 0..1, or float32
+  IntensityRange range;
+};
+
+/// What `prepare_image` gives, stored; in one pass over the voxels where axes are only turned.
+PackedVoxels prepare_packed(const Volume& volume, const GridMap& map, const PreprocessOptions& options,
+                            const IntensityOptions& intensity, int threads = 0);
+PackedVoxels packed_voxels(const PreparedImage& image, const PreprocessOptions& options);
 
 /// Nearest voxel; 0 outside the field of view. The label map must be on map.source.
 std::vector<std::int32_t> prepare_labels(const LabelVolume& labels, const GridMap& map, int threads = 0);
