@@ -1,6 +1,7 @@
 #include "regatta/volume/archive.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include <nlohmann/json.hpp>
@@ -9,6 +10,7 @@
 #include "h5.hpp"
 #include "regatta/base/checksum.hpp"
 #include "regatta/base/error.hpp"
+#include "volume_chunk.hpp"
 
 namespace regatta {
 
@@ -29,7 +31,7 @@ struct Archive::Impl {
   void open_volumes();
   void read_subjects();
   void read_pairs();
-  void read_volume(const h5::Handle& set, hid_t type, std::int64_t subject, std::span<std::byte> out,
+  void read_volume(const h5::Handle& set, std::int64_t subject, std::size_t value_bytes, std::span<std::byte> out,
                    std::uint64_t checksum, const char* what) const;
   std::size_t count() const { return contents.subjects.size(); }
 };
@@ -47,8 +49,18 @@ void Archive::Impl::read_attributes() {
   fingerprint = h5::read_string_attribute(file.id(), layout::kFingerprint, source);
   h5::read_attribute(file.id(), layout::kSpacing, H5T_NATIVE_DOUBLE, 3, contents.spacing.data(), source);
   h5::read_attribute(file.id(), layout::kImageScale, H5T_NATIVE_DOUBLE, 1, &scale, source);
-  preprocessing =
-      parse_json(h5::read_string_attribute(file.id(), layout::kPreprocessing, source), source + ": preprocessing");
+  REGATTA_REQUIRE(is_orientation(orientation), DataError, source, ": orientation '", one_line(orientation, 20),
+                  "', one of the 48 codes such as RAS expected");
+  for (const double value : {contents.spacing[0], contents.spacing[1], contents.spacing[2], scale}) {
+    REGATTA_REQUIRE(std::isfinite(value) && value > 0.0, DataError, source, ": spacing_mm or image_scale ", value,
+                    ", positive numbers expected");
+  }
+  try {
+    preprocessing =
+        parse_json(h5::read_string_attribute(file.id(), layout::kPreprocessing, source), source + ": preprocessing");
+  } catch (const ConfigError& error) {
+    throw DataError(error.what());
+  }
 }
 
 void Archive::Impl::open_volumes() {
@@ -66,12 +78,20 @@ void Archive::Impl::open_volumes() {
   REGATTA_REQUIRE(bytes || H5Tequal(type.id(), h5::type_id<float>()) > 0, DataError, source,
                   ": images: unexpected type, uint8 or float32 expected");
   contents.type = bytes ? VoxelType::kUint8 : VoxelType::kFloat32;
+  h5::require_volume_chunks(images.id(), {1, 1, dims[2], dims[3], dims[4]}, bytes ? 1 : 4, layout::kImages, source);
+  const std::uint64_t size = h5::file_bytes(file.id(), source);
+  REGATTA_REQUIRE(dims[0] <= size / layout::kLeastSubjectBytes, DataError, source, ": images: ", dims[0],
+                  " subjects, the file of ", size, " bytes cannot hold their tables");
   contents.subjects.resize(dims[0]);
   if (h5::exists(file.id(), layout::kLabels)) {
     labels = h5::open_dataset(file.id(), layout::kLabels, source);
     const h5::Dims label_dims = h5::dims_of(labels.id(), source);
     REGATTA_REQUIRE((label_dims == h5::Dims{dims[0], dims[2], dims[3], dims[4]}), DataError, source,
                     ": labels: shape [", join(label_dims, ","), "], images have [", join(dims, ","), "]");
+    h5::require_volume_chunks(labels.id(), {1, dims[2], dims[3], dims[4]}, 1, layout::kLabels, source);
+    const h5::Handle label_type(H5Dget_type(labels.id()), H5Tclose);
+    REGATTA_REQUIRE(H5Tequal(label_type.id(), h5::type_id<std::uint8_t>()) > 0, DataError, source,
+                    ": labels: unexpected type, uint8 expected");
     const h5::Dims ids = h5::dims_of(h5::open_dataset(file.id(), layout::kLabelIds, source).id(), source);
     REGATTA_REQUIRE(ids.size() == 1 && ids[0] >= 1 && ids[0] <= 256, DataError, source, ": label_ids: shape [",
                     join(ids, ","), "], [1..256] expected");
@@ -82,8 +102,8 @@ void Archive::Impl::open_volumes() {
 
 void Archive::Impl::read_subjects() {
   const std::size_t n = count();
-  const h5::Handle group(H5Gopen2(file.id(), layout::kSubjects, H5P_DEFAULT), H5Gclose);
-  const hid_t at = REGATTA_H5(group.id(), source, "open the group subjects");
+  const h5::Handle group = h5::open_group(file.id(), layout::kSubjects, source);
+  const hid_t at = group.id();
   const auto ids = h5::read_strings(at, layout::kId, n, source);
   const auto splits = h5::read_strings(at, layout::kSplit, n, source);
   const auto sources = h5::read_strings(at, layout::kImageSource, n, source);
@@ -104,17 +124,19 @@ void Archive::Impl::read_subjects() {
   for (std::size_t i = 0; i < n; ++i) {
     contents.subjects[i] = {ids[i],     splits[i],        affines[i],   originals[i], shapes[i],
                             sources[i], labelled[i] != 0, ranges[i][0], ranges[i][1]};
+    REGATTA_REQUIRE(is_usable(affines[i]) && is_usable(originals[i]), DataError, source, ": subject '", ids[i],
+                    "': its affine is singular or not finite");
     REGATTA_REQUIRE(labelled[i] == 0 || labels.id() >= 0, DataError, source, ": subject '", ids[i],
                     "' has labels, the archive has none");
   }
 }
 
 void Archive::Impl::read_pairs() {
-  const h5::Handle group(H5Gopen2(file.id(), layout::kPairs, H5P_DEFAULT), H5Gclose);
-  const hid_t at = REGATTA_H5(group.id(), source, "open the group pairs");
+  const h5::Handle group = h5::open_group(file.id(), layout::kPairs, source);
+  const hid_t at = group.id();
   const h5::Dims dims = h5::dims_of(h5::open_dataset(at, layout::kMoving, source).id(), source);
-  REGATTA_REQUIRE(dims.size() == 1 && dims[0] <= (hsize_t{1} << 32), DataError, source, ": pairs/moving: shape [",
-                  join(dims, ","), "], one axis expected");
+  REGATTA_REQUIRE(dims.size() == 1 && dims[0] <= h5::file_bytes(at, source) / layout::kPairBytes, DataError, source,
+                  ": pairs/moving: shape [", join(dims, ","), "], one axis that the file can hold expected");
   const std::size_t n = dims[0];
   const auto splits = h5::read_strings(at, layout::kSplit, n, source);
   std::vector<std::int64_t> moving(n);
@@ -129,20 +151,14 @@ void Archive::Impl::read_pairs() {
   }
 }
 
-void Archive::Impl::read_volume(const h5::Handle& set, hid_t type, std::int64_t subject, std::span<std::byte> out,
-                                std::uint64_t checksum, const char* what) const {
+void Archive::Impl::read_volume(const h5::Handle& set, std::int64_t subject, std::size_t value_bytes,
+                                std::span<std::byte> out, std::uint64_t checksum, const char* what) const {
   const std::lock_guard lock(h5::library_mutex());
   h5::quiet();
-  h5::Dims size = h5::dims_of(set.id(), source);
-  h5::Dims start(size.size(), 0);
+  h5::Dims start(h5::dims_of(set.id(), source).size(), 0);
   start[0] = static_cast<hsize_t>(subject);
-  size[0] = 1;
   const std::string label = str("read the ", what, " of '", contents.subjects[start[0]].id, "'");
-  const h5::Handle file_space(H5Dget_space(set.id()), H5Sclose);
-  REGATTA_H5(H5Sselect_hyperslab(file_space.id(), H5S_SELECT_SET, start.data(), nullptr, size.data(), nullptr), source,
-             label);
-  const h5::Handle memory(H5Screate_simple(static_cast<int>(size.size()), size.data(), nullptr), H5Sclose);
-  REGATTA_H5(H5Dread(set.id(), type, memory.id(), file_space.id(), H5P_DEFAULT, out.data()), source, label);
+  h5::read_volume_chunk(set.id(), start, value_bytes, out, source, label);
   const std::uint64_t found = xxh3(out.data(), out.size());
   REGATTA_REQUIRE(found == checksum, DataError, source, ": ", what, " of '", contents.subjects[start[0]].id,
                   "': checksum ", hex_text(found), ", ", hex_text(checksum), " stored: the file is damaged");
@@ -254,8 +270,8 @@ void Archive::read_image(std::int64_t subject, std::span<std::byte> out) const {
   REGATTA_REQUIRE(subject >= 0 && static_cast<std::size_t>(subject) < s.count() &&
                       out.size() == static_cast<std::size_t>(voxel_count(shape())) * (bytes ? 1 : 4),
                   BugError, s.source, ": read_image(", subject, ") into ", out.size(), " bytes");
-  s.read_volume(s.images, bytes ? H5T_NATIVE_UINT8 : H5T_NATIVE_FLOAT, subject, out,
-                s.contents.image_checksums[static_cast<std::size_t>(subject)], "image");
+  s.read_volume(s.images, subject, bytes ? 1 : 4, out, s.contents.image_checksums[static_cast<std::size_t>(subject)],
+                "image");
 }
 
 void Archive::read_labels(std::int64_t subject, std::span<std::uint8_t> out) const {
@@ -266,8 +282,13 @@ void Archive::read_labels(std::int64_t subject, std::span<std::uint8_t> out) con
   const auto index = static_cast<std::size_t>(subject);
   REGATTA_REQUIRE(s.contents.subjects[index].has_labels, DataError, s.source, ": subject '",
                   s.contents.subjects[index].id, "' has no labels");
-  s.read_volume(s.labels, H5T_NATIVE_UINT8, subject, std::as_writable_bytes(out), s.contents.label_checksums[index],
-                "labels");
+  s.read_volume(s.labels, subject, 1, std::as_writable_bytes(out), s.contents.label_checksums[index], "labels");
+  std::uint8_t largest = 0;
+  for (const std::uint8_t label : out) {
+    largest = std::max(largest, label);
+  }
+  REGATTA_REQUIRE(largest < label_ids().size(), DataError, s.source, ": labels of '", s.contents.subjects[index].id,
+                  "': index ", int{largest}, ", 0..", label_ids().size() - 1, " allowed");
 }
 
 }  // namespace regatta
