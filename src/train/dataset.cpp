@@ -159,7 +159,7 @@ void load_all(const Archive& archive, const std::vector<std::size_t>& modalities
       std::exception_ptr failure;
       try {
         reader.read(subject, row, volumes, [](const at::Tensor& to, const at::Tensor& from) { to.copy_(from); });
-      } catch (...) {
+      } catch (const std::exception&) {
         failure = std::current_exception();
       }
       lock.lock();

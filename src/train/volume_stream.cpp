@@ -100,7 +100,7 @@ void VolumeStream::run() {
     std::exception_ptr error;
     try {
       fill_(subject, place, uploads_);
-    } catch (...) {
+    } catch (const std::exception&) {
       error = std::current_exception();
     }
     lock.lock();

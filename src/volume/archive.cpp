@@ -1,6 +1,7 @@
 #include "regatta/volume/archive.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include <nlohmann/json.hpp>
@@ -9,6 +10,7 @@
 #include "h5.hpp"
 #include "regatta/base/checksum.hpp"
 #include "regatta/base/error.hpp"
+#include "volume_chunk.hpp"
 
 namespace regatta {
 
@@ -33,7 +35,7 @@ struct Archive::Impl {
   void read_pairs();
   void read_keypoints(hid_t subjects);
   h5::Handle open_companion(const char* set_name, const h5::Dims& of_images) const;
-  void read_volume(const h5::Handle& set, hid_t type, std::int64_t subject, std::size_t modality,
+  void read_volume(const h5::Handle& set, std::int64_t subject, std::size_t modality, std::size_t value_bytes,
                    std::span<std::byte> out, std::uint64_t checksum, const char* what) const;
   std::size_t count() const { return contents.subjects.size(); }
 };
@@ -51,8 +53,18 @@ void Archive::Impl::read_attributes() {
   fingerprint = h5::read_string_attribute(file.id(), layout::kFingerprint, source);
   h5::read_attribute(file.id(), layout::kSpacing, H5T_NATIVE_DOUBLE, 3, contents.spacing.data(), source);
   h5::read_attribute(file.id(), layout::kImageScale, H5T_NATIVE_DOUBLE, 1, &scale, source);
-  preprocessing =
-      parse_json(h5::read_string_attribute(file.id(), layout::kPreprocessing, source), source + ": preprocessing");
+  REGATTA_REQUIRE(is_orientation(orientation), DataError, source, ": orientation '", one_line(orientation, 20),
+                  "', one of the 48 codes such as RAS expected");
+  for (const double value : {contents.spacing[0], contents.spacing[1], contents.spacing[2], scale}) {
+    REGATTA_REQUIRE(std::isfinite(value) && value > 0.0, DataError, source, ": spacing_mm or image_scale ", value,
+                    ", positive numbers expected");
+  }
+  try {
+    preprocessing =
+        parse_json(h5::read_string_attribute(file.id(), layout::kPreprocessing, source), source + ": preprocessing");
+  } catch (const ConfigError& error) {
+    throw DataError(error.what());
+  }
 }
 
 /// Labels or masks, which have the images' shape. @param of_images  [N, C, D, H, W]
@@ -61,6 +73,10 @@ h5::Handle Archive::Impl::open_companion(const char* set_name, const h5::Dims& o
   const h5::Dims dims = h5::dims_of(set.id(), source);
   REGATTA_REQUIRE((dims == h5::Dims{of_images[0], of_images[2], of_images[3], of_images[4]}), DataError, source, ": ",
                   set_name, ": shape [", join(dims, ","), "], images have [", join(of_images, ","), "]");
+  h5::require_volume_chunks(set.id(), {1, dims[1], dims[2], dims[3]}, 1, set_name, source);
+  const h5::Handle type(H5Dget_type(set.id()), H5Tclose);
+  REGATTA_REQUIRE(H5Tequal(type.id(), h5::type_id<std::uint8_t>()) > 0, DataError, source, ": ", set_name,
+                  ": unexpected type, uint8 expected");
   return set;
 }
 
@@ -79,6 +95,10 @@ void Archive::Impl::open_volumes() {
   REGATTA_REQUIRE(bytes || H5Tequal(type.id(), h5::type_id<float>()) > 0, DataError, source,
                   ": images: unexpected type, uint8 or float32 expected");
   contents.type = bytes ? VoxelType::kUint8 : VoxelType::kFloat32;
+  h5::require_volume_chunks(images.id(), {1, 1, dims[2], dims[3], dims[4]}, bytes ? 1 : 4, layout::kImages, source);
+  const std::uint64_t size = h5::file_bytes(file.id(), source);
+  REGATTA_REQUIRE(dims[0] <= size / layout::kLeastSubjectBytes, DataError, source, ": images: ", dims[0],
+                  " subjects, the file of ", size, " bytes cannot hold their tables");
   contents.subjects.resize(dims[0]);
   contents.modalities = h5::read_strings(file.id(), layout::kModalities, dims[1], source);
   if (h5::exists(file.id(), layout::kMasks)) {
@@ -96,8 +116,8 @@ void Archive::Impl::open_volumes() {
 
 void Archive::Impl::read_subjects() {
   const std::size_t n = count();
-  const h5::Handle group(H5Gopen2(file.id(), layout::kSubjects, H5P_DEFAULT), H5Gclose);
-  const hid_t at = REGATTA_H5(group.id(), source, "open the group subjects");
+  const h5::Handle group = h5::open_group(file.id(), layout::kSubjects, source);
+  const hid_t at = group.id();
   const auto ids = h5::read_strings(at, layout::kId, n, source);
   const auto splits = h5::read_strings(at, layout::kSplit, n, source);
   const auto groups = h5::read_strings(at, layout::kGroup, n, source);
@@ -145,6 +165,8 @@ void Archive::Impl::read_subjects() {
     subject.source_key = keys[i];
     subject.has_labels = labelled[i] != 0;
     subject.has_mask = masked[i] != 0;
+    REGATTA_REQUIRE(is_usable(affines[i]) && is_usable(originals[i]) && is_usable(alignments[i]), DataError, source,
+                    ": subject '", ids[i], "': its affine is singular or not finite");
     REGATTA_REQUIRE(!subject.has_labels || labels.id() >= 0, DataError, source, ": subject '", ids[i],
                     "' has labels, the archive has none");
     REGATTA_REQUIRE(!subject.has_mask || masks.id() >= 0, DataError, source, ": subject '", ids[i],
@@ -160,8 +182,8 @@ void Archive::Impl::read_keypoints(hid_t subjects) {
   std::vector<Point3> points;
   if (keypoints) {
     const h5::Dims dims = h5::dims_of(h5::open_dataset(file.id(), layout::kKeypoints, source).id(), source);
-    REGATTA_REQUIRE(dims.size() == 2 && dims[0] <= (hsize_t{1} << 28) && dims[1] == 3, DataError, source,
-                    ": keypoints: shape [", join(dims, ","), "], [K,3] expected");
+    REGATTA_REQUIRE(dims.size() == 2 && dims[1] == 3 && dims[0] <= h5::file_bytes(file.id(), source) / sizeof(Point3),
+                    DataError, source, ": keypoints: shape [", join(dims, ","), "], [K,3] expected");
     points.resize(dims[0]);
     h5::read_numbers(file.id(), layout::kKeypoints, H5T_NATIVE_DOUBLE, dims, points.data(), source);
   }
@@ -176,11 +198,11 @@ void Archive::Impl::read_keypoints(hid_t subjects) {
 }
 
 void Archive::Impl::read_pairs() {
-  const h5::Handle group(H5Gopen2(file.id(), layout::kPairs, H5P_DEFAULT), H5Gclose);
-  const hid_t at = REGATTA_H5(group.id(), source, "open the group pairs");
+  const h5::Handle group = h5::open_group(file.id(), layout::kPairs, source);
+  const hid_t at = group.id();
   const h5::Dims dims = h5::dims_of(h5::open_dataset(at, layout::kMoving, source).id(), source);
-  REGATTA_REQUIRE(dims.size() == 1 && dims[0] <= (hsize_t{1} << 32), DataError, source, ": pairs/moving: shape [",
-                  join(dims, ","), "], one axis expected");
+  REGATTA_REQUIRE(dims.size() == 1 && dims[0] <= h5::file_bytes(at, source) / layout::kPairBytes, DataError, source,
+                  ": pairs/moving: shape [", join(dims, ","), "], one axis that the file can hold expected");
   const std::size_t n = dims[0];
   const auto splits = h5::read_strings(at, layout::kSplit, n, source);
   std::vector<std::int64_t> moving(n);
@@ -195,24 +217,18 @@ void Archive::Impl::read_pairs() {
   }
 }
 
-void Archive::Impl::read_volume(const h5::Handle& set, hid_t type, std::int64_t subject, std::size_t modality,
-                                std::span<std::byte> out, std::uint64_t checksum, const char* what) const {
+void Archive::Impl::read_volume(const h5::Handle& set, std::int64_t subject, std::size_t modality,
+                                std::size_t value_bytes, std::span<std::byte> out, std::uint64_t checksum,
+                                const char* what) const {
   std::unique_lock lock(h5::library_mutex());
   h5::quiet();
-  h5::Dims size = h5::dims_of(set.id(), source);
-  h5::Dims start(size.size(), 0);
+  h5::Dims start(h5::dims_of(set.id(), source).size(), 0);
   start[0] = static_cast<hsize_t>(subject);
-  size[0] = 1;
-  if (size.size() == 5) {
+  if (start.size() == 5) {
     start[1] = modality;
-    size[1] = 1;
   }
   const std::string label = str("read the ", what, " of '", contents.subjects[start[0]].id, "'");
-  const h5::Handle file_space(H5Dget_space(set.id()), H5Sclose);
-  REGATTA_H5(H5Sselect_hyperslab(file_space.id(), H5S_SELECT_SET, start.data(), nullptr, size.data(), nullptr), source,
-             label);
-  const h5::Handle memory(H5Screate_simple(static_cast<int>(size.size()), size.data(), nullptr), H5Sclose);
-  REGATTA_H5(H5Dread(set.id(), type, memory.id(), file_space.id(), H5P_DEFAULT, out.data()), source, label);
+  h5::read_volume_chunk(set.id(), start, value_bytes, out, source, label);
   lock.unlock();  // another thread reads while this one hashes
   const std::uint64_t found = xxh3(out.data(), out.size());
   REGATTA_REQUIRE(found == checksum, DataError, source, ": ", what, " of '", contents.subjects[start[0]].id,
@@ -337,7 +353,7 @@ void Archive::read_image(std::int64_t subject, std::span<std::byte> out, std::si
   REGATTA_REQUIRE(subject >= 0 && static_cast<std::size_t>(subject) < s.count() && modality < modalities().size() &&
                       out.size() == static_cast<std::size_t>(voxel_count(shape())) * (bytes ? 1 : 4),
                   BugError, s.source, ": read_image(", subject, ", ", modality, ") into ", out.size(), " bytes");
-  s.read_volume(s.images, bytes ? H5T_NATIVE_UINT8 : H5T_NATIVE_FLOAT, subject, modality, out,
+  s.read_volume(s.images, subject, modality, bytes ? 1 : 4, out,
                 s.contents.image_checksums[static_cast<std::size_t>(subject) * modalities().size() + modality],
                 "image");
 }
@@ -349,8 +365,13 @@ void Archive::read_labels(std::int64_t subject, std::span<std::uint8_t> out) con
                   ": read_labels(", subject, ") into ", out.size(), " bytes");
   REGATTA_REQUIRE(s.contents.subjects[index].has_labels, DataError, s.source, ": subject '",
                   s.contents.subjects[index].id, "' has no labels");
-  s.read_volume(s.labels, H5T_NATIVE_UINT8, subject, 0, std::as_writable_bytes(out), s.contents.label_checksums[index],
-                "labels");
+  s.read_volume(s.labels, subject, 0, 1, std::as_writable_bytes(out), s.contents.label_checksums[index], "labels");
+  std::uint8_t largest = 0;
+  for (const std::uint8_t label : out) {
+    largest = std::max(largest, label);
+  }
+  REGATTA_REQUIRE(largest < label_ids().size(), DataError, s.source, ": labels of '", s.contents.subjects[index].id,
+                  "': index ", int{largest}, ", 0..", label_ids().size() - 1, " allowed");
 }
 
 void Archive::read_mask(std::int64_t subject, std::span<std::uint8_t> out) const {
@@ -360,8 +381,7 @@ void Archive::read_mask(std::int64_t subject, std::span<std::uint8_t> out) const
                   ": read_mask(", subject, ") into ", out.size(), " bytes");
   REGATTA_REQUIRE(s.contents.subjects[index].has_mask, DataError, s.source, ": subject '",
                   s.contents.subjects[index].id, "' has no mask");
-  s.read_volume(s.masks, H5T_NATIVE_UINT8, subject, 0, std::as_writable_bytes(out), s.contents.mask_checksums[index],
-                "mask");
+  s.read_volume(s.masks, subject, 0, 1, std::as_writable_bytes(out), s.contents.mask_checksums[index], "mask");
 }
 
 }  // namespace regatta

@@ -4,6 +4,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 #include <vector>
 
 #include <sys/stat.h>
@@ -22,9 +23,18 @@ gzFile handle_of(void* file) {
   return static_cast<gzFile>(file);
 }
 
+/// What the end of a gzip file says of its inflated size, modulo 2^32.
+std::uint32_t inflated_bytes(const std::filesystem::path& path) {
+  std::array<unsigned char, 4> raw{};
+  std::ifstream in(path, std::ios::binary);
+  in.seekg(-4, std::ios::end);
+  in.read(reinterpret_cast<char*>(raw.data()), raw.size());
+  return raw[0] | raw[1] << 8U | raw[2] << 16U | std::uint32_t{raw[3]} << 24U;
+}
+
 }  // namespace
 
-ByteReader::ByteReader(const std::filesystem::path& path) : name_(path.string()) {
+ByteReader::ByteReader(const std::filesystem::path& path) : path_(path), name_(path.string()) {
   struct stat info {};
   REGATTA_REQUIRE(::stat(path.c_str(), &info) == 0, DataError, name_, ": cannot open: ", std::strerror(errno));
   REGATTA_REQUIRE(S_ISREG(info.st_mode), DataError, name_, ": not a regular file");
@@ -68,7 +78,13 @@ void ByteReader::read(void* out, std::size_t bytes, const char* what) {
 }
 
 void ByteReader::skip(std::uint64_t bytes, const char* what) {
-  std::array<char, 4096> buffer{};
+  if (!gzip_ && bytes <= file_bytes_ - std::min(position_, file_bytes_)) {
+    REGATTA_REQUIRE(::gzseek(handle_of(file_), static_cast<z_off_t>(bytes), SEEK_CUR) >= 0, DataError, name_, ": ",
+                    what, ": cannot seek: ", std::strerror(errno));
+    position_ += bytes;
+    return;
+  }
+  std::array<char, 1U << 15> buffer{};
   while (bytes > 0) {
     const std::uint64_t part = std::min<std::uint64_t>(bytes, buffer.size());
     read(buffer.data(), static_cast<std::size_t>(part), what);
@@ -100,6 +116,15 @@ std::uint64_t inflate_whole(const std::filesystem::path& path) {
   ::gzclose_r(file);
   REGATTA_REQUIRE(got == 0, DataError, path.string(), ": damaged gzip data");
   return bytes;
+}
+
+void ByteReader::require_whole(std::uint64_t bytes) const {
+  if (!gzip_ || inflated_bytes(path_) == static_cast<std::uint32_t>(bytes)) {
+    return;
+  }
+  ByteReader trial(path_);
+  trial.skip(bytes, "voxels");
+  trial.require_end();
 }
 
 }  // namespace regatta

@@ -24,6 +24,11 @@ class ByteReader {
   /// @throws DataError if anything follows, or if the gzip checksum is wrong
   void require_end();
 
+  /// Before memory is taken for them: that the whole file has as many bytes as its header implies. The last bytes of a
+  /// gzip file say what it inflates to; where they say otherwise (some writers join several gzip files), all of it is
+  /// inflated once for nothing. @throws DataError as `read` and `require_end`
+  void require_whole(std::uint64_t bytes) const;
+
   /// The most bytes that the file can hold: its size, or for gzip its size times deflate's largest ratio.
   std::uint64_t limit() const;
 
@@ -33,6 +38,7 @@ class ByteReader {
  private:
   [[noreturn]] void fail(const char* what, std::uint64_t wanted, std::uint64_t got) const;
 
+  std::filesystem::path path_;
   std::string name_;
   void* file_ = nullptr;  // gzFile: reads plain files too
   std::uint64_t file_bytes_ = 0;

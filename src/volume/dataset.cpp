@@ -20,7 +20,7 @@ bool is_id(const std::string& text) {
 
 std::string settled_path(const std::string& path, const std::filesystem::path& folder, const std::string& pointer) {
   REGATTA_REQUIRE(is_volume_name(path), ConfigError, pointer, ": '", one_line(path, 200),
-                  "', a .nii, .nii.gz or .npz file expected");
+                  "', a volume file expected: ", volume_endings());
   return (folder / path).lexically_normal().string();
 }
 

@@ -2,8 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "byte_reader.hpp"
-#include "nifti_header.hpp"
+#include "nifti_file.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/volume/nifti.hpp"
 #include "voxel_decode.hpp"
@@ -70,11 +69,12 @@ Displacement read_displacement(const std::filesystem::path& path, const std::opt
   const std::string name = path.filename().string();
   REGATTA_REQUIRE(name.ends_with(".nii") || name.ends_with(".nii.gz"), DataError, source,
                   ": unknown kind of displacement field, .nii or .nii.gz expected");
-  ByteReader in(path);
-  const NiftiHeader header = read_nifti_header(in, source, NiftiContent::kField);
+  const NiftiFile file = open_nifti(path, NiftiContent::kField);
+  file.require_whole();
+  const NiftiHeader& header = file.header;
   Displacement out;
   out.grid = {header.shape, header.affine};
-  out.field = read_components(in, header, source);
+  out.field = read_components(*file.voxels, header, source);
   if (header.is_itk_field) {
     to_voxels(out.field, out.grid, moving.value_or(header.affine));
   }

@@ -1,6 +1,7 @@
 #include "h5.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace regatta::h5 {
 namespace {
@@ -22,6 +23,53 @@ std::vector<std::string> take_strings(std::vector<char*>& raw, hid_t type, hid_t
   H5Dvlen_reclaim(type, space, H5P_DEFAULT, raw.data());
   return out;
 }
+
+/// Links to other files or places are none of ours.
+void require_own(hid_t parent, const std::string& name, const std::string& source) {
+  H5L_info_t info{};
+  REGATTA_H5(H5Lget_info(parent, name.c_str(), &info, H5P_DEFAULT), source, "find " + name);
+  REGATTA_REQUIRE(info.type == H5L_TYPE_HARD, DataError, source, ": ", name, ": a link, a group or dataset expected");
+}
+
+bool is_empty(const Dims& dims) {
+  return std::find(dims.begin(), dims.end(), hsize_t{0}) != dims.end();
+}
+
+/// Opens a table whose every value stands in the file, once and as it is.
+Handle open_table(hid_t parent, const std::string& name, const Dims& dims, const std::string& source) {
+  Handle set = open_dataset(parent, name, source);
+  const Dims found = dims_of(set.id(), source);
+  REGATTA_REQUIRE(found == dims, DataError, source, ": ", name, ": shape [", join(found, ","), "], [", join(dims, ","),
+                  "] expected");
+  const Handle plist(H5Dget_create_plist(set.id()), H5Pclose);
+  const H5D_layout_t stored_as = H5Pget_layout(plist.id());
+  REGATTA_REQUIRE((stored_as == H5D_CONTIGUOUS || stored_as == H5D_COMPACT) && H5Pget_external_count(plist.id()) == 0,
+                  DataError, source, ": ", name, ": a plain, uncompressed dataset expected");
+  const Handle type(H5Dget_type(set.id()), H5Tclose);
+  hsize_t bytes = H5Tget_size(type.id());
+  for (const hsize_t n : dims) {
+    bytes *= n;  // below 2^64: callers limit the dimensions
+  }
+  REGATTA_REQUIRE(H5Dget_storage_size(set.id()) >= bytes, DataError, source, ": ", name, ": shape [", join(dims, ","),
+                  "], ", H5Dget_storage_size(set.id()), " bytes stored, ", bytes, " expected");
+  return set;
+}
+
+/// What the strings of a table may take in memory; HDF5 asks for each of them.
+struct StringBudget {
+  std::uint64_t left;
+
+  static void* take(std::size_t bytes, void* budget) {
+    std::uint64_t& left = static_cast<StringBudget*>(budget)->left;
+    if (bytes > left) {
+      return nullptr;
+    }
+    left -= bytes;
+    return std::malloc(bytes);
+  }
+
+  static void give(void* memory, void* /*budget*/) { std::free(memory); }
+};
 
 /// Only variable-length strings are read into pointers; anything else in that place would be read as addresses.
 void require_string_type(hid_t type, const std::string& name, const std::string& source) {
@@ -104,7 +152,7 @@ void write_numbers(hid_t parent, const std::string& name, hid_t type, const Dims
   const Handle set(REGATTA_H5(H5Dcreate2(parent, name.c_str(), type, space.id(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT),
                               source, "make the dataset " + name),
                    H5Dclose);
-  if (std::find(dims.begin(), dims.end(), hsize_t{0}) == dims.end()) {
+  if (!is_empty(dims)) {
     REGATTA_H5(H5Dwrite(set.id(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data), source, "write " + name);
   }
 }
@@ -143,6 +191,9 @@ void read_attribute(hid_t parent, const std::string& name, hid_t type, std::size
   REGATTA_REQUIRE(H5Sget_simple_extent_npoints(space.id()) == static_cast<hssize_t>(count), DataError, source,
                   ": attribute ", name, ": ", H5Sget_simple_extent_npoints(space.id()), " values, ", count,
                   " expected");
+  const Handle stored(H5Aget_type(attribute.id()), H5Tclose);
+  REGATTA_REQUIRE(H5Tget_size(stored.id()) <= 16, DataError, source, ": attribute ", name, ": values of ",
+                  H5Tget_size(stored.id()), " bytes, numbers of at most 64 bits expected");  // 16: strings
   REGATTA_H5(H5Aread(attribute.id(), type, data), source, "read the attribute " + name);
 }
 
@@ -158,7 +209,13 @@ std::string read_string_attribute(hid_t parent, const std::string& name, const s
   return take_strings(raw, type.id(), space.id()).front();
 }
 
+Handle open_group(hid_t parent, const std::string& name, const std::string& source) {
+  require_own(parent, name, source);
+  return {REGATTA_H5(H5Gopen2(parent, name.c_str(), H5P_DEFAULT), source, "open the group " + name), H5Gclose};
+}
+
 Handle open_dataset(hid_t parent, const std::string& name, const std::string& source) {
+  require_own(parent, name, source);
   return {REGATTA_H5(H5Dopen2(parent, name.c_str(), H5P_DEFAULT), source, "open the dataset " + name), H5Dclose};
 }
 
@@ -172,13 +229,21 @@ Dims dims_of(hid_t dataset, const std::string& source) {
   return dims;
 }
 
+std::uint64_t file_bytes(hid_t object, const std::string& source) {
+  const Handle file(REGATTA_H5(H5Iget_file_id(object), source, "find the file"), H5Fclose);
+  hsize_t bytes = 0;
+  REGATTA_H5(H5Fget_filesize(file.id(), &bytes), source, "read the file's size");
+  return bytes;
+}
+
 void read_numbers(hid_t parent, const std::string& name, hid_t type, const Dims& dims, void* data,
                   const std::string& source) {
-  const Handle set = open_dataset(parent, name, source);
-  const Dims found = dims_of(set.id(), source);
-  REGATTA_REQUIRE(found == dims, DataError, source, ": ", name, ": shape [", join(found, ","), "], [", join(dims, ","),
-                  "] expected");
-  if (std::find(dims.begin(), dims.end(), hsize_t{0}) == dims.end()) {
+  const Handle set = open_table(parent, name, dims, source);
+  const Handle stored(H5Dget_type(set.id()), H5Tclose);
+  const H5T_class_t kind = H5Tget_class(stored.id());
+  REGATTA_REQUIRE((kind == H5T_INTEGER || kind == H5T_FLOAT) && H5Tget_size(stored.id()) <= 8, DataError, source, ": ",
+                  name, ": numbers of at most 64 bits expected");
+  if (!is_empty(dims)) {
     REGATTA_H5(H5Dread(set.id(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data), source, "read " + name);
   }
 }
@@ -188,15 +253,21 @@ std::vector<std::string> read_strings(hid_t parent, const std::string& name, std
   if (count == 0) {
     return {};
   }
-  const Handle set = open_dataset(parent, name, source);
+  const Handle set = open_table(parent, name, {count}, source);
   const Handle stored(H5Dget_type(set.id()), H5Tclose);
   require_string_type(stored.id(), name, source);
   const Handle type = string_type();
-  std::vector<char*> raw(count, nullptr);
-  read_numbers(parent, name, type.id(), {count}, static_cast<void*>(raw.data()), source);
   const hsize_t points = count;
   const Handle space(H5Screate_simple(1, &points, nullptr), H5Sclose);
-  return take_strings(raw, type.id(), space.id());
+  const Handle transfer(H5Pcreate(H5P_DATASET_XFER), H5Pclose);
+  StringBudget budget{file_bytes(parent, source)};
+  H5Pset_vlen_mem_manager(transfer.id(), StringBudget::take, &budget, StringBudget::give, &budget);
+  std::vector<char*> raw(count, nullptr);
+  const herr_t done = H5Dread(set.id(), type.id(), H5S_ALL, H5S_ALL, transfer.id(), static_cast<void*>(raw.data()));
+  const std::string reason = done < 0 ? last_error() : "";
+  std::vector<std::string> out = take_strings(raw, type.id(), space.id());  // frees them even if some are missing
+  REGATTA_REQUIRE(done >= 0, DataError, source, ": cannot read ", name, ": ", reason);
+  return out;
 }
 
 }  // namespace regatta::h5

@@ -74,12 +74,18 @@ std::string read_string_attribute(hid_t parent, const std::string& name, const s
 void read_attribute(hid_t parent, const std::string& name, hid_t type, std::size_t count, void* data,
                     const std::string& source);
 
+/// @throws DataError unless the file itself holds it (no link to another file or place)
+Handle open_group(hid_t parent, const std::string& name, const std::string& source);
 Handle open_dataset(hid_t parent, const std::string& name, const std::string& source);
 Dims dims_of(hid_t dataset, const std::string& source);
 
-/// @throws DataError unless the dataset has exactly these dimensions
+/// Bytes of the file that holds the object.
+std::uint64_t file_bytes(hid_t object, const std::string& source);
+
+/// @throws DataError unless the dataset has exactly these dimensions and numbers, and the file holds all of them
 void read_numbers(hid_t parent, const std::string& name, hid_t type, const Dims& dims, void* data,
                   const std::string& source);
+/// @throws DataError also for strings that are together longer than the file
 std::vector<std::string> read_strings(hid_t parent, const std::string& name, std::size_t count,
                                       const std::string& source);
 

@@ -3,11 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <limits>
 #include <string_view>
 #include <vector>
 
-#include "byte_reader.hpp"
 #include "regatta/base/error.hpp"
 
 namespace regatta {
@@ -140,26 +138,44 @@ void require_field(const RawHeader& h, const std::string& source) {
                   kIntentVector, " (vector) expected of a field of five dimensions");
 }
 
-Shape3 shape_of(const RawHeader& h, std::size_t bytes_per_voxel, NiftiContent content, const std::string& source) {
+/// Shape and number of frames.
+void set_shape(const RawHeader& h, NiftiContent content, const std::string& source, NiftiHeader& out) {
   REGATTA_REQUIRE(h.dim[0] >= 1 && h.dim[0] <= 7, DataError, source, ": header: dim[0] ", h.dim[0], ", 1..7 allowed");
-  Shape3 shape = {1, 1, 1};
+  out.shape = {1, 1, 1};
   std::int64_t voxels = 1;
   for (std::int64_t i = 1; i <= h.dim[0]; ++i) {
     const std::int64_t n = h.dim[i];
     REGATTA_REQUIRE(n >= 1 && n <= kLargestDim, DataError, source, ": header: dim[", i, "] ", n, ", 1..", kLargestDim,
                     " allowed");
-    REGATTA_REQUIRE(i <= 3 || n == 1 || content == NiftiContent::kField, DataError, source, ": header: dim[", i, "] ",
-                    n, ": a series or vector image, one scalar volume expected");
+    REGATTA_REQUIRE(i <= 4 || n == 1 || content == NiftiContent::kField, DataError, source, ": header: dim[", i, "] ",
+                    n, ": a vector image, scalar volumes expected");
     REGATTA_REQUIRE(voxels <= kMostVoxels / n, DataError, source, ": header: dimensions overflow: more than ",
                     kMostVoxels, " voxels");
     voxels *= n;
     if (i <= 3) {
-      shape[static_cast<std::size_t>(i - 1)] = n;
+      out.shape[static_cast<std::size_t>(i - 1)] = n;
+    } else if (i == 4 && content == NiftiContent::kScalar) {
+      out.frames = n;
     }
   }
-  REGATTA_REQUIRE(voxels <= std::numeric_limits<std::int64_t>::max() / static_cast<std::int64_t>(bytes_per_voxel),
-                  DataError, source, ": header: dimensions overflow");
-  return shape;
+  REGATTA_REQUIRE(out.frames == 1 || h.intent != kIntentVector, DataError, source, ": header: intent ", h.intent,
+                  ": a vector image, scalar volumes expected");
+}
+
+void require_magic(std::span<const std::byte> bytes, NiftiLayout layout, const std::string& source) {
+  const bool second = bytes.size() == kNifti2Bytes;
+  const bool pair = layout == NiftiLayout::kPair;
+  const std::string_view magic(reinterpret_cast<const char*>(bytes.data()) + (second ? 4 : 344), 4);
+  const std::string_view kind = magic.substr(0, 2);
+  REGATTA_REQUIRE(pair || kind != "ni", DataError, source,
+                  ": the header of a two-file NIfTI (.hdr with .img), one .nii or .nii.gz file expected");
+  REGATTA_REQUIRE(!pair || kind != "n+", DataError, source,
+                  ": the header of a one-file NIfTI (.nii), that of a pair (.hdr with .img) expected");
+  REGATTA_REQUIRE(!pair || second || kind == "ni", DataError, source,
+                  ": an Analyze 7.5 file, which does not say how the scan lies in space: convert it to NIfTI");
+  const std::string wanted = str(pair ? "ni" : "n+", second ? '2' : '1');
+  REGATTA_REQUIRE(magic == std::string_view(wanted.c_str(), 4), DataError, source, ": not a NIfTI file: magic '",
+                  one_line(magic), "', '", wanted, "' expected");
 }
 
 /// Quaternion form, method 2 of nifti1.h.
@@ -223,7 +239,7 @@ void set_affine(const RawHeader& h, const std::string& source, NiftiHeader& out)
 
 }  // namespace
 
-std::uint64_t NiftiHeader::data_bytes() const {
+std::uint64_t NiftiHeader::frame_bytes() const {
   return static_cast<std::uint64_t>(voxel_count(shape) * components) * raw_bytes(format.type);
 }
 
@@ -238,14 +254,11 @@ std::size_t nifti_header_bytes(std::span<const std::byte, 4> start, const std::s
                       ", 348 or 540 expected"));
 }
 
-NiftiHeader parse_nifti_header(std::span<const std::byte> bytes, const std::string& source, NiftiContent content) {
+NiftiHeader parse_nifti_header(std::span<const std::byte> bytes, const std::string& source, NiftiContent content,
+                               NiftiLayout layout) {
+  require_magic(bytes, layout, source);
   const bool second = bytes.size() == kNifti2Bytes;
   const bool swap = Fields(bytes, false).at<std::int32_t>(0) != static_cast<std::int32_t>(bytes.size());
-  const std::string_view magic(reinterpret_cast<const char*>(bytes.data()) + (second ? 4 : 344), 4);
-  REGATTA_REQUIRE(magic.substr(0, 2) != "ni", DataError, source,
-                  ": a two-file NIfTI (.hdr with .img), one .nii or .nii.gz file expected");
-  REGATTA_REQUIRE(magic == (second ? std::string_view("n+2\0", 4) : std::string_view("n+1\0", 4)), DataError, source,
-                  ": not a NIfTI file: magic '", one_line(magic), "', '", second ? "n+2" : "n+1", "' expected");
   const Fields fields(bytes, swap);
   const RawHeader raw = second ? raw_nifti2(fields) : raw_nifti1(fields);
 
@@ -257,8 +270,8 @@ NiftiHeader parse_nifti_header(std::span<const std::byte> bytes, const std::stri
     out.components = 3;
     out.is_itk_field = raw.dim[0] == 5;
   }
-  out.shape = shape_of(raw, raw_bytes(out.format.type), content, source);
-  const auto least = static_cast<double>(bytes.size() + 4);
+  set_shape(raw, content, source, out);
+  const double least = layout == NiftiLayout::kPair ? 0.0 : static_cast<double>(bytes.size() + 4);
   const double offset = raw.vox_offset == 0.0 ? least : raw.vox_offset;  // some writers leave 0
   REGATTA_REQUIRE(offset >= least && offset <= 1e9 && offset == std::floor(offset), DataError, source,
                   ": header: vox_offset ", raw.vox_offset, ", ", least, "..1e9 allowed");
@@ -269,22 +282,6 @@ NiftiHeader parse_nifti_header(std::span<const std::byte> bytes, const std::stri
   }
   set_affine(raw, source, out);
   return out;
-}
-
-NiftiHeader read_nifti_header(ByteReader& in, const std::string& source, NiftiContent content) {
-  std::vector<std::byte> bytes(kNifti2Bytes);
-  in.read(bytes.data(), 4, "header");
-  bytes.resize(nifti_header_bytes(std::span<const std::byte, 4>(bytes.data(), 4), source));
-  in.read(bytes.data() + 4, bytes.size() - 4, "header");
-  NiftiHeader header = parse_nifti_header(bytes, source, content);
-  const std::uint64_t need = header.data_offset + header.data_bytes();
-  REGATTA_REQUIRE(need <= in.limit(), DataError, source, ": truncated: the header asks for ", need, " bytes, the ",
-                  in.is_gzip() ? "gzip file of " : "file has ", in.file_bytes(),
-                  in.is_gzip() ? " bytes cannot hold them" : "");
-  REGATTA_REQUIRE(in.is_gzip() || need == in.file_bytes(), DataError, source, ": wrong size: the header asks for ",
-                  need, " bytes, the file has ", in.file_bytes());
-  in.skip(header.data_offset - bytes.size(), "header extension");
-  return header;
 }
 
 }  // namespace regatta

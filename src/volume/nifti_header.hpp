@@ -12,21 +12,25 @@
 
 namespace regatta {
 
-class ByteReader;
-
-/// What a caller can use.
+/// What a caller can use: scalar volumes, one or a series; a displacement field.
 enum class NiftiContent { kScalar, kField };
+
+/// Voxels behind the header or in a file of their own.
+enum class NiftiLayout { kOneFile, kPair };
 
 struct NiftiHeader {
   Shape3 shape{};
+  std::int64_t frames = 1;      ///< volumes of a series, one behind the other
   std::int64_t components = 1;  ///< 3 of a field: outermost in the file
   bool is_itk_field = false;    ///< five dimensions, millimetres; else four, voxels
   RawFormat format;
   Affine affine{};
   std::string affine_source;      ///< sform, qform or pixdim
-  std::uint64_t data_offset = 0;  ///< of the first voxel, from the start of the file
+  std::uint64_t data_offset = 0;  ///< of the first voxel, from the start of the file that holds it
 
-  std::uint64_t data_bytes() const;
+  /// Of one volume, with all its components.
+  std::uint64_t frame_bytes() const;
+  std::uint64_t data_bytes() const { return static_cast<std::uint64_t>(frames) * frame_bytes(); }
 };
 
 /// Bytes of the header that begins with these four, 348 or 540. @throws DataError for any other file
@@ -35,10 +39,8 @@ std::size_t nifti_header_bytes(std::span<const std::byte, 4> start, const std::s
 /// @param bytes  348 or 540
 /// @throws DataError naming the field, what it holds and what it may hold
 NiftiHeader parse_nifti_header(std::span<const std::byte> bytes, const std::string& source,
-                               NiftiContent content = NiftiContent::kScalar);
-
-/// Reads the header and skips to the first voxel. @throws DataError also if the file cannot hold what the header says
-NiftiHeader read_nifti_header(ByteReader& in, const std::string& source, NiftiContent content = NiftiContent::kScalar);
+                               NiftiContent content = NiftiContent::kScalar,
+                               NiftiLayout layout = NiftiLayout::kOneFile);
 
 inline constexpr std::size_t kNifti1Bytes = 348;
 inline constexpr std::size_t kNifti2Bytes = 540;

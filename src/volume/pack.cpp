@@ -72,18 +72,20 @@ auto for_subject(const SubjectEntry& subject, const Body& body) {
 std::set<std::int32_t> check_subject(const DatasetFile& dataset, const SubjectEntry& subject) {
   const std::string& orientation = dataset.options.npz_orientation;
   for (const std::string& file : subject.files) {
-    read_volume_header(file, VolumePart::kImage, orientation);
+    read_volume_header(file, VolumePart::kImage, orientation, subject.frame);
   }
-  const VolumeHeader image = read_volume_header(subject.files.front(), VolumePart::kImage, orientation);
+  const VolumeHeader image = read_volume_header(subject.files.front(), VolumePart::kImage, orientation, subject.frame);
   if (!subject.mask.empty()) {
-    const VolumeHeader mask = read_volume_header(subject.mask, VolumePart::kLabels, orientation);
+    const VolumeHeader mask = read_volume_header(subject.mask, VolumePart::kLabels, orientation,
+                                                 companion_frame(subject, subject.mask, orientation));
     require_image_grid(mask.grid, image.grid, subject.mask);
   }
   std::set<std::int32_t> values;
   if (subject.labels.empty()) {
     return values;
   }
-  const LabelVolume labels = read_label_volume(subject.labels, orientation);
+  const LabelVolume labels =
+      read_label_volume(subject.labels, orientation, companion_frame(subject, subject.labels, orientation));
   require_image_grid(labels.grid, image.grid, subject.labels);
   std::int32_t last = std::numeric_limits<std::int32_t>::min();
   for (const std::int32_t value : labels.labels) {
@@ -175,7 +177,7 @@ PreprocessOptions settle_options(const DatasetFile& dataset) {
       aligned ? dataset.subjects[static_cast<std::size_t>(affine_atlas_of(dataset.subjects, dataset.options))]
               : dataset.subjects.front();
   const VolumeHeader header =
-      read_volume_header(first.files.front(), VolumePart::kImage, dataset.options.npz_orientation);
+      read_volume_header(first.files.front(), VolumePart::kImage, dataset.options.npz_orientation, first.frame);
   Volume blank;  // the shape and spacing of the packed grid do not depend on the voxels
   blank.grid = header.grid;
   PreprocessOptions plain = options;
@@ -255,7 +257,7 @@ void Packer::load_atlas() {
   for_subject(subject, [&] {
     PackAtlas atlas;
     atlas.subject = index;
-    atlas.volume = read_volume(subject.files.front(), dataset_.options.npz_orientation);
+    atlas.volume = read_volume(subject.files.front(), dataset_.options.npz_orientation, subject.frame);
     atlas.packed = map_to_packed_grid(atlas.volume, job_.preprocess).packed;
     job_.atlas = std::move(atlas);
     return 0;

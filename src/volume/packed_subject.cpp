@@ -26,13 +26,14 @@ struct Placement {
 };
 
 Volume read_image(const PackJob& job, const SubjectEntry& subject, std::size_t modality) {
-  return read_volume(subject.files[modality], job.dataset->options.npz_orientation);
+  return read_volume(subject.files[modality], job.dataset->options.npz_orientation, subject.frame);
 }
 
 /// A label map or mask on the grid of the subject's first image.
-LabelVolume read_companion(const PackJob& job, const std::string& path, const Grid& image) {
+LabelVolume read_companion(const PackJob& job, const SubjectEntry& subject, const std::string& path,
+                           const Grid& image) {
   const std::string& orientation = job.dataset->options.npz_orientation;
-  LabelVolume labels = read_label_volume(path, orientation);
+  LabelVolume labels = read_label_volume(path, orientation, companion_frame(subject, path, orientation));
   require_image_grid(labels.grid, image, path);
   return labels;
 }
@@ -82,7 +83,7 @@ std::vector<std::int32_t> placed(const LabelVolume& labels, const Placement& pla
 
 void add_labels(const PackJob& job, const SubjectEntry& subject, const Placement& placement, PackedSubject& out,
                 int threads) {
-  const LabelVolume file = read_companion(job, subject.labels, placement.source);
+  const LabelVolume file = read_companion(job, subject, subject.labels, placement.source);
   const std::vector<std::int32_t> labels = placed(file, placement, threads);
   std::map<std::int32_t, std::int32_t> merged;  // of the values that occur
   for (std::size_t i = 0; i < labels.size(); ++i) {
@@ -114,7 +115,7 @@ void add_labels(const PackJob& job, const SubjectEntry& subject, const Placement
 
 void add_mask(const PackJob& job, const SubjectEntry& subject, const Placement& placement, PackedSubject& out,
               int threads) {
-  const LabelVolume file = read_companion(job, subject.mask, placement.source);
+  const LabelVolume file = read_companion(job, subject, subject.mask, placement.source);
   bool any = false;
   for (const std::int32_t value : placed(file, placement, threads)) {
     out.mask.push_back(value != 0 ? 1 : 0);
@@ -137,6 +138,12 @@ void add_keypoints(const PackJob& job, const SubjectEntry& subject, const Placem
 }
 
 }  // namespace
+
+int companion_frame(const SubjectEntry& subject, const std::string& path, const std::string& npz_orientation) {
+  const bool series =
+      subject.frame >= 0 && read_volume_header(path, VolumePart::kLabels, npz_orientation, 0).frames > 1;
+  return series ? subject.frame : -1;
+}
 
 void require_image_grid(const Grid& grid, const Grid& image, const std::string& path) {
   REGATTA_REQUIRE(grid.shape == image.shape, DataError, path, ": labels have shape ", shape_text(grid.shape),

@@ -37,6 +37,9 @@ struct PackJob {
   std::vector<std::string> modalities() const;
 };
 
+/// The frame to read of labels or a mask: the subject's where they are a series too, else -1.
+int companion_frame(const SubjectEntry& subject, const std::string& path, const std::string& npz_orientation);
+
 /// @throws DataError naming `path` unless labels or a mask lie where their image lies
 void require_image_grid(const Grid& grid, const Grid& image, const std::string& path);
 

@@ -2,8 +2,7 @@
 
 #include <algorithm>
 
-#include "byte_reader.hpp"
-#include "nifti_header.hpp"
+#include "nifti_file.hpp"
 #include "npz.hpp"
 #include "regatta/base/error.hpp"
 #include "voxel_decode.hpp"
@@ -18,19 +17,38 @@ constexpr std::int64_t kSlicesAtOnce = 16;  // a cache line of float32 along w
 enum class FileKind { kNifti, kNpz };
 
 FileKind kind_of(const fs::path& path) {
-  const std::string name = path.filename().string();
-  if (name.ends_with(".nii") || name.ends_with(".nii.gz")) {
+  if (is_nifti_name(path)) {
     return FileKind::kNifti;
   }
-  REGATTA_REQUIRE(name.ends_with(".npz"), DataError, path.string(),
-                  ": unknown kind of file, .nii, .nii.gz or .npz expected");
+  REGATTA_REQUIRE(is_volume_name(path), DataError, path.string(), ": unknown kind of file, ", volume_endings(),
+                  " expected");
   return FileKind::kNpz;
 }
 
-NiftiHeader read_nifti(const fs::path& path, std::vector<float>* image, std::vector<std::int32_t>* labels) {
+/// The frame's number, 0 where none is named. @throws DataError if the file has no such frame
+std::int64_t frame_number(int frame, std::int64_t frames, const std::string& source) {
+  REGATTA_REQUIRE(frame >= 0 || frames == 1, DataError, source, ": header: dim[4] ", frames,
+                  ": a series or vector image, one scalar volume expected: name a `frame`, 0..", frames - 1);
+  REGATTA_REQUIRE(frame < frames, DataError, source, ": frame ", frame, ", the file has ", frames, ": 0..", frames - 1,
+                  " allowed");
+  return std::max(frame, 0);
+}
+
+NpzArray read_npz_frame(const fs::path& path, const char* name, int frame, std::vector<float>* image,
+                        std::vector<std::int32_t>* labels) {
+  frame_number(frame, 1, path.string());
+  return read_npz(path, name, image, labels);
+}
+
+NiftiHeader read_nifti(const fs::path& path, int frame, std::vector<float>* image, std::vector<std::int32_t>* labels) {
   const std::string source = path.string();
-  ByteReader in(path);
-  const NiftiHeader header = read_nifti_header(in, source);
+  const NiftiFile file = open_nifti(path);
+  const NiftiHeader& header = file.header;
+  const auto before = static_cast<std::uint64_t>(frame_number(frame, header.frames, source));
+  const std::uint64_t after = static_cast<std::uint64_t>(header.frames) - before - 1;
+  file.require_whole();
+  ByteReader& in = *file.voxels;
+  in.skip(before * header.frame_bytes(), "voxels");
   const std::int64_t plane = header.shape[0] * header.shape[1];
   const std::int64_t depth = std::min(kSlicesAtOnce, header.shape[2]);
   std::vector<std::byte> raw(static_cast<std::size_t>(depth * plane) * raw_bytes(header.format.type));
@@ -42,53 +60,58 @@ NiftiHeader read_nifti(const fs::path& path, std::vector<float>* image, std::vec
     in.read(raw.data(), count * raw_bytes(header.format.type), "voxels");
     sink.put_raw_slices(k, slices, raw.data(), header.format, values);
   }
+  in.skip(after * header.frame_bytes(), "voxels");
   in.require_end();
   return header;
 }
 
 }  // namespace
 
-Volume read_volume(const fs::path& path, const std::string& npz_orientation) {
+Volume read_volume(const fs::path& path, const std::string& npz_orientation, int frame) {
   Volume out;
   out.source = path.string();
   if (kind_of(path) == FileKind::kNpz) {
-    out.grid = {read_npz(path, "vol", &out.voxels, nullptr).shape, affine_of_orientation(npz_orientation)};
+    out.grid = {read_npz_frame(path, "vol", frame, &out.voxels, nullptr).shape, affine_of_orientation(npz_orientation)};
     out.affine_source = "none";
     return out;
   }
-  const NiftiHeader header = read_nifti(path, &out.voxels, nullptr);
+  const NiftiHeader header = read_nifti(path, frame, &out.voxels, nullptr);
   out.grid = {header.shape, header.affine};
   out.affine_source = header.affine_source;
   return out;
 }
 
-LabelVolume read_label_volume(const fs::path& path, const std::string& npz_orientation) {
+LabelVolume read_label_volume(const fs::path& path, const std::string& npz_orientation, int frame) {
   LabelVolume out;
   out.source = path.string();
   if (kind_of(path) == FileKind::kNpz) {
-    out.grid = {read_npz(path, "seg", nullptr, &out.labels).shape, affine_of_orientation(npz_orientation)};
+    out.grid = {read_npz_frame(path, "seg", frame, nullptr, &out.labels).shape, affine_of_orientation(npz_orientation)};
     out.affine_source = "none";
     return out;
   }
-  const NiftiHeader header = read_nifti(path, nullptr, &out.labels);
+  const NiftiHeader header = read_nifti(path, frame, nullptr, &out.labels);
   out.grid = {header.shape, header.affine};
   out.affine_source = header.affine_source;
   return out;
 }
 
-VolumeHeader read_volume_header(const fs::path& path, VolumePart part, const std::string& npz_orientation) {
+VolumeHeader read_volume_header(const fs::path& path, VolumePart part, const std::string& npz_orientation, int frame) {
   if (kind_of(path) == FileKind::kNpz) {
-    const NpzArray array = read_npz(path, part == VolumePart::kImage ? "vol" : "seg", nullptr, nullptr);
-    return {{array.shape, affine_of_orientation(npz_orientation)}, array.voxel_type, "none"};
+    const char* name = part == VolumePart::kImage ? "vol" : "seg";
+    const NpzArray array = read_npz_frame(path, name, frame, nullptr, nullptr);
+    return {{array.shape, affine_of_orientation(npz_orientation)}, array.voxel_type, "none", 1};
   }
-  ByteReader in(path);
-  const NiftiHeader header = read_nifti_header(in, path.string());
-  return {{header.shape, header.affine}, raw_name(header.format.type), header.affine_source};
+  const NiftiHeader header = open_nifti(path).header;
+  frame_number(frame, header.frames, path.string());
+  return {{header.shape, header.affine}, raw_name(header.format.type), header.affine_source, header.frames};
 }
 
 bool is_volume_name(const fs::path& path) {
-  const std::string name = path.filename().string();
-  return name.ends_with(".nii") || name.ends_with(".nii.gz") || name.ends_with(".npz");
+  return is_nifti_name(path) || path.filename().string().ends_with(".npz");
+}
+
+const char* volume_endings() {
+  return ".nii, .nii.gz, .hdr with .img or .img.gz, or .npz";
 }
 
 }  // namespace regatta

@@ -41,23 +41,30 @@ struct VolumeHeader {
   Grid grid;
   std::string voxel_type;  ///< "int16", "float64" ...
   std::string affine_source;
+  std::int64_t frames = 1;  ///< volumes in the file
 };
 
-/// Reads an image: `.nii`, `.nii.gz` (any integer or float type, scl_slope applied) or `.npz` (its array `vol`).
+/// Reads an image: NIfTI (`.nii`, `.nii.gz`, either file of a pair `.hdr` with `.img` or `.img.gz`; any integer or
+/// float type, scl_slope applied) or `.npz` (its array `vol`).
 /// @param npz_orientation  npz files carry no affine: they get 1 mm and these axes
-/// @throws DataError, one line that names the file: missing, truncated, not such a file, implausible header,
-///         singular affine, NaN or infinite voxels
-Volume read_volume(const std::filesystem::path& path, const std::string& npz_orientation = "RAS");
+/// @param frame  which volume of a 4-D file, from 0; -1: the file must hold one. The others are skipped, not held
+/// @throws DataError, one line that names the file: missing, truncated, not such a file, implausible header, no such
+///         frame, singular affine, NaN or infinite voxels
+Volume read_volume(const std::filesystem::path& path, const std::string& npz_orientation = "RAS", int frame = -1);
 
 /// Reads a label map: as `read_volume`, from npz the array `seg`. @throws DataError also for values that are no
 /// 32-bit integers
-LabelVolume read_label_volume(const std::filesystem::path& path, const std::string& npz_orientation = "RAS");
+LabelVolume read_label_volume(const std::filesystem::path& path, const std::string& npz_orientation = "RAS",
+                              int frame = -1);
 
-/// The header alone, checked as the readers check it.
+/// The header alone, checked as the readers check it. With frame 0, of any file: its `frames` says how many there are.
 VolumeHeader read_volume_header(const std::filesystem::path& path, VolumePart part,
-                                const std::string& npz_orientation = "RAS");
+                                const std::string& npz_orientation = "RAS", int frame = -1);
 
-/// True for a name that ends in .nii, .nii.gz or .npz.
+/// True for a name that ends as one of these files' names do.
 bool is_volume_name(const std::filesystem::path& path);
+
+/// Those endings, for messages.
+const char* volume_endings();
 
 }  // namespace regatta

@@ -175,7 +175,8 @@ TEST_CASE("each fault of a data set file is refused by its JSON pointer") {
   CHECK(refusal("/subjects/2/id", "p1") == "/subjects/2/id: 'p1' is also the id of /subjects/1");
   CHECK(refusal("/subjects/2/id", "a b").find("/subjects/2/id: 'a b', 1..128 letters") == 0);
   CHECK(refusal("/subjects/2/split", "training").find("/subjects/2/split: ") == 0);
-  CHECK(refusal("/subjects/2/image", "x.mgz").find("/subjects/2/image: 'x.mgz', a .nii, .nii.gz or .npz") == 0);
+  CHECK(refusal("/subjects/2/image", "x.mgz")
+            .find("/subjects/2/image: 'x.mgz', a volume file expected: .nii, .nii.gz, .hdr") == 0);
   CHECK(refusal("/subjects/2/imgae", "x.nii").find("imgae") != std::string::npos);
   CHECK(refusal("/subjects", Json::array()).find("/subjects: ") == 0);
   CHECK(refusal("/pairs/atlas", "nobody") == "/pairs/atlas: 'nobody' is no subject's id");

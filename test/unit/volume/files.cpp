@@ -67,7 +67,8 @@ class HeaderWriter {
 std::string header1(const NiftiMaker& m) {
   HeaderWriter h(352, m.swap);
   h.put(0, std::int32_t{348});
-  h.put(40, std::int16_t{3});
+  h.put(40, static_cast<std::int16_t>(m.frames > 0 ? 4 : 3));
+  h.put(48, static_cast<std::int16_t>(m.frames));
   for (std::size_t i = 0; i < 3; ++i) {
     h.put(42 + 2 * i, static_cast<std::int16_t>(m.shape[i]));
     h.put(256 + 4 * i, static_cast<float>(m.quaternion[i]));
@@ -78,7 +79,7 @@ std::string header1(const NiftiMaker& m) {
   for (std::size_t i = 0; i < 4; ++i) {
     h.put(76 + 4 * i, static_cast<float>(m.pixdim[i]));
   }
-  h.put(108, 352.0F);
+  h.put(108, m.pair ? 0.0F : 352.0F);
   h.put(112, static_cast<float>(m.slope));
   h.put(116, static_cast<float>(m.inter));
   h.put(252, static_cast<std::int16_t>(m.qform_code));
@@ -86,17 +87,18 @@ std::string header1(const NiftiMaker& m) {
   for (std::size_t i = 0; i < 12; ++i) {
     h.put(280 + 4 * i, static_cast<float>(m.affine[i]));
   }
-  h.bytes().replace(344, 4, std::string("n+1\0", 4));
+  h.bytes().replace(344, 4, std::string(m.pair ? "ni1\0" : "n+1\0", 4));
   return h.bytes();
 }
 
 std::string header2(const NiftiMaker& m) {
   HeaderWriter h(544, m.swap);
   h.put(0, std::int32_t{540});
-  h.bytes().replace(4, 8, std::string("n+2\0\r\n\032\n", 8));
+  h.bytes().replace(4, 8, std::string(m.pair ? "ni2\0\r\n\032\n" : "n+2\0\r\n\032\n", 8));
   h.put(12, static_cast<std::int16_t>(m.datatype));
   h.put(14, static_cast<std::int16_t>(bits_of(m.datatype)));
-  h.put(16, std::int64_t{3});
+  h.put(16, std::int64_t{m.frames > 0 ? 4 : 3});
+  h.put(48, std::int64_t{m.frames});
   for (std::size_t i = 0; i < 3; ++i) {
     h.put(24 + 8 * i, std::int64_t{m.shape[i]});
     h.put(352 + 8 * i, m.quaternion[i]);
@@ -105,7 +107,7 @@ std::string header2(const NiftiMaker& m) {
   for (std::size_t i = 0; i < 4; ++i) {
     h.put(104 + 8 * i, m.pixdim[i]);
   }
-  h.put(168, std::int64_t{544});
+  h.put(168, std::int64_t{m.pair ? 0 : 544});
   h.put(176, m.slope);
   h.put(184, m.inter);
   h.put(344, static_cast<std::int32_t>(m.qform_code));
@@ -132,14 +134,18 @@ std::string deflate_bytes(const std::string& bytes, int window_bits) {
 
 }  // namespace
 
-std::string NiftiMaker::bytes() const {
-  std::vector<double> voxels = values;
-  if (voxels.empty()) {
-    voxels.resize(static_cast<std::size_t>(voxel_count(shape)));
-    std::iota(voxels.begin(), voxels.end(), 0.0);
+std::string NiftiMaker::header() const {
+  return second ? header2(*this) : header1(*this);
+}
+
+std::string NiftiMaker::voxels() const {
+  std::vector<double> all = values;
+  if (all.empty()) {
+    all.resize(static_cast<std::size_t>(voxel_count(shape) * std::max<std::int64_t>(frames, 1)));
+    std::iota(all.begin(), all.end(), 0.0);
   }
-  std::string out = second ? header2(*this) : header1(*this);
-  for (const double value : voxels) {
+  std::string out;
+  for (const double value : all) {
     append_voxel(out, datatype, value, swap);
   }
   return out;

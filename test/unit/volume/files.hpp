@@ -14,8 +14,10 @@ namespace regatta::test {
 
 /// A NIfTI file and what its header says.
 struct NiftiMaker {
-  bool second = false;  ///< NIfTI-2
-  bool swap = false;    ///< the other byte order
+  bool second = false;      ///< NIfTI-2
+  bool swap = false;        ///< the other byte order
+  bool pair = false;        ///< the header of a .hdr, without voxels behind it
+  std::int64_t frames = 0;  ///< 0: three dimensions
   int datatype = 16;
   Shape3 shape = {4, 3, 2};
   Affine affine = identity_affine();
@@ -28,8 +30,11 @@ struct NiftiMaker {
   double inter = 0.0;
   std::vector<double> values;  ///< file order (i fastest); empty: 0, 1, 2 ...
 
-  /// Bytes of the whole file.
-  std::string bytes() const;
+  std::string header() const;
+  std::string voxels() const;
+
+  /// Bytes of a whole file: both.
+  std::string bytes() const { return header() + voxels(); }
 };
 
 /// Overwrites the header field at `offset`.

@@ -1,12 +1,17 @@
-// Writes what test/interop/check_displacement.py compares with SimpleITK and nibabel; hidden, run by that script.
+// Writes what test/interop/check_displacement.py and check_round_trip.py compare with SimpleITK and nibabel; hidden,
+// run by those scripts.
 #include <cmath>
 #include <cstdlib>
+#include <map>
 
 #include <nlohmann/json.hpp>
 
 #include "regatta/base/files.hpp"
 #include "regatta/config/json.hpp"
+#include "regatta/volume/archive.hpp"
+#include "regatta/volume/dataset.hpp"
 #include "regatta/volume/nifti.hpp"
+#include "regatta/volume/pack.hpp"
 #include "regatta/volume/resample.hpp"
 #include "support/catch.hpp"
 
@@ -86,4 +91,76 @@ TEST_CASE("files for the interoperability check are written", "[.interop]") {
   record["fixed_affine"] = fixed.affine;
   record["moving_affine"] = moving.affine;
   write_file_atomically(folder / "grids.json", dump_pretty(record));
+}
+
+namespace {
+
+LabelVolume labels_of_blobs(const Grid& grid) {
+  LabelVolume out;
+  out.grid = grid;
+  for (const float value : blobs(grid)) {
+    out.labels.push_back(static_cast<std::int32_t>(std::lround(40.0F * value)) * 25);  // up to 1000
+  }
+  return out;
+}
+
+/// Packs the one scan of the folder and brings image and labels back onto its own grid; all of it as NIfTI.
+void write_round_trip(const std::filesystem::path& folder, const std::string& name, const Grid& grid, Json preprocess) {
+  Json dataset;
+  dataset["schema"] = 1;
+  dataset["subjects"] = Json::array();
+  for (const char* id : {"a", "b"}) {  // a split needs a pair
+    dataset["subjects"].push_back({{"id", id}, {"image", "scan.nii.gz"}, {"labels", "labels.nii.gz"}});
+  }
+  preprocess["type"] = "float32";
+  preprocess["intensity"]["kind"] = "none";
+  dataset["preprocess"] = preprocess;
+  std::filesystem::create_directories(folder);
+  write_file_atomically(folder / (name + ".json"), dump_pretty(dataset));
+  PackOptions options;
+  options.output = folder / (name + ".h5");
+  pack_dataset(read_dataset(folder / (name + ".json")), options);
+
+  const Archive archive = Archive::open(options.output);
+  const ArchiveSubject& subject = archive.subjects().front();
+  const Grid packed = {archive.shape(), subject.affine};
+  std::vector<float> image(static_cast<std::size_t>(voxel_count(packed.shape)));
+  archive.read_image(0, std::as_writable_bytes(std::span(image)));
+  std::vector<std::uint8_t> indices(image.size());
+  archive.read_labels(0, indices);
+  std::vector<std::int32_t> labels;
+  for (const std::uint8_t index : indices) {
+    labels.push_back(static_cast<std::int32_t>(archive.label_ids()[index]));
+  }
+  write_nifti(folder / (name + "_packed.nii.gz"), std::span<const float>(image), packed);
+  write_nifti(folder / (name + "_packed_labels.nii.gz"), std::span<const std::int32_t>(labels), packed);
+  const Grid own = {subject.original_shape, subject.original_affine};
+  REQUIRE(own.shape == grid.shape);
+  const auto back = resample_to_grid(image, packed, own, Interpolation::kLinear, -1.0F);
+  write_nifti(folder / (name + "_back.nii.gz"), std::span<const float>(back), own);
+  const auto back_labels = resample_labels_to_grid(labels, packed, own);
+  write_nifti(folder / (name + "_back_labels.nii.gz"), std::span<const std::int32_t>(back_labels), own);
+}
+
+}  // namespace
+
+TEST_CASE("scans are packed and brought back for the round-trip check", "[.round_trip]") {
+  const char* folder_name = std::getenv("REGATTA_INTEROP_FOLDER");
+  REQUIRE(folder_name != nullptr);
+  const std::filesystem::path root = folder_name;
+  const std::map<std::string, Grid> grids = {
+      {"oblique", oblique({40, 36, 30}, {0.3, -0.2, 0.5}, {1.0, 1.1, 1.2}, {12, -8, 30}, false)},
+      {"anisotropic", oblique({44, 40, 14}, {0.1, 0.0, -0.15}, {0.8, 0.75, 3.0}, {3, 4, -9}, true)},
+      {"flipped", {{31, 36, 27}, {0, 0, -1.1, 14, -1.2, 0, 0, 21, 0, 0.9, 0, -17, 0, 0, 0, 1}}},
+      {"turned", oblique({33, 28, 37}, {1.45, 0.2, 1.7}, {1.1, 0.9, 1.3}, {-20, 11, 2}, true)},
+  };
+  for (const auto& [name, grid] : grids) {
+    const std::filesystem::path folder = root / name;
+    std::filesystem::create_directories(folder);
+    write_nifti(folder / "scan.nii.gz", std::span<const float>(blobs(grid)), grid);
+    write_nifti(folder / "labels.nii.gz", std::span<const std::int32_t>(labels_of_blobs(grid).labels), grid);
+    write_round_trip(folder, "kept", grid, {{"orientation", "LIA"}});
+    write_round_trip(folder, "resampled", grid,
+                     {{"orientation", "RAS"}, {"spacing_mm", {1.0, 1.0, 1.0}}, {"shape", {64, 64, 64}}});
+  }
 }

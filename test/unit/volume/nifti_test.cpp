@@ -141,10 +141,11 @@ TEST_CASE("broken headers are refused by the field that is wrong") {
   require_error(broken(108, std::numeric_limits<float>::quiet_NaN()), "vox_offset nan");
   require_error(broken(280, std::numeric_limits<float>::infinity()), "sform affine inf");
   require_error(broken(280, 0.0F), "singular or not finite");
-  std::string series = good;
-  poke(series, 40, std::int16_t{4});
-  poke(series, 48, std::int16_t{5});
-  require_error(reading(folder, series), "dim[4] 5: a series or vector image");
+  std::string vector = good;
+  poke(vector, 40, std::int16_t{5});
+  poke(vector, 48, std::int16_t{1});
+  poke(vector, 50, std::int16_t{3});
+  require_error(reading(folder, vector), "dim[5] 3: a vector image");
 }
 
 TEST_CASE("sizes that overflow or that the file cannot hold are refused before anything is allocated") {
@@ -185,7 +186,7 @@ TEST_CASE("truncated, lengthened and damaged files are refused") {
   damaged[packed.size() - 6] = static_cast<char>(damaged[packed.size() - 6] ^ 1);  // its CRC-32
   require_error(reading(folder, damaged, "v.nii.gz"), "damaged gzip data");
   require_error(error_text([&] { read_volume(folder / "none.nii"); }), "none.nii: cannot open");
-  require_error(error_text([&] { read_volume(folder.path()); }), "unknown kind of file");
+  require_error(error_text([&] { read_volume(folder.path()); }), "unknown kind of file, .nii, .nii.gz, .hdr with");
 }
 
 TEST_CASE("no single flipped bit of a header crashes or gives more than one line") {

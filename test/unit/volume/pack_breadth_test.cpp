@@ -165,6 +165,54 @@ TEST_CASE("several modalities, each with its own intensities, on the first one's
   }
 }
 
+TEST_CASE("frames of one 4-D file are subjects of one group; labels may be 3-D or a series") {
+  Files files;
+  test::NiftiMaker maker;
+  maker.datatype = 4;
+  maker.shape = {5, 4, 3};
+  maker.values.clear();
+  for (int i = 0; i < 5 * 4 * 3; ++i) {
+    maker.values.push_back(i);
+  }
+  std::string series = maker.bytes();
+  test::poke(series, 40, std::int16_t{4});
+  test::poke(series, 48, std::int16_t{3});
+  const std::string frame = series.substr(352);
+  for (int t = 1; t < 3; ++t) {
+    std::string later = frame;
+    for (std::size_t i = 0; i < later.size(); i += 2) {
+      test::poke(later, i, static_cast<std::int16_t>(test::peek<std::int16_t>(frame, i) * (t + 1) % 57));
+    }
+    series += later;
+  }
+  test::write_bytes(files.folder / "series.nii.gz", test::gzip(series));
+  files.json["subjects"] = Json::array();
+  for (int t = 0; t < 3; ++t) {
+    files.json["subjects"].push_back({{"id", str("f", t)},
+                                      {"image", "series.nii.gz"},
+                                      {"frame", t},
+                                      {"group", "heart"},
+                                      {"labels", "series.nii.gz"}});
+  }
+  files.pack();
+  const Archive archive = Archive::open(files.folder / "a.h5");
+  CHECK(archive.subjects()[2].frame == 2);
+  CHECK(archive.subjects()[2].group == "heart");
+  CHECK(archive.subjects()[0].source_key != archive.subjects()[1].source_key);
+  std::vector<std::uint8_t> labels(60);
+  archive.read_labels(2, labels);
+  for (std::size_t d = 0; d < 5; ++d) {
+    for (std::size_t h = 0; h < 4; ++h) {
+      for (std::size_t w = 0; w < 3; ++w) {
+        const auto first = static_cast<std::int64_t>((w * 4 + h) * 5 + d);
+        REQUIRE(archive.label_ids()[labels[(d * 4 + h) * 3 + w]] == first * 3 % 57);
+      }
+    }
+  }
+  files.json["subjects"][0]["frame"] = 3;
+  CHECK(error_text([&] { files.pack("b.h5"); }).find("frame 3, the file has 3: 0..2 allowed") != std::string::npos);
+}
+
 TEST_CASE("an update takes over what is the same, and gives what packing all anew gives") {
   Files files;
   files.pack();

@@ -1,0 +1,74 @@
+#include "nifti_file.hpp"
+
+#include <vector>
+
+#include "regatta/base/error.hpp"
+
+namespace regatta {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Names {
+  fs::path header;
+  fs::path voxels;  ///< the same file, or the other one of the pair
+};
+
+Names names_of(const fs::path& path) {
+  const std::string text = path.string();
+  for (const char* ending : {".img", ".img.gz"}) {
+    if (text.ends_with(ending)) {
+      return {text.substr(0, text.rfind(".img")) + ".hdr", path};
+    }
+  }
+  if (!text.ends_with(".hdr")) {
+    return {path, path};
+  }
+  const std::string stem = text.substr(0, text.size() - 4);
+  const fs::path plain = stem + ".img";
+  const fs::path packed = stem + ".img.gz";
+  REGATTA_REQUIRE(!fs::exists(plain) || !fs::exists(packed), DataError, text, ": both ", plain.filename().string(),
+                  " and ", packed.filename().string(), " lie beside it: name the one that is meant");
+  return {path, fs::exists(packed) ? packed : plain};
+}
+
+void require_size(const NiftiHeader& header, const ByteReader& in, const std::string& source) {
+  const std::uint64_t need = header.data_offset + header.data_bytes();
+  REGATTA_REQUIRE(need <= in.limit(), DataError, source, ": truncated: the header asks for ", need, " bytes, the ",
+                  in.is_gzip() ? "gzip file of " : "file has ", in.file_bytes(),
+                  in.is_gzip() ? " bytes cannot hold them" : "");
+  REGATTA_REQUIRE(in.is_gzip() || need == in.file_bytes(), DataError, source, ": wrong size: the header asks for ",
+                  need, " bytes, the file has ", in.file_bytes());
+}
+
+}  // namespace
+
+bool is_nifti_name(const fs::path& path) {
+  const std::string name = path.filename().string();
+  for (const char* ending : {".nii", ".nii.gz", ".hdr", ".img", ".img.gz"}) {
+    if (name.ends_with(ending)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+NiftiFile open_nifti(const fs::path& path, NiftiContent content) {
+  const Names names = names_of(path);
+  const bool pair = names.header != names.voxels;
+  const std::string source = names.header.string();
+  auto head = std::make_unique<ByteReader>(names.header);
+  std::vector<std::byte> bytes(kNifti2Bytes);
+  head->read(bytes.data(), 4, "header");
+  bytes.resize(nifti_header_bytes(std::span<const std::byte, 4>(bytes.data(), 4), source));
+  head->read(bytes.data() + 4, bytes.size() - 4, "header");
+
+  NiftiFile out;
+  out.header = parse_nifti_header(bytes, source, content, pair ? NiftiLayout::kPair : NiftiLayout::kOneFile);
+  out.voxels = pair ? std::make_unique<ByteReader>(names.voxels) : std::move(head);
+  require_size(out.header, *out.voxels, names.voxels.string());
+  out.voxels->skip(out.header.data_offset - (pair ? 0 : bytes.size()), "header extension");
+  return out;
+}
+
+}  // namespace regatta

@@ -1,0 +1,28 @@
+// A NIfTI scan on disk: one file (.nii, .nii.gz) or a pair of header and voxels (.hdr with .img or .img.gz).
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "byte_reader.hpp"
+#include "nifti_header.hpp"
+
+namespace regatta {
+
+struct NiftiFile {
+  NiftiHeader header;
+  std::unique_ptr<ByteReader> voxels;  ///< at the first voxel
+
+  /// To be called before memory is taken for the voxels. @throws DataError see ByteReader::require_whole
+  void require_whole() const { voxels->require_whole(header.data_offset + header.data_bytes()); }
+};
+
+/// True for the five endings above.
+bool is_nifti_name(const std::filesystem::path& path);
+
+/// Reads and checks the header. @param path  the file, or either file of a pair
+/// @throws DataError, one line: missing, an Analyze file, a wrong header, a size that the header does not imply
+NiftiFile open_nifti(const std::filesystem::path& path, NiftiContent content = NiftiContent::kScalar);
+
+}  // namespace regatta
