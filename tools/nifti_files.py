@@ -67,56 +67,6 @@ def from_c_order(shape, voxels):
     return out
 
 
-def read_header(path):
-    """(shape, spacing in mm, orientation such as RAS) of a NIfTI-1 file, .nii or .nii.gz."""
-    try:
-        with (gzip.open if str(path).endswith(".gz") else open)(path, "rb") as file:
-            header = file.read(348)
-    except (OSError, EOFError) as error:
-        raise Refused(f"{path}: {getattr(error, 'strerror', None) or error}") from None
-    order = next((o for o in "<>" if len(header) == 348 and struct.unpack_from(o + "i", header)[0] == 348), None)
-    if order is None or header[344:347] not in (b"n+1", b"ni1"):
-        raise Refused(f"{path}: not a NIfTI-1 file")
-    dims = struct.unpack_from(order + "8h", header, 40)
-    if dims[0] < 3 or min(dims[1:4]) < 1 or any(size > 1 for size in dims[4:dims[0] + 1]):
-        raise Refused(f"{path}: shape {list(dims[1:dims[0] + 1])}, one 3-D volume expected")
-    pixdim = struct.unpack_from(order + "8f", header, 76)
-    qform, sform = struct.unpack_from(order + "2h", header, 252)
-    if sform > 0:
-        values = struct.unpack_from(order + "12f", header, 280)
-        matrix = [values[0:3], values[4:7], values[8:11]]
-    elif qform > 0:
-        matrix = rotation_of(struct.unpack_from(order + "3f", header, 256), pixdim)
-    else:
-        matrix = [[pixdim[1], 0, 0], [0, pixdim[2], 0], [0, 0, pixdim[3]]]
-    spacing = [math.hypot(*(matrix[row][column] for row in range(3))) for column in range(3)]
-    if not all(0 < size < math.inf for size in spacing):
-        raise Refused(f"{path}: spacing {spacing}, positive numbers expected")
-    return list(dims[1:4]), [round(size, 4) for size in spacing], orientation_of(matrix, path)
-
-
-def rotation_of(quaternion, pixdim):
-    """The 3 x 3 map of a qform: quaternion (b, c, d), spacings and handedness in pixdim."""
-    b, c, d = quaternion
-    a = math.sqrt(max(0.0, 1.0 - b * b - c * c - d * d))
-    rotation = [[a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],
-                [2 * (b * c + a * d), a * a + c * c - b * b - d * d, 2 * (c * d - a * b)],
-                [2 * (b * d - a * c), 2 * (c * d + a * b), a * a + d * d - b * b - c * c]]
-    sizes = [pixdim[1], pixdim[2], pixdim[3] * (-1 if pixdim[0] < 0 else 1)]
-    return [[value * size for value, size in zip(row, sizes)] for row in rotation]
-
-
-def orientation_of(matrix, path):
-    """The letters of the closest axes: the largest entries first, each axis once."""
-    largest = sorted(((abs(matrix[row][column]), row, column) for row in range(3) for column in range(3)), reverse=True)
-    letters, rows = {}, set()
-    for _, row, column in largest:
-        if column not in letters and row not in rows:
-            letters[column] = SPACES[row][1 if matrix[row][column] > 0 else 0]
-            rows.add(row)
-    return "".join(letters[column] for column in range(3))
-
-
 def write_dataset(path, dataset):
     """The data set file, whole or not at all; one subject or pair a line."""
     def rows(items):
@@ -135,10 +85,6 @@ def write_dataset(path, dataset):
     partial = pathlib.Path(f"{path}.tmp")
     partial.write_text("{\n" + ",\n".join(parts) + "\n}\n", encoding="utf-8")
     os.replace(partial, path)
-
-
-def relative(path, folder):
-    return pathlib.PurePath(os.path.relpath(path, folder)).as_posix()
 
 
 def summary(dataset):

@@ -1,7 +1,9 @@
 // `regatta describe`: recipes as JSON on stdin, what they mean as JSON on stdout; an error of one recipe stands in its
-// place. `--models` lists the networks and what they cost. The resolution is in train/resolve.
+// place. `--models` lists the networks and what they cost; `--size` alone tells the memory of recipes whose archive is
+// not there yet. The resolution is in train/resolve.
 #include <iostream>
 #include <iterator>
+#include <optional>
 
 #include "app/command.hpp"
 #include "app/size_option.hpp"
@@ -11,6 +13,11 @@
 
 namespace regatta::app {
 namespace {
+
+Json memory_of(const Recipe& recipe, const Shape3& shape, std::int64_t label_count) {
+  const MemoryNeed need = memory_need(recipe, shape, label_count);
+  return {{"training_bytes", need.training}, {"inference_bytes", need.inference}};
+}
 
 Json description_of(const ResolvedRecipe& resolved, MemoryForecast& memory) {
   Json value;
@@ -43,29 +50,35 @@ class Describe final : public Command {
  public:
   void declare(CLI::App& app) override {
     app.add_flag("--models", models_, "list the networks instead");
-    app.add_option("--size", size_, "with --models: DxHxW at which to tell their work and memory");
+    app.add_option(
+        "--size", size_,
+        "DxHxW: with --models, at which to tell their work and memory; alone, tell the memory of the recipes "
+        "at this size, without their archives");
   }
 
   ExitCode run() override {
-    REGATTA_REQUIRE(models_ || size_.empty(), ConfigError, "describe: --size goes with --models");
     const auto shape = size_.empty() ? std::nullopt : std::optional(shape_from(size_));
-    std::cout << dump_line(models_ ? model_table(shape) : describe_recipes()) << std::endl;
+    std::cout << dump_line(models_ ? model_table(shape) : describe_recipes(shape)) << std::endl;
     REGATTA_REQUIRE(std::cout.good(), DataError, "cannot write to stdout");
     return ExitCode::kOk;
   }
 
  private:
-  static Json describe_recipes() {
+  static Json describe_recipes(const std::optional<Shape3>& shape) {
     const std::string text(std::istreambuf_iterator<char>(std::cin), {});
     const Json request = parse_json(text, "stdin");
     const Json* recipes = request.is_object() ? find_pointer(request, "/recipes") : nullptr;
     REGATTA_REQUIRE(recipes != nullptr && recipes->is_array(), ConfigError, "stdin: expected {\"recipes\": [...]}");
+    const Json* labels = find_pointer(request, "/label_count");  // beside --size, for losses of labels
+    const std::int64_t label_count = labels != nullptr && labels->is_number_integer() ? labels->get<std::int64_t>() : 0;
     RecipeResolver resolver;
     MemoryForecast memory;
     Json answers = Json::array();
     for (const Json& recipe : *recipes) {
       try {
-        answers.push_back(description_of(resolver.resolve(recipe_from_json(recipe, "recipe")), memory));
+        const Recipe options = recipe_from_json(recipe, "recipe");
+        answers.push_back(shape ? memory_of(options, *shape, label_count)
+                                : description_of(resolver.resolve(options), memory));
       } catch (const Error& error) {
         Json failure;
         failure["error"] = error.what();

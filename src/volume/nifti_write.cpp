@@ -172,14 +172,9 @@ std::vector<std::byte> make_header(const std::string& name, const Grid& grid, st
   return header;
 }
 
+/// One volume of `grid` in file order: i fastest.
 template <class T>
-void write_scalar(const std::filesystem::path& path, std::span<const T> voxels, const Grid& grid,
-                  std::int16_t datatype) {
-  REGATTA_REQUIRE(static_cast<std::int64_t>(voxels.size()) == voxel_count(grid.shape), BugError, path.string(), ": ",
-                  voxels.size(), " voxels for a grid of ", shape_text(grid.shape));
-  const auto header = make_header(path.string(), grid, datatype, sizeof(T), false);
-  Output out(path);
-  out.write(header.data(), header.size());
+void put_volume(Output& out, std::span<const T> voxels, const Grid& grid) {
   const auto [d, h, w] = grid.shape;
   std::vector<T> slice(static_cast<std::size_t>(d * h));
   for (std::int64_t k = 0; k < w; ++k) {
@@ -190,6 +185,17 @@ void write_scalar(const std::filesystem::path& path, std::span<const T> voxels, 
     }
     out.write(slice.data(), slice.size() * sizeof(T));
   }
+}
+
+template <class T>
+void write_scalar(const std::filesystem::path& path, std::span<const T> voxels, const Grid& grid,
+                  std::int16_t datatype) {
+  REGATTA_REQUIRE(static_cast<std::int64_t>(voxels.size()) == voxel_count(grid.shape), BugError, path.string(), ": ",
+                  voxels.size(), " voxels for a grid of ", shape_text(grid.shape));
+  const auto header = make_header(path.string(), grid, datatype, sizeof(T), false);
+  Output out(path);
+  out.write(header.data(), header.size());
+  put_volume(out, voxels, grid);
   out.commit();
 }
 
@@ -209,6 +215,22 @@ void write_nifti(const std::filesystem::path& path, std::span<const std::int16_t
 
 void write_nifti(const std::filesystem::path& path, std::span<const std::int32_t> voxels, const Grid& grid) {
   write_scalar(path, voxels, grid, 8);
+}
+
+void write_nifti_series(const std::filesystem::path& path, std::span<const std::int16_t> voxels, const Grid& grid,
+                        int frames) {
+  const auto count = static_cast<std::size_t>(voxel_count(grid.shape));
+  REGATTA_REQUIRE(frames >= 2 && frames <= 32767 && voxels.size() == count * static_cast<std::size_t>(frames), BugError,
+                  path.string(), ": ", voxels.size(), " voxels for ", frames, " frames of ", shape_text(grid.shape));
+  auto header = make_header(path.string(), grid, 4, sizeof(std::int16_t), false);
+  put(header, 40, std::int16_t{4});
+  put(header, 48, static_cast<std::int16_t>(frames));
+  Output out(path);
+  out.write(header.data(), header.size());
+  for (std::size_t frame = 0; frame < static_cast<std::size_t>(frames); ++frame) {
+    put_volume(out, voxels.subspan(frame * count, count), grid);
+  }
+  out.commit();
 }
 
 void write_displacement(const std::filesystem::path& path, std::span<const float> field, const Grid& grid) {

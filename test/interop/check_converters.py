@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The converters of tools/ on tiny made-up releases, and pickles that try to run something.
+"""tools/pkl_to_nifti.py on tiny made-up releases, and pickles that try to run something.
 
 usage: check_converters.py [REGATTA]    (the program regatta of the build: packs what the converters wrote)
 
@@ -248,101 +248,6 @@ def check_evil(folder):
     check(not (folder / "evil_out/dataset.json").exists(), "refused releases leave no data set file")
 
 
-def write_scan(path, seed, affine=None, labels=0):
-    """A float32 NIfTI file of random voxels in 0..1, or of labels; affine: the sform, or None for a qform."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    header = struct.pack("<i36x8h14x2h2x8f", 348, 3, *SHAPE, 1, 1, 1, 1, 16, 32, 1, 2, 2, 5, 0, 0, 0, 0)
-    header += struct.pack("<3fhBB24x80x24x2h", 352, 1, 0, 0, 0, 2, 0 if affine else 1, 1 if affine else 0)
-    quaternion = (0, 0, 0 if affine else 1, 0, 0, 0)
-    header += struct.pack("<6f12f16x4s4x", *quaternion, *(affine or (0,) * 12), b"n+1")
-    voxels = image_values(seed)
-    if labels:
-        voxels = array.array("f", [int(value * (labels + 1)) for value in voxels])
-    path.write_bytes(gzip.compress(header + voxels.tobytes(), 1, mtime=0))
-
-
-def check_learn2reg(folder):
-    release = folder / "NLST"
-    affine = (1.5, 0, 0, 0, 0, 1.5, 0, 0, 0, 0, 1.5, 0)
-    rows = []
-    for case in range(1, 5):
-        for phase in range(2):
-            name = f"NLST_{case:04d}_{phase:04d}.nii.gz"
-            write_scan(release / "imagesTr" / name, 10 * case + phase, affine)
-            write_scan(release / "masksTr" / name, 10 * case + phase, affine, labels=1)
-            rows.append({"image": f"./imagesTr/{name}", "mask": f"./masksTr/{name}",
-                         "keypoints": f"./keypointsTr/{name[:-7]}.csv"})
-    pairs = [{"fixed": f"./imagesTr/NLST_{c:04d}_0000.nii.gz", "moving": f"./imagesTr/NLST_{c:04d}_0001.nii.gz"}
-             for c in range(1, 5)]
-    content = {"name": "NLST", "modality": {"0": "CT"}, "training": rows, "training_paired_images": pairs,
-               "registration_val": pairs[3:]}
-    (release / "NLST_dataset.json").write_text(json.dumps(content))
-    done = tool("learn2reg_to_dataset.py", release, "--labels", "mask")
-    check(done.returncode == 0, f"NLST: converted {done.stderr}")
-    check("not carried by a data set file: keypoints" in done.stdout, "NLST: says that key-points are not carried")
-    dataset = json.loads((release / "dataset.json").read_text())
-    listed = [(p["split"], p["moving"], p["fixed"]) for p in dataset["pairs"]["explicit"]]
-    check(dataset["pairs"]["rule"] == "explicit" and len(listed) == 4 and listed[3] == (
-        "val", "NLST_0004_0001", "NLST_0004_0000"), "NLST: the validation pair is not trained on")
-    check(dataset["preprocess"]["intensity"] == {"kind": "window", "low": -1000.0, "high": 500.0}
-          and dataset["preprocess"]["spacing_mm"] == [1.5] * 3 and dataset["preprocess"]["shape"] == list(SHAPE)
-          and dataset["preprocess"]["orientation"] == "RAS", "NLST: CT window, spacing, shape and axes of the files")
-    check(dataset["subjects"][0]["labels"] == "masksTr/NLST_0001_0000.nii.gz", "NLST: masks as labels")
-    pack(release / "dataset.json", "NLST")
-
-    release = folder / "OASIS"
-    for case in range(1, 6):
-        write_scan(release / f"imagesTr/OASIS_{case:04d}_0000.nii.gz", case)
-        write_scan(release / f"labelsTr/OASIS_{case:04d}_0000.nii.gz", case, labels=35)
-    content = {"name": "OASIS", "modality": {"0": "MR"}, "registration_val": [
-        {"fixed": "./imagesTr/OASIS_0004_0000.nii.gz", "moving": "./imagesTr/OASIS_0005_0000.nii.gz"}],
-        "training": [{"image": f"./imagesTr/OASIS_{case:04d}_0000.nii.gz"} for case in range(1, 6)]}
-    (release / "OASIS_dataset.json").write_text(json.dumps(content))
-    done = tool("learn2reg_to_dataset.py", release, "-o", folder / "oasis.json")
-    check(done.returncode == 0, f"OASIS folder: converted {done.stderr}")
-    dataset = json.loads((folder / "oasis.json").read_text())
-    check(dataset["pairs"]["rule"] == "all" and len(dataset["pairs"]["explicit"]) == 1
-          and sum(s["split"] == "train" for s in dataset["subjects"]) == 3,
-          "OASIS folder: all ordered pairs of the rest")
-    check(dataset["preprocess"]["orientation"] == "LPS" and dataset["preprocess"]["spacing_mm"] == [2, 2, 5],
-          "OASIS folder: axes and spacing from a qform")
-    check(dataset["subjects"][0]["labels"] == "OASIS/labelsTr/OASIS_0001_0000.nii.gz",
-          "OASIS folder: labels beside images")
-    pack(folder / "oasis.json", "OASIS folder")
-    (release / "imagesTr/OASIS_0002_0000.nii.gz").unlink()
-    done = tool("learn2reg_to_dataset.py", release)
-    check(done.returncode == 3 and len(done.stderr.splitlines()) == 1 and "OASIS_0002_0000" in done.stderr,
-          "OASIS folder: a missing image is refused by name")
-
-
-def check_acdc(folder):
-    release = folder / "acdc"
-    for patient, es in ((1, 12), (17, 9), (18, 10), (101, 14)):
-        here = release / ("training" if patient < 101 else "testing") / f"patient{patient:03d}"
-        for frame in (1, es):
-            write_scan(here / f"{here.name}_frame{frame:02d}.nii.gz", patient + frame)
-            write_scan(here / f"{here.name}_frame{frame:02d}_gt.nii.gz", patient + frame, labels=3)
-        (here / "Info.cfg").write_text(f"ED: 1\nES: {es}\nGroup: DCM\nHeight: 184.0\nNbFrame: 30\nWeight: 95.0\n")
-    done = tool("acdc_to_dataset.py", release)
-    check(done.returncode == 0, f"ACDC: converted {done.stderr}")
-    dataset = json.loads((release / "dataset.json").read_text())
-    check([s["split"] for s in dataset["subjects"]] == ["train"] * 4 + ["val"] * 2 + ["test"] * 2,
-          "ACDC: published splits")
-    check(dataset["subjects"][1] == {"id": "patient001_ES", "image": "training/patient001/patient001_frame12.nii.gz",
-                                     "split": "train", "labels": "training/patient001/patient001_frame12_gt.nii.gz"},
-          "ACDC: frames of Info.cfg, labels beside them")
-    check(len(dataset["pairs"]["explicit"]) == 8, "ACDC: both directions")
-    pack(release / "dataset.json", "ACDC")
-    done = tool("acdc_to_dataset.py", release, "--direction", "ed-to-es")
-    dataset = json.loads((release / "dataset.json").read_text())
-    check(dataset["pairs"]["explicit"][0] == {"split": "train", "moving": "patient001_ED", "fixed": "patient001_ES"}
-          and len(dataset["pairs"]["explicit"]) == 4, "ACDC: one direction")
-    (release / "training/patient018/Info.cfg").write_text("ED: 1\nES: 11\n")
-    done = tool("acdc_to_dataset.py", release)
-    check(done.returncode == 3 and len(done.stderr.splitlines()) == 1 and "frame11" in done.stderr,
-          "ACDC: a frame that does not exist is refused by name")
-
-
 def check_numpy(folder):
     try:
         import numpy
@@ -384,8 +289,6 @@ def main():
         ixi = check_ixi(folder)
         check_oasis(folder)
         check_evil(folder)
-        check_learn2reg(folder)
-        check_acdc(folder)
         check_numpy(folder)
         check_nibabel(ixi)
 

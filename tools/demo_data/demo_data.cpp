@@ -1,5 +1,6 @@
-// regatta-demo-data OUT_DIR: an atlas and 12 subjects made from it by random diffeomorphisms and intensity changes,
-// with labels, as NIfTI files, and the data set file that names them.
+// regatta-demo-data OUT_DIR [brain|lung|heart]: made-up releases. brain, the default: an atlas and 12 subjects made
+// from it by random diffeomorphisms and intensity changes, with labels, as NIfTI files, and the data set file that
+// names them. lung, heart: phantoms as other releases lay them out.
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
@@ -8,6 +9,8 @@
 #include <nlohmann/json.hpp>
 
 #include "diffeomorphism.hpp"
+#include "heart_phantom.hpp"
+#include "lung_phantom.hpp"
 #include "phantom.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/base/files.hpp"
@@ -95,7 +98,17 @@ ExitCode make_data(const fs::path& folder) {
 
 int main(int argc, char** argv) {
   return regatta::run_main([&] {
-    REGATTA_REQUIRE(argc == 2, ConfigError, "usage: regatta-demo-data OUT_DIR");
+    const std::string kind = argc == 3 ? argv[2] : "brain";
+    REGATTA_REQUIRE((argc == 2 || argc == 3) && (kind == "brain" || kind == "lung" || kind == "heart"), ConfigError,
+                    "usage: regatta-demo-data OUT_DIR [brain|lung|heart]");
+    if (kind == "lung") {
+      regatta::demo::make_lungs(argv[1]);
+      return regatta::ExitCode::kOk;
+    }
+    if (kind == "heart") {
+      regatta::demo::make_hearts(argv[1]);
+      return regatta::ExitCode::kOk;
+    }
     return regatta::demo::make_data(argv[1]);
   });
 }

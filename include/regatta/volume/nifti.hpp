@@ -20,6 +20,10 @@ void write_nifti(const std::filesystem::path& path, std::span<const std::uint8_t
 void write_nifti(const std::filesystem::path& path, std::span<const std::int16_t> voxels, const Grid& grid);
 void write_nifti(const std::filesystem::path& path, std::span<const std::int32_t> voxels, const Grid& grid);
 
+/// Writes a 4-D series in the same way. @param voxels  [frames, D, H, W], 2..32767 frames
+void write_nifti_series(const std::filesystem::path& path, std::span<const std::int16_t> voxels, const Grid& grid,
+                        int frames);
+
 /// Reads a file to its end, inflating it if it is gzip, and throws the bytes away. @return their number
 std::uint64_t inflate_whole(const std::filesystem::path& path);
 

@@ -1,0 +1,249 @@
+// Learn2Reg releases, and others with such a list: NAME_dataset.json names images, labels, masks, key-points and pairs.
+#include <algorithm>
+#include <map>
+
+#include <nlohmann/json.hpp>
+
+#include "regatta/base/error.hpp"
+#include "volume/layouts/layout.hpp"
+
+namespace regatta {
+
+bool claims_learn2reg(const ScanTree& tree);
+FoundSet find_learn2reg(const ScanTree& tree);
+
+namespace {
+
+/// The release's own list; "" if there is none.
+std::string release_file(const ScanTree& tree) {
+  std::vector<std::string> named;
+  for (const TreeFile& file : tree.files()) {
+    if (file.path.find('/') == std::string::npos && file.path.ends_with("_dataset.json")) {
+      named.push_back(file.path);
+    }
+  }
+  REGATTA_REQUIRE(named.size() <= 1, ConfigError, tree.folder().string(), ": ", named.size(),
+                  " files NAME_dataset.json (", join(named, ", "), "), one expected");
+  if (named.empty() && tree.has("dataset.json")) {
+    const Json content = read_json(tree.full("dataset.json"));
+    if (content.is_object() && (content.contains("registration_val") || content.contains("training"))) {
+      return "dataset.json";
+    }
+  }
+  return named.empty() ? "" : named.front();
+}
+
+/// "./imagesTr/a.nii.gz" -> "imagesTr/a.nii.gz"
+std::string clean(const std::string& path) {
+  return std::filesystem::path(path).lexically_normal().generic_string();
+}
+
+class Release {
+ public:
+  explicit Release(const ScanTree& tree) : tree_(tree), file_(release_file(tree)) {
+    REGATTA_REQUIRE(!file_.empty(), DataError, tree.folder().string(),
+                    ": no NAME_dataset.json that lists its images (layout learn2reg)");
+    content_ = read_json(tree.full(file_));
+    REGATTA_REQUIRE(content_.is_object(), ConfigError, path(), ": ", type_name(content_), ", an object expected");
+    out_.known.insert(file_);
+  }
+
+  FoundSet find() {
+    read_description();
+    read_rows("training");
+    read_rows("test");
+    const auto paired = read_pairs("training_paired_images", "");
+    const auto val = read_pairs("registration_val", "val");
+    const auto test = read_pairs("registration_test", "test");
+    channels_ = modality_names_.size() > 1 && !names_sides_;
+    for (const auto& pairs : {paired, val, test}) {
+      out_.pairs.insert(out_.pairs.end(), pairs.begin(), pairs.end());
+    }
+    add_subjects(!val.empty());
+    drop_pairs_of_missing();
+    note_names(out_, missing_, str("files named by ", file_, " do not exist"));
+    if (unpaired_training_ > 0) {
+      out_.notes.push_back(
+          str("images of `training` left out, no pair of `training_paired_images` has them: ", unpaired_training_));
+    }
+    if (unpaired_tests_ > 0) {
+      out_.notes.push_back(
+          str("images of `test` left out, no pair of `registration_test` has them: ", unpaired_tests_));
+    }
+    return std::move(out_);
+  }
+
+ private:
+  std::string path() const { return tree_.full(file_).string(); }
+
+  const Json& list_of(const char* key) const {
+    static const Json nothing = Json::array();
+    const auto found = content_.find(key);
+    if (found == content_.end()) {
+      return nothing;
+    }
+    REGATTA_REQUIRE(found->is_array(), ConfigError, path(), ": /", key, ": ", type_name(*found), ", a list expected");
+    return *found;
+  }
+
+  std::string text_of(const Json& row, const char* key) const {
+    const auto found = row.is_object() ? row.find(key) : row.end();
+    return row.is_object() && found != row.end() && found->is_string() ? found->get<std::string>() : "";
+  }
+
+  void read_description() {
+    out_.name = text_of(content_, "name");
+    std::string modalities;
+    if (const auto found = content_.find("modality"); found != content_.end() && found->is_object()) {
+      for (const auto& item : found->items()) {
+        if (item.value().is_string()) {
+          modality_names_.push_back(id_from(item.value().get<std::string>()));
+          modalities += ' ' + modality_names_.back();
+        }
+      }
+    }
+    out_.anatomy = anatomy_of_text(str(out_.name, ' ', text_of(content_, "description"), ' ', file_));
+    out_.is_ct = names_ct(modalities);
+  }
+
+  void read_rows(const char* key) {
+    const Json& list = list_of(key);
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      const std::string image = list[i].is_string() ? list[i].get<std::string>() : text_of(list[i], "image");
+      REGATTA_REQUIRE(!image.empty(), ConfigError, path(), ": /", key, "/", i, ": an image's path expected, got ",
+                      one_line(dump_line(list[i]), 80));
+      rows_.emplace(stem_of(image), Row{clean(image), list[i], std::string_view(key) == "training"});
+    }
+  }
+
+  std::vector<PairEntry> read_pairs(const char* key, const std::string& split) {
+    std::vector<PairEntry> pairs;
+    const Json& list = list_of(key);
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      const std::string fixed = text_of(list[i], "fixed");
+      const std::string moving = text_of(list[i], "moving");
+      REGATTA_REQUIRE(!fixed.empty() && !moving.empty(), ConfigError, path(), ": /", key, "/", i,
+                      ": fixed and moving expected, got ", one_line(dump_line(list[i]), 80));
+      std::string fixed_case;
+      std::string moving_case;
+      const std::string fixed_digits = four_digits(stem_of(fixed), &fixed_case);
+      const std::string moving_digits = four_digits(stem_of(moving), &moving_case);
+      names_sides_ = names_sides_ || (fixed_case == moving_case && fixed_digits != moving_digits);
+      for (const std::string& image : {fixed, moving}) {  // images of test pairs may be named nowhere else
+        Row& row = rows_.emplace(stem_of(image), Row{clean(image), Json::object(), false}).first->second;
+        row.split = split.empty() ? row.split : split;
+        row.paired = true;
+      }
+      pairs.push_back({split, id_from(stem_of(moving)), id_from(stem_of(fixed))});
+    }
+    return pairs;
+  }
+
+  /// A file that the row names under one of the keys; "" with a note for one that is not there.
+  std::string file_of(const Json& row, std::initializer_list<const char*> keys) {
+    for (const char* key : keys) {
+      if (const std::string name = text_of(row, key); !name.empty()) {
+        if (tree_.has(clean(name))) {
+          return clean(name);
+        }
+        missing_.push_back(name);
+      }
+    }
+    return "";
+  }
+
+  void add_subjects(bool has_val) {
+    const bool has_pairs = std::any_of(rows_.begin(), rows_.end(),
+                                       [](const auto& row) { return row.second.paired && row.second.split.empty(); });
+    for (auto& [stem, row] : rows_) {
+      const bool trained = has_pairs ? row.paired : row.training;
+      if (row.split.empty() && !trained) {
+        ++(row.training ? unpaired_training_ : unpaired_tests_);
+        out_.known.insert(row.image);
+        continue;
+      }
+      if (row.split.empty() && has_val) {
+        row.split = "train";
+      }
+      add_subject(stem, row.image, row.json, row.split);
+    }
+  }
+
+  void add_subject(const std::string& stem, const std::string& image, const Json& row, const std::string& split) {
+    SubjectEntry subject;
+    subject.id = id_from(stem);
+    subject.split = split;
+    std::string rest;
+    four_digits(stem, &rest);
+    subject.group = id_from(rest);
+    if (channels_) {
+      for (std::size_t channel = 0; channel < modality_names_.size(); ++channel) {
+        const std::string digits = str("000", channel);
+        const std::string file = tree_.find_volume(folder_of(image), str(rest, '_', digits.substr(digits.size() - 4)));
+        if (file.empty()) {
+          missing_.push_back(str(rest, '_', digits.substr(digits.size() - 4)));
+          return;
+        }
+        subject.images[modality_names_[channel]] = file;
+      }
+      out_.modalities = modality_names_;
+      subject.id = subject.group;
+    } else if (tree_.has(image)) {
+      subject.image = image;
+    } else {
+      missing_.push_back(image);
+      return;
+    }
+    subject.labels = file_of(row, {"label", "labels", "segmentation"});
+    subject.mask = file_of(row, {"mask", "masks"});
+    subject.keypoints = file_of(row, {"keypoints", "keypoint", "landmarks"});
+    add_twin_files(tree_, image, channels_ ? rest : stem, subject);
+    out_.subjects.push_back(std::move(subject));
+  }
+
+  void drop_pairs_of_missing() {
+    std::set<std::string> ids;
+    for (const SubjectEntry& subject : out_.subjects) {
+      ids.insert(subject.id);
+    }
+    const auto gone = std::remove_if(out_.pairs.begin(), out_.pairs.end(), [&](const PairEntry& pair) {
+      return !ids.contains(pair.moving) || !ids.contains(pair.fixed);
+    });
+    if (gone != out_.pairs.end()) {
+      out_.notes.push_back(str("pairs of ", file_, " left out, their images are not there: ", out_.pairs.end() - gone));
+      out_.pairs.erase(gone, out_.pairs.end());
+    }
+  }
+
+  struct Row {
+    std::string image;
+    Json json;
+    bool training = false;
+    bool paired = false;
+    std::string split = "";
+  };
+
+  const ScanTree& tree_;
+  std::string file_;
+  Json content_;
+  std::map<std::string, Row> rows_;  // by the image's stem
+  std::vector<std::string> modality_names_;
+  bool names_sides_ = false;  ///< _0000 and _0001 of one case are moving and fixed somewhere: two scans, not channels
+  bool channels_ = false;
+  std::vector<std::string> missing_;
+  int unpaired_training_ = 0;
+  int unpaired_tests_ = 0;
+  FoundSet out_;
+};
+
+}  // namespace
+
+bool claims_learn2reg(const ScanTree& tree) {
+  return !release_file(tree).empty();
+}
+
+FoundSet find_learn2reg(const ScanTree& tree) {
+  return Release(tree).find();
+}
+
+}  // namespace regatta

@@ -1,0 +1,128 @@
+#include "volume/layouts/scan_tree.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <string_view>
+#include <system_error>
+
+#include "regatta/base/error.hpp"
+#include "regatta/volume/volume.hpp"
+
+namespace regatta {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::array<std::string_view, 6> kEndings = {".nii.gz", ".nii", ".npz", ".hdr", ".img", ".img.gz"};
+
+/// The voxels of a pair, which its .hdr stands for.
+bool is_half(const std::string& path) {
+  return path.ends_with(".img") || path.ends_with(".img.gz");
+}
+
+}  // namespace
+
+ScanTree ScanTree::read(const fs::path& folder) {
+  ScanTree tree;
+  tree.folder_ = folder;
+  std::error_code error;
+  REGATTA_REQUIRE(fs::is_directory(folder, error), DataError, folder.string(), ": not a folder");
+  fs::recursive_directory_iterator walk(folder, error);
+  for (; !error && walk != fs::recursive_directory_iterator(); walk.increment(error)) {
+    const bool hidden = walk->path().filename().string().starts_with('.');
+    if (walk->is_directory(error)) {
+      if (hidden) {
+        walk.disable_recursion_pending();
+      }
+      continue;
+    }
+    if (!hidden) {
+      std::error_code no_size;  // a symbolic link to nowhere: its header will say so
+      const std::uintmax_t bytes = fs::file_size(walk->path(), no_size);
+      tree.files_.push_back({walk->path().lexically_relative(folder).generic_string(), no_size ? 0 : bytes});
+    }
+  }
+  REGATTA_REQUIRE(!error, DataError, folder.string(), ": cannot be listed: ", error.message());
+  std::sort(tree.files_.begin(), tree.files_.end(),
+            [](const TreeFile& a, const TreeFile& b) { return a.path < b.path; });
+  for (const TreeFile& file : tree.files_) {
+    tree.sizes_[file.path] = file.bytes;
+    if (is_volume_name(file.path) && !is_half(file.path)) {
+      tree.volumes_.push_back(file.path);
+    }
+  }
+  return tree;
+}
+
+std::string ScanTree::find_volume(const std::string& folder, const std::string& stem) const {
+  for (const std::string_view ending : kEndings) {
+    if (const std::string path = path_in(folder, str(stem, ending)); !is_half(path) && has(path)) {
+      return path;
+    }
+  }
+  return "";
+}
+
+const ScanHeader* ScanTree::header(const std::string& path) const {
+  if (const auto found = headers_.find(path); found != headers_.end()) {
+    return &found->second;
+  }
+  if (unreadable_.contains(path)) {
+    return nullptr;
+  }
+  try {
+    const VolumeHeader header = read_volume_header(full(path), VolumePart::kImage, "RAS", 0);
+    return &headers_.emplace(path, ScanHeader{header.grid, static_cast<int>(header.frames)}).first->second;
+  } catch (const DataError& error) {
+    unreadable_[path] = error.what();
+    return nullptr;
+  }
+}
+
+std::string stem_of(const std::string& path) {
+  std::string name = fs::path(path).filename().string();
+  for (const std::string_view ending : kEndings) {
+    if (name.ends_with(ending)) {
+      return name.substr(0, name.size() - ending.size());
+    }
+  }
+  return fs::path(name).stem().string();
+}
+
+std::string folder_of(const std::string& path) {
+  return fs::path(path).parent_path().generic_string();
+}
+
+std::string path_in(const std::string& folder, const std::string& name) {
+  return folder.empty() ? name : str(folder, '/', name);
+}
+
+std::string id_from(const std::string& text) {
+  std::string id = text.substr(0, 128);
+  std::replace_if(
+      id.begin(), id.end(),
+      [](unsigned char c) {
+        return std::isalnum(c) == 0 && std::string_view("._-+=@").find(static_cast<char>(c)) == std::string_view::npos;
+      },
+      '_');
+  return id;
+}
+
+std::string lower_case(const std::string& text) {
+  std::string out = text;
+  std::transform(out.begin(), out.end(), out.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return out;
+}
+
+std::string four_digits(const std::string& stem, std::string* rest) {
+  const bool there = stem.size() > 5 && stem[stem.size() - 5] == '_' &&
+                     std::all_of(stem.end() - 4, stem.end(), [](unsigned char c) { return std::isdigit(c) != 0; });
+  if (rest != nullptr) {
+    *rest = there ? stem.substr(0, stem.size() - 5) : stem;
+  }
+  return there ? stem.substr(stem.size() - 4) : "";
+}
+
+}  // namespace regatta

@@ -1,0 +1,300 @@
+// Each layout on little made-up folders: which files become which part of which subject.
+#include "volume/layouts/layout.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "files.hpp"
+#include "regatta/base/text.hpp"
+#include "regatta/volume/nifti.hpp"
+#include "scan_folder.hpp"
+#include "support/catch.hpp"
+
+using namespace regatta;
+using regatta::test::error_text;
+using regatta::test::ScanFolder;
+using regatta::test::spaced;
+
+namespace {
+
+struct Found {
+  std::string layout;
+  FoundSet set;
+};
+
+Found find_in(const ScanFolder& folder, const std::string& layout = "") {
+  const ScanTree tree = ScanTree::read(folder.path());
+  const LayoutRow& row = choose_layout(tree, layout);
+  return {row.name, row.find(tree)};
+}
+
+/// "id image labels mask keypoints group split", '-' for what is empty.
+std::string row_of(const SubjectEntry& s) {
+  std::vector<std::string> cells;
+  for (const std::string& cell :
+       {s.id, s.image.empty() ? dump_line(s.images) : s.image, s.labels, s.mask, s.keypoints, s.group, s.split}) {
+    cells.push_back(cell.empty() ? "-" : cell);
+  }
+  return join(cells, " ");
+}
+
+std::string pairs_of(const FoundSet& set) {
+  std::vector<std::string> out;
+  for (const PairEntry& pair : set.pairs) {
+    out.push_back(str(pair.split.empty() ? "-" : pair.split, ':', pair.moving, '>', pair.fixed));
+  }
+  return join(out, " ");
+}
+
+}  // namespace
+
+TEST_CASE("layout learn2reg: pairs of the release, two scans of a patient are a group") {
+  ScanFolder folder;
+  for (const char* name : {"L_0001_0000", "L_0001_0001", "L_0002_0000", "L_0002_0001", "L_0003_0000", "L_0003_0001"}) {
+    folder.scan(str("imagesTr/", name, ".nii.gz")).scan(str("masksTr/", name, ".nii.gz"));
+    folder.text(str("keypointsTr/", name, ".csv"), "1,1,1\n");
+  }
+  folder.text("L_dataset.json", R"({"name": "L", "description": "lungs", "modality": {"0": "CT"},
+    "training": [{"image": "./imagesTr/L_0001_0000.nii.gz", "mask": "./masksTr/L_0001_0000.nii.gz"},
+                 {"image": "./imagesTr/L_0001_0001.nii.gz"}],
+    "training_paired_images": [{"fixed": "./imagesTr/L_0001_0000.nii.gz", "moving": "./imagesTr/L_0001_0001.nii.gz"}],
+    "registration_val": [{"fixed": "./imagesTr/L_0002_0000.nii.gz", "moving": "./imagesTr/L_0002_0001.nii.gz"}],
+    "registration_test": [{"fixed": "./imagesTs/L_0009_0000.nii.gz", "moving": "./imagesTs/L_0009_0001.nii.gz"}],
+    "test": ["./imagesTs/L_0010_0000.nii.gz"]})");
+  const Found found = find_in(folder);
+  CHECK(found.layout == "learn2reg");
+  CHECK(found.set.anatomy == Anatomy::kLung);
+  CHECK(found.set.is_ct);
+  REQUIRE(found.set.subjects.size() == 4);
+  CHECK(
+      row_of(found.set.subjects[0]) ==
+      "L_0001_0000 imagesTr/L_0001_0000.nii.gz - masksTr/L_0001_0000.nii.gz keypointsTr/L_0001_0000.csv L_0001 train");
+  CHECK(row_of(found.set.subjects[3]) ==
+        "L_0002_0001 imagesTr/L_0002_0001.nii.gz - masksTr/L_0002_0001.nii.gz keypointsTr/L_0002_0001.csv L_0002 val");
+  CHECK(pairs_of(found.set) == "-:L_0001_0001>L_0001_0000 val:L_0002_0001>L_0002_0000");
+  CHECK(join(found.set.notes, "|") ==
+        "pairs of L_dataset.json left out, their images are not there: 1|files named by L_dataset.json do not exist: 2 "
+        "(imagesTs/L_0009_0000.nii.gz, imagesTs/L_0009_0001.nii.gz)|images of `test` left out, no pair of "
+        "`registration_test` has them: 1");
+}
+
+TEST_CASE("layout learn2reg: several modalities are channels only where no pair joins them") {
+  const auto made = [](const std::string& pairs) {
+    ScanFolder folder;
+    for (const char* name : {"M_0001_0000", "M_0001_0001", "M_0002_0000", "M_0002_0001"}) {
+      folder.scan(str("imagesTr/", name, ".nii.gz"));
+    }
+    folder.text("M_dataset.json", str(R"({"name": "M", "modality": {"0": "MR", "1": "CT"},
+      "training": [{"image": "./imagesTr/M_0001_0000.nii.gz"}, {"image": "./imagesTr/M_0002_0000.nii.gz"}],
+      "training_paired_images": [)",
+                                      pairs, "]}"));
+    return find_in(folder).set;
+  };
+  const FoundSet channels = made("");
+  CHECK(channels.modalities == std::vector<std::string>{"MR", "CT"});
+  REQUIRE(channels.subjects.size() == 2);
+  CHECK(row_of(channels.subjects[0]) ==
+        R"(M_0001 {"MR":"imagesTr/M_0001_0000.nii.gz","CT":"imagesTr/M_0001_0001.nii.gz"} - - - M_0001 -)");
+  const FoundSet sides =
+      made(R"({"fixed": "./imagesTr/M_0001_0000.nii.gz", "moving": "./imagesTr/M_0001_0001.nii.gz"})");
+  CHECK(sides.modalities.empty());
+  CHECK(pairs_of(sides) == "-:M_0001_0001>M_0001_0000");
+  CHECK(sides.subjects.size() == 2);
+  CHECK(join(sides.notes, "|") == "images of `training` left out, no pair of `training_paired_images` has them: 1");
+}
+
+TEST_CASE("layout learn2reg: a wrong list is refused with its place") {
+  ScanFolder folder;
+  folder.text("X_dataset.json", R"({"training": [{"label": "a.nii.gz"}]})");
+  CHECK(error_text([&] {
+          find_in(folder);
+        }).ends_with(R"(X_dataset.json: /training/0: an image's path expected, got {"label":"a.nii.gz"})"));
+  folder.text("Y_dataset.json", "{}");
+  CHECK(error_text([&] {
+          find_in(folder);
+        }).ends_with("2 files NAME_dataset.json (X_dataset.json, Y_dataset.json), one expected"));
+}
+
+TEST_CASE("layout acdc: ED and ES of each patient, pairs both ways, training and test patients") {
+  ScanFolder folder;
+  for (const char* name : {"training/patient007", "testing/patient101"}) {
+    const std::string patient = std::filesystem::path(name).filename().string();
+    folder.text(str(name, "/Info.cfg"), "ED: 1\nES: 12\nNbFrame: 30\n");
+    folder.series(str(name, "/", patient, "_4d.nii.gz"), 2);
+    for (const char* frame : {"01", "12"}) {
+      folder.scan(str(name, "/", patient, "_frame", frame, ".nii.gz"));
+      folder.scan(str(name, "/", patient, "_frame", frame, "_gt.nii.gz"));
+    }
+  }
+  const Found found = find_in(folder);
+  CHECK(found.layout == "acdc");
+  REQUIRE(found.set.subjects.size() == 4);
+  CHECK(row_of(found.set.subjects[1]) ==
+        "patient007_ES training/patient007/patient007_frame12.nii.gz "
+        "training/patient007/patient007_frame12_gt.nii.gz - - patient007 -");
+  CHECK(found.set.subjects[2].split == "test");
+  CHECK(pairs_of(found.set) ==
+        "-:patient007_ED>patient007_ES -:patient007_ES>patient007_ED "
+        "test:patient101_ED>patient101_ES test:patient101_ES>patient101_ED");
+  folder.text("training/patient007/Info.cfg", "ED: 1\nES: 3\n");
+  CHECK(error_text([&] { find_in(folder); }).find("Info.cfg: ES: 3, but ") != std::string::npos);
+  folder.text("training/patient007/Info.cfg", "ED: one\nES: 3\n");
+  CHECK(error_text([&] { find_in(folder); }).ends_with("Info.cfg: ED: 'one', a frame number expected"));
+}
+
+TEST_CASE("layout acdc: the whole release has the benchmark's validation patients") {
+  ScanFolder folder;
+  for (const int number : {1, 18, 100}) {
+    const std::string name = str("patient", number < 100 ? "0" : "", number < 10 ? "0" : "", number);
+    folder.text(name + "/Info.cfg", "ED: 1\nES: 2\n");
+    folder.scan(str(name, "/", name, "_frame01.nii.gz")).scan(str(name, "/", name, "_frame02.nii.gz"));
+  }
+  const FoundSet set = find_in(folder).set;
+  CHECK(set.subjects[0].split == "train");
+  CHECK(set.subjects[2].split == "val");
+  CHECK(set.subjects[4].split == "val");
+}
+
+TEST_CASE("layout bids: T1w scans of all sessions, label maps and masks of derivatives, other scans noted") {
+  ScanFolder folder;
+  folder.text("dataset_description.json", R"({"Name": "Visits", "BIDSVersion": "1.8.0"})");
+  folder.scan("sub-01/ses-1/anat/sub-01_ses-1_T1w.nii.gz").scan("sub-01/ses-2/anat/sub-01_ses-2_T1w.nii.gz");
+  folder.scan("sub-01/ses-1/anat/sub-01_ses-1_T2w.nii.gz").scan("sub-02/ses-1/anat/sub-02_ses-1_T1w.nii.gz");
+  folder.scan("sub-02/ses-1/func/sub-02_ses-1_bold.nii.gz");
+  folder.scan("derivatives/seg/sub-01/ses-2/anat/sub-01_ses-2_dseg.nii.gz");
+  folder.scan("derivatives/seg/sub-01/ses-1/anat/sub-01_ses-1_space-MNI_dseg.nii.gz");
+  folder.scan("derivatives/seg/sub-02/ses-1/anat/sub-02_ses-1_desc-brain_mask.nii.gz");
+  const Found found = find_in(folder);
+  CHECK(found.layout == "bids");
+  CHECK(found.set.name == "Visits");
+  REQUIRE(found.set.subjects.size() == 3);
+  CHECK(row_of(found.set.subjects[0]) == "sub-01_ses-1 sub-01/ses-1/anat/sub-01_ses-1_T1w.nii.gz - - - sub-01 -");
+  CHECK(row_of(found.set.subjects[1]) ==
+        "sub-01_ses-2 sub-01/ses-2/anat/sub-01_ses-2_T1w.nii.gz "
+        "derivatives/seg/sub-01/ses-2/anat/sub-01_ses-2_dseg.nii.gz - - sub-01 -");
+  CHECK(found.set.subjects[2].mask == "derivatives/seg/sub-02/ses-1/anat/sub-02_ses-1_desc-brain_mask.nii.gz");
+  CHECK(join(found.set.notes, "|") ==
+        "T2w scans not used, T1w is: 1; `modalities` and `images` take several kinds of scan a subject");
+}
+
+TEST_CASE("layout oasis: aligned scans before others, visits are a group") {
+  ScanFolder folder;
+  for (const char* name : {"OASIS_OAS1_0001_MR1", "OASIS_OAS1_0001_MR2", "OASIS_OAS1_0002_MR1"}) {
+    folder.scan(str(name, "/norm.nii.gz")).scan(str(name, "/seg35.nii.gz")).scan(str(name, "/seg4.nii.gz"));
+  }
+  Found found = find_in(folder);
+  CHECK(found.layout == "oasis");
+  REQUIRE(found.set.subjects.size() == 3);
+  CHECK(row_of(found.set.subjects[1]) ==
+        "OASIS_OAS1_0001_MR2 OASIS_OAS1_0001_MR2/norm.nii.gz "
+        "OASIS_OAS1_0001_MR2/seg35.nii.gz - - OASIS_OAS1_0001 -");
+  CHECK(found.set.notes.size() == 1);
+  CHECK(found.set.known.contains("OASIS_OAS1_0002_MR1/seg4.nii.gz"));
+  for (const char* name : {"OASIS_OAS1_0001_MR1", "OASIS_OAS1_0001_MR2", "OASIS_OAS1_0002_MR1"}) {
+    folder.scan(str(name, "/aligned_norm.nii.gz")).scan(str(name, "/aligned_seg35.nii.gz"));
+  }
+  found = find_in(folder);
+  CHECK(found.set.subjects[0].image == "OASIS_OAS1_0001_MR1/aligned_norm.nii.gz");
+  CHECK(found.set.subjects[0].labels == "OASIS_OAS1_0001_MR1/aligned_seg35.nii.gz");
+  CHECK(found.set.notes.empty());
+}
+
+TEST_CASE("layout nnunet: channels by name, a case that lacks one is left out, imagesTs are the test split") {
+  ScanFolder folder;
+  folder.text("dataset.json", R"({"channel_names": {"0": "T1", "1": "T2"}, "labels": {"background": 0, "x": 1},
+    "numTraining": 2, "file_ending": ".nii.gz"})");
+  for (const char* name : {"imagesTr/a_0000", "imagesTr/a_0001", "imagesTr/b_0000", "imagesTs/c_0000",
+                           "imagesTs/c_0001", "labelsTr/a", "labelsTr/b"}) {
+    folder.scan(str(name, ".nii.gz"));
+  }
+  const Found found = find_in(folder);
+  CHECK(found.layout == "nnunet");
+  CHECK(found.set.modalities == std::vector<std::string>{"T1", "T2"});
+  REQUIRE(found.set.subjects.size() == 2);
+  CHECK(row_of(found.set.subjects[0]) ==
+        R"(a {"T1":"imagesTr/a_0000.nii.gz","T2":"imagesTr/a_0001.nii.gz"} labelsTr/a.nii.gz - - a -)");
+  CHECK(found.set.subjects[1].split == "test");
+  CHECK(join(found.set.notes, "|") == "cases left out, they lack one of the channels T1, T2: 1 (b)");
+}
+
+TEST_CASE("layout nnunet: one channel, and names without channels") {
+  ScanFolder one;
+  one.text("dataset.json", R"({"channel_names": {"0": "CT"}})");
+  one.scan("imagesTr/a_0000.nii.gz").scan("labelsTr/a.nii.gz");
+  const FoundSet ct = find_in(one).set;
+  CHECK(ct.is_ct);
+  CHECK(row_of(ct.subjects[0]) == "a imagesTr/a_0000.nii.gz labelsTr/a.nii.gz - - a -");
+  ScanFolder plain;
+  plain.scan("imagesTr/b.nii").scan("labelsTr/b.nii");
+  CHECK(row_of(find_in(plain).set.subjects[0]) == "b imagesTr/b.nii labelsTr/b.nii - - b -");
+}
+
+TEST_CASE("layout series: frames are subjects, the series is their group") {
+  ScanFolder folder;
+  folder.series("h1.nii.gz", 3).series("h1_gt.nii.gz", 3).series("h2.nii", 2);
+  const Found found = find_in(folder);
+  CHECK(found.layout == "series");
+  REQUIRE(found.set.subjects.size() == 5);
+  CHECK(row_of(found.set.subjects[2]) == "h1_f02 h1.nii.gz h1_gt.nii.gz - - h1 -");
+  CHECK(found.set.subjects[2].frame == 2);
+  CHECK(found.set.subjects[3].labels.empty());
+  CHECK(pairs_of(found.set) ==
+        "-:h1_f00>h1_f01 -:h1_f01>h1_f00 -:h1_f00>h1_f02 -:h1_f02>h1_f00 -:h2_f00>h2_f01 "
+        "-:h2_f01>h2_f00");
+}
+
+TEST_CASE("a series that we write has its frames in the header, one volume each") {
+  regatta::test::TemporaryFolder folder;
+  const std::vector<std::int16_t> voxels(2 * 3 * 4 * 5, 7);
+  write_nifti_series(folder / "s.nii.gz", voxels, {{3, 4, 5}, spaced(1, 2, 3)}, 2);
+  const ScanTree tree = ScanTree::read(folder.path());
+  const ScanHeader* header = tree.header("s.nii.gz");
+  REQUIRE(header != nullptr);
+  CHECK(header->frames == 2);
+  CHECK(header->grid.shape == Shape3{3, 4, 5});
+  CHECK(spacing_of(header->grid.affine)[2] == Approx(3.0));
+  write_nifti_series(folder / "s.nii", voxels, {{3, 4, 5}, spaced(1, 2, 3)}, 2);
+  CHECK(std::filesystem::file_size(folder / "s.nii") == 352 + 2 * voxels.size());
+}
+
+TEST_CASE("layout flat: twins by their ends and by folders, the atlas by its name") {
+  ScanFolder folder;
+  folder.scan("atlas.nii.gz").scan("atlas_labels.nii.gz").scan("p1.nii.gz").scan("p1_seg.nii.gz");
+  folder.scan("p1_mask.nii.gz").text("p1_keypoints.csv", "1,1,1\n").text("p2.csv", "1,1,1\n").scan("p2.nii");
+  Found found = find_in(folder);
+  CHECK(found.layout == "flat");
+  CHECK(found.set.atlas == "atlas");
+  REQUIRE(found.set.subjects.size() == 3);
+  CHECK(row_of(found.set.subjects[0]) == "atlas atlas.nii.gz atlas_labels.nii.gz - - atlas atlas");
+  CHECK(row_of(found.set.subjects[1]) == "p1 p1.nii.gz p1_seg.nii.gz p1_mask.nii.gz p1_keypoints.csv p1 -");
+  CHECK(row_of(found.set.subjects[2]) == "p2 p2.nii - - p2.csv p2 -");
+
+  ScanFolder pair;
+  pair.text("a.hdr", "").text("a.img", "").text("a_seg.hdr", "").text("a_seg.img", "");
+  const FoundSet halves = find_in(pair).set;
+  REQUIRE(halves.subjects.size() == 1);
+  CHECK(row_of(halves.subjects[0]) == "a a.hdr a_seg.hdr - - a -");
+
+  ScanFolder folders;
+  folders.scan("images/a.nii").scan("labels/a.nii").scan("masks/a.nii").scan("images/b_image.nii");
+  folders.scan("labels/b_label.nii").scan("other/b.nii");
+  const FoundSet set = find_in(folders).set;
+  REQUIRE(set.subjects.size() == 3);
+  CHECK(row_of(set.subjects[0]) == "a images/a.nii labels/a.nii masks/a.nii - a -");
+  CHECK(row_of(set.subjects[1]) == "image_b images/b_image.nii labels/b_label.nii - - image_b -");
+  CHECK(row_of(set.subjects[2]) == "other_b other/b.nii - - - other_b -");
+}
+
+TEST_CASE("a layout is forced by name; unknown names and folders without scans are refused in one line") {
+  ScanFolder folder;
+  folder.scan("imagesTr/a.nii").scan("labelsTr/a.nii").text(".hidden/b.nii", "");
+  CHECK(find_in(folder).layout == "nnunet");
+  CHECK(find_in(folder, "flat").set.subjects.front().labels == "labelsTr/a.nii");
+  CHECK(error_text([&] { find_in(folder, "dicom"); }) ==
+        "--layout: 'dicom', have: learn2reg, acdc, bids, oasis, nnunet, series, flat");
+  ScanFolder empty;
+  empty.text("readme.txt", "");
+  CHECK(error_text([&] {
+          find_in(empty);
+        }).ends_with(": no volume (.nii, .nii.gz, .hdr with .img or .img.gz, or .npz) in it, of 1 files"));
+  CHECK(error_text([&] { ScanTree::read(empty.path() / "nowhere"); }).ends_with("nowhere: not a folder"));
+}

@@ -1,0 +1,12 @@
+// Made-up beating hearts in the layout of the ACDC release: a ring of muscle around a blood pool, a crescent beside it.
+#pragma once
+
+#include <filesystem>
+
+namespace regatta::demo {
+
+/// FOLDER/heart_phantom/training/patientNNN: the 4-D series, its ED and ES frames with labels (1 right ventricle,
+/// 2 muscle, 3 left ventricle) and Info.cfg; five patients.
+void make_hearts(const std::filesystem::path& folder);
+
+}  // namespace regatta::demo

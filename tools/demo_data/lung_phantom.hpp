@@ -1,0 +1,13 @@
+// Made-up lungs in CT values, breathed out and in, in the layout of a Learn2Reg release. No anatomy: ellipsoids,
+// vessels as spheres, and key-points at their centres.
+#pragma once
+
+#include <filesystem>
+
+namespace regatta::demo {
+
+/// FOLDER/lung_phantom: imagesTr, masksTr, keypointsTr and LungPhantom_dataset.json; four pairs to train on, two to
+/// validate. _0000 (breathed out) is fixed, _0001 (breathed in) moving, as in NLST.
+void make_lungs(const std::filesystem::path& folder);
+
+}  // namespace regatta::demo
