@@ -178,6 +178,23 @@ std::string dataset_text(const Json& dataset) {
   return str("{\n", join(parts, ",\n"), "\n}\n");
 }
 
+/// A download often unpacks into one more folder: the first folder down from here that holds anything else.
+fs::path without_wrapping(fs::path folder) {
+  while (fs::is_directory(folder)) {
+    std::vector<fs::path> entries;
+    for (const auto& entry : fs::directory_iterator(folder)) {
+      if (!entry.path().filename().string().starts_with(".")) {
+        entries.push_back(entry.path());
+      }
+    }
+    if (entries.size() != 1 || !fs::is_directory(entries.front())) {
+      break;
+    }
+    folder = entries.front();
+  }
+  return folder;
+}
+
 void check_free(const fs::path& path, const InitOptions& options) {
   if (!fs::exists(path)) {
     return;
@@ -195,8 +212,8 @@ void check_free(const fs::path& path, const InitOptions& options) {
 InitPlan plan_dataset(const InitOptions& options) {
   REGATTA_REQUIRE(options.val >= 0.0 && options.val < 1.0, ConfigError, "--val: ", options.val,
                   ", 0 to below 1 allowed");
-  const fs::path folder = fs::weakly_canonical(options.folder);
-  const fs::path output = fs::weakly_canonical(options.output);
+  const fs::path folder = without_wrapping(fs::weakly_canonical(fs::absolute(options.folder)));
+  const fs::path output = fs::weakly_canonical(fs::absolute(options.output));
   const ScanTree tree = ScanTree::read(folder);
   const LayoutRow& layout = choose_layout(tree, options.layout);
   InitPlan plan;

@@ -72,6 +72,20 @@ FoundSet made_set(int subjects) {
 
 }  // namespace
 
+TEST_CASE("an output folder that is not there yet, named relative to the working directory") {
+  ScanFolder folder;
+  for (const char* name : {"a", "b", "c"}) {
+    folder.scan(str("brains/", name, ".nii.gz"), {16, 16, 16}, spaced(1, 1, 1), block({16, 16, 16}, 4, 12));
+  }
+  InitOptions options = options_for(folder);
+  options.output = "not-there-yet";
+  options.folder = folder.path();  // holds nothing but brains/
+  const InitPlan plan = plan_dataset(options);
+  CHECK(plan.name == "brains");
+  const std::filesystem::path image = plan.dataset.at("subjects").at(0).at("image").get<std::string>();
+  CHECK(std::filesystem::exists((std::filesystem::current_path() / options.output / image).lexically_normal()));
+}
+
 TEST_CASE("init of a brain set: the foreground is cropped, the atlas is moving, files are valid") {
   ScanFolder folder;
   const Shape3 shape = {64, 64, 64};
