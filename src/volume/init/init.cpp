@@ -219,7 +219,7 @@ InitPlan plan_dataset(const InitOptions& options) {
   InitPlan plan;
   plan.layout = str(layout.name, " (", layout.help, ")");
   FoundSet found = layout.find(tree);
-  plan.name = found.name.empty() ? folder.filename().string() : found.name;
+  plan.name = found.name.empty() ? fs::weakly_canonical(fs::absolute(options.folder)).filename().string() : found.name;
   plan.archive = file_name_of(plan.name) + ".h5";
   if (found.anatomy == Anatomy::kUnknown) {
     found.anatomy = anatomy_of_text(plan.name);

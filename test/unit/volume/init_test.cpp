@@ -81,7 +81,7 @@ TEST_CASE("an output folder that is not there yet, named relative to the working
   options.output = "not-there-yet";
   options.folder = folder.path();  // holds nothing but brains/
   const InitPlan plan = plan_dataset(options);
-  CHECK(plan.name == "brains");
+  CHECK(plan.name == folder.path().filename().string());
   const std::filesystem::path image = plan.dataset.at("subjects").at(0).at("image").get<std::string>();
   CHECK(std::filesystem::exists((std::filesystem::current_path() / options.output / image).lexically_normal()));
 }
