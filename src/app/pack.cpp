@@ -17,7 +17,8 @@ class Pack final : public Command {
     app.add_option("dataset", dataset_, "data set file: subjects, splits, pairs, preprocessing (docs/formats.md)")
         ->required();
     app.add_option("-o,--output", options_.output, "archive to write, NAME.h5")->required();
-    app.add_option("--qc", options_.qc, "picture sheet to write; default: NAME_qc.png beside the archive");
+    app.add_option("--qc", options_.qc,
+                   "picture sheet to write; default: NAME_qc.png beside the archive; several pages get _01, _02 ...");
     app.add_option("--deflate", options_.deflate,
                    "zlib level 1..9; 0 leaves the voxels uncompressed, the fastest to read")
         ->capture_default_str();
@@ -59,7 +60,8 @@ class Pack final : public Command {
                      "fingerprint  ", s.fingerprint, '\n',  //
                      "archive      ", options_.output.string(), ", ", bytes_text(static_cast<double>(s.bytes)), ", ",
                      duration_text(s.seconds), '\n',  //
-                     "look at      ", s.qc.string(), '\n');
+                     "look at      ", s.qc.front().string(),
+                     s.qc.size() > 1 ? str(" and ", s.qc.size() - 1, " more pages") : std::string(), '\n');
   }
 
   std::string dataset_;

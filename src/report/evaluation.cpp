@@ -6,8 +6,8 @@
 
 #include "regatta/base/error.hpp"
 #include "regatta/base/text.hpp"
+#include "regatta/base/text_table.hpp"
 #include "report/format.hpp"
-#include "report/text_table.hpp"
 
 namespace regatta {
 namespace {

@@ -137,14 +137,4 @@ std::string csv_text(std::string_view text) {
   return out + "\"";
 }
 
-std::size_t text_width(std::string_view text) {
-  std::size_t width = 0;
-  for (const char c : text) {
-    if ((static_cast<unsigned char>(c) & 0xc0) != 0x80) {
-      ++width;
-    }
-  }
-  return width;
-}
-
 }  // namespace regatta

@@ -26,7 +26,4 @@ std::string html_escape(std::string_view text);
 /// spreadsheets take such a cell for a formula.
 std::string csv_text(std::string_view text);
 
-/// Number of code points: the width on a terminal of the texts that stand in our tables.
-std::size_t text_width(std::string_view text);
-
 }  // namespace regatta

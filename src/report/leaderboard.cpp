@@ -3,10 +3,10 @@
 
 #include "regatta/base/shell.hpp"
 #include "regatta/base/text.hpp"
+#include "regatta/base/text_table.hpp"
 #include "regatta/report/report.hpp"
 #include "report/format.hpp"
 #include "report/rows.hpp"
-#include "report/text_table.hpp"
 
 namespace regatta {
 namespace {

@@ -8,9 +8,9 @@
 
 #include "regatta/base/error.hpp"
 #include "regatta/base/text.hpp"
+#include "regatta/base/text_table.hpp"
 #include "regatta/report/evaluation.hpp"
 #include "report/format.hpp"
-#include "report/text_table.hpp"
 
 namespace regatta {
 namespace {

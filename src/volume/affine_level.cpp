@@ -91,44 +91,6 @@ Grid coarse_grid(const Grid& grid, double spacing_mm) {
   return coarse;
 }
 
-/// Otsu's threshold: splits the histogram where the variance between the two parts is largest.
-float threshold_of(const std::vector<float>& values) {
-  constexpr std::size_t kBins = 256;
-  const auto [low, high] = std::minmax_element(values.begin(), values.end());
-  const double width = (static_cast<double>(*high) - *low) / kBins;
-  if (width <= 0.0) {
-    return *high;
-  }
-  std::array<double, kBins> counts{};
-  for (const float value : values) {
-    const auto bin = static_cast<std::size_t>((static_cast<double>(value) - *low) / width);
-    ++counts[std::min(bin, kBins - 1)];
-  }
-  double total = 0.0;
-  for (std::size_t bin = 0; bin < kBins; ++bin) {
-    total += static_cast<double>(bin) * counts[bin];
-  }
-  double below = 0.0;
-  double below_sum = 0.0;
-  double best = -1.0;
-  std::size_t best_bin = 0;
-  const auto all = static_cast<double>(values.size());
-  for (std::size_t bin = 0; bin + 1 < kBins; ++bin) {
-    below += counts[bin];
-    below_sum += static_cast<double>(bin) * counts[bin];
-    if (below == 0.0 || below == all) {
-      continue;
-    }
-    const double difference = below_sum / below - (total - below_sum) / (all - below);
-    const double between = below * (all - below) * difference * difference;
-    if (between > best) {
-      best = between;
-      best_bin = bin;
-    }
-  }
-  return static_cast<float>(*low + width * static_cast<double>(best_bin + 1));
-}
-
 /// Local mean and contrast taken out; where there is no contrast the values tend to 0.
 void normalise_locally(Level& level, int threads) {
   const Spacing3 sigma = {kLocal_mm, kLocal_mm, kLocal_mm};
@@ -163,7 +125,7 @@ Level make_level(const Volume& volume, double spacing_mm, bool normalise, int th
   level.grid = coarse_grid(volume.grid, spacing_mm);
   level.values = resample_to_grid(smooth(volume.voxels, volume.grid, sigma, threads), volume.grid, level.grid,
                                   Interpolation::kLinear, 0.0F, threads);
-  const float threshold = threshold_of(level.values);
+  const float threshold = otsu_threshold(level.values);
   std::vector<float> foreground(level.values.size());
   std::transform(level.values.begin(), level.values.end(), foreground.begin(),
                  [threshold](float value) { return value > threshold ? 1.0F : 0.0F; });
@@ -177,6 +139,43 @@ Level make_level(const Volume& volume, double spacing_mm, bool normalise, int th
     normalise_locally(level, threads);
   }
   return level;
+}
+
+float otsu_threshold(std::span<const float> values) {
+  constexpr std::size_t kBins = 256;
+  const auto [low, high] = std::minmax_element(values.begin(), values.end());
+  const double width = (static_cast<double>(*high) - *low) / kBins;
+  if (width <= 0.0) {
+    return *high;
+  }
+  std::array<double, kBins> counts{};
+  for (const float value : values) {
+    const auto bin = static_cast<std::size_t>((static_cast<double>(value) - *low) / width);
+    ++counts[std::min(bin, kBins - 1)];
+  }
+  double total = 0.0;
+  for (std::size_t bin = 0; bin < kBins; ++bin) {
+    total += static_cast<double>(bin) * counts[bin];
+  }
+  double below = 0.0;
+  double below_sum = 0.0;
+  double best = -1.0;
+  std::size_t best_bin = 0;
+  const auto all = static_cast<double>(values.size());
+  for (std::size_t bin = 0; bin + 1 < kBins; ++bin) {
+    below += counts[bin];
+    below_sum += static_cast<double>(bin) * counts[bin];
+    if (below == 0.0 || below == all) {
+      continue;
+    }
+    const double difference = below_sum / below - (total - below_sum) / (all - below);
+    const double between = below * (all - below) * difference * difference;
+    if (between > best) {
+      best = between;
+      best_bin = bin;
+    }
+  }
+  return static_cast<float>(*low + width * static_cast<double>(best_bin + 1));
 }
 
 Point3 centre_of_mass(const Level& level, const std::string& source) {

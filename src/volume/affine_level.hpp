@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "regatta/volume/volume.hpp"
@@ -18,6 +19,10 @@ struct Level {
 /// @param spacing_mm  of the level; axes that are coarser already keep their spacing
 /// @param normalise   take local mean and contrast out
 Level make_level(const Volume& volume, double spacing_mm, bool normalise, int threads);
+
+/// Otsu's threshold: splits the histogram where the variance between the two parts is largest; the one value of
+/// constant voxels.
+float otsu_threshold(std::span<const float> values);
 
 /// Centre of mass of the foreground, RAS mm. @throws DataError naming the file if there is none
 Point3 centre_of_mass(const Level& level, const std::string& source);

@@ -18,6 +18,7 @@ struct Archive::Impl {
   std::filesystem::path path;
   std::string source;
   std::string name;
+  std::string made_by;
   std::string orientation;
   std::string fingerprint;
   double scale = 1.0;
@@ -49,6 +50,7 @@ void Archive::Impl::read_attributes() {
   REGATTA_REQUIRE(schema == layout::kSchema, DataError, source, ": archive schema ", schema, ", this program reads ",
                   layout::kSchema, ": pack again");
   name = h5::read_string_attribute(file.id(), layout::kName, source);
+  made_by = h5::read_string_attribute(file.id(), layout::kMadeBy, source);
   orientation = h5::read_string_attribute(file.id(), layout::kOrientation, source);
   fingerprint = h5::read_string_attribute(file.id(), layout::kFingerprint, source);
   h5::read_attribute(file.id(), layout::kSpacing, H5T_NATIVE_DOUBLE, 3, contents.spacing.data(), source);
@@ -276,6 +278,10 @@ const std::filesystem::path& Archive::path() const {
 
 const std::string& Archive::name() const {
   return impl_->name;
+}
+
+const std::string& Archive::made_by() const {
+  return impl_->made_by;
 }
 
 const Shape3& Archive::shape() const {

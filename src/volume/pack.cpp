@@ -35,8 +35,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kMostTiles = 200;  // of the picture sheet
-constexpr int kPackVersion = 1;          // part of every subject's key: raised when packing gives other voxels
+constexpr std::size_t kMostTiles = 1000;  // of the picture sheet
+constexpr int kPackVersion = 1;           // part of every subject's key: raised when packing gives other voxels
 
 /// Calls produce(i) for i = 0..count-1 on `threads` threads and consume(i, result) in order on this one.
 /// The first error in order is thrown.
@@ -228,7 +228,7 @@ class Packer {
   Spacing3 spacing_{};
   std::string fingerprint_;
   std::vector<std::string> warnings_;
-  fs::path qc_;
+  std::vector<fs::path> qc_;
 };
 
 bool Packer::is_atlas(std::size_t index) const {
@@ -470,10 +470,12 @@ void Packer::write() {
   require_keypoint_pairs();
   writer->set_pairs(dataset_.pairs);
   const std::size_t tiles = std::min(subjects().size(), kMostTiles);
-  qc_ = options_.qc.empty() ? fs::path(options_.output).replace_extension().concat("_qc.png") : options_.qc;
-  sheet->write(qc_, str(dataset_.options.name.empty() ? options_.output.filename().string() : dataset_.options.name,
-                        ": ", subjects().size(), " subjects, ", shape_text(shape_), ", ", spacing_text(spacing_), " mm",
-                        tiles < subjects().size() ? str(", some of them shown") : std::string()));
+  const fs::path qc =
+      options_.qc.empty() ? fs::path(options_.output).replace_extension().concat("_qc.png") : options_.qc;
+  qc_ =
+      sheet->write(qc, str(dataset_.options.name.empty() ? options_.output.filename().string() : dataset_.options.name,
+                           ": ", subjects().size(), " subjects, ", shape_text(shape_), ", ", spacing_text(spacing_),
+                           " mm", tiles < subjects().size() ? str(", some of them shown") : std::string()));
   fingerprint_ = writer->finish();
 }
 

@@ -59,6 +59,7 @@ SliceView::SliceView(Plane plane, const Shape3& shape, const Spacing3& spacing, 
   across_ = static_cast<std::size_t>(anatomy.source[across]);
   down_ = static_cast<std::size_t>(anatomy.source[up]);
   normal_ = 3 - across_ - down_;
+  cut_ = shape[normal_] / 2;
   across_back_ = anatomy.flip[across];
   down_back_ = !anatomy.flip[up];  // pictures count from the top
   across_scale_ = pixels_per_mm * spacing[across_];
@@ -73,7 +74,7 @@ Point3 SliceView::voxel(double x, double y) const {
   Point3 p{};
   p[across_] = across_back_ ? static_cast<double>(shape_[across_] - 1) - a : a;
   p[down_] = down_back_ ? static_cast<double>(shape_[down_] - 1) - b : b;
-  p[normal_] = static_cast<double>(shape_[normal_] / 2);
+  p[normal_] = static_cast<double>(cut_);
   return p;
 }
 

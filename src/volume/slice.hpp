@@ -17,7 +17,7 @@ inline constexpr Plane kPlanes[] = {Plane::kSagittal, Plane::kCoronal, Plane::kA
 
 const char* plane_name(Plane plane);
 
-/// The map from pixels of one middle slice to voxel indices of a packed grid.
+/// The map from pixels of one slice to voxel indices of a packed grid: the middle slice, until it is cut elsewhere.
 class SliceView {
  public:
   /// @param pixels_per_mm  scale, equal for all planes
@@ -26,6 +26,9 @@ class SliceView {
 
   int width() const { return width_; }
   int height() const { return height_; }
+
+  /// Shows the slice through this voxel.
+  void cut_at(const Shape3& voxel) { cut_ = voxel[normal_]; }
 
   /// Voxel index (with fractions) that the centre of a pixel shows.
   Point3 voxel(double x, double y) const;
@@ -49,6 +52,7 @@ class SliceView {
   std::size_t across_ = 0;
   std::size_t down_ = 0;
   std::size_t normal_ = 0;
+  std::int64_t cut_ = 0;      // index of the slice along the normal
   bool across_back_ = false;  // pixel index grows against the voxel index
   bool down_back_ = false;
   double across_scale_ = 1.0;  // pixels a voxel

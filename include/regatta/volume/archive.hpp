@@ -52,6 +52,9 @@ class Archive {
 
   const std::filesystem::path& path() const;
   const std::string& name() const;
+
+  /// Version and revision of the program that wrote it.
+  const std::string& made_by() const;
   const Shape3& shape() const;
   const Spacing3& spacing() const;
   const std::string& orientation() const;

@@ -38,8 +38,8 @@ struct PackSummary {
   std::uintmax_t bytes = 0;
   double seconds = 0.0;
   std::string fingerprint;
-  std::filesystem::path qc;
-  std::vector<std::string> warnings;  ///< what a person should look at, a line each
+  std::vector<std::filesystem::path> qc;  ///< pages of the picture sheet
+  std::vector<std::string> warnings;      ///< what a person should look at, a line each
 };
 
 /// Reads every header and label map first, then packs subject by subject; the archive gets its name at the very end.

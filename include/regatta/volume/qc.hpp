@@ -9,12 +9,15 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "regatta/volume/geometry.hpp"
 
 namespace regatta {
 
-/// One sheet for a whole data set: for each subject the three middle slices, label outlines in colours, id and split.
+/// A picture sheet for a whole data set, on pages of 25 subjects: for each subject three slices through the middle of
+/// its labels (without any: of its foreground), label outlines in colours, a title, and warnings in a colour of their
+/// own. Holds the tiles in memory, about 0.3 MB a subject.
 class SubjectSheet {
  public:
   /// @param shape, spacing, orientation  of the packed grid
@@ -23,12 +26,16 @@ class SubjectSheet {
   SubjectSheet(const SubjectSheet&) = delete;
   SubjectSheet& operator=(const SubjectSheet&) = delete;
 
+  /// @param title   id, split ...: one line
   /// @param image   [D, H, W], 0..1
   /// @param labels  as many values as the image, or empty
-  void add(const std::string& title, std::span<const float> image, std::span<const std::uint8_t> labels);
+  /// @param flags   what is wrong with the subject, in few words; empty: nothing
+  void add(const std::string& title, std::span<const float> image, std::span<const std::uint8_t> labels,
+           const std::string& flags = {});
 
-  /// Writes the picture atomically. @param title  headline @throws DataError if the disk refuses
-  void write(const std::filesystem::path& path, const std::string& title) const;
+  /// Writes each page atomically: one is `path` itself, several are `path` with _01, _02 ... before its extension.
+  /// @param title  headline @return the files, in order @throws DataError if the disk refuses
+  std::vector<std::filesystem::path> write(const std::filesystem::path& path, const std::string& title) const;
 
  private:
   struct Impl;

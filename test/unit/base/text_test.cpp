@@ -2,6 +2,7 @@
 #include <limits>
 
 #include "regatta/base/error.hpp"
+#include "regatta/base/text_table.hpp"
 #include "support/catch.hpp"
 
 using namespace regatta;
@@ -56,4 +57,20 @@ TEST_CASE("an error carries its exit code") {
     CHECK(error.code() == ExitCode::kData);
     CHECK(std::string(error.what()) == "volume 'p07': got 1, allowed 2");
   }
+}
+
+TEST_CASE("a text table aligns by characters, not bytes") {
+  TextTable table;
+  table.column("name", TextTable::Align::kLeft);
+  table.column("n", TextTable::Align::kRight);
+  table.row({"\xc3\xa9t\xc3\xa9", "1"});
+  table.row({"winter", "100"});
+  CHECK(table.text() == "name      n\n-----------\n\xc3\xa9t\xc3\xa9       1\nwinter  100\n");
+  CHECK_THROWS_AS(table.row({"one"}), BugError);
+}
+
+TEST_CASE("numbers for people keep their zeros") {
+  CHECK(fixed_text(12.5, 2) == "12.50");
+  CHECK(fixed_text(-0.04, 1) == "-0.0");
+  CHECK(fixed_text(std::nan(""), 1) == "-");
 }

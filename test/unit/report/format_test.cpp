@@ -1,13 +1,11 @@
 // Numbers, escapes and tables.
 #include <cmath>
 
-#include "regatta/base/error.hpp"
 #include "regatta/base/files.hpp"
 #include "regatta/report/trial_log.hpp"
 #include "report/chart.hpp"
 #include "report/format.hpp"
 #include "report/read_sweep.hpp"
-#include "report/text_table.hpp"
 #include "support/catch.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -51,16 +49,6 @@ TEST_CASE("CSV fields are quoted where needed and never formulas") {
   CHECK(csv_text("two\nlines") == "\"two\nlines\"");
   CHECK(csv_text("=1+1") == "'=1+1");
   CHECK(csv_text("") == "");
-}
-
-TEST_CASE("a text table aligns by characters, not bytes") {
-  TextTable table;
-  table.column("name", TextTable::Align::kLeft);
-  table.column("n", TextTable::Align::kRight);
-  table.row({"\xc3\xa9t\xc3\xa9", "1"});
-  table.row({"winter", "100"});
-  CHECK(table.text() == "name      n\n-----------\n\xc3\xa9t\xc3\xa9       1\nwinter  100\n");
-  CHECK_THROWS_AS(table.row({"one"}), BugError);
 }
 
 TEST_CASE("ticks are round, within the range and few") {

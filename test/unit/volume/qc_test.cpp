@@ -5,9 +5,11 @@
 #include <vector>
 
 #include "files.hpp"
+#include "regatta/base/text.hpp"
 #include "support/catch.hpp"
 #include "support/temporary_folder.hpp"
 #include "volume/canvas.hpp"
+#include "volume/middle.hpp"
 #include "volume/slice.hpp"
 
 using namespace regatta;
@@ -41,6 +43,29 @@ TEST_CASE("slices of all orientations show the same anatomy the same way up") {
   const auto pixel = other.pixel({3, 0, 7});
   CHECK(pixel[0] == Approx(7.0));
   CHECK(pixel[1] == Approx(0.0).margin(1e-9));
+}
+
+TEST_CASE("a view shows the slice that it is cut at") {
+  std::vector<float> volume(315, 0.0F);
+  volume[(5 * 9 + 7) * 5 + 4] = 1.0F;  // right of the middle slice
+  SliceView view(Plane::kSagittal, {7, 9, 5}, {1, 1, 1}, "RAS", 1.0);
+  CHECK(view.grey(volume).at(7, 0) == Rgb{0, 0, 0});
+  view.cut_at({5, 0, 0});
+  CHECK(view.grey(volume).at(7, 0) == Rgb{255, 255, 255});
+}
+
+TEST_CASE("slices go through half of the object, and never between two halves") {
+  const auto slab = [](std::int64_t first, std::int64_t last, std::int64_t from, std::int64_t to) {
+    return [=](std::size_t i) {
+      const auto d = static_cast<std::int64_t>(i) / 100;
+      return (d >= first && d < last) || (d >= from && d < to);
+    };
+  };
+  CHECK(middle_of({20, 10, 10}, slab(2, 7, 0, 0)) == Shape3{4, 4, 4});
+  const Shape3 lungs = middle_of({20, 10, 10}, slab(2, 6, 12, 17));
+  CHECK((lungs[0] >= 12 && lungs[0] < 17));
+  const Shape3 nothing = middle_of({20, 10, 10}, slab(0, 0, 0, 0));
+  CHECK(nothing == Shape3{10, 5, 5});
 }
 
 TEST_CASE("pixels are square in millimetres") {
@@ -97,7 +122,7 @@ TEST_CASE("both sheets are written as PNG") {
     sheet.add("a subject with a name that is much too long for the tile that it has to stand over, really", image,
               i == 0 ? std::vector<std::uint8_t>(960, 1) : std::vector<std::uint8_t>{});
   }
-  sheet.write(folder / "s.png", "five");
+  CHECK(sheet.write(folder / "s.png", "five") == std::vector<std::filesystem::path>{folder / "s.png"});
   registration_qc(folder / "r.png", image, image, image, std::vector<float>(2880, 0.3F), shape);
   for (const char* name : {"s.png", "r.png"}) {
     const std::string png = test::read_bytes(folder / name);
@@ -106,4 +131,24 @@ TEST_CASE("both sheets are written as PNG") {
     CHECK(png_size(png, 20) > 150);
     CHECK(png.substr(png.size() - 8, 4) == "IEND");
   }
+}
+
+TEST_CASE("a sheet of many subjects has pages of 25, and warnings make room for themselves") {
+  const test::TemporaryFolder folder;
+  const std::vector<float> image(960, 0.5F);
+  SubjectSheet sheet({12, 10, 8}, {1, 1, 2}, "RAS");
+  for (int i = 0; i < 51; ++i) {
+    sheet.add(str("p", i), image, {},
+              i == 30 ? "left/right mirrored?, empty labels, label volume, affine alignment" : "");
+  }
+  const std::vector<std::filesystem::path> pages = sheet.write(folder / "qc.png", "many");
+  REQUIRE(pages ==
+          std::vector<std::filesystem::path>{folder / "qc_01.png", folder / "qc_02.png", folder / "qc_03.png"});
+  const std::string first = test::read_bytes(pages[0]);
+  const std::string second = test::read_bytes(pages[1]);
+  const std::string third = test::read_bytes(pages[2]);
+  CHECK(png_size(first, 16) == png_size(second, 16));
+  CHECK(png_size(second, 16) == png_size(third, 16));
+  CHECK(png_size(second, 20) > png_size(first, 20));
+  CHECK(png_size(third, 20) < png_size(first, 20) / 3);
 }

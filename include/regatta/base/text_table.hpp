@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace regatta {
@@ -22,5 +23,11 @@ class TextTable {
   std::vector<Align> aligns_;
   std::vector<std::vector<std::string>> rows_ = {{}};
 };
+
+/// Number of code points: the width on a terminal of the texts that stand in our tables.
+std::size_t text_width(std::string_view text);
+
+/// A number for people with so many digits after the point: "12.50"; "-" for what is not finite.
+std::string fixed_text(double value, int decimals);
 
 }  // namespace regatta

@@ -1,10 +1,12 @@
-#include "report/text_table.hpp"
+#include "regatta/base/text_table.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "regatta/base/error.hpp"
-#include "report/format.hpp"
 
 namespace regatta {
 
@@ -43,6 +45,15 @@ std::string TextTable::text() const {
     }
   }
   return out;
+}
+
+std::size_t text_width(std::string_view text) {
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+}
+
+std::string fixed_text(double value, int decimals) {
+  return std::isfinite(value) ? fmt::format("{:.{}f}", value, decimals) : "-";
 }
 
 }  // namespace regatta
