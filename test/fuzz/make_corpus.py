@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Writes small files, whole and broken, from which a fuzz target starts.
 
-usage: make_corpus.py safetensors|nifti FOLDER
+usage: make_corpus.py safetensors|nifti|archive FOLDER
 """
 import gzip
 import io
 import json
 import pathlib
+import random
 import struct
 import sys
 import zipfile
@@ -97,10 +98,16 @@ def nifti(folder):
     (folder / "analyze").write_bytes(b"\3" + nifti1(dims, 2, 8, magic=bytes(4), offset=0.0) + voxels)
 
 
+def archive(folder):
+    """Damages to an archive, see archive_fuzz.cpp: any bytes are some."""
+    for seed in range(64):
+        (folder / f"{seed:02}").write_bytes(random.Random(seed).randbytes(4 + 2 * seed))
+
+
 def main():
     folder = pathlib.Path(sys.argv[2])
     folder.mkdir(parents=True, exist_ok=True)
-    {"safetensors": safetensors, "nifti": nifti}[sys.argv[1]](folder)
+    {"safetensors": safetensors, "nifti": nifti, "archive": archive}[sys.argv[1]](folder)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # Builds the fuzz targets with clang and runs them, one after the other, at low priority; a crash leaves its input in
 # build/fuzz/found and ends the run.
-#   test/fuzz/run.sh [--seconds N] [TARGET...]      N a target, default 60; targets: safetensors nifti (default: all)
+#   test/fuzz/run.sh [--seconds N] [TARGET...]      N a target, default 60; targets: safetensors nifti archive (default: all)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-all=(safetensors nifti)
+all=(safetensors nifti archive)
 seconds=60
 targets=()
 while [ $# -gt 0 ]; do
   case "$1" in
     --seconds) seconds=${2:?--seconds needs a number}; shift ;;
-    safetensors | nifti) targets+=("$1") ;;
+    safetensors | nifti | archive) targets+=("$1") ;;
     *) echo "test/fuzz/run.sh: '$1', --seconds N or a target expected: ${all[*]}" >&2; exit 2 ;;
   esac
   shift
@@ -27,6 +27,7 @@ for target in "${targets[@]}"; do
   mkdir -p "$corpus"
   python3 test/fuzz/make_corpus.py "$target" "$seeds"
   echo "=== $target: $seconds s"
-  nice -n 19 "build/fuzz/bin/fuzz_$target" -max_total_time="$seconds" -max_len=4096 -timeout=60 -rss_limit_mb=2048 \
-    -artifact_prefix="build/fuzz/found/$target-" -dict="test/fuzz/$target.dict" -print_final_stats=1 "$corpus" "$seeds"
+  options=(-max_total_time="$seconds" -max_len=4096 -timeout=60 -rss_limit_mb=2048 -print_final_stats=1)
+  [ ! -f "test/fuzz/$target.dict" ] || options+=(-dict="test/fuzz/$target.dict")
+  nice -n 19 "build/fuzz/bin/fuzz_$target" "${options[@]}" -artifact_prefix="build/fuzz/found/$target-" "$corpus" "$seeds"
 done

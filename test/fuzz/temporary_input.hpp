@@ -32,6 +32,8 @@ class TemporaryInput {
   TemporaryInput(const TemporaryInput&) = delete;
   TemporaryInput& operator=(const TemporaryInput&) = delete;
 
+  std::filesystem::path operator/(const char* name) const { return folder_ / name; }
+
   /// The file of this name, holding exactly these bytes.
   std::filesystem::path write(const char* name, const std::uint8_t* bytes, std::size_t size) const {
     const std::filesystem::path path = folder_ / name;
