@@ -29,7 +29,11 @@ std::uint32_t inflated_bytes(const std::filesystem::path& path) {
   std::ifstream in(path, std::ios::binary);
   in.seekg(-4, std::ios::end);
   in.read(reinterpret_cast<char*>(raw.data()), raw.size());
-  return raw[0] | raw[1] << 8U | raw[2] << 16U | std::uint32_t{raw[3]} << 24U;
+  std::uint32_t value = 0;
+  for (std::size_t i = raw.size(); i-- > 0;) {
+    value = value << 8 | raw[i];
+  }
+  return value;
 }
 
 }  // namespace
