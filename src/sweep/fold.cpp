@@ -59,12 +59,13 @@ std::optional<TrialStatus> verdict(const Charges& charges, int max_attempts) {
 }  // namespace
 
 /// Facts by attempt and shard; then of each attempt the shard that started it. Claims let only one shard start an
-/// attempt; should two, the first by name counts.
+/// attempt; should two, the first by name counts. A shard's records come in its order, and are gone through from the
+/// newest on: of several starts or ends of one attempt the first stays.
 void SweepState::gather(const Trial& trial, Attempts& attempts) const {
   std::vector<Attempt>& list = attempts.started;
   list.clear();
   attempts.retried_up_to = 0;
-  for (const RecordStore::Id id : trial.records) {
+  for (RecordStore::Id id = trial.newest; id != kNoRecord; id = before_[id]) {
     const JournalRecord& record = (*records_)[id];
     if (record.type == RecordType::kRetry) {
       attempts.retried_up_to = std::max<int>(attempts.retried_up_to, record.attempt);
@@ -75,12 +76,12 @@ void SweepState::gather(const Trial& trial, Attempts& attempts) const {
     });
     Attempt& attempt = of == list.rend() ? list.emplace_back(Attempt{record.attempt, record.shard}) : *of;
     if (record.type == RecordType::kStart) {
-      attempt.start = attempt.start == nullptr ? &record : attempt.start;
+      attempt.start = &record;
     } else if (record.type == RecordType::kCheckpoint) {
       attempt.checkpoint_step = std::max(attempt.checkpoint_step, record.step);
     } else if (record.type == RecordType::kReport) {
       attempt.step = std::max(attempt.step, record.step);
-    } else if (attempt.end == nullptr) {
+    } else {
       attempt.end = &record;
     }
   }
@@ -184,7 +185,7 @@ TrialState SweepState::fold(std::int64_t number, const Trial& trial) const {
 void SweepState::fold_reports(const Trial& trial, const std::vector<Attempt>& attempts, TrialState& state) const {
   std::int64_t superseded_after = std::int64_t{1} << 60;
   for (auto each = attempts.rbegin(); each != attempts.rend(); ++each) {
-    for (const RecordStore::Id id : trial.records) {
+    for (RecordStore::Id id = trial.newest; id != kNoRecord; id = before_[id]) {
       const JournalRecord& report = (*records_)[id];
       if (report.type != RecordType::kReport || report.attempt != each->number || report.shard != each->shard ||
           report.step > superseded_after) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
@@ -102,7 +103,10 @@ void SweepState::apply_stop(const Json& record) {
 
 void SweepState::apply_to_trial(RecordStore::Id id, const JournalRecord& record) {
   Trial& trial = trial_at(record.trial);
-  trial.records.push_back(id);
+  if (before_.size() <= id) {
+    before_.resize(std::size_t{id} + 1, kNoRecord);
+  }
+  before_[id] = std::exchange(trial.newest, id);
   const bool is_news = record.type == RecordType::kCheckpoint || record.type == RecordType::kReport;
   if (is_news && trial.phase == TrialPhase::kRunning && record.attempt == trial.attempts &&
       record.shard == trial.shard) {
@@ -222,14 +226,14 @@ const SweepState::Trial* SweepState::find(std::int64_t number) const {
     return nullptr;
   }
   const Trial& trial = (*blocks_[block])[static_cast<std::size_t>(number % kBlock)];
-  return trial.records.empty() ? nullptr : &trial;
+  return trial.newest == kNoRecord ? nullptr : &trial;
 }
 
 void SweepState::for_each_trial(const std::function<void(std::int64_t, const Trial&)>& look) const {
   for (std::size_t block = 0; block < blocks_.size(); ++block) {
     for (std::int64_t i = 0; blocks_[block] && i < kBlock; ++i) {
       const Trial& trial = (*blocks_[block])[static_cast<std::size_t>(i)];
-      if (!trial.records.empty()) {
+      if (trial.newest != kNoRecord) {
         look(static_cast<std::int64_t>(block) * kBlock + i, trial);
       }
     }

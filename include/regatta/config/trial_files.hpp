@@ -54,7 +54,7 @@ std::vector<CheckpointFile> list_checkpoints(const TrialFiles& files);
 std::string checkpoint_name(std::int64_t step);
 
 /// How a trial stands or ended.
-enum class TrialStatus { kOk, kPruned, kDiverged, kInfeasible, kFailed, kQuarantined };
+enum class TrialStatus : std::uint8_t { kOk, kPruned, kDiverged, kInfeasible, kFailed, kQuarantined };
 const char* status_name(TrialStatus status);
 std::optional<TrialStatus> trial_status_from(const std::string& name);
 

@@ -58,7 +58,8 @@ class RecordStore {
  public:
   using Id = std::uint32_t;
 
-  /// Decodes a record; unknown types and missing members give kUnknown.
+  /// Decodes a record; unknown types and missing members give kUnknown. All heartbeats are one record, of the first's
+  /// shard.
   Id add(const Json& record);
 
   const JournalRecord& operator[](Id id) const { return records_[id]; }
@@ -75,6 +76,7 @@ class RecordStore {
 
  private:
   std::deque<JournalRecord> records_;
+  std::optional<Id> heartbeat_;
   std::deque<std::string> shards_;
   std::map<std::string, std::uint32_t> numbers_;
 };

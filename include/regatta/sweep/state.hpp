@@ -1,13 +1,15 @@
 // The state of a sweep as the fold over all journal records: the same whatever the order in which shards arrive. Which
 // trial is next, what is charged, when a trial is done. Pure: no files, no clock, no processes.
 //
-// Kept per trial: the numbers of its records in the store and a brief of 16 bytes. What a coordinator asks at every
-// event (counts, what is next, whether all is done) never goes over all trials.
+// Kept per trial: the number of its newest record in the store and a brief, 24 bytes in all; per record: the number of
+// the one before it of the same trial, 4 bytes. What a coordinator asks at every event (counts, what is next, whether
+// all is done) never goes over all trials.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -22,7 +24,7 @@
 namespace regatta {
 
 /// Where a trial stands. kPaused: it has begun, is not done and nobody is at it; it goes on from its checkpoint.
-enum class TrialPhase { kWaiting, kRunning, kPaused, kDone };
+enum class TrialPhase : std::uint8_t { kWaiting, kRunning, kPaused, kDone };
 const char* phase_name(TrialPhase phase);
 
 /// What the fold knows about one trial.
@@ -167,10 +169,12 @@ class SweepState {
   std::int64_t ignored() const { return ignored_; }
 
  private:
+  static constexpr RecordStore::Id kNoRecord = std::numeric_limits<RecordStore::Id>::max();
+
   /// What is known at once about a trial that has a record.
   struct Trial {
-    std::vector<RecordStore::Id> records;  ///< all of this trial's, as they came
     std::int64_t step = 0;
+    RecordStore::Id newest = kNoRecord;  ///< of its records the last that came
     std::int32_t attempts = 0;
     std::uint32_t shard = 0;  ///< of the newest attempt
     TrialPhase phase = TrialPhase::kWaiting;
@@ -238,6 +242,7 @@ class SweepState {
   std::shared_ptr<RecordStore> records_;
   std::int64_t extended_ = 0;
   std::vector<std::unique_ptr<Block>> blocks_;  ///< trials by number
+  std::vector<RecordStore::Id> before_;         ///< by record: the one that came before it of the same trial
   std::vector<std::uint64_t> begun_;            ///< one bit a trial
   std::set<std::int64_t> paused_;
   std::set<std::pair<std::uint32_t, std::int64_t>> running_;  ///< shard, trial

@@ -220,10 +220,10 @@ TEST_CASE("followers of one decoded journal go their own ways, and every line is
   HandClock clock;
   JournalWriter writer(folder / "journal", kPlace, clock);
   const auto write = [&writer](const std::string& type) {
-    writer.append(type);
+    writer.append(type, {{"trial", 1}, {"attempt", 0}});
     writer.commit();
   };
-  write("heartbeat");
+  write("retry");
   const auto decoded = std::make_shared<DecodedJournal>();
   const auto storage = std::make_shared<DirectoryStorage>(SweepFiles{folder.path()});
   JournalFollower first(storage, decoded, clock);
@@ -236,7 +236,7 @@ TEST_CASE("followers of one decoded journal go their own ways, and every line is
   CHECK_FALSE(second.quiet_s(*shard));
   clock.now_s += 10;
   CHECK(first.quiet_s(*shard) == 10.0);
-  write("heartbeat");
+  write("retry");
   write("leave");
   records.clear();
   second.poll(records);
@@ -249,12 +249,21 @@ TEST_CASE("followers of one decoded journal go their own ways, and every line is
   CHECK(first.quiet_s(*shard) == 0.0);
   CHECK(decoded->records()->size() == 3);
   // Behind "leave" nothing is expected: it is found, if late.
-  write("heartbeat");
+  write("retry");
   records.clear();
   for (int look = 0; look < 17; ++look) {
     second.poll(records);
   }
   CHECK(records == std::vector<RecordStore::Id>{3});
+}
+
+TEST_CASE("all heartbeats of a journal are one record") {
+  RecordStore records;
+  const Json beat = {{"type", "heartbeat"}, {"shard", "a.jsonl"}};
+  CHECK(records.add(beat) == 0);
+  CHECK(records.add({{"type", "leave"}, {"shard", "a.jsonl"}}) == 1);
+  CHECK(records.add(beat) == 0);
+  CHECK(records.size() == 2);
 }
 
 TEST_CASE("the place of a process comes from Slurm's variables, or is this process") {
