@@ -28,6 +28,7 @@ Json times_to_json(const StepBenchmarkOptions& options, const StepTimes& times) 
   row["forward_ms"] = bench_spread(times.forward_ms);
   row["ncc_ms"] = bench_spread(times.ncc_ms);
   row["grad_ms"] = bench_spread(times.grad_ms);
+  row["guard_ms"] = bench_spread(times.guard_ms);
   row["inference_ms"] = bench_spread(times.inference_ms);
   row["peak_device_bytes"] = times.peak_bytes;
   row["first_loss"] = number_to_json(times.first_loss);
@@ -127,7 +128,7 @@ class Bench final : public Command {
   void print_row(const StepTimes& times) const {
     std::cout << "  ncc " << options_.ncc_kind << ": step " << median(times.step_ms) << " ms (of it forward "
               << median(times.forward_ms) << ", ncc " << median(times.ncc_ms) << ", diffusion " << median(times.grad_ms)
-              << "), inference " << median(times.inference_ms) << " ms, peak "
+              << ", guard " << median(times.guard_ms) << "), inference " << median(times.inference_ms) << " ms, peak "
               << bytes_text(static_cast<double>(times.peak_bytes)) << ", loss " << times.first_loss << " -> "
               << times.last_loss << std::endl;
   }

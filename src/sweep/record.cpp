@@ -143,7 +143,8 @@ RecordStore::Id RecordStore::add(const Json& json) {
       record.type = RecordType::kUnknown;
     }
   }
-  if (record.type == RecordType::kHeartbeat) {  // it says nothing that is kept, and there are more of them than of all else
+  if (record.type ==
+      RecordType::kHeartbeat) {  // it says nothing that is kept, and there are more of them than of all else
     if (!heartbeat_) {
       heartbeat_ = static_cast<Id>(records_.size());
       records_.push_back(record);

@@ -6,6 +6,8 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/ones_like.h>
+#include <ATen/ops/sum.h>
 
 #include "regatta/base/error.hpp"
 #include "regatta/nn/device.hpp"
@@ -13,6 +15,7 @@
 #include "regatta/nn/model.hpp"
 #include "regatta/train/baseline.hpp"
 #include "train/benchmark_parts.hpp"
+#include "train/skip_guard.hpp"
 #include "train/step.hpp"
 
 namespace regatta {
@@ -35,6 +38,18 @@ std::pair<double, at::Tensor> ncc_with_gradient(const std::string& kind, int win
   const at::Tensor value = make_loss("ncc", ncc_options(kind, window))->value(pair);
   value.backward();
   return {value.to(at::kDouble).item<double>(), pair.warped.grad().to(at::kDouble).cpu()};
+}
+
+/// What the skip guard adds to a step, on gradients of ones.
+std::vector<double> guard_times(const Model& model, const at::Device& device, int steps) {
+  SkipGuard guard(device, 10);
+  std::vector<at::Tensor> gradients;
+  for (const Parameter& parameter : model.parameters().items()) {
+    gradients.push_back(at::ones_like(parameter.value));
+  }
+  const at::Tensor loss = gradients.front().sum();
+  std::int64_t update = 0;
+  return repeat_ms(device, steps, [&] { guard.check_(loss, gradients, ++update); });
 }
 
 }  // namespace
@@ -87,6 +102,7 @@ StepTimes benchmark_step(const StepBenchmarkOptions& options) {
     const auto loss = make_loss(name, recipe.losses.at(name).options);
     *milliseconds = repeat_ms(device, options.steps, [&] { loss->value(pair).backward(); });
   }
+  times.guard_ms = guard_times(step.model(), device, options.steps);
   const at::NoGradGuard no_grad;
   times.inference_ms = repeat_ms(device, options.steps, [&] { out = step.model().forward(pair.moving, pair.fixed); });
   return times;

@@ -59,7 +59,7 @@ inline constexpr const char* kFixed = "fixed";
 
 inline constexpr std::int64_t kMostSubjects = 1000000;
 inline constexpr std::size_t kMostModalities = 64;
-inline constexpr std::uint64_t kLeastSubjectBytes = 256;  // two affines
+inline constexpr std::uint64_t kLeastSubjectBytes = 488;  // three affines, five strings' places, a shape
 inline constexpr std::uint64_t kPairBytes = 32;           // a string's place and two indices
 
 }  // namespace regatta::layout

@@ -99,8 +99,9 @@ ExitCode make_data(const fs::path& folder) {
 int main(int argc, char** argv) {
   return regatta::run_main([&] {
     const std::string kind = argc == 3 ? argv[2] : "brain";
-    REGATTA_REQUIRE((argc == 2 || argc == 3) && (kind == "brain" || kind == "lung" || kind == "heart"), ConfigError,
-                    "usage: regatta-demo-data OUT_DIR [brain|lung|heart]");
+    REGATTA_REQUIRE(
+        (argc == 2 || argc == 3) && argv[1][0] != '-' && (kind == "brain" || kind == "lung" || kind == "heart"),
+        ConfigError, "usage: regatta-demo-data OUT_DIR [brain|lung|heart]");
     if (kind == "lung") {
       regatta::demo::make_lungs(argv[1]);
       return regatta::ExitCode::kOk;

@@ -30,6 +30,7 @@ struct StepTimes {
   std::vector<double> forward_ms;    ///< forward pass that keeps what the backward pass needs
   std::vector<double> ncc_ms;        ///< value and gradient of NCC alone
   std::vector<double> grad_ms;       ///< value and gradient of the diffusion term alone
+  std::vector<double> guard_ms;      ///< the look for losses and gradients that are not finite
   std::int64_t peak_bytes = 0;       ///< of the whole steps
   double first_loss = 0.0;
   double last_loss = 0.0;
