@@ -112,7 +112,10 @@ class Inspect final : public Command {
         flags.push_back(finding.brief);
       }
       const std::string group = s.group == s.id ? std::string() : str("  ", s.group);
-      sheet.add(str(s.id, "  ", s.split, group), read_values(archive, index), labels, join(flags, ", "));
+      const std::vector<float> image = read_values(archive, index);
+      sheet.add(
+          str(s.id, "  ", s.split, group), [&image](std::size_t voxel) { return image[voxel]; }, labels,
+          join(flags, ", "));
       progress.update(static_cast<std::int64_t>(k) + 1, s.id);
     }
     progress.finish();

@@ -4,6 +4,8 @@
 #include <array>
 #include <vector>
 
+#include "regatta/base/error.hpp"
+
 namespace regatta {
 
 Shape3 middle_of(const Shape3& shape, const std::function<bool(std::size_t)>& inside) {
@@ -36,6 +38,13 @@ Shape3 middle_of(const Shape3& shape, const std::function<bool(std::size_t)>& in
     middle[axis] = thin ? fullest - counts[axis].begin() : static_cast<std::int64_t>(at);
   }
   return middle;
+}
+
+Point3 BoundingBox::middle(const std::string& source, double threshold) const {
+  REGATTA_REQUIRE(most_[0] >= 0, DataError, source, ": no voxel is above ", threshold,
+                  " (preprocess.foreground_above)");
+  return {static_cast<double>(least_[0] + most_[0]) / 2, static_cast<double>(least_[1] + most_[1]) / 2,
+          static_cast<double>(least_[2] + most_[2]) / 2};
 }
 
 }  // namespace regatta

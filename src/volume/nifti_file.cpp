@@ -1,5 +1,6 @@
 #include "nifti_file.hpp"
 
+#include <algorithm>
 #include <vector>
 
 #include "regatta/base/error.hpp"
@@ -42,6 +43,14 @@ void require_size(const NiftiHeader& header, const ByteReader& in, const std::st
 }
 
 }  // namespace
+
+std::int64_t frame_number(int frame, std::int64_t frames, const std::string& source) {
+  REGATTA_REQUIRE(frame >= 0 || frames == 1, DataError, source, ": header: dim[4] ", frames,
+                  ": a series or vector image, one scalar volume expected: name a `frame`, 0..", frames - 1);
+  REGATTA_REQUIRE(frame < frames, DataError, source, ": frame ", frame, ", the file has ", frames, ": 0..", frames - 1,
+                  " allowed");
+  return std::max(frame, 0);
+}
 
 bool is_nifti_name(const fs::path& path) {
   const std::string name = path.filename().string();

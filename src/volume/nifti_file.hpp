@@ -1,6 +1,7 @@
 // A NIfTI scan on disk: one file (.nii, .nii.gz) or a pair of header and voxels (.hdr with .img or .img.gz).
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -17,6 +18,9 @@ struct NiftiFile {
   /// To be called before memory is taken for the voxels. @throws DataError see ByteReader::require_whole
   void require_whole() const { voxels->require_whole(header.data_offset + header.data_bytes()); }
 };
+
+/// The frame's number, 0 where none is named (-1). @throws DataError if the file has no such frame, or several
+std::int64_t frame_number(int frame, std::int64_t frames, const std::string& source);
 
 /// True for the five endings above.
 bool is_nifti_name(const std::filesystem::path& path);

@@ -36,7 +36,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kMostTiles = 1000;  // of the picture sheet
-constexpr int kPackVersion = 1;           // part of every subject's key: raised when packing gives other voxels
+constexpr int kPackVersion = 2;           // part of every subject's key: raised when packing gives other voxels
 
 /// Calls produce(i) for i = 0..count-1 on `threads` threads and consume(i, result) in order on this one.
 /// The first error in order is thrown.
@@ -97,17 +97,14 @@ std::set<std::int32_t> check_subject(const DatasetFile& dataset, const SubjectEn
   return values;
 }
 
-/// The first modality, 0..1, for pictures.
-std::vector<float> shown_image(const PackedSubject& subject) {
-  const auto voxels = static_cast<std::size_t>(voxel_count(subject.shape));
-  std::vector<float> image(voxels);
-  if (subject.images.size() == voxels * subject.row.intensity.size()) {
-    std::transform(subject.images.begin(), subject.images.begin() + static_cast<std::ptrdiff_t>(voxels), image.begin(),
-                   [](std::byte value) { return static_cast<float>(value) / 255.0F; });
-  } else {
-    std::memcpy(image.data(), subject.images.data(), voxels * sizeof(float));
+/// A voxel of the first modality, 0..1, for pictures.
+float shown_voxel(const PackedSubject& subject, std::size_t voxel) {
+  if (subject.images.size() == static_cast<std::size_t>(voxel_count(subject.shape)) * subject.row.intensity.size()) {
+    return static_cast<float>(subject.images[voxel]) / 255.0F;
   }
-  return image;
+  float value = 0.0F;
+  std::memcpy(&value, subject.images.data() + voxel * sizeof value, sizeof value);
+  return value;
 }
 
 void require_few_labels(std::set<std::int32_t>& values) {
@@ -460,7 +457,9 @@ void Packer::write() {
                    [&index_of](std::uint8_t index) { return index_of[index]; });
     writer->add(subject.row, subject.images, subject.labels, subject.mask);
     if (i % every == 0) {
-      sheet->add(str(subject.row.id, "  ", subject.row.split), shown_image(subject), subject.labels);
+      sheet->add(
+          str(subject.row.id, "  ", subject.row.split), [&](std::size_t voxel) { return shown_voxel(subject, voxel); },
+          subject.labels);
     }
     progress.update(static_cast<std::int64_t>(i) + 1, subject.row.id);
   };

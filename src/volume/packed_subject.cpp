@@ -8,6 +8,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "coded_volume.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/volume/affine_registration.hpp"
 #include "regatta/volume/keypoints.hpp"
@@ -25,8 +26,28 @@ struct Placement {
   std::optional<GridMap> map;  ///< along the axes; none: through space
 };
 
-Volume read_image(const PackJob& job, const SubjectEntry& subject, std::size_t modality) {
-  return read_volume(subject.files[modality], job.dataset->options.npz_orientation, subject.frame);
+/// An image as the fast way or the general one takes it.
+struct Image {
+  std::optional<CodedVolume> coded;
+  Volume volume;  ///< where there are no codes
+
+  const Grid& grid() const { return coded ? coded->grid : volume.grid; }
+};
+
+/// As codes where they are enough: alignment and unscaled or float32 voxels need floats.
+Image read_image(const PackJob& job, const SubjectEntry& subject, std::size_t modality) {
+  const std::string& path = subject.files[modality];
+  const std::string kind = intensity_of(job.preprocess, job.modalities()[modality]).kind;
+  Image image;
+  if (!job.atlas && job.preprocess.type == "uint8" && kind != "none") {
+    CodedVolume coded;
+    if (read_coded_volume(path, subject.frame, coded)) {
+      image.coded = std::move(coded);
+      return image;
+    }
+  }
+  image.volume = read_volume(path, job.dataset->options.npz_orientation, subject.frame);
+  return image;
 }
 
 /// A label map or mask on the grid of the subject's first image.
@@ -38,35 +59,43 @@ LabelVolume read_companion(const PackJob& job, const SubjectEntry& subject, cons
   return labels;
 }
 
-Placement place(const PackJob& job, std::size_t index, const Volume& image, ArchiveSubject& row, int threads) {
+Placement place(const PackJob& job, std::size_t index, const Image& image, ArchiveSubject& row, int threads) {
   if (!job.atlas || job.atlas->subject == static_cast<std::int64_t>(index)) {
-    const GridMap map = map_to_packed_grid(image, job.preprocess);
+    const GridMap map = image.coded ? map_to_packed_grid(*image.coded, job.preprocess)
+                                    : map_to_packed_grid(image.volume, job.preprocess);
     return {map.source, map.packed, map};
   }
-  const AffineRegistration found = register_affine(job.atlas->volume, image, threads);
+  const AffineRegistration found = register_affine(job.atlas->volume, image.volume, threads);
   row.atlas_to_subject = found.fixed_to_moving;
   row.affine_ncc = found.ncc_after;
   const Affine affine = multiply(found.fixed_to_moving, job.atlas->packed.affine);
-  REGATTA_REQUIRE(is_usable(affine), DataError, image.source,
+  REGATTA_REQUIRE(is_usable(affine), DataError, image.volume.source,
                   ": the alignment to the atlas failed: its matrix is degenerate (affine: none leaves it out)");
-  return {image.grid, {job.atlas->packed.shape, affine}, std::nullopt};
+  return {image.grid(), {job.atlas->packed.shape, affine}, std::nullopt};
+}
+
+PackedVoxels pack_image(const PackJob& job, Image image, const IntensityOptions& intensity, const Placement& placement,
+                        int threads) {
+  const bool along_axes = placement.map && image.grid().shape == placement.source.shape &&
+                          same_grid(placement.source.affine, image.grid().affine, image.grid().shape);
+  if (image.coded && along_axes) {
+    return prepare_packed(*image.coded, *placement.map, job.preprocess, intensity, threads);
+  }
+  const Volume volume = image.coded ? to_volume(*image.coded) : std::move(image.volume);
+  return along_axes ? prepare_packed(volume, *placement.map, job.preprocess, intensity, threads)
+                    : packed_voxels(prepare_image_on(placement.packed, volume, job.preprocess, intensity, threads),
+                                    job.preprocess);
 }
 
 /// @param first  the first modality's image, which is there already
-void add_images(const PackJob& job, const SubjectEntry& subject, const Volume& first, const Placement& placement,
+void add_images(const PackJob& job, const SubjectEntry& subject, Image first, const Placement& placement,
                 PackedSubject& out, int threads) {
   const std::vector<std::string> modalities = job.modalities();
   out.row.intensity.clear();
   for (std::size_t i = 0; i < modalities.size(); ++i) {
-    const IntensityOptions intensity = intensity_of(job.preprocess, modalities[i]);
-    const Volume own = i == 0 ? Volume() : read_image(job, subject, i);
-    const Volume& volume = i == 0 ? first : own;
-    const bool along_axes = placement.map && volume.grid.shape == placement.source.shape &&
-                            same_grid(placement.source.affine, volume.grid.affine, volume.grid.shape);
+    Image image = i == 0 ? std::move(first) : read_image(job, subject, i);
     PackedVoxels packed =
-        along_axes ? prepare_packed(volume, *placement.map, job.preprocess, intensity, threads)
-                   : packed_voxels(prepare_image_on(placement.packed, volume, job.preprocess, intensity, threads),
-                                   job.preprocess);
+        pack_image(job, std::move(image), intensity_of(job.preprocess, modalities[i]), placement, threads);
     out.row.intensity.push_back(packed.range);
     if (out.images.empty()) {
       out.images = std::move(packed.bytes);
@@ -160,15 +189,15 @@ std::vector<std::string> PackJob::modalities() const {
 
 PackedSubject prepare_subject(const PackJob& job, std::size_t index, int threads) {
   const SubjectEntry& subject = job.dataset->subjects[index];
-  const Volume image = read_image(job, subject, 0);
+  Image image = read_image(job, subject, 0);
   PackedSubject out;
   const Placement placement = place(job, index, image, out.row, threads);
   out.shape = placement.packed.shape;
   out.row.affine = placement.packed.affine;
-  out.row.original_affine = image.grid.affine;
-  out.row.original_shape = image.grid.shape;
+  out.row.original_affine = image.grid().affine;
+  out.row.original_shape = image.grid().shape;
   out.row.image_source = fs::path(subject.files.front()).filename().string();
-  add_images(job, subject, image, placement, out, threads);
+  add_images(job, subject, std::move(image), placement, out, threads);
   if (!subject.labels.empty()) {
     add_labels(job, subject, placement, out, threads);
   }

@@ -2,14 +2,15 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cmath>
-#include <iterator>
 #include <optional>
 #include <utility>
 
 #include <nlohmann/json.hpp>
 
+#include "axis_resample.hpp"
+#include "intensity.hpp"
+#include "middle.hpp"
 #include "parallel.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/volume/resample.hpp"
@@ -18,360 +19,21 @@ namespace regatta {
 namespace {
 
 constexpr double kSameSpacing = 1e-3;
-constexpr double kFilterFrom = 1.5;
 
-/// Source voxels and weights of one packed index along one axis; empty outside the field of view.
-struct Taps {
-  std::int64_t first = 0;
-  std::vector<float> weights;
-};
-
-/// Tilts weights (of sum 1) so that their centre of mass is where the sample is: a triangle whose width is no whole
-/// number of voxels would otherwise shift structures by up to a tenth of a voxel.
-/// @param distances  of the taps from the sample
-void center(std::vector<double>& weights, const std::vector<double>& distances) {
-  double first = 0.0;
-  double second = 0.0;
-  for (std::size_t i = 0; i < weights.size(); ++i) {
-    first += weights[i] * distances[i];
-    second += weights[i] * distances[i] * distances[i];
-  }
-  const double tilt = -first / (second - first * first);
-  for (std::size_t i = 0; i < weights.size(); ++i) {
-    weights[i] *= 1.0 + tilt * (distances[i] - first);
-  }
-}
-
-/// Taps of one sample at `x`, a place inside the axis. @param half  half the width of the triangle
-Taps triangle_at(double x, double half, std::int64_t count) {
-  const auto first = static_cast<std::int64_t>(std::floor(x - half)) + 1;
-  const auto last = static_cast<std::int64_t>(std::ceil(x + half)) - 1;
-  std::vector<double> weights;
-  std::vector<double> distances;
-  double sum = 0.0;
-  for (std::int64_t at = std::max<std::int64_t>(0, first); at <= std::min(count - 1, last); ++at) {
-    distances.push_back(static_cast<double>(at) - x);
-    weights.push_back(1.0 - std::abs(distances.back()) / half);
-    sum += weights.back();
-  }
-  for (double& weight : weights) {
-    weight /= sum;
-  }
-  if (half > 1.0 && first >= 0 && last < count) {  // beyond an end there is nothing to balance with
-    center(weights, distances);
-  }
-  return {std::max<std::int64_t>(0, first), {weights.begin(), weights.end()}};
-}
-
-/// @param axis  of the packed grid
-std::vector<Taps> linear_taps(const GridMap& map, std::size_t axis) {
-  const std::int64_t count = map.source.shape[static_cast<std::size_t>(map.axis[axis])];
-  const double step = std::abs(map.step[axis]);
-  const auto last = static_cast<double>(count - 1);
-  std::vector<Taps> taps(static_cast<std::size_t>(map.packed.shape[axis]));
-  for (std::size_t i = 0; i < taps.size(); ++i) {
-    const double x = map.start[axis] + map.step[axis] * static_cast<double>(i);
-    if (x >= -0.5 - 1e-9 && x <= last + 0.5 + 1e-9) {
-      taps[i] = triangle_at(std::clamp(x, 0.0, last), step > kFilterFrom ? step : 1.0, count);
-    }
-  }
-  return taps;
-}
-
-std::vector<Taps> nearest_taps(const GridMap& map, std::size_t axis) {
-  const std::int64_t count = map.source.shape[static_cast<std::size_t>(map.axis[axis])];
-  std::vector<Taps> taps(static_cast<std::size_t>(map.packed.shape[axis]));
-  for (std::size_t i = 0; i < taps.size(); ++i) {
-    const double x = map.start[axis] + map.step[axis] * static_cast<double>(i);
-    if (x >= -0.5 - 1e-9 && x <= static_cast<double>(count) - 0.5 + 1e-9) {
-      const auto at = static_cast<std::int64_t>(std::floor(x + 0.5));
-      taps[i] = {std::clamp<std::int64_t>(at, 0, count - 1), {1.0F}};
-    }
-  }
-  return taps;
-}
-
-/// Elements between neighbours along the source axis that packed axis `axis` follows.
-std::int64_t source_stride(const GridMap& map, std::size_t axis) {
-  const Shape3& shape = map.source.shape;
-  switch (map.axis[axis]) {
-    case 0: return shape[1] * shape[2];
-    case 1: return shape[2];
-    default: return 1;
-  }
-}
-
-/// Weighted sum over the taps of the three axes.
-float gather(const float* from, const std::array<std::int64_t, 3>& stride, const Taps& d, const Taps& h,
-             const Taps& w) {
-  double sum = 0.0;
-  for (std::size_t a = 0; a < d.weights.size(); ++a) {
-    const float* slice = from + (d.first + static_cast<std::int64_t>(a)) * stride[0];
-    for (std::size_t b = 0; b < h.weights.size(); ++b) {
-      const float* row = slice + (h.first + static_cast<std::int64_t>(b)) * stride[1] + w.first * stride[2];
-      const double outer = double{d.weights[a]} * double{h.weights[b]};
-      for (std::size_t c = 0; c < w.weights.size(); ++c) {
-        sum += outer * double{w.weights[c]} * double{row[static_cast<std::int64_t>(c) * stride[2]]};
-      }
-    }
-  }
-  return static_cast<float>(sum);
-}
-
-/// True if every packed voxel is a source voxel or lies outside: axes are turned, nothing is interpolated.
-bool copies_voxels(const GridMap& map) {
-  for (std::size_t axis = 0; axis < 3; ++axis) {
-    if (std::abs(map.step[axis]) != 1.0 || map.start[axis] != std::floor(map.start[axis])) {
-      return false;
-    }
-  }
-  return true;
-}
-
-/// @param convert  from a source voxel to what is stored
-template <class To, class Convert>
-std::vector<To> copy_voxels(std::span<const float> from, const GridMap& map, To outside, int threads,
-                            const Convert& convert) {
-  const std::array<std::int64_t, 3> stride = {source_stride(map, 0), source_stride(map, 1), source_stride(map, 2)};
-  const Shape3& shape = map.packed.shape;
-  std::array<std::int64_t, 3> start{};
-  std::array<std::int64_t, 3> step{};
-  Shape3 begin{};
-  Shape3 end{};  // packed indices inside the source
-  for (std::size_t axis = 0; axis < 3; ++axis) {
-    const std::int64_t count = map.source.shape[static_cast<std::size_t>(map.axis[axis])];
-    start[axis] = static_cast<std::int64_t>(map.start[axis]);
-    step[axis] = map.step[axis] > 0 ? 1 : -1;
-    const std::int64_t first = step[axis] > 0 ? -start[axis] : start[axis] - (count - 1);
-    begin[axis] = std::clamp<std::int64_t>(first, 0, shape[axis]);
-    end[axis] = std::clamp<std::int64_t>(first + count, 0, shape[axis]);
-  }
-  std::vector<To> out(static_cast<std::size_t>(voxel_count(shape)), outside);
-  parallel_for(end[0] - begin[0], threads, [&](std::int64_t first, std::int64_t last) {
-    for (std::int64_t d = begin[0] + first; d < begin[0] + last; ++d) {
-      for (std::int64_t h = begin[1]; h < end[1]; ++h) {
-        const float* row = from.data() + (start[0] + step[0] * d) * stride[0] + (start[1] + step[1] * h) * stride[1] +
-                           (start[2] + step[2] * begin[2]) * stride[2];
-        To* to = out.data() + (d * shape[1] + h) * shape[2] + begin[2];
-        const std::int64_t move = step[2] * stride[2];
-        const std::int64_t length = end[2] - begin[2];
-        if (move == 1) {  // known at compile time, the loop is made of vector instructions
-          for (std::int64_t w = 0; w < length; ++w) {
-            to[w] = convert(row[w]);
-          }
-        } else {
-          for (std::int64_t w = 0; w < length; ++w) {
-            to[w] = convert(row[w * move]);
-          }
-        }
-      }
-    }
-  });
-  return out;
-}
-
-std::vector<float> resample_linear(std::span<const float> from, const GridMap& map, float outside, int threads) {
-  if (copies_voxels(map)) {
-    return copy_voxels(from, map, outside, threads, [](float voxel) { return voxel; });
-  }
-  const std::array<std::vector<Taps>, 3> taps = {linear_taps(map, 0), linear_taps(map, 1), linear_taps(map, 2)};
-  const std::array<std::int64_t, 3> stride = {source_stride(map, 0), source_stride(map, 1), source_stride(map, 2)};
-  const Shape3& shape = map.packed.shape;
-  std::vector<float> out(static_cast<std::size_t>(voxel_count(shape)), outside);
-  parallel_for(shape[0], threads, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t d = begin; d < end; ++d) {
-      float* to = out.data() + d * shape[1] * shape[2];
-      for (const Taps& h : taps[1]) {
-        for (const Taps& w : taps[2]) {
-          const Taps& slice = taps[0][static_cast<std::size_t>(d)];
-          if (!slice.weights.empty() && !h.weights.empty() && !w.weights.empty()) {
-            *to = gather(from.data(), stride, slice, h, w);
-          }
-          ++to;
-        }
-      }
-    }
-  });
-  return out;
-}
-
-/// Order-preserving key of a float: 65536 coarse classes and 65536 within each.
-std::uint32_t key_of(float value) {
-  const auto bits = std::bit_cast<std::uint32_t>(value);
-  return (bits & 0x80000000U) != 0 ? ~bits : bits | 0x80000000U;
-}
-
-float value_of(std::uint32_t key) {
-  return std::bit_cast<float>((key & 0x80000000U) != 0 ? key & 0x7FFFFFFFU : ~key);
-}
-
-/// Percentiles of voxels by counting. Whole numbers of 16 bits, which most scans have, take one pass; other values two
-/// and one more for each further class of 65536 neighbouring floats that a rank falls into.
-class Percentiles {
- public:
-  explicit Percentiles(std::span<const float> values) : values_(values), counts_(kClasses, 0) {
-    whole_ = count_whole_numbers();
-    if (!whole_) {
-      std::fill(counts_.begin(), counts_.end(), 0);
-      for (const float value : values) {
-        ++counts_[key_of(value) >> 16];
-      }
-    }
-  }
-
-  /// With linear interpolation between ranks, as numpy.
-  double at(double percent) {
-    const double rank = percent / 100.0 * static_cast<double>(values_.size() - 1);
-    const auto below = static_cast<std::uint64_t>(std::floor(rank));
-    const double low = double{of_rank(below)};
-    const double part = rank - std::floor(rank);
-    return part == 0.0 ? low : low + part * (double{of_rank(below + 1)} - low);
-  }
-
- private:
-  static constexpr std::size_t kClasses = 65536;
-  static constexpr int kOffset = 32768;
-
-  bool count_whole_numbers() {
-    for (const float value : values_) {
-      const bool fits = value >= -32768.0F && value <= 32767.0F;
-      const int number = fits ? static_cast<int>(value) : 0;
-      if (!fits || static_cast<float>(number) != value) {
-        return false;
-      }
-      ++counts_[static_cast<std::size_t>(number + kOffset)];
-    }
-    return true;
-  }
-
-  static std::uint32_t class_of(const std::vector<std::uint32_t>& counts, std::uint64_t& rank) {
-    std::uint32_t found = 0;
-    while (rank >= counts[found]) {
-      rank -= counts[found++];
-    }
-    return found;
-  }
-
-  float of_rank(std::uint64_t rank) {
-    const std::uint32_t high = class_of(counts_, rank);
-    if (whole_) {
-      return static_cast<float>(static_cast<int>(high) - kOffset);
-    }
-    if (fine_.empty() || fine_class_ != high) {
-      fine_class_ = high;
-      fine_.assign(kClasses, 0);
-      for (const float value : values_) {
-        if (const std::uint32_t key = key_of(value); key >> 16 == high) {
-          ++fine_[key & 0xFFFFU];
-        }
-      }
-    }
-    return value_of(high << 16 | class_of(fine_, rank));
-  }
-
-  std::span<const float> values_;
-  std::vector<std::uint32_t> counts_;
-  bool whole_ = false;
-  std::vector<std::uint32_t> fine_;
-  std::uint32_t fine_class_ = 0;
-};
-
-/// Least and largest, without the branches of std::minmax_element.
-std::array<float, 2> extremes(std::span<const float> values) {
-  constexpr std::size_t kLanes = 16;
-  std::array<float, kLanes> least;
-  std::array<float, kLanes> most;
-  least.fill(values.front());
-  most.fill(values.front());
-  std::size_t i = 0;
-  for (; i + kLanes <= values.size(); i += kLanes) {
-    for (std::size_t lane = 0; lane < kLanes; ++lane) {
-      least[lane] = values[i + lane] < least[lane] ? values[i + lane] : least[lane];
-      most[lane] = values[i + lane] > most[lane] ? values[i + lane] : most[lane];
-    }
-  }
-  for (; i < values.size(); ++i) {
-    least[0] = std::min(least[0], values[i]);
-    most[0] = std::max(most[0], values[i]);
-  }
-  return {*std::min_element(least.begin(), least.end()), *std::max_element(most.begin(), most.end())};
-}
-
-/// Voxels above the threshold: statistics of the foreground.
-std::vector<float> foreground_voxels(const Volume& volume, double above) {
-  std::vector<float> values;
-  std::copy_if(volume.voxels.begin(), volume.voxels.end(), std::back_inserter(values),
-               [above](float voxel) { return double{voxel} > above; });
-  REGATTA_REQUIRE(!values.empty(), DataError, volume.source, ": no voxel is above ", above,
-                  " (preprocess.foreground_above)");
-  return values;
-}
-
-std::array<double, 2> mean_and_deviation(std::span<const float> values) {
-  const auto count = static_cast<double>(values.size());
-  double mean = 0.0;
-  for (const float value : values) {
-    mean += double{value} / count;
-  }
-  double variance = 0.0;
-  for (const float value : values) {
-    variance += (double{value} - mean) * (double{value} - mean) / count;
-  }
-  return {mean, std::sqrt(variance)};
-}
-
-/// What becomes 0 and 1.
-IntensityRange intensity_range(const Volume& volume, const IntensityOptions& options, double above) {
-  const auto [least, most] = extremes(volume.voxels);
-  REGATTA_REQUIRE(least < most, DataError, volume.source, ": constant: every voxel is ", least);
-  if (options.kind == "none") {
-    return {0.0, 1.0};
-  }
-  if (options.kind == "minmax") {
-    return {double{least}, double{most}};
-  }
-  if (options.kind == "window") {
-    return {options.low, options.high};
-  }
-  const bool within = options.within == "foreground";
-  const std::vector<float> foreground = within ? foreground_voxels(volume, above) : std::vector<float>();
-  const std::span<const float> values = within ? foreground : volume.voxels;
-  if (options.kind == "zscore") {
-    const auto [mean, deviation] = mean_and_deviation(values);
-    REGATTA_REQUIRE(deviation > 0.0, DataError, volume.source, ": constant foreground: every voxel is ", mean);
-    return {mean + options.low * deviation, mean + options.high * deviation};
-  }
-  Percentiles percentiles(values);
-  const double low = percentiles.at(options.low);
-  const double high = percentiles.at(options.high);
-  REGATTA_REQUIRE(low < high, DataError, volume.source, ": intensity: percentiles ", options.low, " and ", options.high,
-                  " are both ", low, ": nothing to scale");
-  return {low, high};
-}
-
-/// Middle of the bounding box of voxels above the threshold, in voxels of the source.
 Point3 foreground_middle(const Volume& volume, double above) {
   const Shape3& shape = volume.grid.shape;
-  Shape3 least = shape;
-  Shape3 most = {-1, -1, -1};
-  std::size_t at = 0;
+  BoundingBox box;
+  const float* voxel = volume.voxels.data();
   for (std::int64_t d = 0; d < shape[0]; ++d) {
     for (std::int64_t h = 0; h < shape[1]; ++h) {
-      for (std::int64_t w = 0; w < shape[2]; ++w, ++at) {
-        if (double{volume.voxels[at]} > above) {
-          const Shape3 here = {d, h, w};
-          for (std::size_t axis = 0; axis < 3; ++axis) {
-            least[axis] = std::min(least[axis], here[axis]);
-            most[axis] = std::max(most[axis], here[axis]);
-          }
+      for (std::int64_t w = 0; w < shape[2]; ++w, ++voxel) {
+        if (double{*voxel} > above) {
+          box.add({d, h, w});
         }
       }
     }
   }
-  REGATTA_REQUIRE(most[0] >= 0, DataError, volume.source, ": no voxel is above ", above,
-                  " (preprocess.foreground_above)");
-  return {static_cast<double>(least[0] + most[0]) / 2, static_cast<double>(least[1] + most[1]) / 2,
-          static_cast<double>(least[2] + most[2]) / 2};
+  return box.middle(volume.source, above);
 }
 
 Affine affine_of(const GridMap& map) {
@@ -476,15 +138,20 @@ IntensityOptions intensity_of(const PreprocessOptions& options, const std::strin
 }
 
 GridMap map_to_packed_grid(const Volume& volume, const PreprocessOptions& options) {
+  return map_to_packed_grid(volume.grid, options, [&] { return foreground_middle(volume, options.foreground_above); });
+}
+
+GridMap map_to_packed_grid(const Grid& source_grid, const PreprocessOptions& options,
+                           const std::function<Point3()>& foreground_middle) {
   GridMap map;
-  map.source = volume.grid;
-  const AxisMap axes = axes_to(volume.grid.affine, options.orientation);
-  const Spacing3 spacing = spacing_of(volume.grid.affine);
+  map.source = source_grid;
+  const AxisMap axes = axes_to(source_grid.affine, options.orientation);
+  const Spacing3 spacing = spacing_of(source_grid.affine);
   const bool foreground = options.center == "foreground" && !options.shape.empty();
-  const Point3 middle = foreground ? foreground_middle(volume, options.foreground_above) : Point3{};
+  const Point3 middle = foreground ? foreground_middle() : Point3{};
   for (std::size_t axis = 0; axis < 3; ++axis) {
     const auto source = static_cast<std::size_t>(axes.source[axis]);
-    const std::int64_t count = volume.grid.shape[source];
+    const std::int64_t count = source_grid.shape[source];
     double step = options.spacing_mm.empty() ? 1.0 : options.spacing_mm[axis] / spacing[source];
     if (std::abs(step - 1.0) <= kSameSpacing) {
       step = 1.0;
@@ -530,14 +197,10 @@ PackedVoxels prepare_packed(const Volume& volume, const GridMap& map, const Prep
   if (options.type == "uint8" && intensity.kind != "none" && copies_voxels(map)) {
     const IntensityRange range = intensity_range(volume, intensity, options.foreground_above);
     const double scale = 1.0 / (range.high - range.low);
-    const auto bytes = copy_voxels<std::uint8_t>(volume.voxels, map, 0, threads, [&](float voxel) {
-      const auto value = static_cast<float>(std::clamp((double{voxel} - range.low) * scale, 0.0, 1.0));
-      return static_cast<std::uint8_t>(static_cast<int>(value * 255.0F + 0.5F));
-    });
-    const bool constant = std::all_of(bytes.begin(), bytes.end(), [&](auto byte) { return byte == bytes.front(); });
-    REGATTA_REQUIRE(!constant, DataError, volume.source, ": constant after cropping and scaling: every voxel is ",
-                    static_cast<double>(bytes.front()) / 255.0);
+    const auto bytes = copy_voxels<std::uint8_t>(volume.voxels, map, 0, threads,
+                                                 [&](float voxel) { return packed_byte(voxel, range.low, scale); });
     const auto span = std::as_bytes(std::span(bytes));
+    require_varied(span, volume.source);
     return {{span.begin(), span.end()}, range};
   }
   return packed_voxels(prepare_image(volume, map, options, intensity, threads), options);

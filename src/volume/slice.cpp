@@ -6,7 +6,7 @@
 namespace regatta {
 namespace {
 
-float linear_value(std::span<const float> voxels, const Shape3& shape, const Point3& p) {
+float linear_value(const std::function<float(std::size_t)>& voxel, const Shape3& shape, const Point3& p) {
   double sum = 0.0;
   std::array<std::int64_t, 3> low{};
   Point3 part{};
@@ -24,7 +24,7 @@ float linear_value(std::span<const float> voxels, const Shape3& shape, const Poi
       at[axis] = std::min(low[axis] + (upper ? 1 : 0), shape[axis] - 1);
     }
     if (weight > 0.0) {
-      sum += weight * double{voxels[static_cast<std::size_t>((at[0] * shape[1] + at[1]) * shape[2] + at[2])]};
+      sum += weight * double{voxel(static_cast<std::size_t>((at[0] * shape[1] + at[1]) * shape[2] + at[2]))};
     }
   }
   return static_cast<float>(sum);
@@ -84,11 +84,11 @@ std::array<double, 2> SliceView::pixel(const Point3& voxel) const {
   return {(a + 0.5) * across_scale_ - 0.5, (b + 0.5) * down_scale_ - 0.5};
 }
 
-Canvas SliceView::grey(std::span<const float> voxels) const {
+Canvas SliceView::grey(const std::function<float(std::size_t)>& value_of) const {
   Canvas canvas(width_, height_);
   for (int y = 0; y < height_; ++y) {
     for (int x = 0; x < width_; ++x) {
-      const float value = std::clamp(linear_value(voxels, shape_, voxel(x, y)), 0.0F, 1.0F);
+      const float value = std::clamp(linear_value(value_of, shape_, voxel(x, y)), 0.0F, 1.0F);
       const auto level = static_cast<std::uint8_t>(std::lround(255.0F * value));
       canvas.set(x, y, {level, level, level});
     }

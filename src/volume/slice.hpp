@@ -2,7 +2,9 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 
@@ -41,8 +43,11 @@ class SliceView {
 
   std::size_t normal() const { return normal_; }
 
-  /// Grey picture. @param voxels  [D, H, W], 0..1
-  Canvas grey(std::span<const float> voxels) const;
+  /// Grey picture. @param value_of  value_of(i): voxel number i of [D, H, W], 0..1
+  Canvas grey(const std::function<float(std::size_t)>& value_of) const;
+  Canvas grey(std::span<const float> voxels) const {
+    return grey([voxels](std::size_t i) { return voxels[i]; });
+  }
 
   /// Draws the borders between label values over a picture of the same slice. @param labels  [D, H, W]
   void outline(Canvas& canvas, std::span<const std::uint8_t> labels) const;

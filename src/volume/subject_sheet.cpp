@@ -67,6 +67,54 @@ fs::path page_path(const fs::path& path, std::size_t page, std::size_t pages) {
   return path.parent_path() / str(path.stem().string(), '_', number, path.extension().string());
 }
 
+/// Every n-th voxel along each axis, so that there are at most 64.
+struct Sampled {
+  explicit Sampled(const Shape3& whole) : full(whole) {
+    for (std::size_t axis = 0; axis < 3; ++axis) {
+      step[axis] = (full[axis] + kMost - 1) / kMost;
+      shape[axis] = (full[axis] + step[axis] - 1) / step[axis];
+    }
+  }
+
+  /// Number of the voxel of a sample.
+  std::size_t voxel(std::size_t sample) const {
+    const auto at = static_cast<std::int64_t>(sample);
+    const Shape3 here = {at / (shape[1] * shape[2]), at / shape[2] % shape[1], at % shape[2]};
+    return static_cast<std::size_t>((here[0] * step[0] * full[1] + here[1] * step[1]) * full[2] + here[2] * step[2]);
+  }
+
+  Shape3 full_index(const Shape3& sample) const {
+    return {sample[0] * step[0], sample[1] * step[1], sample[2] * step[2]};
+  }
+
+  static constexpr std::int64_t kMost = 64;
+  Shape3 full;
+  Shape3 step{};
+  Shape3 shape{};
+};
+
+Shape3 middle_of_foreground(const Shape3& shape, const std::function<float(std::size_t)>& image) {
+  const Sampled sampled(shape);
+  std::vector<float> values(static_cast<std::size_t>(voxel_count(sampled.shape)));
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    values[i] = image(sampled.voxel(i));
+  }
+  const float threshold = otsu_threshold(values);
+  return sampled.full_index(middle_of(sampled.shape, [&](std::size_t i) { return values[i] > threshold; }));
+}
+
+Shape3 middle_of_labels(const Shape3& shape, std::span<const std::uint8_t> labels) {
+  const Sampled sampled(shape);
+  const auto is_label = [&](std::size_t i) { return labels[sampled.voxel(i)] != 0; };
+  const auto count = static_cast<std::size_t>(voxel_count(sampled.shape));
+  for (std::size_t i = 0; i < count; ++i) {
+    if (is_label(i)) {
+      return sampled.full_index(middle_of(sampled.shape, is_label));
+    }
+  }
+  return middle_of(shape, [&](std::size_t i) { return labels[i] != 0; });  // too small for the samples
+}
+
 }  // namespace
 
 struct SubjectSheet::Impl {
@@ -87,15 +135,11 @@ SubjectSheet::SubjectSheet(const Shape3& shape, const Spacing3& spacing, const s
 
 SubjectSheet::~SubjectSheet() = default;
 
-void SubjectSheet::add(const std::string& title, std::span<const float> image, std::span<const std::uint8_t> labels,
-                       const std::string& flags) {
+void SubjectSheet::add(const std::string& title, const std::function<float(std::size_t)>& image,
+                       std::span<const std::uint8_t> labels, const std::string& flags) {
   Impl& s = *impl_;
-  REGATTA_REQUIRE(static_cast<std::int64_t>(image.size()) == voxel_count(s.shape), BugError, "qc: ", image.size(),
-                  " voxels for ", shape_text(s.shape));
   const bool labelled = std::any_of(labels.begin(), labels.end(), [](std::uint8_t label) { return label != 0; });
-  const float threshold = labelled ? 0.0F : otsu_threshold(image);
-  const Shape3 middle = labelled ? middle_of(s.shape, [&](std::size_t i) { return labels[i] != 0; })
-                                 : middle_of(s.shape, [&](std::size_t i) { return image[i] > threshold; });
+  const Shape3 middle = labelled ? middle_of_labels(s.shape, labels) : middle_of_foreground(s.shape, image);
   Tile tile{title, flags.empty() ? std::vector<std::string>() : wrap(flags, s.width),
             Canvas(s.width, largest_height(s.views), kPaper)};
   int x = 0;

@@ -25,15 +25,6 @@ FileKind kind_of(const fs::path& path) {
   return FileKind::kNpz;
 }
 
-/// The frame's number, 0 where none is named. @throws DataError if the file has no such frame
-std::int64_t frame_number(int frame, std::int64_t frames, const std::string& source) {
-  REGATTA_REQUIRE(frame >= 0 || frames == 1, DataError, source, ": header: dim[4] ", frames,
-                  ": a series or vector image, one scalar volume expected: name a `frame`, 0..", frames - 1);
-  REGATTA_REQUIRE(frame < frames, DataError, source, ": frame ", frame, ", the file has ", frames, ": 0..", frames - 1,
-                  " allowed");
-  return std::max(frame, 0);
-}
-
 NpzArray read_npz_frame(const fs::path& path, const char* name, int frame, std::vector<float>* image,
                         std::vector<std::int32_t>* labels) {
   frame_number(frame, 1, path.string());

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -79,6 +80,11 @@ struct GridMap {
 /// A spacing within 0.1 % of the wanted one counts as equal, and voxels are then copied exactly.
 /// @throws DataError if the foreground is asked for and there is none
 GridMap map_to_packed_grid(const Volume& volume, const PreprocessOptions& options);
+
+/// The same of a grid alone. @param foreground_middle  called for it where `options` centre on the foreground; in
+/// voxels of the source
+GridMap map_to_packed_grid(const Grid& source, const PreprocessOptions& options,
+                           const std::function<Point3()>& foreground_middle);
 
 struct PreparedImage {
   Grid packed;

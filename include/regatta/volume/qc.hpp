@@ -4,8 +4,10 @@
 // the right), all with pixels of equal millimetres.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -27,11 +29,11 @@ class SubjectSheet {
   SubjectSheet& operator=(const SubjectSheet&) = delete;
 
   /// @param title   id, split ...: one line
-  /// @param image   [D, H, W], 0..1
+  /// @param image   image(i): voxel number i of [D, H, W], 0..1; few of them are looked at
   /// @param labels  as many values as the image, or empty
   /// @param flags   what is wrong with the subject, in few words; empty: nothing
-  void add(const std::string& title, std::span<const float> image, std::span<const std::uint8_t> labels,
-           const std::string& flags = {});
+  void add(const std::string& title, const std::function<float(std::size_t)>& image,
+           std::span<const std::uint8_t> labels, const std::string& flags = {});
 
   /// Writes each page atomically: one is `path` itself, several are `path` with _01, _02 ... before its extension.
   /// @param title  headline @return the files, in order @throws DataError if the disk refuses

@@ -24,6 +24,10 @@ int png_size(const std::string& png, std::size_t offset) {
   return value;
 }
 
+std::function<float(std::size_t)> voxel_of(const std::vector<float>& image) {
+  return [&image](std::size_t i) { return image[i]; };
+}
+
 }  // namespace
 
 TEST_CASE("slices of all orientations show the same anatomy the same way up") {
@@ -119,8 +123,8 @@ TEST_CASE("both sheets are written as PNG") {
   }
   SubjectSheet sheet(shape, {1, 1, 2}, "RAS");
   for (int i = 0; i < 5; ++i) {
-    sheet.add("a subject with a name that is much too long for the tile that it has to stand over, really", image,
-              i == 0 ? std::vector<std::uint8_t>(960, 1) : std::vector<std::uint8_t>{});
+    sheet.add("a subject with a name that is much too long for the tile that it has to stand over, really",
+              voxel_of(image), i == 0 ? std::vector<std::uint8_t>(960, 1) : std::vector<std::uint8_t>{});
   }
   CHECK(sheet.write(folder / "s.png", "five") == std::vector<std::filesystem::path>{folder / "s.png"});
   registration_qc(folder / "r.png", image, image, image, std::vector<float>(2880, 0.3F), shape);
@@ -133,12 +137,26 @@ TEST_CASE("both sheets are written as PNG") {
   }
 }
 
+TEST_CASE("a sheet cuts large volumes where the labels are, however few") {
+  const test::TemporaryFolder folder;
+  const Shape3 shape = {130, 140, 150};
+  const auto image = [](std::size_t i) { return i / (140 * 150) == 31 ? 1.0F : 0.0F; };  // one sagittal slice
+  std::vector<std::uint8_t> labels(static_cast<std::size_t>(voxel_count(shape)), 0);
+  labels[(31 * 140 + 71) * 150 + 77] = 3;
+  const auto size_of = [&](std::span<const std::uint8_t> given) {
+    SubjectSheet sheet(shape, {1, 1, 1}, "RAS");
+    sheet.add("p", image, given);
+    return test::read_bytes(sheet.write(folder / "s.png", "one").front()).size();
+  };
+  CHECK(size_of(labels) != size_of({}));
+}
+
 TEST_CASE("a sheet of many subjects has pages of 25, and warnings make room for themselves") {
   const test::TemporaryFolder folder;
   const std::vector<float> image(960, 0.5F);
   SubjectSheet sheet({12, 10, 8}, {1, 1, 2}, "RAS");
   for (int i = 0; i < 51; ++i) {
-    sheet.add(str("p", i), image, {},
+    sheet.add(str("p", i), voxel_of(image), {},
               i == 30 ? "left/right mirrored?, empty labels, label volume, affine alignment" : "");
   }
   const std::vector<std::filesystem::path> pages = sheet.write(folder / "qc.png", "many");

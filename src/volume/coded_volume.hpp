@@ -1,0 +1,56 @@
+// Scans as most files hold them, integers of at most 16 bits: kept as stored and counted on the way in, so that packing
+// looks at no voxel as a float. What it gives is what `read_volume` and `prepare_image` give (test/unit/volume/
+// coded_volume_test.cpp).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "intensity.hpp"
+#include "large_vector.hpp"
+#include "regatta/volume/preprocess.hpp"
+
+namespace regatta {
+
+/// value = (code + lowest) * slope + offset, rounded to float32.
+struct CodedVolume {
+  static constexpr std::size_t kCodes = 65536;
+
+  Grid grid;  ///< [D, H, W]: the file's voxel indices i, j, k
+  std::string source;
+  std::string affine_source;
+  int lowest = 0;  ///< of the type that the file holds
+  double slope = 1.0;
+  double offset = 0.0;
+  LargeVector<std::uint16_t> codes;   ///< in the file's order: d fastest, w slowest
+  std::vector<std::uint64_t> counts;  ///< of voxels, by code
+
+  float value_of(std::size_t code) const {
+    return static_cast<float>((static_cast<double>(code) + lowest) * slope + offset);
+  }
+
+  /// The values that occur, ascending.
+  std::vector<ValueCount> values() const;
+};
+
+/// Reads an image of such a file into `out`, whose memory is used again. @return false for another kind of file or
+/// type of voxel, or values that are no finite float32: `read_volume` reads those, or says what is wrong
+/// @param frame  as in `read_volume` @throws DataError as `read_volume`
+bool read_coded_volume(const std::filesystem::path& path, int frame, CodedVolume& out);
+
+/// The same as floats, as `read_volume` gives them.
+Volume to_volume(const CodedVolume& volume);
+
+/// As the function for float volumes. @throws DataError
+GridMap map_to_packed_grid(const CodedVolume& volume, const PreprocessOptions& options);
+
+/// What `prepare_packed` gives of the float volume, for type uint8 and any `intensity.kind` but none: the same bytes
+/// where axes are only turned, else within 1 of them (float32 sums, one axis after another).
+PackedVoxels prepare_packed(const CodedVolume& volume, const GridMap& map, const PreprocessOptions& options,
+                            const IntensityOptions& intensity, int threads = 0);
+
+}  // namespace regatta
