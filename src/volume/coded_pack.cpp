@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 #include <optional>
 #include <utility>
 
@@ -17,6 +18,7 @@ namespace regatta {
 namespace {
 
 constexpr std::int64_t kTile = 64;
+constexpr std::int64_t kAhead = 8;  ///< runs
 
 /// A source that is read through a map: element `origin` belongs to packed voxel [0, 0, 0] (which may lie outside).
 struct Turn {
@@ -27,7 +29,7 @@ struct Turn {
   Shape3 shape{};
 };
 
-/// @param order  packed axis -> file axis, of which the first is the fastest
+/// Elements between neighbours along the file's axes.
 std::array<std::int64_t, 3> file_strides(const Shape3& file_shape) {
   return {1, file_shape[0], file_shape[0] * file_shape[1]};
 }
@@ -49,6 +51,60 @@ void turn_rows(const From* from, const Turn& turn, std::uint8_t* out, std::int64
   }
 }
 
+/// Rows become columns: byte k of word i and byte i of word k change places.
+void transpose_8x8(std::array<std::uint64_t, 8>& words) {
+  const auto swap = [&words](std::size_t low, std::size_t high, unsigned shift, std::uint64_t mask) {
+    const std::uint64_t moved = ((words[low] >> shift) ^ words[high]) & mask;
+    words[high] ^= moved;
+    words[low] ^= moved << shift;
+  };
+  for (std::size_t i = 0; i < 4; ++i) {
+    swap(i, i + 4, 32, 0x00000000FFFFFFFFU);
+  }
+  for (const std::size_t i : {0U, 1U, 4U, 5U}) {
+    swap(i, i + 2, 16, 0x0000FFFF0000FFFFU);
+  }
+  for (const std::size_t i : {0U, 2U, 4U, 6U}) {
+    swap(i, i + 1, 8, 0x00FF00FF00FF00FFU);
+  }
+}
+
+using Tile = std::array<std::array<std::uint8_t, kTile>, kTile>;
+
+/// Columns of the tile become rows of the output. @param to_stride  between output rows
+void write_turned(const Tile& tile, std::int64_t columns, std::int64_t rows, std::uint8_t* out,
+                  std::int64_t to_stride) {
+  constexpr std::int64_t kBlock = 8;
+  const std::int64_t whole_columns = columns / kBlock * kBlock;
+  const std::int64_t whole_rows = rows / kBlock * kBlock;
+  for (std::int64_t row = 0; row < whole_rows; row += kBlock) {
+    for (std::int64_t column = 0; column < whole_columns; column += kBlock) {
+      std::array<std::uint64_t, kBlock> words;
+      for (std::size_t i = 0; i < kBlock; ++i) {
+        std::memcpy(&words[i], &tile[static_cast<std::size_t>(column) + i][static_cast<std::size_t>(row)], kBlock);
+      }
+      transpose_8x8(words);
+      for (std::int64_t i = 0; i < kBlock; ++i) {
+        std::memcpy(out + (row + i) * to_stride + column, &words[static_cast<std::size_t>(i)], kBlock);
+      }
+    }
+  }
+  for (std::int64_t row = 0; row < rows; ++row) {
+    for (std::int64_t column = row < whole_rows ? whole_columns : 0; column < columns; ++column) {
+      out[row * to_stride + column] = tile[static_cast<std::size_t>(column)][static_cast<std::size_t>(row)];
+    }
+  }
+}
+
+/// Runs lie too far apart for the processor to guess the next. @param length  in elements; negative: towards the front
+template <class From>
+void prefetch(const From* run, std::int64_t length) {
+  constexpr std::int64_t kLine = 64 / static_cast<std::int64_t>(sizeof(From));
+  for (std::int64_t at = 0; at < std::abs(length); at += kLine) {
+    __builtin_prefetch(run + (length < 0 ? -at : at));
+  }
+}
+
 /// The plane of axes `turn.fast` and 2 at index `at` of the remaining axis.
 template <class From, class Convert>
 void turn_tiles(const From* from, const Turn& turn, std::uint8_t* out, std::int64_t at, const Convert& convert) {
@@ -57,24 +113,26 @@ void turn_tiles(const From* from, const Turn& turn, std::uint8_t* out, std::int6
   const auto& [begin, end] = turn.inside;
   const std::array<std::int64_t, 3> to_stride = {turn.shape[1] * turn.shape[2], turn.shape[2], 1};
   const std::int64_t step = turn.stride[fast];
-  std::array<std::array<std::uint8_t, kTile>, kTile> tile;
-  for (std::int64_t w = begin[2]; w < end[2]; w += kTile) {
-    const std::int64_t columns = std::min(kTile, end[2] - w);
-    for (std::int64_t f = begin[fast]; f < end[fast]; f += kTile) {
-      const std::int64_t rows = std::min(kTile, end[fast] - f);
+  Tile tile;
+  for (std::int64_t f = begin[fast]; f < end[fast]; f += kTile) {
+    const std::int64_t rows = std::min(kTile, end[fast] - f);
+    for (std::int64_t w = begin[2]; w < end[2]; w += kTile) {
+      const std::int64_t columns = std::min(kTile, end[2] - w);
       for (std::int64_t column = 0; column < columns; ++column) {
         const From* run = from + turn.origin + at * turn.stride[other] + f * step + (w + column) * turn.stride[2];
-        auto& line = tile[static_cast<std::size_t>(column)];
-        for (std::int64_t row = 0; row < rows; ++row) {
-          line[static_cast<std::size_t>(row)] = convert(run[row * step]);
+        prefetch(run + kAhead * turn.stride[2], rows * step);
+        std::uint8_t* line = tile[static_cast<std::size_t>(column)].data();
+        if (step == 1) {
+          for (std::int64_t row = 0; row < rows; ++row) {
+            line[row] = convert(run[row]);
+          }
+        } else {
+          for (std::int64_t row = 0; row < rows; ++row) {
+            line[row] = convert(run[-row]);
+          }
         }
       }
-      std::uint8_t* to = out + at * to_stride[other] + f * to_stride[fast] + w;
-      for (std::int64_t row = 0; row < rows; ++row, to += to_stride[fast]) {
-        for (std::int64_t column = 0; column < columns; ++column) {
-          to[column] = tile[static_cast<std::size_t>(column)][static_cast<std::size_t>(row)];
-        }
-      }
+      write_turned(tile, columns, rows, out + at * to_stride[other] + f * to_stride[fast] + w, to_stride[fast]);
     }
   }
 }

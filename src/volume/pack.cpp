@@ -97,14 +97,17 @@ std::set<std::int32_t> check_subject(const DatasetFile& dataset, const SubjectEn
   return values;
 }
 
-/// A voxel of the first modality, 0..1, for pictures.
-float shown_voxel(const PackedSubject& subject, std::size_t voxel) {
+/// Voxels of the first modality, 0..1, for pictures.
+std::function<float(std::size_t)> shown_image(const PackedSubject& subject) {
+  const std::byte* bytes = subject.images.data();
   if (subject.images.size() == static_cast<std::size_t>(voxel_count(subject.shape)) * subject.row.intensity.size()) {
-    return static_cast<float>(subject.images[voxel]) / 255.0F;
+    return [bytes](std::size_t voxel) { return static_cast<float>(bytes[voxel]) / 255.0F; };
   }
-  float value = 0.0F;
-  std::memcpy(&value, subject.images.data() + voxel * sizeof value, sizeof value);
-  return value;
+  return [bytes](std::size_t voxel) {
+    float value = 0.0F;
+    std::memcpy(&value, bytes + voxel * sizeof value, sizeof value);
+    return value;
+  };
 }
 
 void require_few_labels(std::set<std::int32_t>& values) {
@@ -457,9 +460,7 @@ void Packer::write() {
                    [&index_of](std::uint8_t index) { return index_of[index]; });
     writer->add(subject.row, subject.images, subject.labels, subject.mask);
     if (i % every == 0) {
-      sheet->add(
-          str(subject.row.id, "  ", subject.row.split), [&](std::size_t voxel) { return shown_voxel(subject, voxel); },
-          subject.labels);
+      sheet->add(str(subject.row.id, "  ", subject.row.split), shown_image(subject), subject.labels);
     }
     progress.update(static_cast<std::int64_t>(i) + 1, subject.row.id);
   };

@@ -40,11 +40,12 @@ Image read_image(const PackJob& job, const SubjectEntry& subject, std::size_t mo
   const std::string kind = intensity_of(job.preprocess, job.modalities()[modality]).kind;
   Image image;
   if (!job.atlas && job.preprocess.type == "uint8" && kind != "none") {
-    CodedVolume coded;
+    CodedVolume coded = job.spare->take();
     if (read_coded_volume(path, subject.frame, coded)) {
       image.coded = std::move(coded);
       return image;
     }
+    job.spare->give(std::move(coded));
   }
   image.volume = read_volume(path, job.dataset->options.npz_orientation, subject.frame);
   return image;
@@ -79,7 +80,9 @@ PackedVoxels pack_image(const PackJob& job, Image image, const IntensityOptions&
   const bool along_axes = placement.map && image.grid().shape == placement.source.shape &&
                           same_grid(placement.source.affine, image.grid().affine, image.grid().shape);
   if (image.coded && along_axes) {
-    return prepare_packed(*image.coded, *placement.map, job.preprocess, intensity, threads);
+    PackedVoxels packed = prepare_packed(*image.coded, *placement.map, job.preprocess, intensity, threads);
+    job.spare->give(std::move(*image.coded));
+    return packed;
   }
   const Volume volume = image.coded ? to_volume(*image.coded) : std::move(image.volume);
   return along_axes ? prepare_packed(volume, *placement.map, job.preprocess, intensity, threads)

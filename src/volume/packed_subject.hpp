@@ -3,10 +3,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "coded_volume.hpp"
 #include "regatta/volume/archive.hpp"
 #include "regatta/volume/dataset.hpp"
 
@@ -28,11 +32,35 @@ struct PackAtlas {
   Grid packed;
 };
 
+/// Memory of volumes that are packed, for those that come next: new memory would have to be cleared first.
+class SpareMemory {
+ public:
+  CodedVolume take() {
+    const std::lock_guard lock(mutex_);
+    if (volumes_.empty()) {
+      return {};
+    }
+    CodedVolume volume = std::move(volumes_.back());
+    volumes_.pop_back();
+    return volume;
+  }
+
+  void give(CodedVolume volume) {
+    const std::lock_guard lock(mutex_);
+    volumes_.push_back(std::move(volume));
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<CodedVolume> volumes_;
+};
+
 /// What a data set file asks for, with everything settled that it left to the first subject.
 struct PackJob {
   const DatasetFile* dataset = nullptr;
   PreprocessOptions preprocess;
   std::optional<PackAtlas> atlas;
+  std::shared_ptr<SpareMemory> spare = std::make_shared<SpareMemory>();
 
   std::vector<std::string> modalities() const;
 };
