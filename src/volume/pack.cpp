@@ -207,11 +207,12 @@ class Packer {
   void require_different_scans();
   void check(const std::vector<std::size_t>& missing);
   void prepare(const std::vector<std::size_t>& missing);
-  PackedSubject load(std::size_t index) const;
+  ArchiveSubject row_of(std::size_t index, const PackedSubject& subject) const;
+  void keep_what_is_done();
   std::vector<std::int64_t> collect_label_ids();
   void write();
   void require_same_grid(std::size_t index, const PackedSubject& subject);
-  void look_at(const PackedSubject& subject);
+  void look_at(const ArchiveSubject& row, const Shape3& shape);
   void require_keypoint_pairs() const;
   PackSummary summary(double seconds) const;
 
@@ -319,38 +320,46 @@ void Packer::prepare(const std::vector<std::size_t>& missing) {
     return;
   }
   Progress progress("pack", static_cast<std::int64_t>(missing.size()), ProgressOptions::for_stderr());
-  try {
-    in_order(
-        missing.size(), threads_,
-        [&](std::size_t i) {
-          const std::size_t index = missing[i];
-          return for_subject(subjects()[index], [&] {
-            PackedSubject subject = prepare_subject(job_, index, 1);
-            subject.row.source_key = keys_[index].key;
-            return subject;
-          });
-        },
-        [&](std::size_t i, const PackedSubject& subject) {
-          store_->add(subject);
-          progress.update(static_cast<std::int64_t>(i) + 1, subjects()[missing[i]].id);
+  in_order(
+      missing.size(), threads_,
+      [&](std::size_t i) {
+        const std::size_t index = missing[i];
+        return for_subject(subjects()[index], [&] {
+          auto subject = std::make_shared<PackedSubject>(prepare_subject(job_, index, 1));
+          subject->row.source_key = keys_[index].key;
+          return subject;
         });
-  } catch (const Error&) {
-    log_info(store_->kept(), " subjects are kept in ", options_.output.string(),
-             ".part: the same command goes on with them");
-    throw;
-  }
+      },
+      [&](std::size_t i, std::shared_ptr<const PackedSubject> subject) {
+        store_->add(std::move(subject));
+        progress.update(static_cast<std::int64_t>(i) + 1, subjects()[missing[i]].id);
+      });
   progress.finish();
 }
 
-PackedSubject Packer::load(std::size_t index) const {
-  PackedSubject subject = store_->load(keys_[index].key);
+/// On the way out after an error, which is the one to be told.
+void Packer::keep_what_is_done() {
+  try {
+    store_->keep();
+  } catch (const Error& error) {
+    log_warning(error.what());
+  }
+  if (store_->kept() > 0) {
+    log_info(store_->kept(), " subjects are kept in ", options_.output.string(),
+             ".part: the same command goes on with them");
+  }
+}
+
+/// A packed subject's row with what the data set file says of it; the voxels stay where they are.
+ArchiveSubject Packer::row_of(std::size_t index, const PackedSubject& subject) const {
   const SubjectEntry& entry = subjects()[index];
-  subject.row.id = entry.id;
-  subject.row.split = entry.split;
-  subject.row.group = entry.group;
-  subject.row.frame = entry.frame;
-  subject.row.image_source = fs::path(entry.files.front()).filename().string();
-  return subject;
+  ArchiveSubject row = subject.row;
+  row.id = entry.id;
+  row.split = entry.split;
+  row.group = entry.group;
+  row.frame = entry.frame;
+  row.image_source = fs::path(entry.files.front()).filename().string();
+  return row;
 }
 
 /// Background first, then the others in rising order; empty if no subject has labels.
@@ -388,8 +397,7 @@ void Packer::require_same_grid(std::size_t index, const PackedSubject& subject) 
 }
 
 /// Notes what a person should look at.
-void Packer::look_at(const PackedSubject& subject) {
-  const ArchiveSubject& row = subject.row;
+void Packer::look_at(const ArchiveSubject& row, const Shape3& shape) {
   if (row.affine_ncc < kPoorAlignment) {
     warnings_.push_back(str("'", row.id, "': correlation with the atlas after affine alignment ", row.affine_ncc,
                             ", expected above ", kPoorAlignment));
@@ -398,7 +406,7 @@ void Packer::look_at(const PackedSubject& subject) {
   for (const Point3& point : row.keypoints) {
     bool inside = true;
     for (std::size_t axis = 0; axis < 3; ++axis) {
-      inside = inside && point[axis] >= -0.5 && point[axis] <= static_cast<double>(subject.shape[axis]) - 0.5;
+      inside = inside && point[axis] >= -0.5 && point[axis] <= static_cast<double>(shape[axis]) - 0.5;
     }
     outside += inside ? 0 : 1;
   }
@@ -425,13 +433,15 @@ void Packer::write() {
   std::optional<SubjectSheet> sheet;
   const std::size_t every = (subjects().size() + kMostTiles - 1) / kMostTiles;
   Progress progress("write", static_cast<std::int64_t>(subjects().size()), ProgressOptions::for_stderr());
-  const auto write_one = [&](std::size_t i, PackedSubject subject) {
+  const auto write_one = [&](std::size_t i, const std::shared_ptr<const PackedSubject>& packed) {
+    const PackedSubject& subject = *packed;
+    const ArchiveSubject row = row_of(i, subject);
     for_subject(subjects()[i], [&] {
       require_same_grid(i, subject);
       return 0;
     });
-    look_at(subject);
-    keypoints_.push_back(subject.row.keypoints.size());
+    look_at(row, subject.shape);
+    keypoints_.push_back(row.keypoints.size());
     if (!writer) {
       ArchiveHeader header;
       header.name = dataset_.options.name;
@@ -456,16 +466,18 @@ void Packer::write() {
       const auto at = std::find(label_ids_.begin(), label_ids_.end(), subject.label_values[value]);
       index_of[value] = static_cast<std::uint8_t>(at - label_ids_.begin());
     }
-    std::transform(subject.labels.begin(), subject.labels.end(), subject.labels.begin(),
+    std::vector<std::uint8_t> labels(subject.labels.size());
+    std::transform(subject.labels.begin(), subject.labels.end(), labels.begin(),
                    [&index_of](std::uint8_t index) { return index_of[index]; });
-    writer->add(subject.row, subject.images, subject.labels, subject.mask);
+    writer->add(row, subject.images, labels, subject.mask);
     if (i % every == 0) {
-      sheet->add(str(subject.row.id, "  ", subject.row.split), shown_image(subject), subject.labels);
+      sheet->add(str(row.id, "  ", row.split), shown_image(subject), labels);
     }
-    progress.update(static_cast<std::int64_t>(i) + 1, subject.row.id);
+    progress.update(static_cast<std::int64_t>(i) + 1, row.id);
   };
   in_order(
-      subjects().size(), 2, [&](std::size_t i) { return load(i); }, write_one);  // one reads, one writes
+      subjects().size(), 2, [&](std::size_t i) { return store_->load(keys_[i].key); },
+      write_one);  // one reads, one writes
   progress.finish();
   require_keypoint_pairs();
   writer->set_pairs(dataset_.pairs);
@@ -524,9 +536,14 @@ PackSummary Packer::run() {
   }
   reused_ = subjects().size() - missing.size();
   check(missing);
-  prepare(missing);
-  label_ids_ = collect_label_ids();
-  write();
+  try {
+    prepare(missing);
+    label_ids_ = collect_label_ids();
+    write();
+  } catch (const Error&) {
+    keep_what_is_done();
+    throw;
+  }
   store_->remove();
   return summary(system_clock().monotonic_s() - start_s);
 }

@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 
 #include "regatta/base/checksum.hpp"
+#include "regatta/base/clock.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/base/log.hpp"
 
@@ -24,6 +25,8 @@ namespace fs = std::filesystem;
 constexpr std::uint64_t kMagic = 0x3154524150475221;  // "!RGPART1"
 constexpr std::uint64_t kMostHeader = std::uint64_t{1} << 30;
 constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 42;
+constexpr std::uint64_t kMostHeld = std::uint64_t{1} << 30;
+constexpr double kLongestHeld_s = 30.0;
 
 /// Before each record: its JSON text, then the volumes' bytes.
 struct RecordHead {
@@ -79,6 +82,10 @@ PackedSubject row_from_json(const Json& json) {
   return subject;
 }
 
+std::uint64_t volume_bytes(const PackedSubject& subject) {
+  return subject.images.size() + subject.labels.size() + subject.mask.size();
+}
+
 bool read_at(int fd, std::uint64_t offset, void* out, std::size_t bytes) {
   auto* at = static_cast<char*>(out);
   while (bytes > 0) {
@@ -122,7 +129,7 @@ std::uint64_t hash_of_volumes(const PackedSubject& subject) {
 std::optional<PackedSubject> read_volumes(int fd, std::uint64_t offset, const std::pair<RecordHead, Json>& record) {
   PackedSubject subject = row_from_json(record.second);
   std::uint64_t at = offset + sizeof(RecordHead) + record.first.text_bytes;
-  bool whole = record.first.volume_bytes == subject.images.size() + subject.labels.size() + subject.mask.size();
+  bool whole = record.first.volume_bytes == volume_bytes(subject);
   const auto read = [&](void* out, std::size_t bytes) {
     whole = whole && read_at(fd, at, out, bytes);
     at += bytes;
@@ -207,29 +214,48 @@ void PackStore::read_index() {
 }
 
 bool PackStore::has(const std::string& key) const {
-  return offset_of_.contains(key) || subject_of_.contains(key);
+  return held_.contains(key) || offset_of_.contains(key) || subject_of_.contains(key);
 }
 
-void PackStore::add(const PackedSubject& subject) {
-  if (has(subject.row.source_key)) {
+void PackStore::add(std::shared_ptr<const PackedSubject> subject) {
+  const std::string& key = subject->row.source_key;
+  if (has(key)) {
     return;
   }
+  const double now_s = system_clock().monotonic_s();
+  held_since_s_ = held_.empty() ? now_s : held_since_s_;
+  held_bytes_ += volume_bytes(*subject);
+  held_.emplace(key, std::move(subject));
+  if (held_bytes_ > kMostHeld || now_s - held_since_s_ > kLongestHeld_s) {
+    keep();
+  }
+}
+
+void PackStore::keep() {
+  while (!held_.empty()) {
+    append(*held_.begin()->second);
+    held_.erase(held_.begin());
+  }
+  held_bytes_ = 0;
+}
+
+void PackStore::append(const PackedSubject& subject) {
   const std::string text = dump_line(row_to_json(subject));
   RecordHead head;
   head.text_bytes = text.size();
   head.text_xxh3 = xxh3(text.data(), text.size());
-  head.volume_bytes = subject.images.size() + subject.labels.size() + subject.mask.size();
+  head.volume_bytes = volume_bytes(subject);
   head.volume_xxh3 = hash_of_volumes(subject);
   std::uint64_t at = end_;
-  const auto append = [&](const void* data, std::size_t bytes) {
+  const auto write = [&](const void* data, std::size_t bytes) {
     write_at(at, data, bytes);
     at += bytes;
   };
-  append(&head, sizeof head);
-  append(text.data(), text.size());
-  append(subject.images.data(), subject.images.size());
-  append(subject.labels.data(), subject.labels.size());
-  append(subject.mask.data(), subject.mask.size());
+  write(&head, sizeof head);
+  write(text.data(), text.size());
+  write(subject.images.data(), subject.images.size());
+  write(subject.labels.data(), subject.labels.size());
+  write(subject.mask.data(), subject.mask.size());
   offset_of_[subject.row.source_key] = end_;
   values_of_[subject.row.source_key] = subject.label_values;
   end_ = at;
@@ -256,19 +282,25 @@ std::vector<std::int32_t> PackStore::label_values(const std::string& key) const 
     load_labels(*earlier_, found->second, subject);
     return subject.label_values;
   }
+  if (const auto found = held_.find(key); found != held_.end()) {
+    return found->second->label_values;
+  }
   return values_of_.at(key);
 }
 
-PackedSubject PackStore::load(const std::string& key) const {
+std::shared_ptr<const PackedSubject> PackStore::load(const std::string& key) const {
   if (const auto found = subject_of_.find(key); found != subject_of_.end()) {
-    return from_archive(found->second);
+    return std::make_shared<const PackedSubject>(from_archive(found->second));
+  }
+  if (const auto found = held_.find(key); found != held_.end()) {
+    return found->second;
   }
   const std::uint64_t offset = offset_of_.at(key);
   const auto record = read_head(fd_, offset, end_);
   REGATTA_REQUIRE(record, DataError, part_.string(), ": changed while it was read");
   std::optional<PackedSubject> subject = read_volumes(fd_, offset, *record);
   REGATTA_REQUIRE(subject, DataError, part_.string(), ": damaged at byte ", offset, ": remove it and pack again");
-  return std::move(*subject);
+  return std::make_shared<const PackedSubject>(std::move(*subject));
 }
 
 PackedSubject PackStore::from_archive(std::int64_t number) const {

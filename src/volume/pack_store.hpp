@@ -1,5 +1,6 @@
-// Subjects that were packed before: by a pack that was interrupted (a file OUTPUT.part beside the archive to be) and in
-// an archive that is packed anew. Both are found by the hash of a subject's files and of what was done to them.
+// Subjects that are packed already: by this pack, held in memory for a while; by it or one that was interrupted, in a
+// file OUTPUT.part beside the archive to be; and in an archive that is packed anew. All are found by the hash of a
+// subject's files and of what was done to them.
 #pragma once
 
 #include <filesystem>
@@ -26,14 +27,18 @@ class PackStore {
 
   bool has(const std::string& key) const;
 
-  /// Appends a subject, if it is not there yet; `row.source_key` is its key.
-  void add(const PackedSubject& subject);
+  /// Takes a subject, if it is not there yet; `row.source_key` is its key. It is held in memory; once 1 GiB or the work
+  /// of half a minute is held, all of it goes into the part file. @throws DataError if the disk refuses
+  void add(std::shared_ptr<const PackedSubject> subject);
+
+  /// Writes what is held into the part file: the pack ends before its time. @throws DataError
+  void keep();
 
   /// Label values that the subject has, ascending.
   std::vector<std::int32_t> label_values(const std::string& key) const;
 
   /// @throws DataError if it does not verify
-  PackedSubject load(const std::string& key) const;
+  std::shared_ptr<const PackedSubject> load(const std::string& key) const;
 
   /// Subjects in the part file.
   std::size_t kept() const { return offset_of_.size(); }
@@ -43,12 +48,16 @@ class PackStore {
 
  private:
   void read_index();
+  void append(const PackedSubject& subject);
   void write_at(std::uint64_t offset, const void* data, std::size_t bytes) const;
   PackedSubject from_archive(std::int64_t subject) const;
 
   std::filesystem::path part_;
   int fd_ = -1;
   std::uint64_t end_ = 0;
+  std::map<std::string, std::shared_ptr<const PackedSubject>> held_;
+  std::uint64_t held_bytes_ = 0;
+  double held_since_s_ = 0.0;  ///< when the first of them came
   std::map<std::string, std::uint64_t> offset_of_;
   std::map<std::string, std::vector<std::int32_t>> values_of_;
   std::optional<Archive> earlier_;
