@@ -172,6 +172,9 @@ void copy_codes(const CodedVolume& volume, const GridMap& map, const IntensityRa
   turn.fast = packed_axis(map, 0);
   turn.inside = inside_of(map);
   turn.shape = map.packed.shape;
+  if (turn.inside.begin != Shape3{} || turn.inside.end != turn.shape) {
+    std::fill_n(out, voxel_count(turn.shape), std::uint8_t{0});
+  }
   turn_voxels(volume.codes.data(), turn, out, threads, [&byte_of](std::uint16_t code) { return byte_of[code]; });
 }
 
@@ -327,7 +330,9 @@ PackedVoxels prepare_packed(const CodedVolume& volume, const GridMap& map, const
   REGATTA_REQUIRE(options.type == "uint8" && intensity.kind != "none", BugError, volume.source,
                   ": codes are packed as scaled bytes only");
   const IntensityRange range = intensity_range(volume.values(), volume.source, intensity, options.foreground_above);
-  PackedVoxels packed{std::vector<std::byte>(static_cast<std::size_t>(voxel_count(map.packed.shape))), range};
+  PackedVoxels packed;
+  packed.range = range;
+  packed.bytes.resize(static_cast<std::size_t>(voxel_count(map.packed.shape)));
   auto* bytes = reinterpret_cast<std::uint8_t*>(packed.bytes.data());
   if (copies_voxels(map)) {
     copy_codes(volume, map, range, bytes, threads);

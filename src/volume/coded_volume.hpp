@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "intensity.hpp"
-#include "large_vector.hpp"
+#include "regatta/base/large_vector.hpp"
 #include "regatta/volume/preprocess.hpp"
 
 namespace regatta {

@@ -19,7 +19,7 @@ namespace regatta {
 struct PackedSubject {
   ArchiveSubject row;
   Shape3 shape{};
-  std::vector<std::byte> images;           ///< [C, D, H, W], uint8 or float32
+  LargeVector<std::byte> images;           ///< [C, D, H, W], uint8 or float32
   std::vector<std::int32_t> label_values;  ///< what each index in `labels` means, ascending
   std::vector<std::uint8_t> labels;        ///< [D, H, W], or empty
   std::vector<std::uint8_t> mask;          ///< [D, H, W], 0 or 1, or empty

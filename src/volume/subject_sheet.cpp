@@ -67,7 +67,7 @@ fs::path page_path(const fs::path& path, std::size_t page, std::size_t pages) {
   return path.parent_path() / str(path.stem().string(), '_', number, path.extension().string());
 }
 
-/// Every n-th voxel along each axis, so that there are at most 48.
+/// Every n-th voxel along each axis, so that there are at most 32.
 struct Sampled {
   explicit Sampled(const Shape3& whole) : full(whole) {
     for (std::size_t axis = 0; axis < 3; ++axis) {
@@ -87,7 +87,7 @@ struct Sampled {
     return {sample[0] * step[0], sample[1] * step[1], sample[2] * step[2]};
   }
 
-  static constexpr std::int64_t kMost = 48;
+  static constexpr std::int64_t kMost = 32;
   Shape3 full;
   Shape3 step{};
   Shape3 shape{};

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "regatta/base/large_vector.hpp"
 #include "regatta/config/options.hpp"
 #include "regatta/volume/volume.hpp"
 
@@ -111,7 +112,7 @@ PreparedImage prepare_image_on(const Grid& packed, const Volume& volume, const P
 
 /// A modality's voxels as an archive stores them.
 struct PackedVoxels {
-  std::vector<std::byte> bytes;  ///< uint8, round(255 v) of voxels in 0..1, or float32
+  LargeVector<std::byte> bytes;  ///< uint8, round(255 v) of voxels in 0..1, or float32
   IntensityRange range;
 };
 
