@@ -206,6 +206,7 @@ class Packer {
   void find_keys();
   void require_different_scans();
   void check(const std::vector<std::size_t>& missing);
+  std::shared_ptr<const PackedSubject> packed(std::size_t index) const;
   void prepare(const std::vector<std::size_t>& missing);
   ArchiveSubject row_of(std::size_t index, const PackedSubject& subject) const;
   void keep_what_is_done();
@@ -315,21 +316,25 @@ void Packer::check(const std::vector<std::size_t>& missing) {
   require_few_labels(values);
 }
 
+/// From the store, else from its files.
+std::shared_ptr<const PackedSubject> Packer::packed(std::size_t index) const {
+  if (store_->has(keys_[index].key)) {
+    return store_->load(keys_[index].key);
+  }
+  return for_subject(subjects()[index], [&] {
+    auto subject = std::make_shared<PackedSubject>(prepare_subject(job_, index, 1));
+    subject->row.source_key = keys_[index].key;
+    return subject;
+  });
+}
+
 void Packer::prepare(const std::vector<std::size_t>& missing) {
   if (missing.empty()) {
     return;
   }
   Progress progress("pack", static_cast<std::int64_t>(missing.size()), ProgressOptions::for_stderr());
   in_order(
-      missing.size(), threads_,
-      [&](std::size_t i) {
-        const std::size_t index = missing[i];
-        return for_subject(subjects()[index], [&] {
-          auto subject = std::make_shared<PackedSubject>(prepare_subject(job_, index, 1));
-          subject->row.source_key = keys_[index].key;
-          return subject;
-        });
-      },
+      missing.size(), threads_, [&](std::size_t i) { return packed(missing[i]); },
       [&](std::size_t i, std::shared_ptr<const PackedSubject> subject) {
         store_->add(std::move(subject));
         progress.update(static_cast<std::int64_t>(i) + 1, subjects()[missing[i]].id);
@@ -362,20 +367,16 @@ ArchiveSubject Packer::row_of(std::size_t index, const PackedSubject& subject) c
   return row;
 }
 
-/// Background first, then the others in rising order; empty if no subject has labels.
+/// Background first, then the others in rising order.
 std::vector<std::int64_t> Packer::collect_label_ids() {
   std::set<std::int32_t> values;
-  bool any = false;
-  for (std::size_t i = 0; i < subjects().size(); ++i) {
-    const auto found = store_->label_values(keys_[i].key);
+  for (const SourceKey& each : keys_) {
+    const auto found = store_->label_values(each.key);
     values.insert(found.begin(), found.end());
-    any = any || !subjects()[i].labels.empty();
   }
   require_few_labels(values);
-  std::vector<std::int64_t> ids(values.begin(), values.end());
-  if (any) {
-    ids.insert(ids.begin(), 0);
-  }
+  std::vector<std::int64_t> ids = {0};
+  ids.insert(ids.end(), values.begin(), values.end());
   return ids;
 }
 
@@ -434,6 +435,7 @@ void Packer::write() {
   const std::size_t every = (subjects().size() + kMostTiles - 1) / kMostTiles;
   Progress progress("write", static_cast<std::int64_t>(subjects().size()), ProgressOptions::for_stderr());
   const auto write_one = [&](std::size_t i, const std::shared_ptr<const PackedSubject>& packed) {
+    store_->add(packed);
     const PackedSubject& subject = *packed;
     const ArchiveSubject row = row_of(i, subject);
     for_subject(subjects()[i], [&] {
@@ -476,8 +478,7 @@ void Packer::write() {
     progress.update(static_cast<std::int64_t>(i) + 1, row.id);
   };
   in_order(
-      subjects().size(), 2, [&](std::size_t i) { return store_->load(keys_[i].key); },
-      write_one);  // one reads, one writes
+      subjects().size(), threads_, [&](std::size_t i) { return packed(i); }, write_one);
   progress.finish();
   require_keypoint_pairs();
   writer->set_pairs(dataset_.pairs);
@@ -537,8 +538,12 @@ PackSummary Packer::run() {
   reused_ = subjects().size() - missing.size();
   check(missing);
   try {
-    prepare(missing);
-    label_ids_ = collect_label_ids();
+    const bool labelled =
+        std::any_of(subjects().begin(), subjects().end(), [](const auto& s) { return !s.labels.empty(); });
+    if (labelled) {  // which values there are is known when all are packed; else each is written as it comes
+      prepare(missing);
+      label_ids_ = collect_label_ids();
+    }
     write();
   } catch (const Error&) {
     keep_what_is_done();

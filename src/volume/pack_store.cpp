@@ -214,6 +214,7 @@ void PackStore::read_index() {
 }
 
 bool PackStore::has(const std::string& key) const {
+  const std::lock_guard lock(mutex_);
   return held_.contains(key) || offset_of_.contains(key) || subject_of_.contains(key);
 }
 
@@ -222,16 +223,22 @@ void PackStore::add(std::shared_ptr<const PackedSubject> subject) {
   if (has(key)) {
     return;
   }
+  const std::lock_guard lock(mutex_);
   const double now_s = system_clock().monotonic_s();
   held_since_s_ = held_.empty() ? now_s : held_since_s_;
   held_bytes_ += volume_bytes(*subject);
   held_.emplace(key, std::move(subject));
   if (held_bytes_ > kMostHeld || now_s - held_since_s_ > kLongestHeld_s) {
-    keep();
+    keep_held();
   }
 }
 
 void PackStore::keep() {
+  const std::lock_guard lock(mutex_);
+  keep_held();
+}
+
+void PackStore::keep_held() {
   while (!held_.empty()) {
     append(*held_.begin()->second);
     held_.erase(held_.begin());
@@ -292,11 +299,17 @@ std::shared_ptr<const PackedSubject> PackStore::load(const std::string& key) con
   if (const auto found = subject_of_.find(key); found != subject_of_.end()) {
     return std::make_shared<const PackedSubject>(from_archive(found->second));
   }
-  if (const auto found = held_.find(key); found != held_.end()) {
-    return found->second;
+  std::uint64_t offset = 0;
+  std::uint64_t end = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto found = held_.find(key); found != held_.end()) {
+      return found->second;
+    }
+    offset = offset_of_.at(key);
+    end = end_;
   }
-  const std::uint64_t offset = offset_of_.at(key);
-  const auto record = read_head(fd_, offset, end_);
+  const auto record = read_head(fd_, offset, end);
   REGATTA_REQUIRE(record, DataError, part_.string(), ": changed while it was read");
   std::optional<PackedSubject> subject = read_volumes(fd_, offset, *record);
   REGATTA_REQUIRE(subject, DataError, part_.string(), ": damaged at byte ", offset, ": remove it and pack again");

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,6 +16,7 @@
 
 namespace regatta {
 
+/// `has` and `load` may be called while another thread adds.
 class PackStore {
  public:
   /// Opens or makes the part file and verifies its records; from the first torn one on they are written anew.
@@ -48,12 +50,14 @@ class PackStore {
 
  private:
   void read_index();
+  void keep_held();
   void append(const PackedSubject& subject);
   void write_at(std::uint64_t offset, const void* data, std::size_t bytes) const;
   PackedSubject from_archive(std::int64_t subject) const;
 
   std::filesystem::path part_;
   int fd_ = -1;
+  mutable std::mutex mutex_;  ///< of all below but the earlier archive
   std::uint64_t end_ = 0;
   std::map<std::string, std::shared_ptr<const PackedSubject>> held_;
   std::uint64_t held_bytes_ = 0;
