@@ -13,6 +13,19 @@
 #include "volume_chunk.hpp"
 
 namespace regatta {
+namespace {
+
+/// Strings that go into messages and names of files. @throws DataError for control characters
+std::vector<std::string> read_names(hid_t parent, const char* name, std::size_t count, const std::string& source) {
+  std::vector<std::string> names = h5::read_strings(parent, name, count, source);
+  for (const std::string& each : names) {
+    REGATTA_REQUIRE(one_line(each, each.size()) == each, DataError, source, ": ", name, ": '", one_line(each, 60),
+                    "': control characters, a name expected");
+  }
+  return names;
+}
+
+}  // namespace
 
 struct Archive::Impl {
   std::filesystem::path path;
@@ -49,8 +62,8 @@ void Archive::Impl::read_attributes() {
   h5::read_attribute(file.id(), layout::kSchemaName, H5T_NATIVE_INT32, 1, &schema, source);
   REGATTA_REQUIRE(schema == layout::kSchema, DataError, source, ": archive schema ", schema, ", this program reads ",
                   layout::kSchema, ": pack again");
-  name = h5::read_string_attribute(file.id(), layout::kName, source);
-  made_by = h5::read_string_attribute(file.id(), layout::kMadeBy, source);
+  name = one_line(h5::read_string_attribute(file.id(), layout::kName, source));
+  made_by = one_line(h5::read_string_attribute(file.id(), layout::kMadeBy, source));
   orientation = h5::read_string_attribute(file.id(), layout::kOrientation, source);
   fingerprint = h5::read_string_attribute(file.id(), layout::kFingerprint, source);
   h5::read_attribute(file.id(), layout::kSpacing, H5T_NATIVE_DOUBLE, 3, contents.spacing.data(), source);
@@ -102,7 +115,7 @@ void Archive::Impl::open_volumes() {
   REGATTA_REQUIRE(dims[0] <= size / layout::kLeastSubjectBytes, DataError, source, ": images: ", dims[0],
                   " subjects, the file of ", size, " bytes cannot hold their tables");
   contents.subjects.resize(dims[0]);
-  contents.modalities = h5::read_strings(file.id(), layout::kModalities, dims[1], source);
+  contents.modalities = read_names(file.id(), layout::kModalities, dims[1], source);
   if (h5::exists(file.id(), layout::kMasks)) {
     masks = open_companion(layout::kMasks, dims);
   }
@@ -120,11 +133,11 @@ void Archive::Impl::read_subjects() {
   const std::size_t n = count();
   const h5::Handle group = h5::open_group(file.id(), layout::kSubjects, source);
   const hid_t at = group.id();
-  const auto ids = h5::read_strings(at, layout::kId, n, source);
-  const auto splits = h5::read_strings(at, layout::kSplit, n, source);
-  const auto groups = h5::read_strings(at, layout::kGroup, n, source);
-  const auto sources = h5::read_strings(at, layout::kImageSource, n, source);
-  const auto keys = h5::read_strings(at, layout::kSourceKey, n, source);
+  const auto ids = read_names(at, layout::kId, n, source);
+  const auto splits = read_names(at, layout::kSplit, n, source);
+  const auto groups = read_names(at, layout::kGroup, n, source);
+  const auto sources = read_names(at, layout::kImageSource, n, source);
+  const auto keys = read_names(at, layout::kSourceKey, n, source);
   std::vector<Affine> affines(n);
   std::vector<Affine> originals(n);
   std::vector<Shape3> shapes(n);
@@ -206,7 +219,7 @@ void Archive::Impl::read_pairs() {
   REGATTA_REQUIRE(dims.size() == 1 && dims[0] <= h5::file_bytes(at, source) / layout::kPairBytes, DataError, source,
                   ": pairs/moving: shape [", join(dims, ","), "], one axis that the file can hold expected");
   const std::size_t n = dims[0];
-  const auto splits = h5::read_strings(at, layout::kSplit, n, source);
+  const auto splits = read_names(at, layout::kSplit, n, source);
   std::vector<std::int64_t> moving(n);
   std::vector<std::int64_t> fixed(n);
   h5::read_numbers(at, layout::kMoving, H5T_NATIVE_INT64, dims, moving.data(), source);
@@ -268,7 +281,7 @@ Archive Archive::open(const std::filesystem::path& path) {
   }
   const std::string found = fingerprint_of(s.contents);
   REGATTA_REQUIRE(found == s.fingerprint, DataError, s.source, ": fingerprint of the tables ", found, ", ",
-                  s.fingerprint, " stored: the file is damaged");
+                  one_line(s.fingerprint, 40), " stored: the file is damaged");
   return Archive(std::move(impl));
 }
 

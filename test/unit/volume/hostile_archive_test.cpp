@@ -121,6 +121,17 @@ class Victim {
     H5Sclose(space);
   }
 
+  void set_strings(const char* name, const std::vector<const char*>& texts) const {
+    const hid_t type = H5Tcopy(H5T_C_S1);
+    H5Tset_size(type, H5T_VARIABLE);
+    H5Tset_cset(type, H5T_CSET_UTF8);
+    replace(name, type, {texts.size()});
+    const hid_t set = H5Dopen2(file_, name, H5P_DEFAULT);
+    REQUIRE(H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, texts.data()) >= 0);
+    H5Dclose(set);
+    H5Tclose(type);
+  }
+
   void set_text(const char* name, const char* text) const {
     const hid_t type = H5Tcopy(H5T_C_S1);
     H5Tset_size(type, H5T_VARIABLE);
@@ -360,6 +371,12 @@ std::vector<Damage> damages() {
        },
        "spacing_mm or image_scale 0"},
       {"an orientation that is none", [](auto& v) { v.set_text("orientation", "RRR\n"); }, "orientation 'RRR"},
+      {"a fingerprint of two lines", [](auto& v) { v.set_text("fingerprint", "a\nb"); }, "a b stored"},
+      {"a subject of two lines",
+       [](auto& v) {
+         v.set_strings("subjects/id", {"a\nb", "c", "d"});
+       },
+       "id: 'a b': control characters"},
       {"options that are no JSON", [](auto& v) { v.set_text("preprocessing", "{\"a\": [[[["); }, "preprocessing"},
       {"a fixed-length name", [](auto& v) { v.set_attribute("name", fixed_string(), {}, "12345678"); },
        "attribute name: expected variable-length strings"},
