@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <system_error>
 
 #include <fuzzer/FuzzedDataProvider.h>
 #include <hdf5.h>
@@ -308,8 +309,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
   require(written);
   FuzzedDataProvider in(bytes, size);
   const std::filesystem::path path = folder / "archive.h5";
-  std::filesystem::copy_file(folder / (in.ConsumeBool() ? "deflate.h5" : "plain.h5"), path,
-                             std::filesystem::copy_options::overwrite_existing);
+  const std::filesystem::path whole = folder / (in.ConsumeBool() ? "deflate.h5" : "plain.h5");
+  std::error_code error;
+  do {  // libFuzzer's timer interrupts it now and then
+    std::filesystem::copy_file(whole, path, std::filesystem::copy_options::overwrite_existing, error);
+  } while (error == std::errc::interrupted);
+  require(!error);
   const hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT);
   require(file >= 0);
   const int damages = in.ConsumeIntegralInRange(0, 4);
