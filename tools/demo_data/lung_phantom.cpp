@@ -55,11 +55,17 @@ Patient make_patient(std::uint32_t number) {
   const Point3 body = {28 * vary(0), 21 * vary(1), 60};
   const Point3 lung = {9.5 * vary(2), 13 * vary(3), 22 * vary(4)};
   const Point3 sides[2] = {{18, 33, 33}, {46, 33, 33}};
+  // Towards the left and the front, so that a mirrored scan can be told from its image.
+  const Point3 heart = {25, 40, 26};
+  const Point3 heart_radii = {14 * vary(5), 10 * vary(6), 12 * vary(7)};
   std::vector<double> sizes;
   for (std::uint64_t vessel = 0; vessel < kVessels; ++vessel) {
     Point3 at{};
     for (std::size_t axis = 0; axis < 3; ++axis) {
       at[axis] = sides[vessel % 2][axis] + 1.1 * (rng.uniform(100 + 4 * vessel + axis, number) - 0.5) * lung[axis];
+    }
+    if (radius_in(at, heart, heart_radii) < 1.2) {  // behind it
+      at[1] = 2 * sides[0][1] - at[1];
     }
     out.vessels.push_back(at);
     sizes.push_back(1.0 + 1.2 * rng.uniform(103 + 4 * vessel, number));
@@ -72,7 +78,8 @@ Patient make_patient(std::uint32_t number) {
         bool in_lung = false;
         if (std::hypot((p[0] - 32) / body[0], (p[1] - 32) / body[1]) < 1.0) {
           value = std::hypot(p[0] - 32, p[1] - 17) < 4.0 ? kBone : kTissue;
-          in_lung = radius_in(p, sides[0], lung) < 1.0 || radius_in(p, sides[1], lung) < 1.0;
+          in_lung = (radius_in(p, sides[0], lung) < 1.0 || radius_in(p, sides[1], lung) < 1.0) &&
+                    radius_in(p, heart, heart_radii) >= 1.0;
         }
         if (in_lung) {
           value = kLung;
