@@ -2,14 +2,9 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cmath>
 #include <cstring>
-#include <deque>
-#include <fstream>
-#include <future>
 #include <limits>
-#include <numeric>
 #include <optional>
 #include <set>
 #include <utility>
@@ -17,15 +12,15 @@
 #include <nlohmann/json.hpp>
 
 #include "dataset_pairs.hpp"
+#include "in_order.hpp"
+#include "pack_keys.hpp"
 #include "pack_store.hpp"
 #include "packed_subject.hpp"
 #include "parallel.hpp"
-#include "regatta/base/checksum.hpp"
 #include "regatta/base/clock.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/base/log.hpp"
 #include "regatta/base/progress.hpp"
-#include "regatta/base/signals.hpp"
 #include "regatta/volume/affine_registration.hpp"
 #include "regatta/volume/archive_writer.hpp"
 #include "regatta/volume/qc.hpp"
@@ -36,27 +31,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kMostTiles = 1000;  // of the picture sheet
-constexpr int kPackVersion = 2;           // part of every subject's key: raised when packing gives other voxels
-
-/// Calls produce(i) for i = 0..count-1 on `threads` threads and consume(i, result) in order on this one.
-/// The first error in order is thrown.
-template <class Produce, class Consume>
-void in_order(std::size_t count, int threads, const Produce& produce, const Consume& consume) {
-  using Result = decltype(produce(std::size_t{0}));
-  std::deque<std::future<Result>> running;
-  std::size_t started = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    while (started < count && running.size() < static_cast<std::size_t>(threads)) {
-      running.push_back(std::async(std::launch::async, produce, started++));
-    }
-    Result result = running.front().get();
-    running.pop_front();
-    if (leave_requested()) {
-      throw Error(ExitCode::kFailure, str("pack: stopped by signal ", leave_signal(), "; no archive was written"));
-    }
-    consume(i, std::move(result));
-  }
-}
 
 /// Puts the subject's id in front of an error about its files.
 template <class Body>
@@ -71,10 +45,10 @@ auto for_subject(const SubjectEntry& subject, const Body& body) {
 /// Label values of one subject after merging; its image's header and its companions' grids are checked on the way.
 std::set<std::int32_t> check_subject(const DatasetFile& dataset, const SubjectEntry& subject) {
   const std::string& orientation = dataset.options.npz_orientation;
-  for (const std::string& file : subject.files) {
-    read_volume_header(file, VolumePart::kImage, orientation, subject.frame);
-  }
   const VolumeHeader image = read_volume_header(subject.files.front(), VolumePart::kImage, orientation, subject.frame);
+  for (std::size_t modality = 1; modality < subject.files.size(); ++modality) {
+    read_volume_header(subject.files[modality], VolumePart::kImage, orientation, subject.frame);
+  }
   if (!subject.mask.empty()) {
     const VolumeHeader mask = read_volume_header(subject.mask, VolumePart::kLabels, orientation,
                                                  companion_frame(subject, subject.mask, orientation));
@@ -115,55 +89,6 @@ void require_few_labels(std::set<std::int32_t>& values) {
   REGATTA_REQUIRE(values.size() <= 255, DataError, "labels: ", values.size(),
                   " values without the background, at most 255 allowed: merge some (/labels/merge) or leave others out "
                   "(/labels/others: background)");
-}
-
-/// XXH3 over a file's bytes.
-std::uint64_t hash_of_file(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  REGATTA_REQUIRE(file.good(), DataError, path.string(), ": cannot open: ", std::strerror(errno));
-  std::vector<char> block(std::size_t{1} << 22);
-  std::vector<std::uint64_t> hashes;  // of the blocks
-  do {
-    file.read(block.data(), static_cast<std::streamsize>(block.size()));
-    hashes.push_back(xxh3(block.data(), static_cast<std::size_t>(file.gcount())));
-  } while (file.good());
-  REGATTA_REQUIRE(file.eof(), DataError, path.string(), ": cannot be read to its end");
-  return xxh3(hashes.data(), hashes.size() * sizeof(std::uint64_t));
-}
-
-/// What tells whether a subject was packed before.
-struct SourceKey {
-  std::string key;    ///< of all its files and of what is done to them
-  std::string image;  ///< of its images alone
-};
-
-SourceKey key_of(const PackJob& job, const SubjectEntry& subject, const std::string& atlas_key) {
-  Json images = Json::array();
-  for (const std::string& file : subject.files) {
-    images.push_back(hex_text(hash_of_file(file)));
-  }
-  images.push_back(subject.frame);
-  Json all = {{"version", kPackVersion},
-              {"images", images},
-              {"preprocess", write_options(job.preprocess)},
-              {"modalities", job.modalities()},
-              {"npz_orientation", job.dataset->options.npz_orientation},
-              {"atlas", atlas_key}};
-  const auto add = [&all](const char* name, const std::string& path) {
-    if (!path.empty()) {
-      all[name] = hex_text(hash_of_file(path));
-    }
-  };
-  add("labels", subject.labels);
-  add("mask", subject.mask);
-  add("keypoints", subject.keypoints);
-  if (!subject.labels.empty()) {
-    all["label_rule"] = write_options(job.dataset->options.labels);
-  }
-  if (!subject.keypoints.empty()) {
-    all["keypoint_space"] = job.dataset->options.keypoint_space;
-  }
-  return {hash_json(all), hash_json(images)};
 }
 
 /// The options as they will be stored: what was left to the first subject is filled in from it.

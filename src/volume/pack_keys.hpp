@@ -1,0 +1,19 @@
+// By what a subject is known again: hashes of its files and of what is done to them.
+#pragma once
+
+#include <string>
+
+#include "packed_subject.hpp"
+
+namespace regatta {
+
+/// What tells whether a subject was packed before.
+struct SourceKey {
+  std::string key;    ///< of all its files and of what is done to them
+  std::string image;  ///< of its images alone
+};
+
+/// @param atlas_key  of the images that all are aligned to, or "" @throws DataError for a file that cannot be read
+SourceKey key_of(const PackJob& job, const SubjectEntry& subject, const std::string& atlas_key);
+
+}  // namespace regatta
