@@ -119,6 +119,12 @@ std::string html_escape(std::string_view text) {
   return out;
 }
 
+std::string html_block(std::string_view text) {
+  std::vector<std::string> lines = split(text, '\n');
+  std::transform(lines.begin(), lines.end(), lines.begin(), [](const std::string& line) { return html_escape(line); });
+  return join(lines, "\n");
+}
+
 std::string csv_text(std::string_view text) {
   std::string field = utf8_text(text);
   if (!field.empty() && std::string_view("=+-@\t\r").find(field.front()) != std::string_view::npos) {

@@ -22,6 +22,9 @@ std::string utf8_text(std::string_view text);
 /// For element content and quoted attributes. Bytes that are not UTF-8 become U+FFFD, control characters blanks.
 std::string html_escape(std::string_view text);
 
+/// The same for <pre>: its lines stay lines.
+std::string html_block(std::string_view text);
+
 /// One CSV field in UTF-8, quoted where RFC 4180 wants it. A leading =, +, - or @ of a text gets an apostrophe, since
 /// spreadsheets take such a cell for a formula.
 std::string csv_text(std::string_view text);

@@ -126,7 +126,7 @@ std::string failure_page(const Report& report, std::size_t index) {
   }
   out += "</ul>\n";
   if (!trial.log_tail.empty()) {
-    out += str("<pre>", html_escape(join(trial.log_tail, "\n")), "</pre>\n");
+    out += str("<pre>", html_block(join(trial.log_tail, "\n")), "</pre>\n");
   }
   return out + str("<p>the same training alone:</p><pre>", html_escape(trial.reproduce), "</pre>\n</details>\n");
 }
@@ -237,7 +237,7 @@ std::string provenance_html(const Report& report) {
     out += term("device", distinct(report, i, &Provenance::device)) +
            term("driver", distinct(report, i, &Provenance::driver));
     out += term("hosts", distinct(report, i, &Provenance::host));
-    out += str("</dl>\n<details><summary>the resolved job</summary><pre>", html_escape(dump_pretty(sweep.job)),
+    out += str("</dl>\n<details><summary>the resolved job</summary><pre>", html_block(dump_pretty(sweep.job)),
                "</pre></details>\n");
   }
   return out;
