@@ -43,10 +43,10 @@ template <class From, class Convert>
 void turn_rows(const From* from, const Turn& turn, std::uint8_t* out, std::int64_t d, const Convert& convert) {
   const auto& [begin, end] = turn.inside;
   for (std::int64_t h = begin[1]; h < end[1]; ++h) {
-    const From* row = from + turn.origin + d * turn.stride[0] + h * turn.stride[1];
+    const std::int64_t row = turn.origin + d * turn.stride[0] + h * turn.stride[1];
     std::uint8_t* to = out + (d * turn.shape[1] + h) * turn.shape[2];
     for (std::int64_t w = begin[2]; w < end[2]; ++w) {
-      to[w] = convert(row[w * turn.stride[2]]);
+      to[w] = convert(from[row + w * turn.stride[2]]);
     }
   }
 }
@@ -119,8 +119,10 @@ void turn_tiles(const From* from, const Turn& turn, std::uint8_t* out, std::int6
     for (std::int64_t w = begin[2]; w < end[2]; w += kTile) {
       const std::int64_t columns = std::min(kTile, end[2] - w);
       for (std::int64_t column = 0; column < columns; ++column) {
-        const From* run = from + turn.origin + at * turn.stride[other] + f * step + (w + column) * turn.stride[2];
-        prefetch(run + kAhead * turn.stride[2], rows * step);
+        const From* run = from + (turn.origin + at * turn.stride[other] + f * step + (w + column) * turn.stride[2]);
+        if (column + kAhead < columns) {
+          prefetch(run + kAhead * turn.stride[2], rows * step);
+        }
         std::uint8_t* line = tile[static_cast<std::size_t>(column)].data();
         if (step == 1) {
           for (std::int64_t row = 0; row < rows; ++row) {
