@@ -25,7 +25,7 @@ class Register final : public Command {
  public:
   void declare(CLI::App& app) override {
     app.add_option("--model", model_, "weights of a training: best.safetensors")->required();
-    app.add_option("--fixed", fixed_, "scan that is matched (.nii, .nii.gz, .npz)")->required();
+    app.add_option("--fixed", fixed_, str("scan that is matched (", volume_endings(), ")"))->required();
     app.add_option("--moving", moving_, "scan that is warped onto it")->required();
     app.add_option("--moving-labels", labels_, "label map of the moving scan, warped along with it (nearest)");
     app.add_flag("--affine", affine_, "align the moving scan to the fixed one with 12 parameters first");
@@ -113,7 +113,8 @@ class Register final : public Command {
       }
     }
     for (const auto& [name, value] : found.after) {
-      std::cout << name << ' ' << to_text(found.before.at(name)) << " -> " << to_text(value) << '\n';
+      std::cout << name << (found.affine ? ", aligned, " : " ") << to_text(found.before.at(name)) << " -> "
+                << to_text(value) << '\n';
     }
     std::cout << "network " << duration_text(found.network_s) << ", in all " << duration_text(seconds) << '\n'
               << "warped image        " << (output_ / "warped.nii.gz").string() << '\n'

@@ -35,7 +35,8 @@ struct Registration {
   PreparedImage moving;
   std::vector<float> packed_warped;      ///< [D, H, W]
   std::vector<float> packed_field;       ///< [3, D, H, W], packed voxels
-  std::map<std::string, double> before;  ///< the recipe's validation metrics that need no labels, without the field
+  std::map<std::string, double> before;  ///< the recipe's validation metrics that need no labels, without the network's
+                                         ///< field: where asked for, of the affinely aligned scans
   std::map<std::string, double> after;
   double network_s = 0.0;
   std::optional<AffineRegistration> affine;  ///< what was found first, where it was asked for
