@@ -88,8 +88,8 @@ class SweepState {
   explicit SweepState(SweepRules rules, std::shared_ptr<RecordStore> records = std::make_shared<RecordStore>())
       : rules_(std::move(rules)), records_(std::move(records)) {}
 
-  /// Takes records in; any order of shards, any split into calls. Records of unknown types or with wrong fields are
-  /// counted, not fatal (a later version may have written them).
+  /// Takes records in, each once; any order of shards, any split into calls. Records of unknown types or with wrong
+  /// fields are counted, not fatal (a later version may have written them).
   void apply(std::span<const RecordStore::Id> records);
 
   /// The same, decoding them into the store first.
