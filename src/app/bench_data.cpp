@@ -136,12 +136,31 @@ void check_packed(const DataBenchmark& options, const fs::path& folder, const fs
   }
 }
 
-double best_of(int repeats, const std::function<double()>& measure) {
-  double best = measure();
-  for (int i = 1; i < repeats; ++i) {
-    best = std::min(best, measure());
+struct Measurement {
+  const char* name;
+  std::function<void()> work;
+  double best_s = 0.0;
+};
+
+/// Best times of several works. They take turns, so that a machine that is slower for a while is slower for all.
+/// @param prepare  called before each turn, not timed
+void measure(int repeats, std::vector<Measurement>& all, const std::function<void()>& prepare) {
+  for (int i = 0; i < repeats; ++i) {
+    prepare();
+    for (Measurement& each : all) {
+      const double seconds = timed(each.work);
+      each.best_s = i == 0 ? seconds : std::min(each.best_s, seconds);
+    }
   }
-  return best;
+}
+
+/// Each beside the first. Prints a line each.
+void report_ratios(const std::vector<Measurement>& all, Json& report) {
+  for (const Measurement& each : all) {
+    const double ratio = each.best_s / all.front().best_s;
+    report[each.name] = {{"seconds", each.best_s}, {"ratio", ratio}};
+    std::cout << each.name << "  " << duration_text(each.best_s) << ", " << to_text(ratio) << " x\n" << std::flush;
+  }
 }
 
 /// An archive of noise of about so many bytes.
@@ -208,34 +227,35 @@ Json bench_data(const DataBenchmark& options) {
     compressed += fs::file_size(folder / str("s", i, ".nii.gz"));
   }
   report["compressed_bytes"] = compressed;
-  const auto note = [&](const char* name, double seconds, double against) {
-    report[name] = {{"seconds", seconds}, {"ratio", seconds / against}};
-    std::cout << name << "  " << duration_text(seconds) << ", " << to_text(seconds / against) << " x\n" << std::flush;
+  const auto pack = [&options, &folder](bool resampled) {
+    return [&options, &folder, resampled, dataset = dataset_of(options, folder, resampled)] {
+      PackOptions to;
+      to.output = folder / (resampled ? "resampled.h5" : "plain.h5");
+      to.threads = options.threads;
+      pack_dataset(dataset, to);
+    };
   };
-  const double inflating = best_of(options.repeats, [&] {
-    return timed([&] {
-      share_out(options.count, options.threads,
-                [&](std::int64_t i) { inflate_whole(folder / str("s", i, ".nii.gz")); });
-    });
+  std::vector<Measurement> packing = {{"inflate",
+                                       [&] {
+                                         share_out(options.count, options.threads, [&](std::int64_t i) {
+                                           inflate_whole(folder / str("s", i, ".nii.gz"));
+                                         });
+                                       }},
+                                      {"pack", pack(false)},
+                                      {"pack_resampled", pack(true)}};
+  measure(options.repeats, packing, [&folder] {
+    fs::remove(folder / "plain.h5");
+    fs::remove(folder / "resampled.h5");
   });
-  note("inflate", inflating, inflating);
-  for (const bool resampled : {false, true}) {
-    const DatasetFile dataset = dataset_of(options, folder, resampled);
-    PackOptions pack;
-    pack.output = folder / (resampled ? "resampled.h5" : "plain.h5");
-    pack.threads = options.threads;
-    pack.replace = true;
-    note(resampled ? "pack_resampled" : "pack",
-         best_of(options.repeats, [&] { return timed([&] { pack_dataset(dataset, pack); }); }), inflating);
-  }
+  report_ratios(packing, report);
   check_packed(options, folder, folder / "plain.h5");
   make_archive(folder / "large.h5", options.load_bytes);
   report["archive_bytes"] = fs::file_size(folder / "large.h5");
   read_whole(folder / "large.h5");  // into the page cache
-  const double reading = best_of(options.repeats, [&] { return timed([&] { read_whole(folder / "large.h5"); }); });
-  note("read", reading, reading);
-  note("load_verified", best_of(options.repeats, [&] { return timed([&] { load_whole(folder / "large.h5"); }); }),
-       reading);
+  std::vector<Measurement> loading = {{"read", [&] { read_whole(folder / "large.h5"); }},
+                                      {"load_verified", [&] { load_whole(folder / "large.h5"); }}};
+  measure(options.repeats, loading, [] {});
+  report_ratios(loading, report);
   return report;
 }
 

@@ -14,7 +14,7 @@ struct DataBenchmark {
   std::int64_t size = 256;  ///< edge of the cubes, int16
   int threads = 2;
   std::int64_t load_bytes = std::int64_t{2} << 30;  ///< of the archive that is loaded
-  int repeats = 3;
+  int repeats = 5;
 };
 
 /// Makes the scans in a folder of its own, packs them with and without resampling, loads a large archive; checks that

@@ -122,9 +122,11 @@ class Inspect final : public Command {
     const std::string name = archive.name().empty() ? fs::path(archive_).filename().string() : archive.name();
     const auto flagged = std::count_if(inspection.subjects.begin(), inspection.subjects.end(),
                                        [](const SubjectInspection& s) { return !s.findings.empty(); });
-    return sheet.write(qc_, str(name, ": ", inspection.subjects.size(), " subjects, ", flagged, " to look at, ",
-                                shape_text(archive.shape()), ", ", spacing_text(archive.spacing()), " mm",
-                                shown.size() < inspection.subjects.size() ? ", some shown" : ""));
+    return sheet.write(qc_,
+                       str(name, ": ", inspection.subjects.size(), " subjects, ", flagged, " to look at, ",
+                           shape_text(archive.shape()), ", ", spacing_text(archive.spacing()), " mm",
+                           shown.size() < inspection.subjects.size() ? ", some shown" : ""),
+                       threads_);
   }
 
   std::string archive_;

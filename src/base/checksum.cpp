@@ -20,6 +20,24 @@ std::uint64_t xxh3(const void* data, std::size_t bytes) {
   return XXH3_64bits(data, bytes);
 }
 
+struct Xxh3::State {
+  XXH3_state_t xxh3;
+};
+
+Xxh3::Xxh3() : state_(std::make_unique<State>()) {
+  XXH3_64bits_reset(&state_->xxh3);
+}
+
+Xxh3::~Xxh3() = default;
+
+void Xxh3::add(const void* data, std::size_t bytes) {
+  XXH3_64bits_update(&state_->xxh3, data, bytes);
+}
+
+std::uint64_t Xxh3::value() const {
+  return XXH3_64bits_digest(&state_->xxh3);
+}
+
 std::string hex_text(std::uint64_t value) {
   return fmt::format("{:016x}", value);
 }

@@ -118,8 +118,16 @@ void AtomicFile::write(const void* data, std::size_t bytes) {
   write_all(fd_, static_cast<const char*>(data), bytes, temporary_);
 }
 
-void AtomicFile::commit() {
+void AtomicFile::begin_sync() {
+  ::sync_file_range(fd_, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
+void AtomicFile::sync() {
   sync_file(fd_, temporary_);
+}
+
+void AtomicFile::commit() {
+  sync();
   const int fd = fd_;
   fd_ = -1;
   if (::close(fd) != 0) {

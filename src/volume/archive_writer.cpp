@@ -41,17 +41,31 @@ h5::Handle create_volumes(hid_t file, const char* name, hid_t type, const h5::Di
           H5Dclose};
 }
 
-/// All volumes of one subject.
+/// All volumes of one subject, in a data set and in memory.
+struct Selection {
+  Selection(const h5::Handle& set, std::size_t index, const std::string& source)
+      : file(H5Dget_space(set.id()), H5Sclose) {
+    h5::Dims count = h5::dims_of(set.id(), source);
+    h5::Dims start(count.size(), 0);
+    start[0] = index;
+    count[0] = 1;
+    REGATTA_H5(H5Sselect_hyperslab(file.id(), H5S_SELECT_SET, start.data(), nullptr, count.data(), nullptr), source,
+               "select a volume");
+    memory = {H5Screate_simple(static_cast<int>(count.size()), count.data(), nullptr), H5Sclose};
+  }
+
+  h5::Handle file;
+  h5::Handle memory;
+};
+
 void write_volumes(const h5::Handle& set, hid_t type, std::size_t index, const void* data, const std::string& source) {
-  h5::Dims count = h5::dims_of(set.id(), source);
-  h5::Dims start(count.size(), 0);
-  start[0] = index;
-  count[0] = 1;
-  const h5::Handle file_space(H5Dget_space(set.id()), H5Sclose);
-  REGATTA_H5(H5Sselect_hyperslab(file_space.id(), H5S_SELECT_SET, start.data(), nullptr, count.data(), nullptr), source,
-             "select a volume");
-  const h5::Handle memory(H5Screate_simple(static_cast<int>(count.size()), count.data(), nullptr), H5Sclose);
-  REGATTA_H5(H5Dwrite(set.id(), type, memory.id(), file_space.id(), H5P_DEFAULT, data), source, "write a volume");
+  const Selection at(set, index, source);
+  REGATTA_H5(H5Dwrite(set.id(), type, at.memory.id(), at.file.id(), H5P_DEFAULT, data), source, "write a volume");
+}
+
+void read_volumes(const h5::Handle& set, hid_t type, std::size_t index, void* data, const std::string& source) {
+  const Selection at(set, index, source);
+  REGATTA_H5(H5Dread(set.id(), type, at.memory.id(), at.file.id(), H5P_DEFAULT, data), source, "read a volume back");
 }
 
 template <class Row, class Member>
@@ -101,6 +115,7 @@ struct ArchiveWriter::Impl {
   h5::Handle labels;
   h5::Handle masks;
   ArchiveContents contents;
+  std::string fingerprint;  ///< once the tables are written
 
   void create();
   void write_tables();
@@ -273,6 +288,7 @@ void ArchiveWriter::add(ArchiveSubject subject, std::span<const std::byte> image
   s.contents.label_checksums.push_back(subject.has_labels ? xxh3(labels.data(), labels.size()) : 0);
   s.contents.mask_checksums.push_back(subject.has_mask ? xxh3(mask.data(), mask.size()) : 0);
   s.contents.subjects.push_back(std::move(subject));
+  s.file_on_disk.begin_sync();
 }
 
 void ArchiveWriter::set_pairs(std::vector<ArchivePair> pairs) {
@@ -285,22 +301,42 @@ void ArchiveWriter::set_pairs(std::vector<ArchivePair> pairs) {
   impl_->contents.pairs = std::move(pairs);
 }
 
-std::string ArchiveWriter::finish() {
+void ArchiveWriter::read(std::size_t subject, std::span<std::byte> images, std::span<std::uint8_t> mask) const {
+  const Impl& s = *impl_;
+  const std::lock_guard lock(h5::library_mutex());
+  h5::quiet();
+  read_volumes(s.images, h5_type(s.header.type), subject, images.data(), s.source);
+  if (!mask.empty()) {
+    read_volumes(s.masks, h5::type_id<std::uint8_t>(), subject, mask.data(), s.source);
+  }
+}
+
+void ArchiveWriter::sync() {
   Impl& s = *impl_;
   REGATTA_REQUIRE(s.contents.subjects.size() == static_cast<std::size_t>(s.header.subjects), BugError, s.source, ": ",
                   s.contents.subjects.size(), " subjects added, ", s.header.subjects, " said");
   const std::lock_guard lock(h5::library_mutex());
   h5::quiet();
   s.write_tables();
-  const std::string fingerprint = fingerprint_of(s.contents);
-  h5::write_attribute(s.file.id(), layout::kFingerprint, fingerprint, s.source);
+  s.fingerprint = fingerprint_of(s.contents);
+  h5::write_attribute(s.file.id(), layout::kFingerprint, s.fingerprint, s.source);
+  REGATTA_H5(H5Fflush(s.file.id(), H5F_SCOPE_GLOBAL), s.source, "flush");
+  s.file_on_disk.sync();
+}
+
+std::string ArchiveWriter::finish() {
+  Impl& s = *impl_;
+  if (s.fingerprint.empty()) {
+    sync();
+  }
+  const std::lock_guard lock(h5::library_mutex());
+  h5::quiet();
   s.images.reset();
   s.labels.reset();
   s.masks.reset();
-  REGATTA_H5(H5Fflush(s.file.id(), H5F_SCOPE_GLOBAL), s.source, "flush");
   s.file.reset();
   s.file_on_disk.commit();
-  return fingerprint;
+  return s.fingerprint;
 }
 
 }  // namespace regatta

@@ -33,10 +33,13 @@ class Canvas {
 
   void paste(const Canvas& other, int x, int y);
 
-  /// Atomically. @throws DataError
+  /// Atomically; a picture without colours as a grey one. @throws DataError
   void write_png(const std::filesystem::path& path) const;
 
  private:
+  /// [H, W], or empty: there are colours.
+  std::vector<std::uint8_t> grey_levels() const;
+
   int width_;
   int height_;
   std::vector<std::uint8_t> pixels_;  // [H, W, 3]

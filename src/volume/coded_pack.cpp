@@ -17,8 +17,9 @@
 namespace regatta {
 namespace {
 
-constexpr std::int64_t kTile = 64;
-constexpr std::int64_t kAhead = 8;  ///< runs
+constexpr std::int64_t kTileRows = 64;      ///< along the run of the file
+constexpr std::int64_t kTileColumns = 128;  ///< along the row of the archive
+constexpr std::int64_t kAhead = 4;          ///< runs
 
 /// A source that is read through a map: element `origin` belongs to packed voxel [0, 0, 0] (which may lie outside).
 struct Turn {
@@ -69,7 +70,7 @@ void transpose_8x8(std::array<std::uint64_t, 8>& words) {
   }
 }
 
-using Tile = std::array<std::array<std::uint8_t, kTile>, kTile>;
+using Tile = std::array<std::array<std::uint8_t, kTileRows>, kTileColumns>;
 
 /// Columns of the tile become rows of the output. @param to_stride  between output rows
 void write_turned(const Tile& tile, std::int64_t columns, std::int64_t rows, std::uint8_t* out,
@@ -105,6 +106,22 @@ void prefetch(const From* run, std::int64_t length) {
   }
 }
 
+/// A run of the file, forwards or (step -1) backwards, as bytes. Eight make a word, which is stored at once.
+template <int step, class From, class Convert>
+void convert_run(const From* run, std::int64_t length, std::uint8_t* out, const Convert& convert) {
+  std::int64_t i = 0;
+  for (; i + 8 <= length; i += 8) {
+    std::uint64_t word = 0;
+    for (int k = 0; k < 8; ++k) {
+      word |= std::uint64_t{convert(run[step * (i + k)])} << (8 * k);
+    }
+    std::memcpy(out + i, &word, sizeof word);
+  }
+  for (; i < length; ++i) {
+    out[i] = convert(run[step * i]);
+  }
+}
+
 /// The plane of axes `turn.fast` and 2 at index `at` of the remaining axis.
 template <class From, class Convert>
 void turn_tiles(const From* from, const Turn& turn, std::uint8_t* out, std::int64_t at, const Convert& convert) {
@@ -114,25 +131,17 @@ void turn_tiles(const From* from, const Turn& turn, std::uint8_t* out, std::int6
   const std::array<std::int64_t, 3> to_stride = {turn.shape[1] * turn.shape[2], turn.shape[2], 1};
   const std::int64_t step = turn.stride[fast];
   Tile tile;
-  for (std::int64_t f = begin[fast]; f < end[fast]; f += kTile) {
-    const std::int64_t rows = std::min(kTile, end[fast] - f);
-    for (std::int64_t w = begin[2]; w < end[2]; w += kTile) {
-      const std::int64_t columns = std::min(kTile, end[2] - w);
+  for (std::int64_t f = begin[fast]; f < end[fast]; f += kTileRows) {
+    const std::int64_t rows = std::min(kTileRows, end[fast] - f);
+    for (std::int64_t w = begin[2]; w < end[2]; w += kTileColumns) {
+      const std::int64_t columns = std::min(kTileColumns, end[2] - w);
       for (std::int64_t column = 0; column < columns; ++column) {
         const From* run = from + (turn.origin + at * turn.stride[other] + f * step + (w + column) * turn.stride[2]);
         if (column + kAhead < columns) {
           prefetch(run + kAhead * turn.stride[2], rows * step);
         }
         std::uint8_t* line = tile[static_cast<std::size_t>(column)].data();
-        if (step == 1) {
-          for (std::int64_t row = 0; row < rows; ++row) {
-            line[row] = convert(run[row]);
-          }
-        } else {
-          for (std::int64_t row = 0; row < rows; ++row) {
-            line[row] = convert(run[-row]);
-          }
-        }
+        step == 1 ? convert_run<1>(run, rows, line, convert) : convert_run<-1>(run, rows, line, convert);
       }
       write_turned(tile, columns, rows, out + at * to_stride[other] + f * to_stride[fast] + w, to_stride[fast]);
     }
@@ -263,7 +272,7 @@ struct RowToBytes {
   }
 };
 
-void resample_codes(const CodedVolume& volume, const GridMap& map, const IntensityRange& range, std::uint8_t* out,
+void resample_codes(CodedVolume& volume, const GridMap& map, const IntensityRange& range, std::uint8_t* out,
                     int threads) {
   // Codes count from the one at `low`, so that float32 has enough digits.
   const double at_low = (range.low - volume.offset) / volume.slope - volume.lowest;
@@ -278,7 +287,8 @@ void resample_codes(const CodedVolume& volume, const GridMap& map, const Intensi
   const Shape3& shape = map.source.shape;
   const std::int64_t plane = shape[0] * shape[1];
   const Shape3 counts = {to_bytes.taps.count, middle.count, slow.count};
-  LargeVector<std::uint8_t> turned(static_cast<std::size_t>(voxel_count(counts)), std::uint8_t{0});
+  LargeVector<std::uint8_t>& turned = volume.scratch;
+  turned.assign(static_cast<std::size_t>(voxel_count(counts)), std::uint8_t{0});
   const auto from_pivot = [pivot](std::uint16_t code) { return static_cast<float>(int{code} - pivot); };
   parallel_for(slow.end - slow.begin, threads, [&](std::int64_t first, std::int64_t last) {
     std::vector<float> slice(static_cast<std::size_t>(plane));
@@ -327,13 +337,14 @@ GridMap map_to_packed_grid(const CodedVolume& volume, const PreprocessOptions& o
   });
 }
 
-PackedVoxels prepare_packed(const CodedVolume& volume, const GridMap& map, const PreprocessOptions& options,
-                            const IntensityOptions& intensity, int threads) {
+PackedVoxels prepare_packed(CodedVolume& volume, const GridMap& map, const PreprocessOptions& options,
+                            const IntensityOptions& intensity, int threads, LargeVector<std::byte> memory) {
   REGATTA_REQUIRE(options.type == "uint8" && intensity.kind != "none", BugError, volume.source,
                   ": codes are packed as scaled bytes only");
   const IntensityRange range = intensity_range(volume.values(), volume.source, intensity, options.foreground_above);
   PackedVoxels packed;
   packed.range = range;
+  packed.bytes = std::move(memory);
   packed.bytes.resize(static_cast<std::size_t>(voxel_count(map.packed.shape)));
   auto* bytes = reinterpret_cast<std::uint8_t*>(packed.bytes.data());
   if (copies_voxels(map)) {

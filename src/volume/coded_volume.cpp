@@ -2,10 +2,8 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cmath>
 #include <cstring>
-#include <limits>
 
 #include "nifti_file.hpp"
 #include "regatta/base/error.hpp"
@@ -13,18 +11,19 @@
 namespace regatta {
 namespace {
 
-/// Values of one type become codes that rise with them. @param lowest  of the type
-template <class T>
+constexpr std::size_t kBytesAtOnce = std::size_t{1} << 17;  // stay in the cache until they are counted
+
+/// Values become codes that rise with them. @tparam Bits  unsigned, as wide as the type @param flip  its sign bit, if
+/// any
+template <class Bits, Bits flip>
 void encode(const std::byte* raw, bool swap, std::uint16_t* codes, std::size_t count) {
-  constexpr int kLowest = std::numeric_limits<T>::lowest();
   for (std::size_t i = 0; i < count; ++i) {
-    T value;
-    std::memcpy(&value, raw + i * sizeof(T), sizeof(T));
-    if (sizeof(T) == 2 && swap) {
-      const auto bits = std::bit_cast<std::make_unsigned_t<T>>(value);
-      value = std::bit_cast<T>(static_cast<std::make_unsigned_t<T>>(bits >> 8 | bits << 8));
+    Bits bits;
+    std::memcpy(&bits, raw + i * sizeof(Bits), sizeof(Bits));
+    if (sizeof(Bits) == 2 && swap) {
+      bits = static_cast<Bits>(bits >> 8 | bits << 8);
     }
-    codes[i] = static_cast<std::uint16_t>(int{value} - kLowest);
+    codes[i] = static_cast<Bits>(bits ^ flip);
   }
 }
 
@@ -35,10 +34,10 @@ struct Coding {
 
 Coding coding_of(RawType type) {
   switch (type) {
-    case RawType::kUint8: return {encode<std::uint8_t>, 0};
-    case RawType::kInt8: return {encode<std::int8_t>, -128};
-    case RawType::kUint16: return {encode<std::uint16_t>, 0};
-    case RawType::kInt16: return {encode<std::int16_t>, -32768};
+    case RawType::kUint8: return {encode<std::uint8_t, 0>, 0};
+    case RawType::kInt8: return {encode<std::uint8_t, 0x80>, -128};
+    case RawType::kUint16: return {encode<std::uint16_t, 0>, 0};
+    case RawType::kInt16: return {encode<std::uint16_t, 0x8000>, -32768};
     default: return {};
   }
 }
@@ -49,10 +48,12 @@ class CodeCounter {
   void add(const std::uint16_t* codes, std::size_t count) {
     std::size_t i = 0;
     for (; i + 4 <= count; i += 4) {
-      ++tables_[0][codes[i]];
-      ++tables_[1][codes[i + 1]];
-      ++tables_[2][codes[i + 2]];
-      ++tables_[3][codes[i + 3]];
+      std::uint64_t four = 0;
+      std::memcpy(&four, codes + i, sizeof four);
+      ++tables_[0][four & 0xFFFF];
+      ++tables_[1][four >> 16 & 0xFFFF];
+      ++tables_[2][four >> 32 & 0xFFFF];
+      ++tables_[3][four >> 48];
     }
     for (; i < count; ++i) {
       ++tables_[0][codes[i]];
@@ -115,13 +116,14 @@ bool read_coded_volume(const std::filesystem::path& path, int frame, CodedVolume
   ByteReader& in = *file.voxels;
   in.skip(static_cast<std::uint64_t>(before) * header.frame_bytes(), "voxels");
   const auto voxels = static_cast<std::size_t>(voxel_count(header.shape));
-  const std::size_t at_once = std::min<std::size_t>(voxels, std::size_t{1} << 17);  // stays in the cache until counted
-  std::vector<std::byte> raw(at_once * raw_bytes(header.format.type));
+  const std::size_t voxel_bytes = raw_bytes(header.format.type);
+  const std::size_t at_once = std::min(voxels, kBytesAtOnce / voxel_bytes);
+  std::vector<std::byte> raw(at_once * voxel_bytes);
   CodeCounter counter;
   out.codes.resize(voxels);
   for (std::size_t first = 0; first < voxels; first += at_once) {
     const std::size_t count = std::min(at_once, voxels - first);
-    in.read(raw.data(), count * raw_bytes(header.format.type), "voxels");
+    in.read(raw.data(), count * voxel_bytes, "voxels");
     coding.encode(raw.data(), header.format.swap, out.codes.data() + first, count);
     counter.add(out.codes.data() + first, count);
   }

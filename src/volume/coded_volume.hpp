@@ -28,6 +28,7 @@ struct CodedVolume {
   double offset = 0.0;
   LargeVector<std::uint16_t> codes;   ///< in the file's order: d fastest, w slowest
   std::vector<std::uint64_t> counts;  ///< of voxels, by code
+  LargeVector<std::uint8_t> scratch;  ///< of `prepare_packed`, here because its memory is used again
 
   float value_of(std::size_t code) const {
     return static_cast<float>((static_cast<double>(code) + lowest) * slope + offset);
@@ -50,7 +51,8 @@ GridMap map_to_packed_grid(const CodedVolume& volume, const PreprocessOptions& o
 
 /// What `prepare_packed` gives of the float volume, for type uint8 and any `intensity.kind` but none: the same bytes
 /// where axes are only turned, else within 1 of them (float32 sums, one axis after another).
-PackedVoxels prepare_packed(const CodedVolume& volume, const GridMap& map, const PreprocessOptions& options,
-                            const IntensityOptions& intensity, int threads = 0);
+/// @param memory  for the bytes, of any size
+PackedVoxels prepare_packed(CodedVolume& volume, const GridMap& map, const PreprocessOptions& options,
+                            const IntensityOptions& intensity, int threads = 0, LargeVector<std::byte> memory = {});
 
 }  // namespace regatta

@@ -11,7 +11,8 @@
 
 namespace regatta {
 
-/// Calls produce(i) for i = 0..count-1 on `threads` threads and consume(i, result) in order on this one.
+/// Calls produce(i) for i = 0..count-1 on `threads` threads and consume(i, result) in order on this one. One more is
+/// begun, so that none waits while the one whose turn it is takes longer than those after it.
 /// The first error in order is thrown. @throws Error when a signal asks the process to leave
 template <class Produce, class Consume>
 void in_order(std::size_t count, int threads, const Produce& produce, const Consume& consume) {
@@ -19,13 +20,13 @@ void in_order(std::size_t count, int threads, const Produce& produce, const Cons
   std::deque<std::future<Result>> running;
   std::size_t started = 0;
   for (std::size_t i = 0; i < count; ++i) {
-    while (started < count && running.size() < static_cast<std::size_t>(threads)) {
+    while (started < count && running.size() <= static_cast<std::size_t>(threads)) {
       running.push_back(std::async(std::launch::async, produce, started++));
     }
     Result result = running.front().get();
     running.pop_front();
     if (leave_requested()) {
-      throw Error(ExitCode::kFailure, str("pack: stopped by signal ", leave_signal(), "; no archive was written"));
+      throw Error(ExitCode::kFailure, str("stopped by signal ", leave_signal(), " after ", i, " of ", count));
     }
     consume(i, std::move(result));
   }

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <future>
 #include <limits>
 #include <optional>
 #include <set>
@@ -137,6 +138,8 @@ class Packer {
   void keep_what_is_done();
   std::vector<std::int64_t> collect_label_ids();
   void write();
+  void hold_written(std::size_t index, const PackedSubject& subject);
+  std::vector<fs::path> write_sheet(const SubjectSheet& sheet) const;
   void require_same_grid(std::size_t index, const PackedSubject& subject);
   void look_at(const ArchiveSubject& row, const Shape3& shape);
   void require_keypoint_pairs() const;
@@ -148,6 +151,7 @@ class Packer {
   PackJob job_;
   std::vector<SourceKey> keys_;
   std::optional<PackStore> store_;
+  std::optional<ArchiveWriter> writer_;
   std::size_t reused_ = 0;
   std::vector<std::int64_t> label_ids_;
   std::vector<std::size_t> keypoints_;  ///< how many each subject has
@@ -247,7 +251,7 @@ std::shared_ptr<const PackedSubject> Packer::packed(std::size_t index) const {
     return store_->load(keys_[index].key);
   }
   return for_subject(subjects()[index], [&] {
-    auto subject = std::make_shared<PackedSubject>(prepare_subject(job_, index, 1));
+    std::shared_ptr<PackedSubject> subject = prepare_subject(job_, index, 1);
     subject->row.source_key = keys_[index].key;
     return subject;
   });
@@ -260,8 +264,8 @@ void Packer::prepare(const std::vector<std::size_t>& missing) {
   Progress progress("pack", static_cast<std::int64_t>(missing.size()), ProgressOptions::for_stderr());
   in_order(
       missing.size(), threads_, [&](std::size_t i) { return packed(missing[i]); },
-      [&](std::size_t i, std::shared_ptr<const PackedSubject> subject) {
-        store_->add(std::move(subject));
+      [&](std::size_t i, const std::shared_ptr<const PackedSubject>& subject) {
+        store_->add(subject);
         progress.update(static_cast<std::int64_t>(i) + 1, subjects()[missing[i]].id);
       });
   progress.finish();
@@ -354,13 +358,32 @@ void Packer::require_keypoint_pairs() const {
   }
 }
 
+/// A subject that was written as soon as it was packed lies in the unfinished archive only: the store takes it from
+/// there, should this pack not come to its end.
+void Packer::hold_written(std::size_t index, const PackedSubject& subject) {
+  if (store_->has(subject.row.source_key)) {
+    return;
+  }
+  PackedSubject rest;  // all but the volumes
+  rest.row = subject.row;
+  rest.shape = subject.shape;
+  rest.label_values = subject.label_values;
+  const std::size_t images = subject.images.size();
+  const std::size_t mask = subject.mask.size();
+  store_->add(subject.row.source_key, images + mask, [this, index, rest, images, mask] {
+    auto again = std::make_shared<PackedSubject>(rest);
+    again->images.resize(images);
+    again->mask.resize(mask);
+    writer_->read(index, again->images, again->mask);
+    return again;
+  });
+}
+
 void Packer::write() {
-  std::optional<ArchiveWriter> writer;
   std::optional<SubjectSheet> sheet;
   const std::size_t every = (subjects().size() + kMostTiles - 1) / kMostTiles;
   Progress progress("write", static_cast<std::int64_t>(subjects().size()), ProgressOptions::for_stderr());
   const auto write_one = [&](std::size_t i, const std::shared_ptr<const PackedSubject>& packed) {
-    store_->add(packed);
     const PackedSubject& subject = *packed;
     const ArchiveSubject row = row_of(i, subject);
     for_subject(subjects()[i], [&] {
@@ -369,7 +392,7 @@ void Packer::write() {
     });
     look_at(row, subject.shape);
     keypoints_.push_back(row.keypoints.size());
-    if (!writer) {
+    if (!writer_) {
       ArchiveHeader header;
       header.name = dataset_.options.name;
       header.shape = shape_;
@@ -385,7 +408,7 @@ void Packer::write() {
       stored.spacing_mm.assign(spacing_.begin(), spacing_.end());
       header.preprocessing = dump_line(write_options(stored));
       header.deflate = options_.deflate;
-      writer.emplace(options_.output, std::move(header));
+      writer_.emplace(options_.output, std::move(header));
       sheet.emplace(shape_, spacing_, job_.preprocess.orientation);
     }
     std::array<std::uint8_t, 256> index_of{};
@@ -396,7 +419,8 @@ void Packer::write() {
     std::vector<std::uint8_t> labels(subject.labels.size());
     std::transform(subject.labels.begin(), subject.labels.end(), labels.begin(),
                    [&index_of](std::uint8_t index) { return index_of[index]; });
-    writer->add(row, subject.images, labels, subject.mask);
+    writer_->add(row, subject.images, labels, subject.mask);
+    hold_written(i, subject);
     if (i % every == 0) {
       sheet->add(str(row.id, "  ", row.split), shown_image(subject), labels);
     }
@@ -406,15 +430,22 @@ void Packer::write() {
       subjects().size(), threads_, [&](std::size_t i) { return packed(i); }, write_one);
   progress.finish();
   require_keypoint_pairs();
-  writer->set_pairs(dataset_.pairs);
+  writer_->set_pairs(dataset_.pairs);
+  auto pictures = std::async(std::launch::async, [&] { return write_sheet(*sheet); });
+  writer_->sync();
+  qc_ = pictures.get();
+  fingerprint_ = writer_->finish();
+}
+
+std::vector<fs::path> Packer::write_sheet(const SubjectSheet& sheet) const {
   const std::size_t tiles = std::min(subjects().size(), kMostTiles);
   const fs::path qc =
       options_.qc.empty() ? fs::path(options_.output).replace_extension().concat("_qc.png") : options_.qc;
-  qc_ =
-      sheet->write(qc, str(dataset_.options.name.empty() ? options_.output.filename().string() : dataset_.options.name,
-                           ": ", subjects().size(), " subjects, ", shape_text(shape_), ", ", spacing_text(spacing_),
-                           " mm", tiles < subjects().size() ? str(", some of them shown") : std::string()));
-  fingerprint_ = writer->finish();
+  const std::string name = dataset_.options.name.empty() ? options_.output.filename().string() : dataset_.options.name;
+  return sheet.write(qc,
+                     str(name, ": ", subjects().size(), " subjects, ", shape_text(shape_), ", ", spacing_text(spacing_),
+                         " mm", tiles < subjects().size() ? ", some of them shown" : ""),
+                     threads_);
 }
 
 PackSummary Packer::summary(double seconds) const {

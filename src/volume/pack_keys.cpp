@@ -1,10 +1,13 @@
 #include "pack_keys.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <vector>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
@@ -18,18 +21,19 @@ namespace fs = std::filesystem;
 
 constexpr int kPackVersion = 2;  // part of every key: raised when packing gives other voxels
 
-/// XXH3 over a file's bytes.
 std::uint64_t hash_of_file(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  REGATTA_REQUIRE(file.good(), DataError, path.string(), ": cannot open: ", std::strerror(errno));
-  std::vector<char> block(std::size_t{1} << 22);
-  std::vector<std::uint64_t> hashes;  // of the blocks
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  REGATTA_REQUIRE(fd >= 0, DataError, path.string(), ": cannot open: ", std::strerror(errno));
+  Xxh3 hash;
+  std::vector<char> block(std::size_t{1} << 17);  // stays in the cache
+  ssize_t got = 0;
   do {
-    file.read(block.data(), static_cast<std::streamsize>(block.size()));
-    hashes.push_back(xxh3(block.data(), static_cast<std::size_t>(file.gcount())));
-  } while (file.good());
-  REGATTA_REQUIRE(file.eof(), DataError, path.string(), ": cannot be read to its end");
-  return xxh3(hashes.data(), hashes.size() * sizeof(std::uint64_t));
+    got = ::read(fd, block.data(), block.size());
+    hash.add(block.data(), static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+  } while (got > 0 || (got < 0 && errno == EINTR));
+  ::close(fd);
+  REGATTA_REQUIRE(got == 0, DataError, path.string(), ": cannot be read to its end: ", std::strerror(errno));
+  return hash.value();
 }
 
 }  // namespace

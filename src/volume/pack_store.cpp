@@ -218,16 +218,19 @@ bool PackStore::has(const std::string& key) const {
   return held_.contains(key) || offset_of_.contains(key) || subject_of_.contains(key);
 }
 
-void PackStore::add(std::shared_ptr<const PackedSubject> subject) {
-  const std::string& key = subject->row.source_key;
+void PackStore::add(const std::shared_ptr<const PackedSubject>& subject) {
+  add(subject->row.source_key, volume_bytes(*subject), [subject] { return subject; });
+}
+
+void PackStore::add(const std::string& key, std::uint64_t bytes, Load load) {
   if (has(key)) {
     return;
   }
   const std::lock_guard lock(mutex_);
   const double now_s = system_clock().monotonic_s();
   held_since_s_ = held_.empty() ? now_s : held_since_s_;
-  held_bytes_ += volume_bytes(*subject);
-  held_.emplace(key, std::move(subject));
+  held_bytes_ += bytes;
+  held_.emplace(key, std::move(load));
   if (held_bytes_ > kMostHeld || now_s - held_since_s_ > kLongestHeld_s) {
     keep_held();
   }
@@ -240,7 +243,7 @@ void PackStore::keep() {
 
 void PackStore::keep_held() {
   while (!held_.empty()) {
-    append(*held_.begin()->second);
+    append(*held_.begin()->second());
     held_.erase(held_.begin());
   }
   held_bytes_ = 0;
@@ -290,7 +293,7 @@ std::vector<std::int32_t> PackStore::label_values(const std::string& key) const 
     return subject.label_values;
   }
   if (const auto found = held_.find(key); found != held_.end()) {
-    return found->second->label_values;
+    return found->second()->label_values;
   }
   return values_of_.at(key);
 }
@@ -304,7 +307,7 @@ std::shared_ptr<const PackedSubject> PackStore::load(const std::string& key) con
   {
     const std::lock_guard lock(mutex_);
     if (const auto found = held_.find(key); found != held_.end()) {
-      return found->second;
+      return found->second();
     }
     offset = offset_of_.at(key);
     end = end_;

@@ -3,7 +3,9 @@
 // subject's files and of what was done to them.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -29,9 +31,14 @@ class PackStore {
 
   bool has(const std::string& key) const;
 
+  using Load = std::function<std::shared_ptr<const PackedSubject>()>;
+
   /// Takes a subject, if it is not there yet; `row.source_key` is its key. It is held in memory; once 1 GiB or the work
   /// of half a minute is held, all of it goes into the part file. @throws DataError if the disk refuses
-  void add(std::shared_ptr<const PackedSubject> subject);
+  void add(const std::shared_ptr<const PackedSubject>& subject);
+
+  /// The same for one that is held elsewhere. @param bytes  of its volumes @param load  gives it, until `remove`
+  void add(const std::string& key, std::uint64_t bytes, Load load);
 
   /// Writes what is held into the part file: the pack ends before its time. @throws DataError
   void keep();
@@ -59,7 +66,7 @@ class PackStore {
   int fd_ = -1;
   mutable std::mutex mutex_;  ///< of all below but the earlier archive
   std::uint64_t end_ = 0;
-  std::map<std::string, std::shared_ptr<const PackedSubject>> held_;
+  std::map<std::string, Load> held_;
   std::uint64_t held_bytes_ = 0;
   double held_since_s_ = 0.0;  ///< when the first of them came
   std::map<std::string, std::uint64_t> offset_of_;

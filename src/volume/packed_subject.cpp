@@ -40,12 +40,12 @@ Image read_image(const PackJob& job, const SubjectEntry& subject, std::size_t mo
   const std::string kind = intensity_of(job.preprocess, job.modalities()[modality]).kind;
   Image image;
   if (!job.atlas && job.preprocess.type == "uint8" && kind != "none") {
-    CodedVolume coded = job.spare->take();
+    CodedVolume coded = job.spare->volumes.take();
     if (read_coded_volume(path, subject.frame, coded)) {
       image.coded = std::move(coded);
       return image;
     }
-    job.spare->give(std::move(coded));
+    job.spare->volumes.give(std::move(coded));
   }
   image.volume = read_volume(path, job.dataset->options.npz_orientation, subject.frame);
   return image;
@@ -75,13 +75,15 @@ Placement place(const PackJob& job, std::size_t index, const Image& image, Archi
   return {image.grid(), {job.atlas->packed.shape, affine}, std::nullopt};
 }
 
+/// @param memory  for the packed voxels; used where the image has codes
 PackedVoxels pack_image(const PackJob& job, Image image, const IntensityOptions& intensity, const Placement& placement,
-                        int threads) {
+                        LargeVector<std::byte> memory, int threads) {
   const bool along_axes = placement.map && image.grid().shape == placement.source.shape &&
                           same_grid(placement.source.affine, image.grid().affine, image.grid().shape);
   if (image.coded && along_axes) {
-    PackedVoxels packed = prepare_packed(*image.coded, *placement.map, job.preprocess, intensity, threads);
-    job.spare->give(std::move(*image.coded));
+    PackedVoxels packed =
+        prepare_packed(*image.coded, *placement.map, job.preprocess, intensity, threads, std::move(memory));
+    job.spare->volumes.give(std::move(*image.coded));
     return packed;
   }
   const Volume volume = image.coded ? to_volume(*image.coded) : std::move(image.volume);
@@ -97,8 +99,8 @@ void add_images(const PackJob& job, const SubjectEntry& subject, Image first, co
   out.row.intensity.clear();
   for (std::size_t i = 0; i < modalities.size(); ++i) {
     Image image = i == 0 ? std::move(first) : read_image(job, subject, i);
-    PackedVoxels packed =
-        pack_image(job, std::move(image), intensity_of(job.preprocess, modalities[i]), placement, threads);
+    PackedVoxels packed = pack_image(job, std::move(image), intensity_of(job.preprocess, modalities[i]), placement,
+                                     i == 0 ? job.spare->images.take() : LargeVector<std::byte>(), threads);
     out.row.intensity.push_back(packed.range);
     if (out.images.empty()) {
       out.images = std::move(packed.bytes);
@@ -190,10 +192,14 @@ std::vector<std::string> PackJob::modalities() const {
   return named.empty() ? std::vector<std::string>{"image"} : named;
 }
 
-PackedSubject prepare_subject(const PackJob& job, std::size_t index, int threads) {
+std::shared_ptr<PackedSubject> prepare_subject(const PackJob& job, std::size_t index, int threads) {
   const SubjectEntry& subject = job.dataset->subjects[index];
   Image image = read_image(job, subject, 0);
-  PackedSubject out;
+  const std::shared_ptr<PackedSubject> made(new PackedSubject, [spare = job.spare](PackedSubject* done) {
+    spare->images.give(std::move(done->images));
+    delete done;
+  });
+  PackedSubject& out = *made;
   const Placement placement = place(job, index, image, out.row, threads);
   out.shape = placement.packed.shape;
   out.row.affine = placement.packed.affine;
@@ -210,7 +216,7 @@ PackedSubject prepare_subject(const PackJob& job, std::size_t index, int threads
   if (!subject.keypoints.empty()) {
     add_keypoints(job, subject, placement, out);
   }
-  return out;
+  return made;
 }
 
 }  // namespace regatta

@@ -32,27 +32,33 @@ struct PackAtlas {
   Grid packed;
 };
 
-/// Memory of volumes that are packed, for those that come next: new memory would have to be cleared first.
-class SpareMemory {
+/// Memory of what is done with, for those that come next: the system would have to clear new memory first.
+template <class T>
+class Spare {
  public:
-  CodedVolume take() {
+  T take() {
     const std::lock_guard lock(mutex_);
-    if (volumes_.empty()) {
+    if (spare_.empty()) {
       return {};
     }
-    CodedVolume volume = std::move(volumes_.back());
-    volumes_.pop_back();
-    return volume;
+    T one = std::move(spare_.back());
+    spare_.pop_back();
+    return one;
   }
 
-  void give(CodedVolume volume) {
+  void give(T one) {
     const std::lock_guard lock(mutex_);
-    volumes_.push_back(std::move(volume));
+    spare_.push_back(std::move(one));
   }
 
  private:
   std::mutex mutex_;
-  std::vector<CodedVolume> volumes_;
+  std::vector<T> spare_;
+};
+
+struct SpareMemory {
+  Spare<CodedVolume> volumes;
+  Spare<LargeVector<std::byte>> images;
 };
 
 /// What a data set file asks for, with everything settled that it left to the first subject.
@@ -74,6 +80,7 @@ void require_image_grid(const Grid& grid, const Grid& image, const std::string& 
 /// @param index    of the data set's subjects
 /// @param threads  for the work on this one subject
 /// @throws DataError naming the file
-PackedSubject prepare_subject(const PackJob& job, std::size_t index, int threads);
+/// @return its images' memory goes back to `job.spare` with it
+std::shared_ptr<PackedSubject> prepare_subject(const PackJob& job, std::size_t index, int threads);
 
 }  // namespace regatta

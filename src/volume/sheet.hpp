@@ -9,9 +9,9 @@
 namespace regatta {
 
 inline constexpr int kGap = 6;
-inline constexpr Rgb kPaper = {24, 24, 28};
+inline constexpr Rgb kPaper = {25, 25, 25};
 inline constexpr Rgb kInk = {230, 230, 230};
-inline constexpr Rgb kFaint = {150, 150, 160};
+inline constexpr Rgb kFaint = {152, 152, 152};
 inline constexpr Rgb kWarning = {255, 170, 40};
 
 /// One view a plane. @param pixels  of the grid's longest edge

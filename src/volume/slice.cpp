@@ -6,28 +6,18 @@
 namespace regatta {
 namespace {
 
-float linear_value(const std::function<float(std::size_t)>& voxel, const Shape3& shape, const Point3& p) {
-  double sum = 0.0;
-  std::array<std::int64_t, 3> low{};
-  Point3 part{};
-  for (std::size_t axis = 0; axis < 3; ++axis) {
-    const double x = std::clamp(p[axis], 0.0, static_cast<double>(shape[axis] - 1));
-    low[axis] = static_cast<std::int64_t>(x);
-    part[axis] = x - static_cast<double>(low[axis]);
-  }
-  for (unsigned corner = 0; corner < 8; ++corner) {
-    double weight = 1.0;
-    std::array<std::int64_t, 3> at{};
-    for (std::size_t axis = 0; axis < 3; ++axis) {
-      const bool upper = ((corner >> axis) & 1U) != 0;
-      weight *= upper ? part[axis] : 1.0 - part[axis];
-      at[axis] = std::min(low[axis] + (upper ? 1 : 0), shape[axis] - 1);
-    }
-    if (weight > 0.0) {
-      sum += weight * double{voxel(static_cast<std::size_t>((at[0] * shape[1] + at[1]) * shape[2] + at[2]))};
-    }
-  }
-  return static_cast<float>(sum);
+/// Between which two voxels of an axis a place lies, and how far from the first.
+struct Between {
+  std::size_t low = 0;
+  std::size_t high = 0;
+  double part = 0.0;
+};
+
+Between between(double place, std::int64_t length) {
+  const double x = std::clamp(place, 0.0, static_cast<double>(length - 1));
+  const auto low = static_cast<std::int64_t>(x);
+  return {static_cast<std::size_t>(low), static_cast<std::size_t>(std::min(low + 1, length - 1)),
+          x - static_cast<double>(low)};
 }
 
 std::uint8_t nearest_label(std::span<const std::uint8_t> labels, const Shape3& shape, const Point3& p) {
@@ -84,12 +74,38 @@ std::array<double, 2> SliceView::pixel(const Point3& voxel) const {
   return {(a + 0.5) * across_scale_ - 0.5, (b + 0.5) * down_scale_ - 0.5};
 }
 
+std::vector<float> SliceView::values(const std::function<float(std::size_t)>& value_of) const {
+  const std::array<std::int64_t, 3> stride = {shape_[1] * shape_[2], shape_[2], 1};
+  const auto columns = static_cast<std::size_t>(shape_[across_]);
+  std::vector<float> out(static_cast<std::size_t>(shape_[down_]) * columns);
+  const bool down_first = stride[down_] < stride[across_];  // neighbours in memory one after the other
+  const std::size_t inner = down_first ? down_ : across_;
+  const std::size_t outer = down_first ? across_ : down_;
+  for (std::int64_t i = 0; i < shape_[outer]; ++i) {
+    for (std::int64_t k = 0; k < shape_[inner]; ++k) {
+      const auto row = static_cast<std::size_t>(down_first ? k : i);
+      const auto column = static_cast<std::size_t>(down_first ? i : k);
+      out[row * columns + column] =
+          value_of(static_cast<std::size_t>(cut_ * stride[normal_] + i * stride[outer] + k * stride[inner]));
+    }
+  }
+  return out;
+}
+
 Canvas SliceView::grey(const std::function<float(std::size_t)>& value_of) const {
+  const std::vector<float> slice = values(value_of);
+  const auto columns = static_cast<std::size_t>(shape_[across_]);
   Canvas canvas(width_, height_);
   for (int y = 0; y < height_; ++y) {
+    const Between down = between(voxel(0, y)[down_], shape_[down_]);
     for (int x = 0; x < width_; ++x) {
-      const float value = std::clamp(linear_value(value_of, shape_, voxel(x, y)), 0.0F, 1.0F);
-      const auto level = static_cast<std::uint8_t>(std::lround(255.0F * value));
+      const Between across = between(voxel(x, y)[across_], shape_[across_]);
+      const auto along = [&](std::size_t row) {
+        return (1.0 - across.part) * double{slice[row * columns + across.low]} +
+               across.part * double{slice[row * columns + across.high]};
+      };
+      const double value = (1.0 - down.part) * along(down.low) + down.part * along(down.high);
+      const auto level = static_cast<std::uint8_t>(std::lround(255.0 * std::clamp(value, 0.0, 1.0)));
       canvas.set(x, y, {level, level, level});
     }
   }

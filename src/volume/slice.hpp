@@ -7,6 +7,7 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "canvas.hpp"
 #include "regatta/volume/geometry.hpp"
@@ -53,6 +54,9 @@ class SliceView {
   void outline(Canvas& canvas, std::span<const std::uint8_t> labels) const;
 
  private:
+  /// The slice's voxels, [down, across].
+  std::vector<float> values(const std::function<float(std::size_t)>& value_of) const;
+
   Shape3 shape_;
   std::size_t across_ = 0;
   std::size_t down_ = 0;

@@ -3,7 +3,9 @@
 #include <cmath>
 
 #include "affine_level.hpp"
+#include "in_order.hpp"
 #include "middle.hpp"
+#include "parallel.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/volume/qc.hpp"
 #include "sheet.hpp"
@@ -19,6 +21,7 @@ constexpr int kLine = kTextScale * kCellHeight + 2;
 constexpr std::size_t kColumns = 5;
 constexpr std::size_t kTilesOfPage = kColumns * kColumns;
 constexpr std::size_t kMostFlagLines = 3;
+constexpr std::size_t kMostPages = 99;  // with numbers of two digits
 
 /// Words put on lines of at most `pixels`; what does not fit on the last line is cut.
 std::vector<std::string> wrap(const std::string& text, int pixels) {
@@ -65,6 +68,16 @@ fs::path page_path(const fs::path& path, std::size_t page, std::size_t pages) {
   const std::size_t digits = std::max<std::size_t>(2, str(pages).size());
   number.insert(0, digits - number.size(), '0');
   return path.parent_path() / str(path.stem().string(), '_', number, path.extension().string());
+}
+
+/// The pages that a sheet of another length left there.
+void remove_earlier(const fs::path& path, std::size_t pages) {
+  std::error_code ignored;  // they only mislead
+  if (pages > 1) {
+    fs::remove(path, ignored);
+  }
+  for (std::size_t page = pages == 1 ? 0 : pages; fs::remove(page_path(path, page, kMostPages), ignored); ++page) {
+  }
 }
 
 /// Every n-th voxel along each axis, so that there are at most 32.
@@ -200,20 +213,24 @@ Canvas SubjectSheet::Impl::page(std::size_t begin, std::size_t end, std::size_t 
   return canvas;
 }
 
-std::vector<fs::path> SubjectSheet::write(const fs::path& path, const std::string& title) const {
+std::vector<fs::path> SubjectSheet::write(const fs::path& path, const std::string& title, int threads) const {
   const Impl& s = *impl_;
   const std::size_t count = s.tiles.size();
   const std::size_t pages = std::max<std::size_t>(1, (count + kTilesOfPage - 1) / kTilesOfPage);
   const auto root = static_cast<std::size_t>(std::ceil(std::sqrt(static_cast<double>(count))));
   const std::size_t columns = std::clamp<std::size_t>(root, 1, kColumns);
-  std::vector<fs::path> written;
-  for (std::size_t page = 0; page < pages; ++page) {
+  const auto write_page = [&](std::size_t page) {
     const std::size_t begin = page * kTilesOfPage;
-    written.push_back(page_path(path, page, pages));
+    const fs::path file = page_path(path, page, pages);
     s.page(begin, std::min(begin + kTilesOfPage, count), columns,
            pages == 1 ? title : str(title, ", page ", page + 1, " of ", pages))
-        .write_png(written.back());
-  }
+        .write_png(file);
+    return file;
+  };
+  std::vector<fs::path> written;
+  in_order(pages, threads > 0 ? threads : available_threads(), write_page,
+           [&written](std::size_t, fs::path file) { written.push_back(std::move(file)); });
+  remove_earlier(path, pages);
   return written;
 }
 

@@ -42,6 +42,13 @@ class AtomicFile {
   /// For writers that open by name (HDF5, libpng): the temporary path; our own descriptor stays open beside theirs.
   const std::filesystem::path& temporary_path() const { return temporary_; }
 
+  /// Asks the system to begin writing to the disk what was written so far, by whichever descriptor: less is left to
+  /// wait for. A hint.
+  void begin_sync();
+
+  /// Durable, still under the temporary name. @throws as `commit`
+  void sync();
+
   /// @throws DataError; PassingError if writing it all again may help
   void commit();
 

@@ -46,8 +46,13 @@ class ArchiveWriter {
   /// @throws DataError if a pair names a subject that is not there
   void set_pairs(std::vector<ArchivePair> pairs);
 
-  /// Writes the tables, closes, makes durable and renames into place.
-  /// @return the fingerprint
+  /// Reads back what was added. @param mask  empty: not wanted
+  void read(std::size_t subject, std::span<std::byte> images, std::span<std::uint8_t> mask = {}) const;
+
+  /// Writes the tables and makes all of it durable, still under the temporary name. Nothing can be added any more.
+  void sync();
+
+  /// `sync`, unless that is done, then renames into place. @return the fingerprint
   std::string finish();
 
  private:

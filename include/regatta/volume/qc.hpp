@@ -36,8 +36,11 @@ class SubjectSheet {
            std::span<const std::uint8_t> labels, const std::string& flags = {});
 
   /// Writes each page atomically: one is `path` itself, several are `path` with _01, _02 ... before its extension.
-  /// @param title  headline @return the files, in order @throws DataError if the disk refuses
-  std::vector<std::filesystem::path> write(const std::filesystem::path& path, const std::string& title) const;
+  /// Pages of an earlier sheet of that name, which this one does not have, are removed.
+  /// @param title  headline @param threads  pages written at the same time; 0: one a core
+  /// @return the files, in order @throws DataError if the disk refuses
+  std::vector<std::filesystem::path> write(const std::filesystem::path& path, const std::string& title,
+                                           int threads = 0) const;
 
  private:
   struct Impl;

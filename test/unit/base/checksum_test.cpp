@@ -4,6 +4,21 @@
 
 using namespace regatta;
 
+TEST_CASE("xxh3 of pieces is that of the whole") {
+  std::string text;
+  for (int i = 0; i < 5000; ++i) {
+    text += static_cast<char>(i * i % 251);
+  }
+  for (const std::size_t piece : {1U, 7U, 240U, 1024U, 5000U}) {
+    Xxh3 hash;
+    for (std::size_t at = 0; at < text.size(); at += piece) {
+      hash.add(text.data() + at, std::min(piece, text.size() - at));
+    }
+    CHECK(hash.value() == xxh3(text.data(), text.size()));
+  }
+  CHECK(Xxh3().value() == xxh3("", 0));
+}
+
 TEST_CASE("xxh3 of the empty input is the published value") {
   CHECK(xxh3_text("") == "2d06800538d394c2");
 }

@@ -65,7 +65,7 @@ Difference compare(const PackedVoxels& a, const PackedVoxels& b) {
   return difference;
 }
 
-Difference difference_of(const Both& both, const PreprocessOptions& options) {
+Difference difference_of(Both& both, const PreprocessOptions& options) {
   const GridMap map = map_to_packed_grid(both.plain, options);
   const GridMap coded_map = map_to_packed_grid(both.coded, options);
   REQUIRE(coded_map.packed.shape == map.packed.shape);
@@ -85,7 +85,7 @@ TEST_CASE("codes give the same bytes as floats where axes are only turned, whate
   const TemporaryFolder folder;
   const Shape3 shape = {71, 37, 66};
   write_nifti(folder / "s.nii.gz", std::span<const std::int16_t>(scan_of(shape, 1)), {shape, kOblique});
-  const Both both = read_both(folder / "s.nii.gz");
+  Both both = read_both(folder / "s.nii.gz");
   for (const char* orientation : kOrientations) {
     for (const std::vector<int>& packed : {std::vector<int>{}, {40, 40, 40}, {80, 33, 130}}) {
       for (const char* center : {"volume", "foreground"}) {
@@ -105,7 +105,7 @@ TEST_CASE("codes give the same bytes as floats but for rounding where voxels are
   const TemporaryFolder folder;
   const Shape3 shape = {41, 37, 30};
   write_nifti(folder / "s.nii.gz", std::span<const std::int16_t>(scan_of(shape, 2)), {shape, kOblique});
-  const Both both = read_both(folder / "s.nii.gz");
+  Both both = read_both(folder / "s.nii.gz");
   for (const char* orientation : kOrientations) {
     for (const std::vector<double>& spacing : {std::vector<double>{1.0, 1.0, 1.0}, {0.4, 2.0, 5.0}, {4.0, 0.9, 3.1}}) {
       for (const std::vector<int>& packed : {std::vector<int>{}, {24, 24, 24}, {60, 70, 90}}) {
@@ -126,7 +126,7 @@ TEST_CASE("every kind of intensity has the same range by counts as by voxels") {
   const TemporaryFolder folder;
   const Shape3 shape = {20, 21, 22};
   write_nifti(folder / "s.nii", std::span<const std::int16_t>(scan_of(shape, 3)), {shape, kOblique});
-  const Both both = read_both(folder / "s.nii");
+  Both both = read_both(folder / "s.nii");
   const auto kind = [](const char* name, double low, double high, const char* within = "volume") {
     PreprocessOptions options;
     options.intensity = {name, low, high, within};
@@ -166,7 +166,7 @@ TEST_CASE("codes of every type, byte order, slope and frame are the values that 
         }
         test::write_bytes(folder / "s.nii", file.bytes());
         for (const int frame : {0, 1}) {
-          const Both both = read_both(folder / "s.nii", frame);
+          Both both = read_both(folder / "s.nii", frame);
           const Volume floats = to_volume(both.coded);
           CHECK(floats.voxels == both.plain.voxels);
           CHECK(floats.affine_source == both.plain.affine_source);

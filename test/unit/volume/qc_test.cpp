@@ -2,6 +2,7 @@
 // must.
 #include "regatta/volume/qc.hpp"
 
+#include <set>
 #include <vector>
 
 #include "files.hpp"
@@ -22,6 +23,10 @@ int png_size(const std::string& png, std::size_t offset) {
     value = value << 8 | static_cast<unsigned char>(png[offset + i]);
   }
   return value;
+}
+
+int color_type(const std::string& png) {
+  return png[25];
 }
 
 std::function<float(std::size_t)> voxel_of(const std::vector<float>& image) {
@@ -169,4 +174,28 @@ TEST_CASE("a sheet of many subjects has pages of 25, and warnings make room for 
   CHECK(png_size(second, 16) == png_size(third, 16));
   CHECK(png_size(second, 20) > png_size(first, 20));
   CHECK(png_size(third, 20) < png_size(first, 20) / 3);
+  CHECK(color_type(first) == 0);   // grey
+  CHECK(color_type(second) == 2);  // with a warning in colour
+}
+
+TEST_CASE("a shorter sheet leaves no pages of a longer one behind, nor a longer one the single page") {
+  const test::TemporaryFolder folder;
+  const std::vector<float> image(960, 0.5F);
+  const auto write = [&](int subjects) {
+    SubjectSheet sheet({12, 10, 8}, {1, 1, 2}, "RAS");
+    for (int i = 0; i < subjects; ++i) {
+      sheet.add(str("p", i), voxel_of(image), {});
+    }
+    sheet.write(folder / "qc.png", "some", 2);
+    std::set<std::string> names;
+    for (const auto& entry : std::filesystem::directory_iterator(folder.path())) {
+      names.insert(entry.path().filename().string());
+    }
+    return names;
+  };
+  test::write_bytes(folder / "qc_x.png", "another's");
+  CHECK(write(51) == std::set<std::string>{"qc_01.png", "qc_02.png", "qc_03.png", "qc_x.png"});
+  CHECK(write(26) == std::set<std::string>{"qc_01.png", "qc_02.png", "qc_x.png"});
+  CHECK(write(3) == std::set<std::string>{"qc.png", "qc_x.png"});
+  CHECK(write(26) == std::set<std::string>{"qc_01.png", "qc_02.png", "qc_x.png"});
 }
