@@ -58,9 +58,30 @@ struct Selection {
   h5::Handle memory;
 };
 
+/// Packed by HDF5.
 void write_volumes(const h5::Handle& set, hid_t type, std::size_t index, const void* data, const std::string& source) {
   const Selection at(set, index, source);
   REGATTA_H5(H5Dwrite(set.id(), type, at.memory.id(), at.file.id(), H5P_DEFAULT, data), source, "write a volume");
+}
+
+/// As they are: each is a chunk. H5Dwrite would copy it into new memory first.
+void write_plain_volumes(const h5::Handle& set, hid_t type, std::size_t index, const void* data,
+                         const std::string& source) {
+  const h5::Dims dims = h5::dims_of(set.id(), source);
+  const hsize_t modalities = dims.size() == 5 ? dims[1] : 1;
+  std::size_t bytes = H5Tget_size(type);
+  for (std::size_t axis = dims.size() - 3; axis < dims.size(); ++axis) {
+    bytes *= dims[axis];
+  }
+  h5::Dims start(dims.size(), 0);
+  start[0] = index;
+  for (hsize_t modality = 0; modality < modalities; ++modality) {
+    if (dims.size() == 5) {
+      start[1] = modality;
+    }
+    const std::byte* volume = static_cast<const std::byte*>(data) + modality * bytes;
+    REGATTA_H5(H5Dwrite_chunk(set.id(), H5P_DEFAULT, 0, start.data(), bytes, volume), source, "write a volume");
+  }
 }
 
 void read_volumes(const h5::Handle& set, hid_t type, std::size_t index, void* data, const std::string& source) {
@@ -273,14 +294,15 @@ void ArchiveWriter::add(ArchiveSubject subject, std::span<const std::byte> image
   }
   const std::lock_guard lock(h5::library_mutex());
   h5::quiet();
-  write_volumes(s.images, h5_type(s.header.type), index, images.data(), s.source);
+  const auto write = s.header.deflate > 0 ? write_volumes : write_plain_volumes;
+  write(s.images, h5_type(s.header.type), index, images.data(), s.source);
   if (subject.has_labels) {
     REGATTA_REQUIRE(*std::max_element(labels.begin(), labels.end()) < s.header.label_ids.size(), BugError, s.source,
                     ": ", subject.id, ": label outside the value map");
-    write_volumes(s.labels, h5::type_id<std::uint8_t>(), index, labels.data(), s.source);
+    write(s.labels, h5::type_id<std::uint8_t>(), index, labels.data(), s.source);
   }
   if (subject.has_mask) {
-    write_volumes(s.masks, h5::type_id<std::uint8_t>(), index, mask.data(), s.source);
+    write(s.masks, h5::type_id<std::uint8_t>(), index, mask.data(), s.source);
   }
   for (std::size_t modality = 0; modality < modalities; ++modality) {
     s.contents.image_checksums.push_back(xxh3(images.data() + modality * image_bytes, image_bytes));

@@ -11,34 +11,36 @@
 namespace regatta {
 namespace {
 
-constexpr std::size_t kBytesAtOnce = std::size_t{1} << 17;  // stay in the cache until they are counted
+constexpr std::size_t kVoxelsAtOnce = std::size_t{1} << 17;  // stay in the cache until they are counted
 
-/// Values become codes that rise with them. @tparam Bits  unsigned, as wide as the type @param flip  its sign bit, if
-/// any
-template <class Bits, Bits flip>
-void encode(const std::byte* raw, bool swap, std::uint16_t* codes, std::size_t count) {
-  for (std::size_t i = 0; i < count; ++i) {
-    Bits bits;
-    std::memcpy(&bits, raw + i * sizeof(Bits), sizeof(Bits));
-    if (sizeof(Bits) == 2 && swap) {
-      bits = static_cast<Bits>(bits >> 8 | bits << 8);
-    }
-    codes[i] = static_cast<Bits>(bits ^ flip);
-  }
-}
-
+/// What a file's voxels are, of those types that codes can hold.
 struct Coding {
-  void (*encode)(const std::byte*, bool, std::uint16_t*, std::size_t) = nullptr;
-  int lowest = 0;
+  std::size_t bytes = 0;  ///< 0: another type
+  bool is_signed = false;
 };
 
 Coding coding_of(RawType type) {
   switch (type) {
-    case RawType::kUint8: return {encode<std::uint8_t, 0>, 0};
-    case RawType::kInt8: return {encode<std::uint8_t, 0x80>, -128};
-    case RawType::kUint16: return {encode<std::uint16_t, 0>, 0};
-    case RawType::kInt16: return {encode<std::uint16_t, 0x8000>, -32768};
+    case RawType::kUint8: return {1, false};
+    case RawType::kInt8: return {1, true};
+    case RawType::kUint16: return {2, false};
+    case RawType::kInt16: return {2, true};
     default: return {};
+  }
+}
+
+/// Codes from bytes that were read into the second half of their memory.
+void widen(std::uint16_t* codes, std::size_t count, bool is_signed) {
+  const std::byte* raw = reinterpret_cast<const std::byte*>(codes) + count;
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto bits = std::to_integer<std::uint8_t>(raw[i]);
+    codes[i] = is_signed ? static_cast<std::uint16_t>(static_cast<std::int8_t>(bits)) : bits;
+  }
+}
+
+void swap_bytes(std::uint16_t* codes, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) {
+    codes[i] = static_cast<std::uint16_t>(codes[i] >> 8 | codes[i] << 8);
   }
 }
 
@@ -87,7 +89,8 @@ bool are_finite(const CodedVolume& volume) {
 std::vector<ValueCount> CodedVolume::values() const {
   std::vector<ValueCount> out;
   for (std::size_t i = 0; i < kCodes; ++i) {
-    const std::size_t code = slope > 0.0 ? i : kCodes - 1 - i;
+    const std::size_t rank = slope > 0.0 ? i : kCodes - 1 - i;
+    const std::size_t code = is_signed ? rank ^ 0x8000U : rank;
     if (counts[code] == 0) {
       continue;
     }
@@ -108,7 +111,7 @@ bool read_coded_volume(const std::filesystem::path& path, int frame, CodedVolume
   const NiftiFile file = open_nifti(path);
   const NiftiHeader& header = file.header;
   const Coding coding = coding_of(header.format.type);
-  if (coding.encode == nullptr) {
+  if (coding.bytes == 0) {
     return false;
   }
   const std::int64_t before = frame_number(frame, header.frames, path.string());
@@ -116,23 +119,28 @@ bool read_coded_volume(const std::filesystem::path& path, int frame, CodedVolume
   ByteReader& in = *file.voxels;
   in.skip(static_cast<std::uint64_t>(before) * header.frame_bytes(), "voxels");
   const auto voxels = static_cast<std::size_t>(voxel_count(header.shape));
-  const std::size_t voxel_bytes = raw_bytes(header.format.type);
-  const std::size_t at_once = std::min(voxels, kBytesAtOnce / voxel_bytes);
-  std::vector<std::byte> raw(at_once * voxel_bytes);
   CodeCounter counter;
   out.codes.resize(voxels);
-  for (std::size_t first = 0; first < voxels; first += at_once) {
-    const std::size_t count = std::min(at_once, voxels - first);
-    in.read(raw.data(), count * voxel_bytes, "voxels");
-    coding.encode(raw.data(), header.format.swap, out.codes.data() + first, count);
-    counter.add(out.codes.data() + first, count);
+  for (std::size_t first = 0; first < voxels; first += kVoxelsAtOnce) {
+    const std::size_t count = std::min(kVoxelsAtOnce, voxels - first);
+    std::uint16_t* codes = out.codes.data() + first;
+    if (coding.bytes == 2) {
+      in.read(codes, count * 2, "voxels");
+    } else {
+      in.read(reinterpret_cast<std::byte*>(codes) + count, count, "voxels");
+      widen(codes, count, coding.is_signed);
+    }
+    if (coding.bytes == 2 && header.format.swap) {
+      swap_bytes(codes, count);
+    }
+    counter.add(codes, count);
   }
   in.skip(static_cast<std::uint64_t>(header.frames - before - 1) * header.frame_bytes(), "voxels");
   in.require_end();
   out.grid = {header.shape, header.affine};
   out.source = path.string();
   out.affine_source = header.affine_source;
-  out.lowest = coding.lowest;
+  out.is_signed = coding.is_signed;
   out.slope = header.format.slope;
   out.offset = header.format.offset;
   counter.sum(out.counts);

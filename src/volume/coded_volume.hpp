@@ -16,22 +16,26 @@
 
 namespace regatta {
 
-/// value = (code + lowest) * slope + offset, rounded to float32.
+/// value = number * slope + offset, rounded to float32; the number's 16 bits are the code.
 struct CodedVolume {
   static constexpr std::size_t kCodes = 65536;
 
   Grid grid;  ///< [D, H, W]: the file's voxel indices i, j, k
   std::string source;
   std::string affine_source;
-  int lowest = 0;  ///< of the type that the file holds
+  bool is_signed = false;  ///< the numbers
   double slope = 1.0;
   double offset = 0.0;
   LargeVector<std::uint16_t> codes;   ///< in the file's order: d fastest, w slowest
   std::vector<std::uint64_t> counts;  ///< of voxels, by code
   LargeVector<std::uint8_t> scratch;  ///< of `prepare_packed`, here because its memory is used again
 
+  int number_of(std::size_t code) const {
+    return is_signed ? int{static_cast<std::int16_t>(code)} : static_cast<int>(code);
+  }
+
   float value_of(std::size_t code) const {
-    return static_cast<float>((static_cast<double>(code) + lowest) * slope + offset);
+    return static_cast<float>(static_cast<double>(number_of(code)) * slope + offset);
   }
 
   /// The values that occur, ascending.

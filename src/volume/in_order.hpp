@@ -19,12 +19,16 @@ void in_order(std::size_t count, int threads, const Produce& produce, const Cons
   using Result = decltype(produce(std::size_t{0}));
   std::deque<std::future<Result>> running;
   std::size_t started = 0;
-  for (std::size_t i = 0; i < count; ++i) {
+  const auto begin_more = [&] {
     while (started < count && running.size() <= static_cast<std::size_t>(threads)) {
       running.push_back(std::async(std::launch::async, produce, started++));
     }
+  };
+  begin_more();
+  for (std::size_t i = 0; i < count; ++i) {
     Result result = running.front().get();
     running.pop_front();
+    begin_more();  // to work on while this one is consumed
     if (leave_requested()) {
       throw Error(ExitCode::kFailure, str("stopped by signal ", leave_signal(), " after ", i, " of ", count));
     }

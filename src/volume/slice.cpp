@@ -95,11 +95,15 @@ std::vector<float> SliceView::values(const std::function<float(std::size_t)>& va
 Canvas SliceView::grey(const std::function<float(std::size_t)>& value_of) const {
   const std::vector<float> slice = values(value_of);
   const auto columns = static_cast<std::size_t>(shape_[across_]);
+  std::vector<Between> acrosses;
+  for (int x = 0; x < width_; ++x) {
+    acrosses.push_back(between(voxel(x, 0)[across_], shape_[across_]));
+  }
   Canvas canvas(width_, height_);
   for (int y = 0; y < height_; ++y) {
     const Between down = between(voxel(0, y)[down_], shape_[down_]);
     for (int x = 0; x < width_; ++x) {
-      const Between across = between(voxel(x, y)[across_], shape_[across_]);
+      const Between& across = acrosses[static_cast<std::size_t>(x)];
       const auto along = [&](std::size_t row) {
         return (1.0 - across.part) * double{slice[row * columns + across.low]} +
                across.part * double{slice[row * columns + across.high]};
