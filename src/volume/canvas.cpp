@@ -101,16 +101,13 @@ void Canvas::paste(const Canvas& other, int x, int y) {
   }
 }
 
-std::vector<std::uint8_t> Canvas::grey_levels() const {
-  std::vector<std::uint8_t> levels;
-  levels.reserve(pixels_.size() / 3);
+bool Canvas::is_grey() const {
   for (std::size_t i = 0; i < pixels_.size(); i += 3) {
     if (pixels_[i] != pixels_[i + 1] || pixels_[i] != pixels_[i + 2]) {
-      return {};
+      return false;
     }
-    levels.push_back(pixels_[i]);
   }
-  return levels;
+  return true;
 }
 
 void Canvas::write_png(const std::filesystem::path& path) const {
@@ -126,21 +123,25 @@ void Canvas::write_png(const std::filesystem::path& path) const {
   writer.info = png_create_info_struct(writer.png);
   REGATTA_REQUIRE(writer.info != nullptr, DataError, name, ": cannot start libpng");
   png_set_write_fn(writer.png, &file, png_write_bytes, nullptr);
-  const std::vector<std::uint8_t> grey = grey_levels();
+  const bool grey = is_grey();
   // Noise packs badly: in half the time of libpng's own choices it becomes no larger. Of grey levels runs are enough.
   png_set_compression_level(writer.png, 1);
-  png_set_compression_strategy(writer.png, grey.empty() ? Z_DEFAULT_STRATEGY : Z_RLE);
+  png_set_compression_strategy(writer.png, grey ? Z_RLE : Z_DEFAULT_STRATEGY);
   png_set_filter(writer.png, PNG_FILTER_TYPE_BASE, PNG_FILTER_UP);
   png_set_compression_buffer_size(writer.png, std::size_t{1} << 16);
   png_set_IHDR(writer.png, writer.info, static_cast<png_uint_32>(width_), static_cast<png_uint_32>(height_), 8,
-               grey.empty() ? PNG_COLOR_TYPE_RGB : PNG_COLOR_TYPE_GRAY, PNG_INTERLACE_NONE,
-               PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+               grey ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
+               PNG_FILTER_TYPE_DEFAULT);
   png_set_user_limits(writer.png, 1000000, 1000000);
   png_write_info(writer.png, writer.info);
-  const std::vector<std::uint8_t>& pixels = grey.empty() ? pixels_ : grey;
-  const std::size_t row_bytes = static_cast<std::size_t>(width_) * (grey.empty() ? 3 : 1);
-  for (int row = 0; row < height_; ++row) {
-    png_write_row(writer.png, pixels.data() + static_cast<std::size_t>(row) * row_bytes);
+  const auto width = static_cast<std::size_t>(width_);
+  std::vector<std::uint8_t> levels(width);
+  for (std::size_t row = 0; row < static_cast<std::size_t>(height_); ++row) {
+    const std::uint8_t* pixels = pixels_.data() + 3 * row * width;
+    for (std::size_t column = 0; grey && column < width; ++column) {
+      levels[column] = pixels[3 * column];
+    }
+    png_write_row(writer.png, grey ? levels.data() : pixels);
   }
   png_write_end(writer.png, nullptr);
   file.commit();

@@ -37,8 +37,7 @@ class Canvas {
   void write_png(const std::filesystem::path& path) const;
 
  private:
-  /// [H, W], or empty: there are colours.
-  std::vector<std::uint8_t> grey_levels() const;
+  bool is_grey() const;
 
   int width_;
   int height_;

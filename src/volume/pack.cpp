@@ -382,7 +382,10 @@ void Packer::hold_written(std::size_t index, const PackedSubject& subject) {
 void Packer::write() {
   std::optional<SubjectSheet> sheet;
   const std::size_t every = (subjects().size() + kMostTiles - 1) / kMostTiles;
-  Progress progress("write", static_cast<std::int64_t>(subjects().size()), ProgressOptions::for_stderr());
+  const bool all_packed =
+      std::all_of(keys_.begin(), keys_.end(), [this](const SourceKey& key) { return store_->has(key.key); });
+  Progress progress(all_packed ? "write" : "pack", static_cast<std::int64_t>(subjects().size()),
+                    ProgressOptions::for_stderr());
   const auto write_one = [&](std::size_t i, const std::shared_ptr<const PackedSubject>& packed) {
     const PackedSubject& subject = *packed;
     const ArchiveSubject row = row_of(i, subject);
