@@ -28,6 +28,7 @@ Json description_of(const ResolvedRecipe& resolved, MemoryForecast& memory) {
   value["mul_adds"] = resolved.mul_adds;
   value["size_multiple"] = resolved.size_multiple;
   value["forecast_bytes"] = memory.bytes(resolved);
+  value["least_bytes"] = memory.least_bytes(resolved);
   value["metrics"] = Json::object();
   for (const std::string& name : resolved.recipe.validation.metrics) {
     const bool higher = find_metric(name).direction == Direction::kHigherIsBetter;

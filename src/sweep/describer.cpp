@@ -37,6 +37,10 @@ Description description_from_json(const Json& value, const std::string& source) 
   read_member(value, "mul_adds", source, find("mul_adds").is_number(), answer.mul_adds);
   read_member(value, "size_multiple", source, find("size_multiple").is_number_integer(), answer.size_multiple);
   read_member(value, "forecast_bytes", source, find("forecast_bytes").is_number(), answer.forecast_bytes);
+  answer.least_bytes = answer.forecast_bytes;
+  if (value.contains("least_bytes")) {
+    read_member(value, "least_bytes", source, find("least_bytes").is_number(), answer.least_bytes);
+  }
   read_member(value, "steps", source, find("steps").is_number_integer(), answer.steps);
   read_member(value, "data", source, find("data").is_object(), answer.data);
   REGATTA_REQUIRE(find("metrics").is_object(), DataError, source, ": 'metrics' is missing or of another type");
@@ -63,6 +67,7 @@ Json to_json(const Description& description) {
           {"mul_adds", description.mul_adds},
           {"size_multiple", description.size_multiple},
           {"forecast_bytes", description.forecast_bytes},
+          {"least_bytes", description.least_bytes},
           {"steps", description.steps},
           {"metrics", metrics},
           {"data", description.data}};

@@ -82,6 +82,7 @@ PlanTotals plan_totals(const std::vector<TrialPlan>& plans) {
     totals.kept_bytes += weights;
     totals.running_bytes = std::max(totals.running_bytes, running);
     totals.most_device_bytes = std::max(totals.most_device_bytes, plan.description.forecast_bytes);
+    totals.least_device_bytes = std::max(totals.least_device_bytes, plan.description.least_bytes);
     totals.files += kFilesPerTrial;
   }
   return totals;
@@ -117,8 +118,12 @@ std::string plan_text(const SweepDefinition& definition, const std::vector<Trial
              job.objective.direction, ")  sampler ", job.sampler, " (of: ", sampler_names(), ")  replicates ",
              job.replicates, "\ndata ", data_text(definition), "\n\n", table_text(rows), "\n", totals.trials,
              " trials, ", totals.steps, " steps; memory of a trial up to ",
-             bytes_text(static_cast<double>(totals.most_device_bytes)), "; disk ",
-             bytes_text(static_cast<double>(totals.kept_bytes)), " and about ", totals.files,
+             bytes_text(static_cast<double>(totals.most_device_bytes)),
+             totals.least_device_bytes < totals.most_device_bytes
+                 ? str(", where that is too much ", bytes_text(static_cast<double>(totals.least_device_bytes)),
+                       " with volumes that take turns (/run/data)")
+                 : std::string(),
+             "; disk ", bytes_text(static_cast<double>(totals.kept_bytes)), " and about ", totals.files,
              " files when all is done, and up to ", bytes_text(static_cast<double>(totals.running_bytes)),
              " more for each trial that runs\n");
 }
@@ -180,6 +185,7 @@ Json plan_json(const SweepDefinition& definition, const std::vector<TrialPlan>& 
                       {"mul_adds", plan.description.mul_adds},
                       {"steps", plan.description.steps},
                       {"forecast_bytes", plan.description.forecast_bytes},
+                      {"least_bytes", plan.description.least_bytes},
                       {"recipe", plan.description.resolved}});
   }
   Json samplers = Json::object();
@@ -196,6 +202,7 @@ Json plan_json(const SweepDefinition& definition, const std::vector<TrialPlan>& 
            {{"trials", totals.trials},
             {"steps", totals.steps},
             {"most_device_bytes", totals.most_device_bytes},
+            {"least_device_bytes", totals.least_device_bytes},
             {"kept_bytes", totals.kept_bytes},
             {"running_bytes", totals.running_bytes},
             {"files", totals.files}}},

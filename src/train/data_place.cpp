@@ -14,11 +14,15 @@ constexpr double kSmallPart = 0.25;                         // of the free memor
 
 }  // namespace
 
+std::int64_t least_subjects(int batch) {
+  return 4 * std::int64_t{batch};  // two steps, two subjects a pair
+}
+
 std::int64_t subjects_to_hold(const DataFacts& data, const std::string& wanted, int batch, std::int64_t room) {
   if (wanted == "resident" || (wanted == "auto" && data.resident_bytes <= room)) {
     return 0;
   }
-  const std::int64_t least = 4 * std::int64_t{batch};  // two steps, two subjects a pair
+  const std::int64_t least = least_subjects(batch);
   if (wanted == "streamed") {
     return least;
   }

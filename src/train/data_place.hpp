@@ -9,6 +9,9 @@
 
 namespace regatta {
 
+/// With which a training can do whose volumes take turns.
+std::int64_t least_subjects(int batch);
+
 /// How many subjects the device is to hold, by its free memory now and the network's forecast. 0: all of them.
 std::int64_t subjects_to_hold(const ResolvedRecipe& resolved, const c10::Device& device);
 

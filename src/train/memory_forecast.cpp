@@ -1,6 +1,8 @@
 // The training step itself, on the Meta device, under a counting allocator.
 #include "regatta/train/memory_forecast.hpp"
 
+#include <algorithm>
+
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 
@@ -9,6 +11,7 @@
 #include "regatta/nn/loss.hpp"
 #include "regatta/nn/meta_memory.hpp"
 #include "regatta/nn/model.hpp"
+#include "train/data_place.hpp"
 #include "train/step.hpp"
 #include "train/torch_errors.hpp"
 
@@ -59,6 +62,18 @@ MemoryNeed memory_need(const Recipe& recipe, const Shape3& shape, std::int64_t l
 }
 
 std::int64_t MemoryForecast::bytes(const ResolvedRecipe& resolved) {
+  return resolved.recipe.run.data == "streamed" ? least_bytes(resolved)
+                                                : network_bytes(resolved) + resolved.data.resident_bytes;
+}
+
+std::int64_t MemoryForecast::least_bytes(const ResolvedRecipe& resolved) {
+  const std::int64_t taking_turns = least_subjects(resolved.recipe.train.batch) * resolved.data.subject_bytes;
+  const bool all = resolved.recipe.run.data == "resident";
+  return network_bytes(resolved) +
+         (all ? resolved.data.resident_bytes : std::min(taking_turns, resolved.data.resident_bytes));
+}
+
+std::int64_t MemoryForecast::network_bytes(const ResolvedRecipe& resolved) {
   const Recipe& recipe = resolved.recipe;
   Json key;
   key["model"] = resolved.json.at("model");
@@ -74,7 +89,7 @@ std::int64_t MemoryForecast::bytes(const ResolvedRecipe& resolved) {
   if (is_new) {
     entry->second = memory_need(recipe, resolved.data.shape, resolved.data.label_count);
   }
-  return entry->second.training + resolved.data.resident_bytes;
+  return entry->second.training;
 }
 
 }  // namespace regatta

@@ -24,7 +24,8 @@ struct Description {
   std::int64_t parameters = 0;
   double mul_adds = 0.0;  ///< of one forward pass
   int size_multiple = 1;
-  std::int64_t forecast_bytes = 0;             ///< peak device memory of a training step
+  std::int64_t forecast_bytes = 0;             ///< peak device memory of a training, its volumes included
+  std::int64_t least_bytes = 0;                ///< the same if volumes take turns there
   std::int64_t steps = 0;                      ///< optimiser steps of the whole training
   std::map<std::string, std::string> metrics;  ///< name -> "maximise" or "minimise"
   Json data = Json::object();                  ///< fingerprint, shape, train_pairs, val_pairs, label_count

@@ -15,10 +15,11 @@ inline constexpr int kPlanSchema = 1;
 struct PlanTotals {
   std::int64_t trials = 0;
   std::int64_t steps = 0;
-  std::int64_t most_device_bytes = 0;  ///< forecast of the largest trial
-  std::int64_t kept_bytes = 0;         ///< when all is done: the best weights of every trial
-  std::int64_t running_bytes = 0;      ///< besides, while it runs, of the largest trial: its checkpoints
-  std::int64_t files = 0;              ///< when all is done, a dozen a trial at most
+  std::int64_t most_device_bytes = 0;   ///< forecast of the largest trial
+  std::int64_t least_device_bytes = 0;  ///< the same where volumes take turns on the device
+  std::int64_t kept_bytes = 0;          ///< when all is done: the best weights of every trial
+  std::int64_t running_bytes = 0;       ///< besides, while it runs, of the largest trial: its checkpoints
+  std::int64_t files = 0;               ///< when all is done, a dozen a trial at most
 };
 
 /// Retention: a finished trial keeps its best weights; a running one its newest checkpoints (weights and optimiser

@@ -25,10 +25,17 @@ MemoryNeed memory_need(const Recipe& recipe, const Shape3& shape, std::int64_t l
 /// Remembers what it found: the trials of a sweep share networks.
 class MemoryForecast {
  public:
-  /// Peak bytes of a training on a device, the resident data included.
+  /// Peak bytes of a training on a device, with the volumes that the recipe keeps there: all, unless /run/data is
+  /// "streamed".
   std::int64_t bytes(const ResolvedRecipe& resolved);
 
+  /// The same with as few volumes there as a training can do with: what "auto" comes down to on a small device. As
+  /// `bytes` where the recipe wants all of them there.
+  std::int64_t least_bytes(const ResolvedRecipe& resolved);
+
  private:
+  std::int64_t network_bytes(const ResolvedRecipe& resolved);
+
   std::map<std::string, MemoryNeed> known_;
 };
 

@@ -34,6 +34,7 @@ std::vector<Description> FakeDescriber::describe(const std::vector<Json>& recipe
     answer.parameters = 1000;
     answer.steps = recipe.train.epochs * 10;
     answer.forecast_bytes = 1 << 20;
+    answer.least_bytes = 1 << 19;
     answer.metrics = {{"dice", "maximise"}, {"ncc", "maximise"}, {"folding", "minimise"}};
     answer.data = {{"fingerprint", fingerprint}, {"train_pairs", 10}};
     answers.push_back(answer);

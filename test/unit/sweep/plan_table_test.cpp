@@ -16,7 +16,8 @@ TEST_CASE("the plan's text has a row a trial and the totals") {
                   "t00000  0.5     0.0001  7     1000        20     1.0 MiB\n"
                   "t00001  0.5     0.01    7     1000        20     1.0 MiB\n") != std::string::npos);
   CHECK(text.find("t00005  2       0.01") != std::string::npos);
-  CHECK(text.find("6 trials, 120 steps") != std::string::npos);
+  CHECK(text.find("6 trials, 120 steps; memory of a trial up to 1.0 MiB, where that is too much 512.0 KiB with volumes "
+                  "that take turns (/run/data); disk ") != std::string::npos);
   CHECK(text.find("sampler grid (of: grid, random)") != std::string::npos);
   CHECK(text.find("fingerprint f00d") != std::string::npos);
 }

@@ -58,6 +58,14 @@ TEST_CASE("the forecast grows with batch, volumes, labels and moments") {
   CHECK(bytes - plain <= kFloat * one.parameters + 512 * 100);  // a block a parameter at most
   one.data.resident_bytes += 1000;
   CHECK(forecast.bytes(one) == bytes + 1000);
+  // Volumes that take turns: two pairs of them.
+  one.data.resident_bytes = 100 * one.data.subject_bytes;
+  const std::int64_t all = forecast.bytes(one);
+  CHECK(forecast.least_bytes(one) == all - 96 * one.data.subject_bytes);
+  one.recipe.run.data = "resident";
+  CHECK(forecast.least_bytes(one) == all);
+  one.recipe.run.data = "streamed";
+  CHECK(forecast.bytes(one) == all - 96 * one.data.subject_bytes);
 }
 
 TEST_CASE("a shape that the network does not take is refused") {
