@@ -1,6 +1,5 @@
 // Faults of one training at the n-th file-system call, at a power cut, by damaged checkpoints and by signals. Every
 // run is a fork of this process, which has trained once already and has no threads: a run takes a fraction of a second.
-#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <map>
@@ -9,10 +8,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <nlohmann/json.hpp>
-
 #include "faults/campaign.hpp"
+#include "faults/damaged_checkpoints.hpp"
 #include "faults/power_cut.hpp"
+#include "faults/training_run.hpp"
 #include "regatta/base/clock.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/base/files.hpp"
@@ -20,96 +19,13 @@
 #include "regatta/base/random.hpp"
 #include "regatta/base/run_main.hpp"
 #include "regatta/base/signals.hpp"
-#include "regatta/config/json.hpp"
-#include "regatta/nn/weights.hpp"
 #include "regatta/train/checkpoint.hpp"
-#include "regatta/train/run_folder.hpp"
 #include "unit/train/scene.hpp"
 
 namespace regatta::faults {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr std::int64_t kSteps = 60;
-
-/// The undisturbed training, to which every other is compared.
-struct Whole {
-  Recipe recipe;
-  fs::path run;
-  std::string hash;
-  std::string last;  ///< bytes of the last checkpoint
-  std::string best;  ///< bytes of best.safetensors
-  long calls = 0;
-};
-
-class SignalObserver final : public TrainObserver {
- public:
-  bool should_leave() override { return leave_requested(); }
-};
-
-/// `regatta train`, in this process. @return its exit code
-int train(const fs::path& run, const Recipe& recipe) {
-  try {
-    const RunOwner owner(run);
-    RecipeResolver resolver;
-    TrainSetup setup;
-    setup.files = {run};
-    setup.resolved = settle_recipe(setup.files, recipe, resolver, Existing::kContinue);
-    if (finished_result(setup.files, setup.resolved)) {
-      return 0;
-    }
-    setup.attempt = next_attempt(setup.files);
-    SignalObserver observer;
-    const Archive& archive = resolver.archive(recipe.data.archive);
-    const TrainOutcome outcome = Trainer(std::move(setup), observer).run(archive);
-    log_info("end: ", status_name(outcome.status), ", step ", outcome.step, ", ", outcome.message);
-    return outcome.status == AttemptStatus::kOk ? 0 : outcome.status == AttemptStatus::kPaused ? 85 : 13;
-  } catch (const Error& error) {
-    log_error(error.what());
-    return static_cast<int>(error.code());
-  }
-}
-
-Plan no_fault() {
-  return {};
-}
-
-bool has_bad_files(const fs::path& run) {
-  for (const auto& entry : fs::recursive_directory_iterator(run)) {
-    if (entry.path().extension() == ".bad") {
-      return true;
-    }
-  }
-  return false;
-}
-
-std::int64_t newest_step(const fs::path& run) {
-  std::int64_t step = 0;
-  for (const MetricLine& line : read_metric_lines({run})) {
-    step = std::max(step, line.step);
-  }
-  return step;
-}
-
-/// Goes on without faults, to the end. @return what is wrong; empty: the bytes are those of the undisturbed training
-std::string finish_cleanly(const Whole& whole, const Recipe& recipe, const fs::path& run, const fs::path& log) {
-  if (fs::exists(run) && has_bad_files(run)) {
-    return "a checkpoint did not verify before the clean run";
-  }
-  const ChildEnd end = run_child(no_fault(), log, [&] { return train(run, recipe); });
-  if (end.code != 0) {
-    return str("the clean run ended with ", end.code, ": ", one_line(end.log, 400));
-  }
-  if (has_bad_files(run)) {
-    return "a checkpoint did not verify";
-  }
-  const auto published = list_checkpoints({run});
-  if (published.empty() || test::bytes_of(published[0].path) != whole.last) {
-    return "the last checkpoint differs";
-  }
-  return test::bytes_of(run / "best.safetensors") == whole.best ? "" : "best.safetensors differs";
-}
 
 Row faults_at_each_call(const Options& options, const Whole& whole, const Kind& kind) {
   const std::vector<long> numbers = chosen(options, whole.calls, 2);
@@ -258,113 +174,6 @@ void power_cuts(const Options& options, const Whole& whole, std::vector<Row>& ro
                              }
                              return "";
                            }));
-}
-
-/// A run folder with three checkpoints (steps 50, 55, 60) and no result: as if killed before its end was written.
-void copy_unfinished(const Whole& whole, const fs::path& run) {
-  fs::copy(whole.run, run, fs::copy_options::recursive);
-  fs::remove(run / "result.json");
-}
-
-Row bit_flips(const Options& options, const Whole& whole) {
-  constexpr std::int64_t kFlipsACase = 250;
-  const std::int64_t flips = options.full ? 10000 : 1000;
-  return run_cases(options, str("bit flips, ", kFlipsACase, " a run"), flips / kFlipsACase,
-                   [&](std::int64_t number, const fs::path& folder) -> std::string {
-                     const CounterRng rng(options.seed, RandomPurpose::kSynthetic);
-                     for (std::int64_t i = 0; i < kFlipsACase; ++i) {
-                       const std::int64_t flip = number * kFlipsACase + i;
-                       // A fifth of them in the header, which is small beside the tensors.
-                       const std::size_t range =
-                           flip % 5 == 0 ? std::min<std::size_t>(16384, whole.last.size()) : whole.last.size();
-                       const std::uint64_t bit = rng.bits(static_cast<std::uint64_t>(flip), 0) % (range * 8);
-                       std::string bytes = whole.last;
-                       bytes[bit / 8] = static_cast<char>(bytes[bit / 8] ^ static_cast<char>(1U << (bit % 8)));
-                       const fs::path path = folder / "flipped.safetensors";
-                       std::error_code error;
-                       fs::remove(path, error);
-                       write_file_atomically(path, bytes);
-                       try {
-                         read_safetensors(path);
-                         return str("bit ", bit, " of ", bytes.size() * 8, " was not noticed");
-                       } catch (const DataError&) {
-                       }
-                     }
-                     return "";
-                   });
-}
-
-Row truncations(const Options& options, const Whole& whole) {
-  const std::int64_t cuts = options.full ? 200 : 40;
-  return run_cases(
-      options, "truncated checkpoint", cuts, [&](std::int64_t number, const fs::path& folder) -> std::string {
-        const std::size_t size = whole.last.size();
-        const CounterRng rng(options.seed, RandomPurpose::kSynthetic);
-        const std::size_t length = number == 0   ? 0
-                                   : number == 1 ? 1
-                                   : number == 2 ? size - 1
-                                                 : rng.bits(static_cast<std::uint64_t>(number), 1) % size;
-        const fs::path run = folder / "run";
-        copy_unfinished(whole, run);
-        const fs::path newest = list_checkpoints({run}).at(0).path;
-        fs::resize_file(newest, length);
-        const ChildEnd end = run_child(no_fault(), folder / "log", [&] {
-          const auto loaded = load_newest_checkpoint({run}, whole.hash);
-          return loaded && loaded->counters.step == kSteps - 5 ? 0 : 1;
-        });
-        if (end.code != 0) {
-          return str("cut to ", length, " bytes: the one before was not loaded");
-        }
-        if (!fs::exists(newest.string() + ".bad") || end.log.find(newest.filename().string()) == std::string::npos) {
-          return str("cut to ", length, " bytes: not set aside by name: ", one_line(end.log, 300));
-        }
-        return "";
-      });
-}
-
-/// Damages all checkpoints but `sound` of the oldest.
-void damage(const fs::path& run, std::size_t sound) {
-  const auto published = list_checkpoints({run});
-  for (std::size_t i = 0; i + sound < published.size(); ++i) {
-    std::string bytes = test::bytes_of(published[i].path);
-    bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
-    write_file_atomically(published[i].path, bytes);
-  }
-}
-
-Row all_but_the_oldest(const Options& options, const Whole& whole) {
-  return run_cases(options, "all but the oldest damaged", 1, [&](std::int64_t, const fs::path& folder) -> std::string {
-    const fs::path run = folder / "run";
-    copy_unfinished(whole, run);
-    damage(run, 1);
-    const ChildEnd end = run_child(no_fault(), folder / "log", [&] { return train(run, whole.recipe); });
-    if (end.code != 0) {
-      return str("ended with ", end.code, ": ", one_line(end.log, 300));
-    }
-    std::int64_t bad = 0;
-    for (const auto& entry : fs::recursive_directory_iterator(run)) {
-      bad += entry.path().extension() == ".bad" ? 1 : 0;
-    }
-    if (bad != 2) {
-      return str(bad, " files were set aside, 2 expected");
-    }
-    return test::newest_checkpoint_bytes(run) == whole.last ? "" : "the last checkpoint differs";
-  });
-}
-
-Row all_damaged(const Options& options, const Whole& whole) {
-  return run_cases(options, "all damaged", 1, [&](std::int64_t, const fs::path& folder) -> std::string {
-    const fs::path run = folder / "run";
-    copy_unfinished(whole, run);
-    damage(run, 0);
-    for (int again = 0; again < 2; ++again) {
-      const ChildEnd end = run_child(no_fault(), folder / "log", [&] { return train(run, whole.recipe); });
-      if (end.code != 30) {
-        return str("ended with ", end.code, ", 30 expected");
-      }
-    }
-    return "";
-  });
 }
 
 Row signals(const Options& options, const Whole& whole) {

@@ -1,6 +1,7 @@
 // libFuzzer target over scan files: the first byte of the input chooses the kind of file, the rest are its bytes, a
-// pair's header first. Whatever they are, the readers return voxels of the header's shape, all of them finite, or
-// throw a DataError of one line. Built by the preset `fuzz`; test/fuzz/run.sh makes the corpus and runs it.
+// pair's header first. Whatever they are, the readers return voxels of the header's shape, all of them finite, both
+// the same, or throw a DataError of one line. Built by the preset `fuzz`; test/fuzz/run.sh makes the corpus and runs
+// it.
 #include <algorithm>
 #include <cmath>
 
@@ -8,6 +9,7 @@
 #include "regatta/volume/nifti.hpp"
 #include "regatta/volume/volume.hpp"
 #include "temporary_input.hpp"
+#include "volume/coded_volume.hpp"
 
 namespace {
 
@@ -42,6 +44,22 @@ void one_line_or_none(Body body) {
   }
 }
 
+/// The reader that packing uses where it can gives the same voxels, and they can be packed or are refused.
+void check_codes(const std::filesystem::path& path, int frame, const regatta::Volume& volume) {
+  regatta::CodedVolume coded;
+  if (!regatta::read_coded_volume(path, frame, coded)) {
+    return;
+  }
+  require(regatta::to_volume(coded).voxels == volume.voxels);
+  one_line_or_none([&coded] {
+    const regatta::PreprocessOptions options;
+    const regatta::GridMap map = regatta::map_to_packed_grid(coded, options);
+    if (regatta::voxel_count(map.packed.shape) <= kMostVoxels) {
+      regatta::prepare_packed(coded, map, options, options.intensity, 1);
+    }
+  });
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
@@ -58,6 +76,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
       require(volume.grid.shape == header.grid.shape);
       require(volume.voxels.size() == static_cast<std::size_t>(regatta::voxel_count(header.grid.shape)));
       require(std::all_of(volume.voxels.begin(), volume.voxels.end(), [](float v) { return std::isfinite(v); }));
+      check_codes(path, last, volume);
     });
     one_line_or_none([&] { regatta::read_label_volume(path, "RAS", 0); });
     if (path.extension() != ".npz" && path.extension() != ".hdr") {

@@ -9,53 +9,23 @@
 #include "regatta/base/checksum.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/base/random.hpp"
-#include "regatta/volume/archive_writer.hpp"
+#include "regatta/volume/archive.hpp"
 #include "support/catch.hpp"
 #include "support/temporary_folder.hpp"
+#include "victim.hpp"
 
 using namespace regatta;
 using regatta::test::attempt;
+using regatta::test::Dims;
 using regatta::test::error_text;
 using regatta::test::require_refused;
 using regatta::test::TemporaryFolder;
+using regatta::test::Victim;
+using regatta::test::write_small_archive;
 
 namespace {
 
-constexpr Shape3 kShape = {5, 4, 3};
 constexpr std::size_t kVoxels = 60;
-using Dims = std::vector<hsize_t>;
-
-/// Three subjects of 5x4x3 voxels, uint8, labels 0 and 7.
-void write_archive(const std::filesystem::path& path, int deflate = 0) {
-  ArchiveHeader header;
-  header.name = "three";
-  header.shape = kShape;
-  header.spacing = {1, 1, 1};
-  header.orientation = "RAS";
-  header.subjects = 3;
-  header.label_ids = {0, 7};
-  header.preprocessing = "{}";
-  header.deflate = deflate;
-  ArchiveWriter writer(path, header);
-  for (std::size_t i = 0; i < 3; ++i) {
-    ArchiveSubject subject;
-    subject.id = str("p", i);
-    subject.split = "train";
-    subject.affine = identity_affine();
-    subject.original_affine = identity_affine();
-    subject.original_shape = kShape;
-    subject.image_source = "scan.nii";
-    std::vector<std::byte> image(kVoxels);
-    std::vector<std::uint8_t> labels(kVoxels);
-    for (std::size_t v = 0; v < kVoxels; ++v) {
-      image[v] = static_cast<std::byte>(37 * v + 11 * i);
-      labels[v] = static_cast<std::uint8_t>((v + i) % 2);
-    }
-    writer.add(subject, image, labels);
-  }
-  writer.set_pairs({{"train", 0, 1}, {"train", 1, 2}});
-  writer.finish();
-}
 
 void read_all(const std::filesystem::path& path) {
   const Archive archive = Archive::open(path);
@@ -69,87 +39,6 @@ void read_all(const std::filesystem::path& path) {
     }
   }
 }
-
-/// An archive opened for damage.
-class Victim {
- public:
-  explicit Victim(const std::filesystem::path& path) : file_(H5Fopen(path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT)) {
-    REQUIRE(file_ >= 0);
-  }
-  ~Victim() { H5Fclose(file_); }
-  Victim(const Victim&) = delete;
-  Victim& operator=(const Victim&) = delete;
-
-  hid_t id() const { return file_; }
-
-  void remove(const char* name) const { REQUIRE(H5Ldelete(file_, name, H5P_DEFAULT) >= 0); }
-
-  /// An unwritten dataset in the place of `name`; chunk {}: contiguous.
-  void replace(const char* name, hid_t type, const Dims& dims, const Dims& chunk = {},
-               const std::function<void(hid_t)>& properties = {}) const {
-    remove(name);
-    const hid_t space = H5Screate_simple(static_cast<int>(dims.size()), dims.data(), nullptr);
-    const hid_t plist = H5Pcreate(H5P_DATASET_CREATE);
-    if (!chunk.empty()) {
-      REQUIRE(H5Pset_chunk(plist, static_cast<int>(chunk.size()), chunk.data()) >= 0);
-    }
-    if (properties) {
-      properties(plist);
-    }
-    const hid_t set = H5Dcreate2(file_, name, type, space, H5P_DEFAULT, plist, H5P_DEFAULT);
-    REQUIRE(set >= 0);
-    H5Dclose(set);
-    H5Pclose(plist);
-    H5Sclose(space);
-  }
-
-  /// The same, and as many zeros.
-  void replace_with_zeros(const char* name, hid_t type, const Dims& dims) const {
-    replace(name, type, dims, {}, [](hid_t plist) {
-      H5Pset_alloc_time(plist, H5D_ALLOC_TIME_EARLY);
-      H5Pset_fill_time(plist, H5D_FILL_TIME_ALLOC);
-    });
-  }
-
-  void set_attribute(const char* name, hid_t type, const Dims& dims, const void* data) const {
-    REQUIRE(H5Adelete(file_, name) >= 0);
-    const hid_t space =
-        dims.empty() ? H5Screate(H5S_SCALAR) : H5Screate_simple(static_cast<int>(dims.size()), dims.data(), nullptr);
-    const hid_t attribute = H5Acreate2(file_, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
-    REQUIRE(H5Awrite(attribute, type, data) >= 0);
-    H5Aclose(attribute);
-    H5Sclose(space);
-  }
-
-  void set_strings(const char* name, const std::vector<const char*>& texts) const {
-    const hid_t type = H5Tcopy(H5T_C_S1);
-    H5Tset_size(type, H5T_VARIABLE);
-    H5Tset_cset(type, H5T_CSET_UTF8);
-    replace(name, type, {texts.size()});
-    const hid_t set = H5Dopen2(file_, name, H5P_DEFAULT);
-    REQUIRE(H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, texts.data()) >= 0);
-    H5Dclose(set);
-    H5Tclose(type);
-  }
-
-  void set_text(const char* name, const char* text) const {
-    const hid_t type = H5Tcopy(H5T_C_S1);
-    H5Tset_size(type, H5T_VARIABLE);
-    H5Tset_cset(type, H5T_CSET_UTF8);
-    set_attribute(name, type, {}, &text);
-    H5Tclose(type);
-  }
-
-  /// Bytes of a volume as they are stored, whatever the filters say.
-  void write_chunk(const char* name, const Dims& start, const std::string& bytes) const {
-    const hid_t set = H5Dopen2(file_, name, H5P_DEFAULT);
-    REQUIRE(H5Dwrite_chunk(set, H5P_DEFAULT, 0, start.data(), bytes.size(), bytes.data()) >= 0);
-    H5Dclose(set);
-  }
-
- private:
-  hid_t file_;
-};
 
 hid_t fixed_string() {
   const hid_t type = H5Tcopy(H5T_C_S1);
@@ -394,7 +283,7 @@ test::Attempt reading_changed(const TemporaryFolder& folder, const std::string& 
 TEST_CASE("a hostile archive is refused with one line and little memory") {
   const TemporaryFolder folder;
   H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
-  write_archive(folder / "good.h5");
+  write_small_archive(folder / "good.h5");
   REQUIRE(error_text([&] { read_all(folder / "good.h5"); }).empty());
   for (const Damage& damage : damages()) {
     INFO(damage.what);
@@ -411,7 +300,7 @@ TEST_CASE("a hostile archive is refused with one line and little memory") {
 
 TEST_CASE("strings that share their bytes cannot fill the memory") {
   const TemporaryFolder folder;
-  write_archive(folder / "a.h5");
+  write_small_archive(folder / "a.h5");
   haddr_t where = 0;
   {
     const Victim victim(folder / "a.h5");
@@ -433,7 +322,7 @@ TEST_CASE("strings that share their bytes cannot fill the memory") {
 
 TEST_CASE("a label that the archive does not name is refused, whatever its checksums say") {
   const TemporaryFolder folder;
-  write_archive(folder / "a.h5");
+  write_small_archive(folder / "a.h5");
   {
     const Victim victim(folder / "a.h5");
     const std::string labels(kVoxels, '\2');
@@ -459,7 +348,7 @@ TEST_CASE("a label that the archive does not name is refused, whatever its check
 TEST_CASE("places outside the archive are refused") {
   const TemporaryFolder folder;
   const int deflate = GENERATE(0, 9);
-  write_archive(folder / "a.h5", deflate);
+  write_small_archive(folder / "a.h5", deflate);
   haddr_t chunk = 0;
   haddr_t table = 0;
   {
@@ -489,7 +378,7 @@ TEST_CASE("places outside the archive are refused") {
 
 TEST_CASE("a truncated archive is refused at every length") {
   const TemporaryFolder folder;
-  write_archive(folder / "a.h5", GENERATE(0, 9));
+  write_small_archive(folder / "a.h5", GENERATE(0, 9));
   const std::string good = test::read_bytes(folder / "a.h5");
   for (std::size_t length = 0; length < good.size(); length += good.size() / 40) {
     require_refused(reading_changed(folder, good.substr(0, length)), "b.h5: ", good.size());
@@ -498,7 +387,7 @@ TEST_CASE("a truncated archive is refused at every length") {
 
 TEST_CASE("no changed word of an archive gives more than one line or much memory") {
   const TemporaryFolder folder;
-  write_archive(folder / "a.h5", GENERATE(0, 9));
+  write_small_archive(folder / "a.h5", GENERATE(0, 9));
   const std::string good = test::read_bytes(folder / "a.h5");
   const CounterRng rng(5, RandomPurpose::kSynthetic);
   for (std::uint64_t i = 0; i < 60; ++i) {
