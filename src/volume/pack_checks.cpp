@@ -1,0 +1,70 @@
+#include "pack_checks.hpp"
+
+#include <limits>
+
+#include "dataset_pairs.hpp"
+#include "packed_subject.hpp"
+#include "regatta/base/error.hpp"
+
+namespace regatta {
+
+std::set<std::int32_t> check_subject(const DatasetFile& dataset, const SubjectEntry& subject) {
+  const std::string& orientation = dataset.options.npz_orientation;
+  const VolumeHeader image = read_volume_header(subject.files.front(), VolumePart::kImage, orientation, subject.frame);
+  for (std::size_t modality = 1; modality < subject.files.size(); ++modality) {
+    read_volume_header(subject.files[modality], VolumePart::kImage, orientation, subject.frame);
+  }
+  if (!subject.mask.empty()) {
+    const VolumeHeader mask = read_volume_header(subject.mask, VolumePart::kLabels, orientation,
+                                                 companion_frame(subject, subject.mask, orientation));
+    require_image_grid(mask.grid, image.grid, subject.mask);
+  }
+  std::set<std::int32_t> values;
+  if (subject.labels.empty()) {
+    return values;
+  }
+  const LabelVolume labels =
+      read_label_volume(subject.labels, orientation, companion_frame(subject, subject.labels, orientation));
+  require_image_grid(labels.grid, image.grid, subject.labels);
+  std::int32_t last = std::numeric_limits<std::int32_t>::min();
+  for (const std::int32_t value : labels.labels) {
+    if (value != last) {  // runs are long, the set is slow
+      values.insert(dataset.label(value));
+      last = value;
+    }
+  }
+  return values;
+}
+
+void require_few_labels(std::set<std::int32_t>& values) {
+  values.erase(0);
+  REGATTA_REQUIRE(values.size() <= 255, DataError, "labels: ", values.size(),
+                  " values without the background, at most 255 allowed: merge some (/labels/merge) or leave others out "
+                  "(/labels/others: background)");
+}
+
+PreprocessOptions settle_options(const DatasetFile& dataset) {
+  PreprocessOptions options = dataset.options.preprocess;
+  if (!options.shape.empty() && !options.spacing_mm.empty()) {
+    return options;
+  }
+  const bool aligned = dataset.options.affine == "to_atlas";
+  const SubjectEntry& first =
+      aligned ? dataset.subjects[static_cast<std::size_t>(affine_atlas_of(dataset.subjects, dataset.options))]
+              : dataset.subjects.front();
+  const VolumeHeader header =
+      read_volume_header(first.files.front(), VolumePart::kImage, dataset.options.npz_orientation, first.frame);
+  Volume blank;  // the shape and spacing of the packed grid do not depend on the voxels
+  blank.grid = header.grid;
+  PreprocessOptions plain = options;
+  plain.center = "volume";
+  const Grid packed = map_to_packed_grid(blank, plain).packed;
+  if (options.shape.empty()) {
+    for (const std::int64_t size : packed.shape) {
+      options.shape.push_back(static_cast<int>(size));
+    }
+  }
+  return options;
+}
+
+}  // namespace regatta
