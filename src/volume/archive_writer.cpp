@@ -292,17 +292,19 @@ void ArchiveWriter::add(ArchiveSubject subject, std::span<const std::byte> image
   if (subject.group.empty()) {
     subject.group = subject.id;
   }
-  const std::lock_guard lock(h5::library_mutex());
-  h5::quiet();
-  const auto write = s.header.deflate > 0 ? write_volumes : write_plain_volumes;
-  write(s.images, h5_type(s.header.type), index, images.data(), s.source);
-  if (subject.has_labels) {
-    REGATTA_REQUIRE(*std::max_element(labels.begin(), labels.end()) < s.header.label_ids.size(), BugError, s.source,
-                    ": ", subject.id, ": label outside the value map");
-    write(s.labels, h5::type_id<std::uint8_t>(), index, labels.data(), s.source);
-  }
-  if (subject.has_mask) {
-    write(s.masks, h5::type_id<std::uint8_t>(), index, mask.data(), s.source);
+  REGATTA_REQUIRE(labels.empty() || *std::max_element(labels.begin(), labels.end()) < s.header.label_ids.size(),
+                  BugError, s.source, ": ", subject.id, ": label outside the value map");
+  {
+    const std::lock_guard lock(h5::library_mutex());
+    h5::quiet();
+    const auto write = s.header.deflate > 0 ? write_volumes : write_plain_volumes;
+    write(s.images, h5_type(s.header.type), index, images.data(), s.source);
+    if (subject.has_labels) {
+      write(s.labels, h5::type_id<std::uint8_t>(), index, labels.data(), s.source);
+    }
+    if (subject.has_mask) {
+      write(s.masks, h5::type_id<std::uint8_t>(), index, mask.data(), s.source);
+    }
   }
   for (std::size_t modality = 0; modality < modalities; ++modality) {
     s.contents.image_checksums.push_back(xxh3(images.data() + modality * image_bytes, image_bytes));

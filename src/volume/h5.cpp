@@ -1,7 +1,9 @@
 #include "h5.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
-#include <cstdlib>
+#include <cstring>
 
 namespace regatta::h5 {
 namespace {
@@ -55,25 +57,32 @@ Handle open_table(hid_t parent, const std::string& name, const Dims& dims, const
   return set;
 }
 
-/// What the strings of a table may take in memory; HDF5 asks for each of them.
-struct StringBudget {
-  std::uint64_t left;
-
-  static void* take(std::size_t bytes, void* budget) {
-    std::uint64_t& left = static_cast<StringBudget*>(budget)->left;
-    if (bytes > left) {
-      return nullptr;
-    }
-    left -= bytes;
-    return std::malloc(bytes);
-  }
-
-  static void give(void* memory, void* /*budget*/) { std::free(memory); }
-};
-
 /// Only variable-length strings are read into pointers; anything else in that place would be read as addresses.
 void require_string_type(hid_t type, const std::string& name, const std::string& source) {
   REGATTA_REQUIRE(H5Tis_variable_str(type) > 0, DataError, source, ": ", name, ": expected variable-length strings");
+}
+
+/// HDF5 makes room for the length that a string's record names before it looks for the string, up to 4 GiB each. So the
+/// records of a contiguous table are read as they stand in the file: 4 bytes of length, then where the string lies.
+void require_lengths(hid_t set, std::size_t count, std::uint64_t most, const std::string& name,
+                     const std::string& source) {
+  constexpr std::size_t kRecordBytes = 16;  // of files with 64-bit addresses; others are refused by their size
+  const haddr_t offset = H5Dget_offset(set);
+  const Handle file(REGATTA_H5(H5Iget_file_id(set), source, "find the file"), H5Fclose);
+  void* descriptor = nullptr;
+  REGATTA_H5(H5Fget_vfd_handle(file.id(), H5P_DEFAULT, &descriptor), source, "find the file");
+  std::vector<char> records(count * kRecordBytes);
+  REGATTA_REQUIRE(offset != HADDR_UNDEF && H5Dget_storage_size(set) == records.size() &&
+                      pread(*static_cast<int*>(descriptor), records.data(), records.size(),
+                            static_cast<off_t>(offset)) == static_cast<ssize_t>(records.size()),
+                  DataError, source, ": ", name, ": a plain table of ", count, " strings expected");
+  std::uint64_t bytes = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    std::uint32_t length = 0;
+    std::memcpy(&length, &records[i * kRecordBytes], sizeof length);
+    bytes += length;
+  }
+  REGATTA_REQUIRE(bytes <= most, DataError, source, ": ", name, ": strings of ", bytes, " bytes in a file of ", most);
 }
 
 }  // namespace
@@ -259,11 +268,9 @@ std::vector<std::string> read_strings(hid_t parent, const std::string& name, std
   const Handle type = string_type();
   const hsize_t points = count;
   const Handle space(H5Screate_simple(1, &points, nullptr), H5Sclose);
-  const Handle transfer(H5Pcreate(H5P_DATASET_XFER), H5Pclose);
-  StringBudget budget{file_bytes(parent, source)};
-  H5Pset_vlen_mem_manager(transfer.id(), StringBudget::take, &budget, StringBudget::give, &budget);
+  require_lengths(set.id(), count, file_bytes(parent, source), name, source);
   std::vector<char*> raw(count, nullptr);
-  const herr_t done = H5Dread(set.id(), type.id(), H5S_ALL, H5S_ALL, transfer.id(), static_cast<void*>(raw.data()));
+  const herr_t done = H5Dread(set.id(), type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, static_cast<void*>(raw.data()));
   const std::string reason = done < 0 ? last_error() : "";
   std::vector<std::string> out = take_strings(raw, type.id(), space.id());  // frees them even if some are missing
   REGATTA_REQUIRE(done >= 0, DataError, source, ": cannot read ", name, ": ", reason);
