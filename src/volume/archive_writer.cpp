@@ -11,6 +11,7 @@
 #include "regatta/base/error.hpp"
 #include "regatta/base/files.hpp"
 #include "regatta/base/version.hpp"
+#include "volume_chunk.hpp"
 
 namespace regatta {
 namespace {
@@ -39,54 +40,6 @@ h5::Handle create_volumes(hid_t file, const char* name, hid_t type, const h5::Di
   return {REGATTA_H5(H5Dcreate2(file, name, type, space.id(), H5P_DEFAULT, plist.id(), H5P_DEFAULT), source,
                      str("make the dataset ", name)),
           H5Dclose};
-}
-
-/// All volumes of one subject, in a data set and in memory.
-struct Selection {
-  Selection(const h5::Handle& set, std::size_t index, const std::string& source)
-      : file(H5Dget_space(set.id()), H5Sclose) {
-    h5::Dims count = h5::dims_of(set.id(), source);
-    h5::Dims start(count.size(), 0);
-    start[0] = index;
-    count[0] = 1;
-    REGATTA_H5(H5Sselect_hyperslab(file.id(), H5S_SELECT_SET, start.data(), nullptr, count.data(), nullptr), source,
-               "select a volume");
-    memory = {H5Screate_simple(static_cast<int>(count.size()), count.data(), nullptr), H5Sclose};
-  }
-
-  h5::Handle file;
-  h5::Handle memory;
-};
-
-/// Packed by HDF5.
-void write_volumes(const h5::Handle& set, hid_t type, std::size_t index, const void* data, const std::string& source) {
-  const Selection at(set, index, source);
-  REGATTA_H5(H5Dwrite(set.id(), type, at.memory.id(), at.file.id(), H5P_DEFAULT, data), source, "write a volume");
-}
-
-/// As they are: each is a chunk. H5Dwrite would copy it into new memory first.
-void write_plain_volumes(const h5::Handle& set, hid_t type, std::size_t index, const void* data,
-                         const std::string& source) {
-  const h5::Dims dims = h5::dims_of(set.id(), source);
-  const hsize_t modalities = dims.size() == 5 ? dims[1] : 1;
-  std::size_t bytes = H5Tget_size(type);
-  for (std::size_t axis = dims.size() - 3; axis < dims.size(); ++axis) {
-    bytes *= dims[axis];
-  }
-  h5::Dims start(dims.size(), 0);
-  start[0] = index;
-  for (hsize_t modality = 0; modality < modalities; ++modality) {
-    if (dims.size() == 5) {
-      start[1] = modality;
-    }
-    const std::byte* volume = static_cast<const std::byte*>(data) + modality * bytes;
-    REGATTA_H5(H5Dwrite_chunk(set.id(), H5P_DEFAULT, 0, start.data(), bytes, volume), source, "write a volume");
-  }
-}
-
-void read_volumes(const h5::Handle& set, hid_t type, std::size_t index, void* data, const std::string& source) {
-  const Selection at(set, index, source);
-  REGATTA_H5(H5Dread(set.id(), type, at.memory.id(), at.file.id(), H5P_DEFAULT, data), source, "read a volume back");
 }
 
 template <class Row, class Member>
@@ -139,6 +92,8 @@ struct ArchiveWriter::Impl {
   std::string fingerprint;  ///< once the tables are written
 
   void create();
+  void write_volume(const h5::Handle& set, const h5::Dims& start, std::size_t value_bytes,
+                    std::span<const std::byte> values) const;
   void write_tables();
 };
 
@@ -166,6 +121,17 @@ void ArchiveWriter::Impl::create() {
         create_volumes(file.id(), layout::kMasks, h5::type_id<std::uint8_t>(), {n, d, h, w}, header.deflate, source);
   }
   h5::write_strings(file.id(), layout::kModalities, header.modalities, source);
+}
+
+void ArchiveWriter::Impl::write_volume(const h5::Handle& set, const h5::Dims& start, std::size_t value_bytes,
+                                       std::span<const std::byte> values) const {
+  std::vector<std::byte> deflated;
+  if (header.deflate > 0) {
+    deflated = h5::deflate_volume(values, value_bytes, header.deflate, header.threads);
+  }
+  const std::lock_guard lock(h5::library_mutex());
+  h5::quiet();
+  h5::write_volume_chunk(set.id(), start, values, deflated, source);
 }
 
 void ArchiveWriter::Impl::write_tables() {
@@ -294,20 +260,16 @@ void ArchiveWriter::add(ArchiveSubject subject, std::span<const std::byte> image
   }
   REGATTA_REQUIRE(labels.empty() || *std::max_element(labels.begin(), labels.end()) < s.header.label_ids.size(),
                   BugError, s.source, ": ", subject.id, ": label outside the value map");
-  {
-    const std::lock_guard lock(h5::library_mutex());
-    h5::quiet();
-    const auto write = s.header.deflate > 0 ? write_volumes : write_plain_volumes;
-    write(s.images, h5_type(s.header.type), index, images.data(), s.source);
-    if (subject.has_labels) {
-      write(s.labels, h5::type_id<std::uint8_t>(), index, labels.data(), s.source);
-    }
-    if (subject.has_mask) {
-      write(s.masks, h5::type_id<std::uint8_t>(), index, mask.data(), s.source);
-    }
-  }
   for (std::size_t modality = 0; modality < modalities; ++modality) {
-    s.contents.image_checksums.push_back(xxh3(images.data() + modality * image_bytes, image_bytes));
+    const std::span<const std::byte> image = images.subspan(modality * image_bytes, image_bytes);
+    s.write_volume(s.images, {index, modality, 0, 0, 0}, voxel_bytes(s.header.type), image);
+    s.contents.image_checksums.push_back(xxh3(image.data(), image.size()));
+  }
+  if (subject.has_labels) {
+    s.write_volume(s.labels, {index, 0, 0, 0}, 1, std::as_bytes(labels));
+  }
+  if (subject.has_mask) {
+    s.write_volume(s.masks, {index, 0, 0, 0}, 1, std::as_bytes(mask));
   }
   s.contents.label_checksums.push_back(subject.has_labels ? xxh3(labels.data(), labels.size()) : 0);
   s.contents.mask_checksums.push_back(subject.has_mask ? xxh3(mask.data(), mask.size()) : 0);
@@ -327,11 +289,16 @@ void ArchiveWriter::set_pairs(std::vector<ArchivePair> pairs) {
 
 void ArchiveWriter::read(std::size_t subject, std::span<std::byte> images, std::span<std::uint8_t> mask) const {
   const Impl& s = *impl_;
+  const std::string label = str("read '", s.contents.subjects.at(subject).id, "' back");
+  const std::size_t image_bytes = images.size() / s.header.modalities.size();
   const std::lock_guard lock(h5::library_mutex());
   h5::quiet();
-  read_volumes(s.images, h5_type(s.header.type), subject, images.data(), s.source);
+  for (std::size_t modality = 0; modality < s.header.modalities.size(); ++modality) {
+    h5::read_volume_chunk(s.images.id(), {subject, modality, 0, 0, 0}, voxel_bytes(s.header.type),
+                          images.subspan(modality * image_bytes, image_bytes), s.source, label);
+  }
   if (!mask.empty()) {
-    read_volumes(s.masks, h5::type_id<std::uint8_t>(), subject, mask.data(), s.source);
+    h5::read_volume_chunk(s.masks.id(), {subject, 0, 0, 0}, 1, std::as_writable_bytes(mask), s.source, label);
   }
 }
 

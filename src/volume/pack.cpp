@@ -350,6 +350,7 @@ void Packer::write() {
       stored.spacing_mm.assign(spacing_.begin(), spacing_.end());
       header.preprocessing = dump_line(write_options(stored));
       header.deflate = options_.deflate;
+      header.threads = threads_;
       writer_.emplace(options_.output, std::move(header));
       sheet.emplace(shape_, spacing_, job_.preprocess.orientation);
     }

@@ -1,10 +1,12 @@
 // Volumes of an archive: each is one chunk of its dataset. Chunks are read raw and inflated here, because HDF5's own
-// filter goes on for as long as the compressed bytes do, however small the volume is.
+// filter goes on for as long as the compressed bytes do, however small the volume is; and deflated here, because that
+// filter has one thread. Whatever reads HDF5 reads them.
 #pragma once
 
 #include <cstddef>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "h5.hpp"
 
@@ -22,5 +24,16 @@ void require_volume_chunks(hid_t set, const Dims& chunk, std::size_t value_bytes
 /// @param label  what is done, for messages: "read the image of 'p7'"
 void read_volume_chunk(hid_t set, const Dims& start, std::size_t value_bytes, std::span<std::byte> out,
                        const std::string& source, const std::string& label);
+
+/// A volume as the shuffle and deflate filters store it, made in pieces by several threads.
+/// @param level  zlib's, 1..9
+/// @return empty if that is not shorter
+std::vector<std::byte> deflate_volume(std::span<const std::byte> values, std::size_t value_bytes, int level,
+                                      int threads);
+
+/// Writes the chunk that begins at `start`. H5Dwrite would copy it into new memory first.
+/// @param deflated  of `deflate_volume`; empty: the values are written as they are
+void write_volume_chunk(hid_t set, const Dims& start, std::span<const std::byte> values,
+                        std::span<const std::byte> deflated, const std::string& source);
 
 }  // namespace regatta::h5

@@ -26,6 +26,7 @@ struct ArchiveHeader {
   bool masks = false;                   ///< some subject has one
   std::string preprocessing = "{}";     ///< PreprocessOptions as JSON text
   int deflate = 0;                      ///< 0: uncompressed, 1..9: zlib level
+  int threads = 1;                      ///< that deflate; 0: one a core
 };
 
 class ArchiveWriter {
