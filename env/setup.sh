@@ -5,10 +5,10 @@ usage() {
 env/setup.sh [options]
   --cpu         the small CPU form of LibTorch
   --cuda        the full form of LibTorch (default where nvidia-smi or nvcc is found)
-  --with-tests  also the packages that only tests and checks use (env/packages-test.txt)
+  --with-tests  also the packages that only tests and checks use (env/packages-test.txt, env/python-test.txt)
   --no-build    stop before the build
   --help        this text
-REGATTA_PREFIX   where LibTorch goes, shared by all checkouts (default ~/.local/share/regatta)
+REGATTA_PREFIX   where LibTorch and the tests' Python packages go, shared by all checkouts (default ~/.local/share/regatta)
 REGATTA_JOBS     compilers at a time (default: one a core, at most one for each 2 GiB of memory)
 CMAKE_PREFIX_PATH  a LibTorch found there is used, and none is installed
 TEXT
@@ -54,7 +54,11 @@ given_torch() {   # the folder of a LibTorch on CMAKE_PREFIX_PATH, or nothing
 }
 
 env/packages.sh env/packages.txt
-[ "$tests" = 0 ] || env/packages.sh --optional env/packages-test.txt
+test_python=()
+if [ "$tests" = 1 ]; then
+  env/packages.sh --optional env/packages-test.txt
+  test_python=("-DREGATTA_TEST_PYTHON=$(env/python-test.sh)")
+fi
 done_in packages
 
 torch=$(given_torch)
@@ -76,7 +80,7 @@ if [ "$build" = 1 ]; then
   if ! grep -qsxF "REGATTA_TORCH_ROOT:PATH=$torch" build/release/CMakeCache.txt; then
     stale=(-U 'REGATTA_TORCH_*' -U 'REGATTA_C10*' -U REGATTA_CUDA_INCLUDE)   # what was found of another LibTorch
   fi
-  cmake --preset release "${stale[@]}" "-DREGATTA_TORCH_ROOT=$torch"
+  cmake --preset release "${stale[@]}" "${test_python[@]}" "-DREGATTA_TORCH_ROOT=$torch"
   done_in configuration
   cmake --build --preset release --parallel "${REGATTA_JOBS:-$jobs}"
   done_in build
