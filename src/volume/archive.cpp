@@ -32,10 +32,8 @@ struct Archive::Impl {
   std::string source;
   std::string name;
   std::string made_by;
-  std::string orientation;
   std::string fingerprint;
-  double scale = 1.0;
-  Json preprocessing;
+  std::string tables_checksum;  ///< "": of an archive from before there was one
   ArchiveContents contents;
   h5::Handle file;
   h5::Handle images;
@@ -62,20 +60,24 @@ void Archive::Impl::read_attributes() {
   h5::read_attribute(file.id(), layout::kSchemaName, H5T_NATIVE_INT32, 1, &schema, source);
   REGATTA_REQUIRE(schema == layout::kSchema, DataError, source, ": archive schema ", schema, ", this program reads ",
                   layout::kSchema, ": pack again");
-  name = one_line(h5::read_string_attribute(file.id(), layout::kName, source));
+  contents.name = h5::read_string_attribute(file.id(), layout::kName, source);
+  name = one_line(contents.name);
   made_by = one_line(h5::read_string_attribute(file.id(), layout::kMadeBy, source));
-  orientation = h5::read_string_attribute(file.id(), layout::kOrientation, source);
+  contents.orientation = h5::read_string_attribute(file.id(), layout::kOrientation, source);
   fingerprint = h5::read_string_attribute(file.id(), layout::kFingerprint, source);
+  if (H5Aexists(file.id(), layout::kTablesChecksum) > 0) {
+    tables_checksum = h5::read_string_attribute(file.id(), layout::kTablesChecksum, source);
+  }
   h5::read_attribute(file.id(), layout::kSpacing, H5T_NATIVE_DOUBLE, 3, contents.spacing.data(), source);
-  h5::read_attribute(file.id(), layout::kImageScale, H5T_NATIVE_DOUBLE, 1, &scale, source);
-  REGATTA_REQUIRE(is_orientation(orientation), DataError, source, ": orientation '", one_line(orientation, 20),
-                  "', one of the 48 codes such as RAS expected");
-  for (const double value : {contents.spacing[0], contents.spacing[1], contents.spacing[2], scale}) {
+  h5::read_attribute(file.id(), layout::kImageScale, H5T_NATIVE_DOUBLE, 1, &contents.image_scale, source);
+  REGATTA_REQUIRE(is_orientation(contents.orientation), DataError, source, ": orientation '",
+                  one_line(contents.orientation, 20), "', one of the 48 codes such as RAS expected");
+  for (const double value : {contents.spacing[0], contents.spacing[1], contents.spacing[2], contents.image_scale}) {
     REGATTA_REQUIRE(std::isfinite(value) && value > 0.0, DataError, source, ": spacing_mm or image_scale ", value,
                     ", positive numbers expected");
   }
   try {
-    preprocessing =
+    contents.preprocessing =
         parse_json(h5::read_string_attribute(file.id(), layout::kPreprocessing, source), source + ": preprocessing");
   } catch (const ConfigError& error) {
     throw DataError(error.what());
@@ -282,6 +284,8 @@ Archive Archive::open(const std::filesystem::path& path) {
   const std::string found = fingerprint_of(s.contents);
   REGATTA_REQUIRE(found == s.fingerprint, DataError, s.source, ": fingerprint of the tables ", found, ", ",
                   one_line(s.fingerprint, 40), " stored: the file is damaged");
+  REGATTA_REQUIRE(s.tables_checksum.empty() || tables_checksum_of(s.contents) == s.tables_checksum, DataError, s.source,
+                  ": tables_xxh3 is not that of its tables and attributes: the file is damaged");
   return Archive(std::move(impl));
 }
 
@@ -306,7 +310,7 @@ const Spacing3& Archive::spacing() const {
 }
 
 const std::string& Archive::orientation() const {
-  return impl_->orientation;
+  return impl_->contents.orientation;
 }
 
 VoxelType Archive::image_type() const {
@@ -355,7 +359,7 @@ const std::vector<std::string>& Archive::modalities() const {
 }
 
 const Json& Archive::preprocessing() const {
-  return impl_->preprocessing;
+  return impl_->contents.preprocessing;
 }
 
 const std::string& Archive::fingerprint() const {
@@ -363,7 +367,7 @@ const std::string& Archive::fingerprint() const {
 }
 
 double Archive::image_scale() const {
-  return impl_->scale;
+  return impl_->contents.image_scale;
 }
 
 void Archive::read_image(std::int64_t subject, std::span<std::byte> out, std::size_t modality) const {

@@ -22,6 +22,7 @@ inline constexpr const char* kOrientation = "orientation";
 inline constexpr const char* kImageScale = "image_scale";
 inline constexpr const char* kPreprocessing = "preprocessing";
 inline constexpr const char* kFingerprint = "fingerprint";
+inline constexpr const char* kTablesChecksum = "tables_xxh3";
 
 // Voxels.
 inline constexpr const char* kImages = "images";          // [N, C, D, H, W] uint8 or float32
@@ -66,7 +67,7 @@ inline constexpr std::uint64_t kPairBytes = 32;           // a string's place an
 
 namespace regatta {
 
-/// What both sides hash into the fingerprint.
+/// All but the voxels: what both sides hash.
 struct ArchiveContents {
   Shape3 shape{};
   Spacing3 spacing{};
@@ -78,9 +79,16 @@ struct ArchiveContents {
   std::vector<std::uint64_t> image_checksums;  ///< [N * C]
   std::vector<std::uint64_t> label_checksums;
   std::vector<std::uint64_t> mask_checksums;
+  std::string name;
+  std::string orientation;
+  double image_scale = 1.0;
+  Json preprocessing;
 };
 
 /// 16 hexadecimal digits; independent of names, paths, compression and the program's version.
 std::string fingerprint_of(const ArchiveContents& contents);
+
+/// The same of everything but the voxels themselves: a change of it is damage.
+std::string tables_checksum_of(const ArchiveContents& contents);
 
 }  // namespace regatta

@@ -77,6 +77,21 @@ std::string fingerprint_of(const ArchiveContents& contents) {
   return hash_json(table);
 }
 
+std::string tables_checksum_of(const ArchiveContents& contents) {
+  Json rest = {{"fingerprint", fingerprint_of(contents)}, {"name", contents.name},
+               {"orientation", contents.orientation},     {"image_scale", contents.image_scale},
+               {"preprocessing", contents.preprocessing}, {"subjects", Json::array()}};
+  for (const ArchiveSubject& s : contents.subjects) {
+    Json ranges = Json::array();
+    for (const IntensityRange& range : s.intensity) {
+      ranges.push_back({number_to_json(range.low), number_to_json(range.high)});
+    }
+    rest["subjects"].push_back({s.group, s.frame, s.image_source, s.source_key, s.original_affine, s.original_shape,
+                                ranges, s.atlas_to_subject, number_to_json(s.affine_ncc)});
+  }
+  return hash_json(rest);
+}
+
 struct ArchiveWriter::Impl {
   Impl(const std::filesystem::path& path, ArchiveHeader given)
       : source(path.string()), header(std::move(given)), file_on_disk(path) {}
@@ -202,8 +217,7 @@ void ArchiveWriter::Impl::write_tables() {
   attribute(layout::kMadeBy, "regatta " + build_id());
   attribute(layout::kOrientation, header.orientation);
   h5::write_attribute(file.id(), layout::kSpacing, h5::type_id<double>(), 3, header.spacing.data(), source);
-  const double scale = header.type == VoxelType::kUint8 ? 1.0 / 255.0 : 1.0;
-  h5::write_attribute(file.id(), layout::kImageScale, h5::type_id<double>(), 1, &scale, source);
+  h5::write_attribute(file.id(), layout::kImageScale, h5::type_id<double>(), 1, &contents.image_scale, source);
   attribute(layout::kPreprocessing, header.preprocessing);
 }
 
@@ -231,6 +245,10 @@ ArchiveWriter::ArchiveWriter(const std::filesystem::path& path, ArchiveHeader he
   impl_->contents.type = impl_->header.type;
   impl_->contents.modalities = impl_->header.modalities;
   impl_->contents.label_ids = impl_->header.label_ids;
+  impl_->contents.name = impl_->header.name;
+  impl_->contents.orientation = impl_->header.orientation;
+  impl_->contents.image_scale = impl_->header.type == VoxelType::kUint8 ? 1.0 / 255.0 : 1.0;
+  impl_->contents.preprocessing = parse_json(impl_->header.preprocessing, source + ": preprocessing");
   impl_->create();
 }
 
@@ -239,8 +257,9 @@ ArchiveWriter::~ArchiveWriter() {
   impl_.reset();
 }
 
-void ArchiveWriter::add(ArchiveSubject subject, std::span<const std::byte> images, std::span<const std::uint8_t> labels,
-                        std::span<const std::uint8_t> mask) {
+std::vector<std::uint64_t> ArchiveWriter::add(ArchiveSubject subject, std::span<const std::byte> images,
+                                              std::span<const std::uint8_t> labels,
+                                              std::span<const std::uint8_t> mask) {
   Impl& s = *impl_;
   const auto voxels = static_cast<std::size_t>(voxel_count(s.header.shape));
   const std::size_t image_bytes = voxels * voxel_bytes(s.header.type);
@@ -260,10 +279,11 @@ void ArchiveWriter::add(ArchiveSubject subject, std::span<const std::byte> image
   }
   REGATTA_REQUIRE(labels.empty() || *std::max_element(labels.begin(), labels.end()) < s.header.label_ids.size(),
                   BugError, s.source, ": ", subject.id, ": label outside the value map");
+  std::vector<std::uint64_t> image_checksums;
   for (std::size_t modality = 0; modality < modalities; ++modality) {
     const std::span<const std::byte> image = images.subspan(modality * image_bytes, image_bytes);
     s.write_volume(s.images, {index, modality, 0, 0, 0}, voxel_bytes(s.header.type), image);
-    s.contents.image_checksums.push_back(xxh3(image.data(), image.size()));
+    image_checksums.push_back(xxh3(image.data(), image.size()));
   }
   if (subject.has_labels) {
     s.write_volume(s.labels, {index, 0, 0, 0}, 1, std::as_bytes(labels));
@@ -271,10 +291,17 @@ void ArchiveWriter::add(ArchiveSubject subject, std::span<const std::byte> image
   if (subject.has_mask) {
     s.write_volume(s.masks, {index, 0, 0, 0}, 1, std::as_bytes(mask));
   }
-  s.contents.label_checksums.push_back(subject.has_labels ? xxh3(labels.data(), labels.size()) : 0);
-  s.contents.mask_checksums.push_back(subject.has_mask ? xxh3(mask.data(), mask.size()) : 0);
-  s.contents.subjects.push_back(std::move(subject));
+  const std::uint64_t label_checksum = subject.has_labels ? xxh3(labels.data(), labels.size()) : 0;
+  const std::uint64_t mask_checksum = subject.has_mask ? xxh3(mask.data(), mask.size()) : 0;
+  {
+    const std::lock_guard lock(h5::library_mutex());  // another thread may be reading back what is there
+    s.contents.image_checksums.insert(s.contents.image_checksums.end(), image_checksums.begin(), image_checksums.end());
+    s.contents.label_checksums.push_back(label_checksum);
+    s.contents.mask_checksums.push_back(mask_checksum);
+    s.contents.subjects.push_back(std::move(subject));
+  }
   s.file_on_disk.begin_sync();
+  return image_checksums;
 }
 
 void ArchiveWriter::set_pairs(std::vector<ArchivePair> pairs) {
@@ -289,10 +316,10 @@ void ArchiveWriter::set_pairs(std::vector<ArchivePair> pairs) {
 
 void ArchiveWriter::read(std::size_t subject, std::span<std::byte> images, std::span<std::uint8_t> mask) const {
   const Impl& s = *impl_;
-  const std::string label = str("read '", s.contents.subjects.at(subject).id, "' back");
   const std::size_t image_bytes = images.size() / s.header.modalities.size();
   const std::lock_guard lock(h5::library_mutex());
   h5::quiet();
+  const std::string label = str("read '", s.contents.subjects.at(subject).id, "' back");
   for (std::size_t modality = 0; modality < s.header.modalities.size(); ++modality) {
     h5::read_volume_chunk(s.images.id(), {subject, modality, 0, 0, 0}, voxel_bytes(s.header.type),
                           images.subspan(modality * image_bytes, image_bytes), s.source, label);
@@ -311,6 +338,7 @@ void ArchiveWriter::sync() {
   s.write_tables();
   s.fingerprint = fingerprint_of(s.contents);
   h5::write_attribute(s.file.id(), layout::kFingerprint, s.fingerprint, s.source);
+  h5::write_attribute(s.file.id(), layout::kTablesChecksum, tables_checksum_of(s.contents), s.source);
   REGATTA_H5(H5Fflush(s.file.id(), H5F_SCOPE_GLOBAL), s.source, "flush");
   s.file_on_disk.sync();
 }

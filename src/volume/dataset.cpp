@@ -18,10 +18,21 @@ bool is_id(const std::string& text) {
   });
 }
 
+/// "work/../a.nii" becomes "a.nii", unless work is a symbolic link: then .. leads elsewhere.
+std::string joined_path(const std::filesystem::path& folder, const std::filesystem::path& path) {
+  const std::filesystem::path joined = folder / path;
+  std::filesystem::path shorter = joined.lexically_normal();
+  const bool climbs = std::find(path.begin(), path.end(), "..") != path.end();
+  std::error_code error;
+  const bool same = !climbs || std::filesystem::weakly_canonical(joined.parent_path(), error) ==
+                                   std::filesystem::weakly_canonical(shorter.parent_path(), error);
+  return (same ? shorter : joined).string();
+}
+
 std::string settled_path(const std::string& path, const std::filesystem::path& folder, const std::string& pointer) {
   REGATTA_REQUIRE(is_volume_name(path), ConfigError, pointer, ": '", one_line(path, 200),
                   "', a volume file expected: ", volume_endings());
-  return (folder / path).lexically_normal().string();
+  return joined_path(folder, path);
 }
 
 /// Makes a subject's paths absolute or relative to the working directory.
@@ -51,7 +62,7 @@ void settle_files(SubjectEntry& entry, const std::vector<std::string>& modalitie
     }
   }
   if (!entry.keypoints.empty()) {
-    entry.keypoints = (folder / entry.keypoints).lexically_normal().string();
+    entry.keypoints = joined_path(folder, entry.keypoints);
   }
   if (entry.group.empty()) {
     entry.group = entry.id;

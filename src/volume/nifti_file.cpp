@@ -62,6 +62,11 @@ bool is_nifti_name(const fs::path& path) {
   return false;
 }
 
+std::vector<fs::path> files_of(const fs::path& path) {
+  const Names names = names_of(path);
+  return names.header == names.voxels ? std::vector{path} : std::vector{names.header, names.voxels};
+}
+
 NiftiFile open_nifti(const fs::path& path, NiftiContent content) {
   const Names names = names_of(path);
   const bool pair = names.header != names.voxels;

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "byte_reader.hpp"
 #include "nifti_header.hpp"
@@ -24,6 +25,10 @@ std::int64_t frame_number(int frame, std::int64_t frames, const std::string& sou
 
 /// True for the five endings above.
 bool is_nifti_name(const std::filesystem::path& path);
+
+/// The files that hold a volume: itself, or of a pair the header and the voxels. @throws DataError for an ambiguous
+/// pair
+std::vector<std::filesystem::path> files_of(const std::filesystem::path& path);
 
 /// Reads and checks the header. @param path  the file, or either file of a pair
 /// @throws DataError, one line: missing, an Analyze file, a wrong header, a size that the header does not imply

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <future>
+#include <map>
 #include <optional>
 #include <set>
 #include <utility>
@@ -69,9 +70,12 @@ class Packer {
   void require_output() const;
   void load_atlas();
   void find_keys();
+  void note_same_image(std::size_t first, std::size_t second, const char* what);
   void require_different_scans();
+  void require_different_voxels(std::size_t index, std::uint64_t checksum);
   void check(const std::vector<std::size_t>& missing);
   std::shared_ptr<const PackedSubject> packed(std::size_t index) const;
+  std::shared_ptr<const PackedSubject> from_files(std::size_t index) const;
   void prepare(const std::vector<std::size_t>& missing);
   ArchiveSubject row_of(std::size_t index, const PackedSubject& subject) const;
   void keep_what_is_done();
@@ -93,7 +97,8 @@ class Packer {
   std::optional<ArchiveWriter> writer_;
   std::size_t reused_ = 0;
   std::vector<std::int64_t> label_ids_;
-  std::vector<std::size_t> keypoints_;  ///< how many each subject has
+  std::map<std::uint64_t, std::size_t> first_with_;  ///< subject of each checksum of packed voxels
+  std::vector<std::size_t> keypoints_;               ///< how many each subject has
   Shape3 shape_{};
   Spacing3 spacing_{};
   std::string fingerprint_;
@@ -146,20 +151,34 @@ void Packer::find_keys() {
       [&](std::size_t, SourceKey key) { keys_.push_back(std::move(key)); });
 }
 
-/// The same images twice: an error in two splits, a warning in one.
+/// The same image twice: an error in two splits, a warning in one.
+void Packer::note_same_image(std::size_t first, std::size_t second, const char* what) {
+  if (is_atlas(first) || is_atlas(second)) {
+    return;
+  }
+  const SubjectEntry& one = subjects()[first];
+  const SubjectEntry& other = subjects()[second];
+  const std::string text = str("subjects '", one.id, "' (", one.split, ", ", one.files.front(), ") and '", other.id,
+                               "' (", other.split, ", ", other.files.front(), ") have the same ", what);
+  REGATTA_REQUIRE(one.split == other.split, DataError, text, ": what is trained on must not be tested with");
+  warnings_.push_back(text);
+}
+
+/// Before anything is packed.
 void Packer::require_different_scans() {
   std::map<std::string, std::size_t> first_of;
   for (std::size_t i = 0; i < keys_.size(); ++i) {
-    const auto [first, fresh] = first_of.emplace(keys_[i].image, i);
-    if (fresh || is_atlas(i) || is_atlas(first->second)) {
-      continue;
+    if (const auto [first, fresh] = first_of.emplace(keys_[i].image, i); !fresh) {
+      note_same_image(first->second, i, "image");
     }
-    const SubjectEntry& one = subjects()[first->second];
-    const SubjectEntry& other = subjects()[i];
-    const std::string text = str("subjects '", one.id, "' (", one.split, ", ", one.files.front(), ") and '", other.id,
-                                 "' (", other.split, ", ", other.files.front(), ") have the same image");
-    REGATTA_REQUIRE(one.split == other.split, DataError, text, ": what is trained on must not be tested with");
-    warnings_.push_back(text);
+  }
+}
+
+/// Files that differ in their compression or format alone.
+void Packer::require_different_voxels(std::size_t index, std::uint64_t checksum) {
+  const auto [first, fresh] = first_with_.emplace(checksum, index);
+  if (!fresh && keys_[first->second].image != keys_[index].image) {
+    note_same_image(first->second, index, "voxels, packed");
   }
 }
 
@@ -187,8 +206,16 @@ void Packer::check(const std::vector<std::size_t>& missing) {
 /// From the store, else from its files.
 std::shared_ptr<const PackedSubject> Packer::packed(std::size_t index) const {
   if (store_->has(keys_[index].key)) {
-    return store_->load(keys_[index].key);
+    try {
+      return store_->load(keys_[index].key);
+    } catch (const DataError& error) {
+      log_warning(error.what(), ": '", subjects()[index].id, "' is packed from its files");
+    }
   }
+  return from_files(index);
+}
+
+std::shared_ptr<const PackedSubject> Packer::from_files(std::size_t index) const {
   return for_subject(subjects()[index], [&] {
     std::shared_ptr<PackedSubject> subject = prepare_subject(job_, index, 1);
     subject->row.source_key = keys_[index].key;
@@ -238,8 +265,16 @@ ArchiveSubject Packer::row_of(std::size_t index, const PackedSubject& subject) c
 /// Background first, then the others in rising order.
 std::vector<std::int64_t> Packer::collect_label_ids() {
   std::set<std::int32_t> values;
-  for (const SourceKey& each : keys_) {
-    const auto found = store_->label_values(each.key);
+  for (std::size_t i = 0; i < keys_.size(); ++i) {
+    std::vector<std::int32_t> found;
+    try {
+      found = store_->label_values(keys_[i].key);
+    } catch (const DataError& error) {
+      log_warning(error.what(), ": '", subjects()[i].id, "' is packed from its files");
+      store_->forget_earlier(keys_[i].key);
+      store_->add(from_files(i));
+      found = store_->label_values(keys_[i].key);
+    }
     values.insert(found.begin(), found.end());
   }
   require_few_labels(values);
@@ -362,7 +397,7 @@ void Packer::write() {
     std::vector<std::uint8_t> labels(subject.labels.size());
     std::transform(subject.labels.begin(), subject.labels.end(), labels.begin(),
                    [&index_of](std::uint8_t index) { return index_of[index]; });
-    writer_->add(row, subject.images, labels, subject.mask);
+    require_different_voxels(i, writer_->add(row, subject.images, labels, subject.mask).front());
     hold_written(i, subject);
     if (i % every == 0) {
       sheet->add(str(row.id, "  ", row.split), shown_image(subject), labels);

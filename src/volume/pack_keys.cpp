@@ -11,6 +11,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "nifti_file.hpp"
 #include "regatta/base/checksum.hpp"
 #include "regatta/base/error.hpp"
 
@@ -36,12 +37,21 @@ std::uint64_t hash_of_file(const fs::path& path) {
   return hash.value();
 }
 
+/// Headers of a pair are often the same for all scans of a study: the voxels count too.
+std::string hash_of(const fs::path& path) {
+  std::vector<std::string> hashes;
+  for (const fs::path& file : files_of(path)) {
+    hashes.push_back(hex_text(hash_of_file(file)));
+  }
+  return join(hashes, " ");
+}
+
 }  // namespace
 
 SourceKey key_of(const PackJob& job, const SubjectEntry& subject, const std::string& atlas_key) {
   Json images = Json::array();
   for (const std::string& file : subject.files) {
-    images.push_back(hex_text(hash_of_file(file)));
+    images.push_back(hash_of(file));
   }
   images.push_back(subject.frame);
   Json all = {{"version", kPackVersion},
@@ -52,7 +62,7 @@ SourceKey key_of(const PackJob& job, const SubjectEntry& subject, const std::str
               {"atlas", atlas_key}};
   const auto add = [&all](const char* name, const std::string& path) {
     if (!path.empty()) {
-      all[name] = hex_text(hash_of_file(path));
+      all[name] = hash_of(path);
     }
   };
   add("labels", subject.labels);

@@ -49,6 +49,9 @@ class PackStore {
   /// @throws DataError if it does not verify
   std::shared_ptr<const PackedSubject> load(const std::string& key) const;
 
+  /// From now on it is not taken from the earlier archive.
+  void forget_earlier(const std::string& key) { subject_of_.erase(key); }
+
   /// Subjects in the part file.
   std::size_t kept() const { return offset_of_.size(); }
 

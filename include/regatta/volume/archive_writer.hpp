@@ -41,13 +41,14 @@ class ArchiveWriter {
   /// @param images  C*D*H*W values of the header's type, C modalities; 0..1 as float32, 0..255 as uint8
   /// @param labels  D*H*W indices into label_ids, or empty
   /// @param mask    D*H*W values 0 or 1, or empty
-  void add(ArchiveSubject subject, std::span<const std::byte> images, std::span<const std::uint8_t> labels = {},
-           std::span<const std::uint8_t> mask = {});
+  /// @return XXH3 of each modality's voxels
+  std::vector<std::uint64_t> add(ArchiveSubject subject, std::span<const std::byte> images,
+                                 std::span<const std::uint8_t> labels = {}, std::span<const std::uint8_t> mask = {});
 
   /// @throws DataError if a pair names a subject that is not there
   void set_pairs(std::vector<ArchivePair> pairs);
 
-  /// Reads back what was added. @param mask  empty: not wanted
+  /// Reads back what was added, also while another thread adds. @param mask  empty: not wanted
   void read(std::size_t subject, std::span<std::byte> images, std::span<std::uint8_t> mask = {}) const;
 
   /// Writes the tables and makes all of it durable, still under the temporary name. Nothing can be added any more.

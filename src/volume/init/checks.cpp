@@ -112,11 +112,23 @@ std::uint64_t pieces_hash(const std::filesystem::path& path, std::uintmax_t byte
   return xxh3(text.data(), got);
 }
 
+/// The file with the voxels: of a pair the other one.
+std::string voxel_file(const ScanTree& tree, const std::string& image) {
+  const std::string stem = path_in(folder_of(image), stem_of(image));
+  for (const char* ending : {".img", ".img.gz"}) {
+    if (image.ends_with(".hdr") && tree.has(stem + ending)) {
+      return stem + ending;
+    }
+  }
+  return image;
+}
+
 void note_duplicates(const ScanTree& tree, FoundSet& found) {
   std::map<std::uintmax_t, std::vector<std::string>> by_size;
   for (const SubjectEntry& subject : found.subjects) {
     if (subject.frame <= 0 && tree.has(subject.image)) {
-      by_size[tree.bytes(subject.image)].push_back(subject.image);
+      const std::string file = voxel_file(tree, subject.image);
+      by_size[tree.bytes(file)].push_back(file);
     }
   }
   std::vector<std::string> twice;

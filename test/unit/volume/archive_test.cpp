@@ -227,6 +227,22 @@ TEST_CASE("a changed table is found by the fingerprint when the archive is opene
   CHECK(error_text([&] { Archive::open(folder / "a.h5"); }).find("fingerprint of the tables") != std::string::npos);
 }
 
+TEST_CASE("what the fingerprint leaves out is checked too; archives without that checksum open") {
+  const TemporaryFolder folder;
+  write_archive(folder / "a.h5");
+  std::string bytes = test::read_bytes(folder / "a.h5");
+  const double high = 900.0;  // of subjects/intensity
+  const std::size_t at = bytes.find(std::string(reinterpret_cast<const char*>(&high), 8));
+  REQUIRE(at != std::string::npos);
+  bytes[at + 6] = static_cast<char>(bytes[at + 6] ^ 1);
+  test::write_bytes(folder / "a.h5", bytes);
+  CHECK(error_text([&] { Archive::open(folder / "a.h5"); }).find("tables_xxh3") != std::string::npos);
+  const hid_t file = H5Fopen((folder / "a.h5").c_str(), H5F_ACC_RDWR, H5P_DEFAULT);
+  REQUIRE(H5Adelete(file, "tables_xxh3") >= 0);
+  H5Fclose(file);
+  CHECK(Archive::open(folder / "a.h5").subjects().size() == 3);
+}
+
 TEST_CASE("a truncated archive is refused or, where only voxels are gone, found on reading") {
   const TemporaryFolder folder;
   write_archive(folder / "a.h5");

@@ -9,6 +9,7 @@
 #include "files.hpp"
 #include "regatta/base/text.hpp"
 #include "support/catch.hpp"
+#include "support/temporary_folder.hpp"
 
 using namespace regatta;
 using regatta::test::error_text;
@@ -39,6 +40,22 @@ std::string refusal(const std::string& pointer, const Json& value) {
 }
 
 }  // namespace
+
+TEST_CASE("paths that climb out of a folder behind a symbolic link lead to where they were written") {
+  const test::TemporaryFolder folder;
+  std::filesystem::create_directories(folder / "real/deep/work");
+  std::filesystem::create_directory_symlink(folder / "real/deep/work", folder / "work");
+  const Json json = parse_json(R"({"schema": 1, "pairs": {"rule": "all"}, "subjects": [
+    {"id": "a", "image": "../a.nii", "labels": "here.nii"}, {"id": "b", "image": "../../data/b.nii"}]})",
+                               "test");
+  const DatasetFile linked = dataset_from_json(json, folder / "work");
+  const auto real = [](const std::string& path) { return std::filesystem::weakly_canonical(path); };
+  CHECK(real(linked.subjects[0].files[0]) == real(folder / "real/deep/a.nii"));
+  CHECK(real(linked.subjects[1].files[0]) == real(folder / "real/data/b.nii"));
+  CHECK(linked.subjects[0].labels == (folder / "work/here.nii").string());
+  const DatasetFile direct = dataset_from_json(json, folder / "real/deep/work");
+  CHECK(direct.subjects[0].files[0] == (folder / "real/deep/a.nii").string());
+}
 
 TEST_CASE("an atlas is warped onto every other subject of each split") {
   const DatasetFile dataset = dataset_from_json(five_subjects(), "data");

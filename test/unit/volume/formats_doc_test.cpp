@@ -21,8 +21,8 @@ TEST_CASE("docs/formats.md names every option of the data set file and every mem
   }
   for (const char* name :
        {layout::kFormat, layout::kSchemaName, layout::kName, layout::kMadeBy, layout::kSpacing, layout::kOrientation,
-        layout::kImageScale, layout::kPreprocessing, layout::kFingerprint, layout::kImages, layout::kModalities,
-        layout::kLabels, layout::kLabelIds, layout::kMasks, layout::kKeypoints}) {
+        layout::kImageScale, layout::kPreprocessing, layout::kFingerprint, layout::kTablesChecksum, layout::kImages,
+        layout::kModalities, layout::kLabels, layout::kLabelIds, layout::kMasks, layout::kKeypoints}) {
     named(name);
   }
   for (const char* name :

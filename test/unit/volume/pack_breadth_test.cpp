@@ -279,6 +279,57 @@ TEST_CASE("the same scan in two splits is an error, twice in one split a warning
   CHECK(summary.warnings[0].find("'s0' (train") != std::string::npos);
 }
 
+TEST_CASE("the same scan in two splits is found behind another compression") {
+  Files files;
+  files.add(3, 1);
+  const Volume scan = read_volume(files.folder / "i3.nii.gz");
+  write_nifti(files.folder / "plain.nii", std::span<const float>(scan.voxels), scan.grid);
+  files.json["subjects"][3]["image"] = "plain.nii";
+  CHECK(error_text([&] { files.pack(); }).find("have the same voxels, packed") != std::string::npos);
+}
+
+TEST_CASE("of a pair the voxels count, not the header that all scans share") {
+  Files files;
+  test::NiftiMaker maker;
+  maker.pair = true;
+  const auto write = [&](const std::string& name, double step) {
+    maker.values.clear();
+    for (std::size_t i = 0; i < static_cast<std::size_t>(voxel_count(maker.shape)); ++i) {
+      maker.values.push_back(static_cast<double>(i) * step + static_cast<double>(i * i % 7));
+    }
+    test::write_bytes(files.folder / (name + ".hdr"), maker.header());
+    test::write_bytes(files.folder / (name + ".img"), maker.voxels());
+  };
+  write("p0", 1.0);
+  write("p1", -1.0);
+  write("p2", 0.5);
+  Json subjects = Json::array();
+  subjects.push_back({{"id", "p0"}, {"image", "p0.hdr"}});
+  subjects.push_back({{"id", "p1"}, {"image", "p1.hdr"}, {"split", "test"}});
+  subjects.push_back({{"id", "p2"}, {"image", "p2.hdr"}});
+  files.json["subjects"] = subjects;
+  CHECK(files.pack().warnings.empty());
+  write("p1", -2.0);
+  CHECK(files.pack("a.h5", true).reused == 2);
+}
+
+TEST_CASE("what is damaged in the archive before is packed from its files") {
+  Files files;
+  files.pack();
+  std::string bytes = test::read_bytes(files.folder / "a.h5");
+  const bool labels = GENERATE(false, true);
+  const std::vector<std::uint8_t> voxels = voxels_of(Archive::open(files.folder / "a.h5"), 2);
+  const std::size_t begin = labels ? voxels.size() / 3 * 2 : 0;
+  const std::size_t at = bytes.find(std::string(voxels.begin() + static_cast<std::ptrdiff_t>(begin),
+                                                voxels.begin() + static_cast<std::ptrdiff_t>(begin + 200)));
+  REQUIRE(at != std::string::npos);
+  bytes[at + 60] = static_cast<char>(bytes[at + 60] ^ 1);
+  test::write_bytes(files.folder / "a.h5", bytes);
+  files.pack("a.h5", true);
+  files.pack("fresh.h5");
+  check_same(files.folder / "a.h5", files.folder / "fresh.h5");
+}
+
 TEST_CASE("subjects are brought to the atlas's grid by an affine registration") {
   const TemporaryFolder folder;
   const Shape3 shape = {40, 44, 36};
