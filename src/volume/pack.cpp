@@ -5,7 +5,6 @@
 #include <cmath>
 #include <cstring>
 #include <future>
-#include <map>
 #include <optional>
 #include <set>
 #include <utility>
@@ -60,7 +59,10 @@ std::function<float(std::size_t)> shown_image(const PackedSubject& subject) {
 class Packer {
  public:
   Packer(const DatasetFile& dataset, const PackOptions& options)
-      : dataset_(dataset), options_(options), threads_(options.threads > 0 ? options.threads : available_threads()) {}
+      : dataset_(dataset),
+        options_(options),
+        threads_(options.threads > 0 ? options.threads : available_threads()),
+        twins_(dataset.subjects, [this](std::size_t index) { return is_atlas(index); }) {}
 
   PackSummary run();
 
@@ -70,9 +72,7 @@ class Packer {
   void require_output() const;
   void load_atlas();
   void find_keys();
-  void note_same_image(std::size_t first, std::size_t second, const char* what);
-  void require_different_scans();
-  void require_different_voxels(std::size_t index, std::uint64_t checksum);
+  void warn(std::string text);
   void check(const std::vector<std::size_t>& missing);
   std::shared_ptr<const PackedSubject> packed(std::size_t index) const;
   std::shared_ptr<const PackedSubject> from_files(std::size_t index) const;
@@ -93,12 +93,12 @@ class Packer {
   int threads_;
   PackJob job_;
   std::vector<SourceKey> keys_;
+  TwinScans twins_;
   std::optional<PackStore> store_;
   std::optional<ArchiveWriter> writer_;
   std::size_t reused_ = 0;
   std::vector<std::int64_t> label_ids_;
-  std::map<std::uint64_t, std::size_t> first_with_;  ///< subject of each checksum of packed voxels
-  std::vector<std::size_t> keypoints_;               ///< how many each subject has
+  std::vector<std::size_t> keypoints_;  ///< how many each subject has
   Shape3 shape_{};
   Spacing3 spacing_{};
   std::string fingerprint_;
@@ -110,6 +110,12 @@ bool Packer::is_atlas(std::size_t index) const {
   const SubjectEntry& subject = subjects()[index];
   return subject.split == "atlas" || subject.id == dataset_.options.pairs.atlas ||
          (job_.atlas && job_.atlas->subject == static_cast<std::int64_t>(index));
+}
+
+void Packer::warn(std::string text) {
+  if (!text.empty()) {
+    warnings_.push_back(std::move(text));
+  }
 }
 
 void Packer::require_output() const {
@@ -148,38 +154,10 @@ void Packer::find_keys() {
   in_order(
       subjects().size(), threads_,
       [&](std::size_t i) { return for_subject(subjects()[i], [&] { return key_of(job_, subjects()[i], atlas_key); }); },
-      [&](std::size_t, SourceKey key) { keys_.push_back(std::move(key)); });
-}
-
-/// The same image twice: an error in two splits, a warning in one.
-void Packer::note_same_image(std::size_t first, std::size_t second, const char* what) {
-  if (is_atlas(first) || is_atlas(second)) {
-    return;
-  }
-  const SubjectEntry& one = subjects()[first];
-  const SubjectEntry& other = subjects()[second];
-  const std::string text = str("subjects '", one.id, "' (", one.split, ", ", one.files.front(), ") and '", other.id,
-                               "' (", other.split, ", ", other.files.front(), ") have the same ", what);
-  REGATTA_REQUIRE(one.split == other.split, DataError, text, ": what is trained on must not be tested with");
-  warnings_.push_back(text);
-}
-
-/// Before anything is packed.
-void Packer::require_different_scans() {
-  std::map<std::string, std::size_t> first_of;
-  for (std::size_t i = 0; i < keys_.size(); ++i) {
-    if (const auto [first, fresh] = first_of.emplace(keys_[i].image, i); !fresh) {
-      note_same_image(first->second, i, "image");
-    }
-  }
-}
-
-/// Files that differ in their compression or format alone.
-void Packer::require_different_voxels(std::size_t index, std::uint64_t checksum) {
-  const auto [first, fresh] = first_with_.emplace(checksum, index);
-  if (!fresh && keys_[first->second].image != keys_[index].image) {
-    note_same_image(first->second, index, "voxels, packed");
-  }
+      [&](std::size_t i, SourceKey key) {
+        warn(twins_.add_files(i, key.image));
+        keys_.push_back(std::move(key));
+      });
 }
 
 /// Headers and label maps of what is not packed yet, before any time goes into packing.
@@ -189,18 +167,26 @@ void Packer::check(const std::vector<std::size_t>& missing) {
   }
   Progress progress("check", static_cast<std::int64_t>(missing.size()), ProgressOptions::for_stderr());
   std::set<std::int32_t> values;
+  std::vector<std::string> unplaced;
   in_order(
       missing.size(), threads_,
       [&](std::size_t i) {
         const SubjectEntry& subject = subjects()[missing[i]];
         return for_subject(subject, [&] { return check_subject(dataset_, subject); });
       },
-      [&](std::size_t i, std::set<std::int32_t> found) {
-        values.merge(found);
+      [&](std::size_t i, SubjectCheck found) {
+        values.merge(found.label_values);
+        if (!found.is_placed) {
+          unplaced.push_back(subjects()[missing[i]].id);
+        }
         progress.update(static_cast<std::int64_t>(i) + 1, subjects()[missing[i]].id);
       });
   progress.finish();
   require_few_labels(values);
+  if (!unplaced.empty()) {
+    warnings_.push_back(str(unplaced.size(), " scans without sform and qform ('", unplaced.front(),
+                            "' is the first) are taken as RAS: which side is left is not known"));
+  }
 }
 
 /// From the store, else from its files.
@@ -397,7 +383,7 @@ void Packer::write() {
     std::vector<std::uint8_t> labels(subject.labels.size());
     std::transform(subject.labels.begin(), subject.labels.end(), labels.begin(),
                    [&index_of](std::uint8_t index) { return index_of[index]; });
-    require_different_voxels(i, writer_->add(row, subject.images, labels, subject.mask).front());
+    warn(twins_.add_voxels(i, writer_->add(row, subject.images, labels, subject.mask).front()));
     hold_written(i, subject);
     if (i % every == 0) {
       sheet->add(str(row.id, "  ", row.split), shown_image(subject), labels);
@@ -460,7 +446,6 @@ PackSummary Packer::run() {
   job_.preprocess = for_subject(subjects().front(), [&] { return settle_options(dataset_); });
   load_atlas();
   find_keys();
-  require_different_scans();
   store_.emplace(fs::path(options_.output.string() + ".part"),
                  options_.update ? std::optional(options_.output) : std::nullopt);
   std::vector<std::size_t> missing;

@@ -8,7 +8,7 @@
 
 namespace regatta {
 
-std::set<std::int32_t> check_subject(const DatasetFile& dataset, const SubjectEntry& subject) {
+SubjectCheck check_subject(const DatasetFile& dataset, const SubjectEntry& subject) {
   const std::string& orientation = dataset.options.npz_orientation;
   const VolumeHeader image = read_volume_header(subject.files.front(), VolumePart::kImage, orientation, subject.frame);
   for (std::size_t modality = 1; modality < subject.files.size(); ++modality) {
@@ -19,9 +19,10 @@ std::set<std::int32_t> check_subject(const DatasetFile& dataset, const SubjectEn
                                                  companion_frame(subject, subject.mask, orientation));
     require_image_grid(mask.grid, image.grid, subject.mask);
   }
-  std::set<std::int32_t> values;
+  SubjectCheck found;
+  found.is_placed = image.affine_source != "pixdim";
   if (subject.labels.empty()) {
-    return values;
+    return found;
   }
   const LabelVolume labels =
       read_label_volume(subject.labels, orientation, companion_frame(subject, subject.labels, orientation));
@@ -29,11 +30,34 @@ std::set<std::int32_t> check_subject(const DatasetFile& dataset, const SubjectEn
   std::int32_t last = std::numeric_limits<std::int32_t>::min();
   for (const std::int32_t value : labels.labels) {
     if (value != last) {  // runs are long, the set is slow
-      values.insert(dataset.label(value));
+      found.label_values.insert(dataset.label(value));
       last = value;
     }
   }
-  return values;
+  return found;
+}
+
+std::string TwinScans::twins(std::size_t first, std::size_t second, const char* what) const {
+  if (is_atlas_(first) || is_atlas_(second)) {
+    return "";
+  }
+  const SubjectEntry& one = subjects_[first];
+  const SubjectEntry& other = subjects_[second];
+  std::string text = str("subjects '", one.id, "' (", one.split, ", ", one.files.front(), ") and '", other.id, "' (",
+                         other.split, ", ", other.files.front(), ") have the same ", what);
+  REGATTA_REQUIRE(one.split == other.split, DataError, text, ": what is trained on must not be tested with");
+  return text;
+}
+
+std::string TwinScans::add_files(std::size_t index, const std::string& hash) {
+  files_[index] = hash;
+  const auto [first, fresh] = first_with_files_.emplace(hash, index);
+  return fresh ? "" : twins(first->second, index, "image");
+}
+
+std::string TwinScans::add_voxels(std::size_t index, std::uint64_t checksum) {
+  const auto [first, fresh] = first_with_voxels_.emplace(checksum, index);
+  return fresh || files_[first->second] == files_[index] ? "" : twins(first->second, index, "voxels, packed");
 }
 
 void require_few_labels(std::set<std::int32_t>& values) {

@@ -1,16 +1,48 @@
 // What is looked at before any time goes into packing.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <set>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "regatta/volume/dataset.hpp"
 
 namespace regatta {
 
-/// Label values of one subject after merging; its image's header and its companions' grids are checked on the way.
-/// @throws DataError naming the file
-std::set<std::int32_t> check_subject(const DatasetFile& dataset, const SubjectEntry& subject);
+struct SubjectCheck {
+  std::set<std::int32_t> label_values;  ///< after merging
+  bool is_placed = true;                ///< false: a header without sform and qform
+};
+
+/// Its image's header and its companions' grids are checked on the way. @throws DataError naming the file
+SubjectCheck check_subject(const DatasetFile& dataset, const SubjectEntry& subject);
+
+/// The same image twice is an error in two splits, and to be told in one; an atlas may be a subject too.
+class TwinScans {
+ public:
+  TwinScans(const std::vector<SubjectEntry>& subjects, std::function<bool(std::size_t)> is_atlas)
+      : subjects_(subjects), is_atlas_(std::move(is_atlas)), files_(subjects.size()) {}
+
+  /// Before anything is packed. @param hash  of the subject's files @return a warning or ""
+  std::string add_files(std::size_t index, const std::string& hash);
+
+  /// Finds files that differ in their compression or format alone. @param checksum  of the packed voxels
+  std::string add_voxels(std::size_t index, std::uint64_t checksum);
+
+ private:
+  std::string twins(std::size_t first, std::size_t second, const char* what) const;
+
+  const std::vector<SubjectEntry>& subjects_;
+  std::function<bool(std::size_t)> is_atlas_;
+  std::vector<std::string> files_;  ///< hash of each subject's
+  std::map<std::string, std::size_t> first_with_files_;
+  std::map<std::uint64_t, std::size_t> first_with_voxels_;
+};
 
 /// Takes the background out. @throws DataError if more are left than an archive can hold
 void require_few_labels(std::set<std::int32_t>& values);

@@ -120,8 +120,20 @@ class Chooser {
         options().modalities[found_.modalities[i]] = write_options(other);
       }
     }
+    note_mixed();
     is_ct_ = options().intensity.kind == "window";
     options().foreground_above = is_ct_ ? kCtForeground : 0.0;
+  }
+
+  /// One intensity range for CT and another for MRI is given by modality alone.
+  void note_mixed() {
+    const auto is_ct = [](const SampledImage& image) { return image.is_ct; };
+    const auto ct = std::count_if(survey_.samples.begin(), survey_.samples.end(), is_ct);
+    if (found_.modalities.empty() && ct > 0 && ct < std::ssize(survey_.samples)) {
+      found_.notes.push_back(str("CT and other scans are mixed: ", ct, " of ", survey_.samples.size(),
+                                 " that were looked into have values of air, about -1000; `intensity` is the same for "
+                                 "all: pack them as sets of their own, or bring them to like values first"));
+    }
   }
 
   void choose_orientation() {

@@ -41,6 +41,30 @@ std::string file_name_of(const std::string& name) {
   return out.empty() ? "dataset" : out;
 }
 
+/// Names that differ in letters which ids cannot have become different ids again. Pairs name ids: then it is an error.
+void make_ids_unique(FoundSet& found) {
+  std::set<std::string> taken;
+  for (const SubjectEntry& subject : found.subjects) {
+    taken.insert(subject.id);
+  }
+  std::set<std::string> seen;
+  for (SubjectEntry& subject : found.subjects) {
+    if (seen.insert(subject.id).second) {
+      continue;
+    }
+    const std::string file = subject.image.empty() ? dump_line(subject.images) : subject.image;
+    REGATTA_REQUIRE(found.pairs.empty(), DataError, file, ": '", subject.id,
+                    "' is the id of another one too: letters, digits and . _ - + = @ count");
+    std::string id;
+    for (int number = 2; id.empty() || !taken.insert(id).second; ++number) {
+      id = str(subject.id, '-', number);
+    }
+    found.notes.push_back(str(file, ": '", subject.id, "' is another one's id too; this one is '", id, "'"));
+    subject.group = subject.group == subject.id ? id : subject.group;
+    subject.id = id;
+  }
+}
+
 /// A subject's row: only what it has, with paths relative to the output folder.
 Json row_of(const SubjectEntry& subject, const fs::path& folder, const fs::path& output) {
   const auto relative = [&](const std::string& path) {
@@ -224,11 +248,12 @@ InitPlan plan_dataset(const InitOptions& options) {
   if (found.anatomy == Anatomy::kUnknown) {
     found.anatomy = anatomy_of_text(plan.name);
   }
+  make_ids_unique(found);
   use_masks_as_labels(found);
   const Survey seen = survey(tree, found);
   REGATTA_REQUIRE(found.subjects.size() > 1, DataError, options.folder.string(), ": ", found.subjects.size(),
-                  " subjects found as layout ", layout.name, ", at least two expected", found.notes.empty() ? "" : "; ",
-                  join(found.notes, "; "));
+                  " subjects found as layout ", layout.name, ", at least two expected (--layout takes another)",
+                  found.notes.empty() ? "" : "; ", join(found.notes, "; "));
   draw_splits(found, options.val);
   const PairRule pairs = choose_pairs(found);
   GridChoice grid = choose_grid(found, seen);

@@ -1,7 +1,9 @@
 #include "volume/init/survey.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
+#include <map>
 #include <numeric>
 
 #include <nlohmann/json.hpp>
@@ -89,16 +91,26 @@ void drop_misplaced(const ScanTree& tree, FoundSet& found, std::string SubjectEn
   note_names(found, names, str(what, " left out, they do not lie on their image's grid"));
 }
 
-/// Subjects to look into: the same ones whatever others are there.
-std::vector<std::size_t> choose_sample(const FoundSet& found) {
+/// Subjects in the order in which they are looked into: the same whatever others are there.
+std::vector<std::size_t> order_of_samples(const FoundSet& found) {
   std::vector<std::size_t> order(found.subjects.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
     return unit_hash(found.subjects[a].id) < unit_hash(found.subjects[b].id);
   });
-  order.resize(
-      std::min(order.size(), std::max<std::size_t>(1, kSampled / std::max<std::size_t>(1, found.modalities.size()))));
   return order;
+}
+
+void note_unplaced(const ScanTree& tree, FoundSet& found) {
+  std::vector<std::string> names;
+  for (const SubjectEntry& subject : found.subjects) {
+    for (const auto& [modality, path] : images_of(subject)) {
+      if (!tree.header(path)->is_placed) {
+        names.push_back(path);
+      }
+    }
+  }
+  note_names(found, names, "scans without sform and qform are taken as RAS: which side is left is not known");
 }
 
 SampledImage look_into(const Volume& volume, bool is_ct) {
@@ -136,6 +148,53 @@ SampledImage look_into(const Volume& volume, bool is_ct) {
   return out;
 }
 
+/// Of the subjects that were looked into, by id, in that order.
+struct Samples {
+  std::vector<std::pair<std::string, SampledImage>> images;
+  std::vector<std::pair<std::string, std::set<std::int32_t>>> label_values;
+  std::map<std::string, std::string> unreadable;  ///< subjects, each with what is wrong
+};
+
+/// Where voxels cannot be read another subject is taken. Label maps that cannot be read are taken from theirs.
+Samples look_into_some(const ScanTree& tree, FoundSet& found) {
+  Samples out;
+  std::vector<std::string> bad_labels;
+  std::size_t left = std::max<std::size_t>(1, kSampled / std::max<std::size_t>(1, found.modalities.size()));
+  for (const std::size_t i : order_of_samples(found)) {
+    if (left == 0) {
+      break;
+    }
+    SubjectEntry& subject = found.subjects[i];
+    try {
+      std::vector<std::pair<std::string, SampledImage>> images;
+      for (const auto& [modality, path] : images_of(subject)) {
+        const bool named_ct = found.is_ct && (modality.empty() || names_ct(modality));
+        images.emplace_back(subject.id, look_into(read_volume(tree.full(path), "RAS", subject.frame), named_ct));
+        images.back().second.modality = modality;
+      }
+      std::move(images.begin(), images.end(), std::back_inserter(out.images));
+    } catch (const DataError& error) {
+      out.unreadable[subject.id] = error.what();
+      continue;
+    }
+    --left;
+    if (subject.labels.empty()) {
+      continue;
+    }
+    try {
+      const int frame = tree.header(subject.labels)->frames > 1 ? subject.frame : -1;
+      const LabelVolume labels = read_label_volume(tree.full(subject.labels), "RAS", frame);
+      out.label_values.emplace_back(subject.id, std::set<std::int32_t>(labels.labels.begin(), labels.labels.end()));
+    } catch (const DataError& error) {
+      bad_labels.emplace_back(error.what());
+      found.known.insert(subject.labels);
+      subject.labels.clear();
+    }
+  }
+  note_names(found, bad_labels, "label maps left out, they cannot be read");
+  return out;
+}
+
 }  // namespace
 
 double unit_hash(const std::string& text) {
@@ -146,26 +205,26 @@ Survey survey(const ScanTree& tree, FoundSet& found) {
   drop_unreadable(tree, found);
   drop_misplaced(tree, found, &SubjectEntry::labels, "label maps");
   drop_misplaced(tree, found, &SubjectEntry::mask, "masks");
+  note_unplaced(tree, found);
+  Samples samples = look_into_some(tree, found);
+  drop_subjects(found, "subjects left out, their images cannot be read", [&](const SubjectEntry& subject) {
+    const auto bad = samples.unreadable.find(subject.id);
+    return bad == samples.unreadable.end() ? "" : bad->second;
+  });
   Survey out;
+  std::map<std::string, std::size_t> index_of;
   for (std::size_t i = 0; i < found.subjects.size(); ++i) {
+    index_of[found.subjects[i].id] = i;
     const Grid& grid = tree.header(images_of(found.subjects[i]).front().second)->grid;
     out.scans.push_back({i, grid, orientation_of(grid.affine)});
   }
-  for (const std::size_t i : choose_sample(found)) {
-    const SubjectEntry& subject = found.subjects[i];
-    for (const auto& [modality, path] : images_of(subject)) {
-      const bool named_ct = found.is_ct && (modality.empty() || names_ct(modality));
-      SampledImage sample = look_into(read_volume(tree.full(path), "RAS", subject.frame), named_ct);
-      sample.subject = i;
-      sample.modality = modality;
-      out.samples.push_back(std::move(sample));
-    }
-    if (!subject.labels.empty()) {
-      const int frame = tree.header(subject.labels)->frames > 1 ? subject.frame : -1;
-      const LabelVolume labels = read_label_volume(tree.full(subject.labels), "RAS", frame);
-      out.label_values.emplace_back(labels.labels.begin(), labels.labels.end());
-      out.labelled.push_back(i);
-    }
+  for (auto& [id, image] : samples.images) {
+    image.subject = index_of.at(id);
+    out.samples.push_back(std::move(image));
+  }
+  for (auto& [id, values] : samples.label_values) {
+    out.labelled.push_back(index_of.at(id));
+    out.label_values.push_back(std::move(values));
   }
   return out;
 }

@@ -76,6 +76,15 @@ bool is_made_of(const BidsName& scan, const std::string& path) {
          });
 }
 
+/// A mask of the brain: desc-brain or label-brain; one of neither kind is thought to be. Not one of a lesion or a task.
+bool is_brain_mask(const BidsName& name) {
+  const auto has = [&](const char* begin) {
+    return std::any_of(name.entities.begin(), name.entities.end(),
+                       [&](const std::string& entity) { return entity.starts_with(begin); });
+  };
+  return has("desc-brain") || has("label-brain") || (!has("desc-") && !has("label-") && !has("task-"));
+}
+
 }  // namespace
 
 bool claims_bids(const ScanTree& tree) {
@@ -104,11 +113,17 @@ FoundSet find_bids(const ScanTree& tree) {
     return out;
   }
   std::map<std::string, std::vector<std::string>> derived;  // label maps and masks by subject
+  std::vector<std::string> other_masks;
   for (const std::string& path : tree.volumes()) {
-    if (const BidsName name = name_of(path); name.suffix == "dseg" || name.suffix == "mask") {
+    const BidsName name = name_of(path);
+    if (name.suffix == "mask" && !is_brain_mask(name)) {
+      other_masks.push_back(path);
+    } else if (name.suffix == "dseg" || name.suffix == "mask") {
       derived[name.subject].push_back(path);
     }
   }
+  note_names(out, other_masks, "masks not used, they are not named desc-brain or label-brain");
+  out.known.insert(other_masks.begin(), other_masks.end());
   for (const auto& [id, path] : scans.at(suffix)) {
     SubjectEntry subject;
     subject.id = id_from(id);

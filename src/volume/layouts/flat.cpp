@@ -2,6 +2,7 @@
 // or the same name in a folder labels beside a folder images. A scan named atlas or template is the atlas.
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <map>
 #include <string_view>
 
@@ -23,25 +24,38 @@ struct EndRow {
   Part part;
 };
 
+/// The first that fits: longer ones before their own ends.
 constexpr EndRow kEnds[] = {
     {"_seg", Part::kLabels},          {"_label", Part::kLabels},     {"_labels", Part::kLabels},
     {"_segmentation", Part::kLabels}, {"_gt", Part::kLabels},        {"_dseg", Part::kLabels},
-    {"_aseg", Part::kLabels},         {"_seg35", Part::kLabels},     {"_mask", Part::kMask},
-    {"_brainmask", Part::kMask},      {"_brain_mask", Part::kMask},  {"_keypoints", Part::kKeypoints},
+    {"_aseg", Part::kLabels},         {"_seg35", Part::kLabels},     {"_brain_mask", Part::kMask},
+    {"_brainmask", Part::kMask},      {"_mask", Part::kMask},        {"_keypoints", Part::kKeypoints},
     {"_landmarks", Part::kKeypoints}, {"_points", Part::kKeypoints},
 };
 
 constexpr std::array<std::string_view, 2> kImageEnds = {"_image", "_img"};
 
-/// Folders that hold twins of the files of a folder images beside them, by their beginning.
+/// Folders that hold twins of the files of a folder images beside them, by their first word: label, labels, labelsTr.
 struct FolderRow {
-  std::string_view begin;
+  std::string_view word;
   Part part;
 };
 
+bool begins_with_word(const std::string& lower, std::string_view word) {
+  if (!lower.starts_with(word)) {
+    return false;
+  }
+  const auto is_letter = [](unsigned char c) { return std::isalpha(c) != 0; };
+  const std::string rest(lower.begin() + std::ssize(word),
+                         std::find_if_not(lower.begin() + std::ssize(word), lower.end(), is_letter));
+  constexpr std::array<std::string_view, 6> kRests = {"", "s", "tr", "ts", "str", "sts"};
+  return std::find(kRests.begin(), kRests.end(), rest) != kRests.end();
+}
+
 constexpr FolderRow kFolders[] = {
-    {"label", Part::kLabels},       {"seg", Part::kLabels},         {"mask", Part::kMask},
-    {"keypoint", Part::kKeypoints}, {"landmark", Part::kKeypoints},
+    {"label", Part::kLabels},        {"labelmap", Part::kLabels}, {"seg", Part::kLabels},
+    {"segmentation", Part::kLabels}, {"mask", Part::kMask},       {"keypoint", Part::kKeypoints},
+    {"landmark", Part::kKeypoints},
 };
 
 struct Role {
@@ -58,12 +72,12 @@ Role role_of(const std::string& path) {
     std::string name = part.string();
     const std::string lower = lower_case(name);
     for (const FolderRow& row : kFolders) {
-      if (lower.starts_with(row.begin)) {
+      if (begins_with_word(lower, row.word)) {
         role.part = row.part;
         name = "image";
       }
     }
-    parts /= lower.starts_with("image") ? "image" : name;
+    parts /= begins_with_word(lower, "image") ? "image" : name;
   }
   for (const EndRow& row : kEnds) {
     if (stem.size() > row.end.size() && lower_case(stem).ends_with(row.end)) {

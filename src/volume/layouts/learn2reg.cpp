@@ -56,6 +56,7 @@ class Release {
     const auto val = read_pairs("registration_val", "val");
     const auto test = read_pairs("registration_test", "test");
     channels_ = modality_names_.size() > 1 && !names_sides_;
+    judge_ct();
     for (const auto& pairs : {paired, val, test}) {
       out_.pairs.insert(out_.pairs.end(), pairs.begin(), pairs.end());
     }
@@ -93,17 +94,20 @@ class Release {
 
   void read_description() {
     out_.name = text_of(content_, "name");
-    std::string modalities;
     if (const auto found = content_.find("modality"); found != content_.end() && found->is_object()) {
       for (const auto& item : found->items()) {
         if (item.value().is_string()) {
           modality_names_.push_back(id_from(item.value().get<std::string>()));
-          modalities += ' ' + modality_names_.back();
         }
       }
     }
     out_.anatomy = anatomy_of_text(str(out_.name, ' ', text_of(content_, "description"), ' ', file_));
-    out_.is_ct = names_ct(modalities);
+  }
+
+  /// Of channels each name counts for itself. Scans of several kinds have no name: their values will tell.
+  void judge_ct() {
+    const auto count = std::count_if(modality_names_.begin(), modality_names_.end(), names_ct);
+    out_.is_ct = count > 0 && (channels_ || count == std::ssize(modality_names_));
   }
 
   void read_rows(const char* key) {
@@ -175,7 +179,7 @@ class Release {
     subject.split = split;
     std::string rest;
     four_digits(stem, &rest);
-    subject.group = id_from(rest);
+    subject.group = id_from(channels_ || names_sides_ ? rest : case_of(stem));
     if (channels_) {
       for (std::size_t channel = 0; channel < modality_names_.size(); ++channel) {
         const std::string digits = str("000", channel);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <set>
 
 #include "regatta/base/error.hpp"
 #include "volume/layouts/layout.hpp"
@@ -67,7 +68,12 @@ std::string group_of(const std::string& id) {
 }  // namespace
 
 bool claims_oasis(const ScanTree& tree) {
-  return row_of(tree) != nullptr;
+  const NameRow* row = row_of(tree);
+  std::set<std::string> folders;
+  for (const std::string& path : tree.volumes()) {
+    folders.insert(folder_of(path));
+  }
+  return row != nullptr && 2 * folders_with(tree, *row).size() > folders.size();
 }
 
 FoundSet find_oasis(const ScanTree& tree) {

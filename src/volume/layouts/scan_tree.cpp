@@ -21,6 +21,25 @@ bool is_half(const std::string& path) {
   return path.ends_with(".img") || path.ends_with(".img.gz");
 }
 
+bool lies_in(const fs::path& inner, const fs::path& outer) {
+  return std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end()).first == outer.end();
+}
+
+/// Folders behind links: each is entered once, and none that would lead round in a circle.
+class Links {
+ public:
+  explicit Links(const fs::path& folder) : root_(fs::weakly_canonical(folder)) {}
+
+  bool may_enter(const fs::path& link) {
+    const fs::path target = fs::weakly_canonical(link);
+    return !lies_in(target, root_) && !lies_in(root_, target) && entered_.insert(target).second;
+  }
+
+ private:
+  fs::path root_;
+  std::set<fs::path> entered_;
+};
+
 }  // namespace
 
 ScanTree ScanTree::read(const fs::path& folder) {
@@ -28,11 +47,12 @@ ScanTree ScanTree::read(const fs::path& folder) {
   tree.folder_ = folder;
   std::error_code error;
   REGATTA_REQUIRE(fs::is_directory(folder, error), DataError, folder.string(), ": not a folder");
-  fs::recursive_directory_iterator walk(folder, error);
+  Links links(folder);
+  fs::recursive_directory_iterator walk(folder, fs::directory_options::follow_directory_symlink, error);
   for (; !error && walk != fs::recursive_directory_iterator(); walk.increment(error)) {
     const bool hidden = walk->path().filename().string().starts_with('.');
     if (walk->is_directory(error)) {
-      if (hidden) {
+      if (hidden || (walk->is_symlink() && !links.may_enter(walk->path()))) {
         walk.disable_recursion_pending();
       }
       continue;
@@ -73,7 +93,10 @@ const ScanHeader* ScanTree::header(const std::string& path) const {
   }
   try {
     const VolumeHeader header = read_volume_header(full(path), VolumePart::kImage, "RAS", 0);
-    return &headers_.emplace(path, ScanHeader{header.grid, static_cast<int>(header.frames)}).first->second;
+    return &headers_
+                .emplace(path,
+                         ScanHeader{header.grid, static_cast<int>(header.frames), header.affine_source != "pixdim"})
+                .first->second;
   } catch (const DataError& error) {
     unreadable_[path] = error.what();
     return nullptr;
@@ -123,6 +146,12 @@ std::string four_digits(const std::string& stem, std::string* rest) {
     *rest = there ? stem.substr(0, stem.size() - 5) : stem;
   }
   return there ? stem.substr(stem.size() - 4) : "";
+}
+
+std::string case_of(const std::string& stem) {
+  std::string rest;
+  four_digits(stem, &rest);
+  return four_digits(rest).empty() ? stem : rest;
 }
 
 }  // namespace regatta

@@ -21,11 +21,13 @@ struct TreeFile {
 struct ScanHeader {
   Grid grid;
   int frames = 1;
+  bool is_placed = true;  ///< false: a NIfTI header without sform and qform, left and right are a guess
 };
 
 class ScanTree {
  public:
-  /// Hidden files and folders are left out; folders behind symbolic links are not entered.
+  /// Hidden files and folders are left out. Folders behind symbolic links are entered, each once, unless they lead back
+  /// into this one or to one that holds it.
   /// @throws DataError if the folder is missing or cannot be listed
   static ScanTree read(const std::filesystem::path& folder);
 
@@ -72,5 +74,8 @@ std::string lower_case(const std::string& text);
 
 /// The four digits of a name that ends in _NNNN, as in p1_0001; "" without. @param rest  the name before them
 std::string four_digits(const std::string& stem, std::string* rest = nullptr);
+
+/// The case of one of several scans, P_0001 of P_0001_0000; a name with one number alone is its own.
+std::string case_of(const std::string& stem);
 
 }  // namespace regatta

@@ -47,18 +47,20 @@ std::string frame_id(const std::string& name, int frame) {
 }  // namespace
 
 bool claims_series(const ScanTree& tree) {
-  return std::any_of(tree.volumes().begin(), tree.volumes().end(),
-                     [&](const std::string& path) { return is_series(tree, path) && !is_twin(tree, path); });
+  const auto count = std::count_if(tree.volumes().begin(), tree.volumes().end(),
+                                   [&](const std::string& path) { return is_series(tree, path); });
+  return 2 * count > std::ssize(tree.volumes());
 }
 
 FoundSet find_series(const ScanTree& tree) {
   FoundSet out;
-  out.anatomy = Anatomy::kHeart;
+  std::string names = tree.folder().filename().string();
   for (const std::string& path : tree.volumes()) {
     if (!is_series(tree, path) || is_twin(tree, path)) {
       continue;
     }
     const int frames = tree.header(path)->frames;
+    names += ' ' + path;
     const std::string labels = labels_of(tree, path, frames);
     const bool stem_is_unique = std::count_if(tree.volumes().begin(), tree.volumes().end(),
                                               [&](const auto& other) { return stem_of(other) == stem_of(path); }) == 1;
@@ -77,6 +79,10 @@ FoundSet find_series(const ScanTree& tree) {
         out.pairs.push_back({"", frame_id(name, frame), frame_id(name, 0)});
       }
     }
+  }
+  out.anatomy = anatomy_of_text(names);
+  if (out.anatomy == Anatomy::kUnknown) {
+    out.anatomy = Anatomy::kHeart;
   }
   return out;
 }

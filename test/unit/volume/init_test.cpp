@@ -2,6 +2,7 @@
 #include "regatta/volume/init.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 
 #include <nlohmann/json.hpp>
@@ -227,6 +228,41 @@ TEST_CASE("init of a series: frames name themselves") {
   CHECK(plan.dataset.at("subjects")[1].at("frame") == 1);
   CHECK(plan.dataset.at("subjects")[1].at("group") == "h1");
   CHECK(plan.split_pairs.at("train") + plan.split_pairs.at("val") == 12);
+}
+
+TEST_CASE("scans and label maps that cannot be read are left out and named, and others are looked into") {
+  ScanFolder folder;
+  const Shape3 shape = {16, 16, 16};
+  for (int i = 0; i < 6; ++i) {
+    folder.scan(str("s", i, ".nii"), shape, spaced(1, 1, 1), block(shape, 4, 12));
+    folder.scan(str("s", i, "_seg.nii"), shape, spaced(1, 1, 1), block(shape, 4, 12, 1.0));
+  }
+  std::vector<double> holes = block(shape, 4, 12);
+  holes[7] = std::numeric_limits<double>::quiet_NaN();
+  folder.scan("s1.nii", shape, spaced(1, 1, 1), holes);
+  folder.scan("s2_seg.nii", shape, spaced(1, 1, 1), block(shape, 4, 12, 1.5));
+  const InitPlan plan = plan_for(folder);
+  CHECK(plan.dataset.at("subjects").size() == 5);
+  CHECK(note_with(plan, "subjects left out, their images cannot be read: 1").find("s1.nii") != std::string::npos);
+  CHECK(note_with(plan, "label maps left out, they cannot be read: 1").find("s2_seg.nii") != std::string::npos);
+}
+
+TEST_CASE("names that become the same id are told apart, a mixture of CT and others and unknown sides are noted") {
+  ScanFolder folder;
+  const Shape3 shape = {16, 16, 16};
+  for (const char* name : {"a b.nii", "a_b.nii", "c.nii"}) {
+    folder.scan(name, shape, spaced(1, 1, 1), block(shape, 4, 12));
+  }
+  folder.scan("ct.nii", shape, spaced(1, 1, 1), block(shape, 4, 12, 0.0, -1000.0));
+  test::NiftiMaker maker;
+  maker.shape = shape;
+  maker.sform_code = 0;
+  test::write_bytes(folder.path() / "d.nii", maker.bytes());
+  const InitPlan plan = plan_for(folder);
+  CHECK(plan.dataset.at("subjects").at(1).at("id") == "a_b-2");
+  CHECK(note_with(plan, "'a_b' is another one's id too").find("a_b.nii: ") == 0);
+  CHECK_FALSE(note_with(plan, "CT and other scans are mixed: 1 of 5").empty());
+  CHECK(note_with(plan, "without sform and qform").find("d.nii") != std::string::npos);
 }
 
 TEST_CASE("fewer than two scans are refused") {

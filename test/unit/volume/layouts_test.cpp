@@ -228,6 +228,84 @@ TEST_CASE("layout nnunet: one channel, and names without channels") {
   CHECK(row_of(find_in(plain).set.subjects[0]) == "b imagesTr/b.nii labelsTr/b.nii - - b -");
 }
 
+TEST_CASE("layout nnunet: numbered cases are patients of their own") {
+  ScanFolder folder;
+  folder.text("dataset.json", R"({"channel_names": {"0": "MR"}})");
+  folder.scan("imagesTr/amos_0001_0000.nii.gz").scan("labelsTr/amos_0001.nii.gz");
+  folder.scan("imagesTr/amos_0002_0000.nii.gz").scan("labelsTr/amos_0002.nii.gz");
+  const FoundSet channel = find_in(folder).set;
+  REQUIRE(channel.subjects.size() == 2);
+  CHECK(channel.subjects[0].group == "amos_0001");
+  CHECK(channel.subjects[1].group == "amos_0002");
+  ScanFolder plain;  // two scans of the first
+  for (const char* name : {"p_0001_0000", "p_0001_0001", "q_0002"}) {
+    plain.scan(str("imagesTr/", name, ".nii.gz")).scan(str("labelsTr/", name, ".nii.gz"));
+  }
+  const FoundSet scans = find_in(plain).set;
+  REQUIRE(scans.subjects.size() == 3);
+  CHECK(scans.subjects[0].group == "p_0001");
+  CHECK(scans.subjects[1].group == "p_0001");
+  CHECK(scans.subjects[2].group == "q_0002");
+}
+
+TEST_CASE("layout learn2reg: numbered cases without pairs are patients of their own; of MR and CT neither is assumed") {
+  ScanFolder folder;
+  folder.scan("imagesTr/amos_0001.nii.gz").scan("imagesTr/amos_0002.nii.gz");
+  folder.text("dataset.json", R"({"name": "A", "modality": {"0": "CT"},
+    "training": ["./imagesTr/amos_0001.nii.gz", "./imagesTr/amos_0002.nii.gz"]})");
+  const FoundSet cases = find_in(folder).set;
+  CHECK(cases.is_ct);
+  CHECK(cases.subjects[0].group == "amos_0001");
+  ScanFolder mixed;
+  mixed.scan("imagesTr/a_0001_0000.nii.gz").scan("imagesTr/a_0001_0001.nii.gz");
+  mixed.text("a_dataset.json", R"({"name": "A", "modality": {"0": "MR", "1": "CT"},
+    "training": ["./imagesTr/a_0001_0000.nii.gz", "./imagesTr/a_0001_0001.nii.gz"], "training_paired_images":
+    [{"fixed": "./imagesTr/a_0001_0000.nii.gz", "moving": "./imagesTr/a_0001_0001.nii.gz"}]})");
+  const FoundSet both = find_in(mixed).set;
+  CHECK_FALSE(both.is_ct);
+  CHECK(both.subjects[1].group == "a_0001");
+}
+
+TEST_CASE("folders behind symbolic links are entered, but not in circles") {
+  ScanFolder elsewhere;
+  elsewhere.scan("s2/scan.nii.gz").scan("s3/scan.nii.gz");
+  ScanFolder folder;
+  folder.scan("s1/scan.nii.gz");
+  std::filesystem::create_directory_symlink(elsewhere.path(), folder.path() / "more");
+  std::filesystem::create_directory_symlink(elsewhere.path(), folder.path() / "more_again");
+  std::filesystem::create_directory_symlink(folder.path(), folder.path() / "s1/round");
+  std::filesystem::create_directory_symlink(elsewhere.path(), elsewhere.path() / "s2/round");
+  std::filesystem::create_symlink("nowhere", folder.path() / "gone.txt");
+  CHECK(ScanTree::read(folder.path()).volumes().size() == 3);
+}
+
+TEST_CASE("one odd file does not decide the layout") {
+  ScanFolder folder;
+  folder.series("bold.nii.gz", 3).scan("extra/brain.nii.gz").text("masked_t1/readme.txt", "");
+  folder.scan("masked_t1/a.nii.gz").scan("masked_t1/b.nii.gz").scan("masked_t1/a_brain_mask.nii.gz");
+  const Found found = find_in(folder);
+  CHECK(found.layout == "flat");
+  REQUIRE(found.set.subjects.size() == 4);
+  const auto a = std::find_if(found.set.subjects.begin(), found.set.subjects.end(),
+                              [](const SubjectEntry& subject) { return subject.id == "a"; });
+  REQUIRE(a != found.set.subjects.end());
+  CHECK(a->mask == "masked_t1/a_brain_mask.nii.gz");
+  ScanFolder breath;
+  breath.series("dirlab_4dct_1.nii.gz", 2).series("dirlab_4dct_2.nii.gz", 2);
+  CHECK(find_in(breath).set.anatomy == Anatomy::kLung);
+}
+
+TEST_CASE("layout bids: a lesion's mask is no mask of the brain") {
+  ScanFolder folder;
+  folder.scan("sub-01/anat/sub-01_T1w.nii.gz");
+  folder.scan("derivatives/m/sub-01/anat/sub-01_label-lesion_mask.nii.gz");
+  folder.scan("derivatives/m/sub-01/anat/sub-01_label-zbrain_mask.nii.gz");
+  folder.scan("derivatives/m/sub-01/anat/sub-01_space-orig_label-brain_mask.nii.gz");
+  const FoundSet found = find_in(folder).set;
+  CHECK(found.subjects[0].mask == "derivatives/m/sub-01/anat/sub-01_space-orig_label-brain_mask.nii.gz");
+  CHECK(found.notes.front().find("masks not used, they are not named desc-brain or label-brain: 2") == 0);
+}
+
 TEST_CASE("layout series: frames are subjects, the series is their group") {
   ScanFolder folder;
   folder.series("h1.nii.gz", 3).series("h1_gt.nii.gz", 3).series("h2.nii", 2);
