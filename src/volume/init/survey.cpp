@@ -39,6 +39,10 @@ void drop_subjects(FoundSet& found, const std::string& what, Bad&& is_bad) {
     const std::string why = is_bad(subject);
     if (!why.empty()) {
       names.push_back(why);
+      for (const auto& [modality, path] : images_of(subject)) {
+        found.known.insert(path);
+      }
+      found.known.insert({subject.labels, subject.mask, subject.keypoints});
     }
     return !why.empty();
   });
