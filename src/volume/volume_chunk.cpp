@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
-#include <new>
 
 #include <zlib.h>
 
@@ -61,7 +60,7 @@ uLong adler32_of(std::span<const std::byte> bytes) {
 }
 
 /// Part of one raw deflate stream: it ends on a byte's edge, and refers to the bytes before it.
-/// @return false if there is no memory
+/// @return false if it does not fit into `out`, or there is no memory
 bool deflate_piece(std::span<const std::byte> all, std::size_t begin, int level, std::vector<std::byte>& out) {
   const std::size_t end = std::min(all.size(), begin + kPieceBytes);
   const auto at = [&](std::size_t i) { return reinterpret_cast<const Bytef*>(all.data()) + i; };
@@ -161,7 +160,8 @@ std::vector<std::byte> deflate_volume(std::span<const std::byte> values, std::si
   const std::vector<std::byte> shuffled = value_bytes > 1 ? shuffle(values, value_bytes) : std::vector<std::byte>();
   const std::span<const std::byte> in = shuffled.empty() ? values : std::span(shuffled);
   const std::size_t count = (in.size() + kPieceBytes - 1) / kPieceBytes;
-  std::vector<std::vector<std::byte>> pieces(count, std::vector<std::byte>(most_stored(kPieceBytes)));
+  std::vector<std::vector<std::byte>> pieces(count,
+                                             std::vector<std::byte>(most_stored(kPieceBytes)));  // more is no use
   std::vector<uLong> sums(count);
   std::atomic<bool> whole = true;
   parallel_for(static_cast<std::int64_t>(count), threads, [&](std::int64_t first, std::int64_t last) {
@@ -174,7 +174,7 @@ std::vector<std::byte> deflate_volume(std::span<const std::byte> values, std::si
     }
   });
   if (!whole) {
-    throw std::bad_alloc();
+    return {};
   }
   std::vector<std::byte> out = {std::byte{0x78}, std::byte{0x9c}};  // deflate with a window of 32 KiB
   uLong sum = ::adler32(0, nullptr, 0);

@@ -27,7 +27,7 @@ void read_volume_chunk(hid_t set, const Dims& start, std::size_t value_bytes, st
 
 /// A volume as the shuffle and deflate filters store it, made in pieces by several threads.
 /// @param level  zlib's, 1..9
-/// @return empty if that is not shorter
+/// @return empty if that is not shorter, or there is no memory for it
 std::vector<std::byte> deflate_volume(std::span<const std::byte> values, std::size_t value_bytes, int level,
                                       int threads);
 

@@ -53,7 +53,11 @@ void make_ids_unique(FoundSet& found) {
       continue;
     }
     const std::string file = subject.image.empty() ? dump_line(subject.images) : subject.image;
-    REGATTA_REQUIRE(found.pairs.empty(), DataError, file, ": '", subject.id,
+    const bool other_file = std::none_of(found.subjects.begin(), found.subjects.end(), [&](const SubjectEntry& other) {
+      return &other != &subject && other.image == subject.image && other.images == subject.images &&
+             other.frame == subject.frame;
+    });
+    REGATTA_REQUIRE(found.pairs.empty() && other_file, DataError, file, ": '", subject.id,
                     "' is the id of another one too: letters, digits and . _ - + = @ count");
     std::string id;
     for (int number = 2; id.empty() || !taken.insert(id).second; ++number) {

@@ -17,6 +17,7 @@ namespace regatta {
 namespace {
 
 constexpr std::size_t kSampled = 8;
+constexpr std::size_t kMostUnreadable = 8;
 constexpr double kAirBelow = -500.0;
 
 /// Paths of a subject's images, by modality ("" for the only one).
@@ -152,6 +153,15 @@ SampledImage look_into(const Volume& volume, bool is_ct) {
   return out;
 }
 
+void drop_atlas_without_subject(FoundSet& found) {
+  const bool there = std::any_of(found.subjects.begin(), found.subjects.end(),
+                                 [&](const SubjectEntry& subject) { return subject.id == found.atlas; });
+  if (!found.atlas.empty() && !there) {
+    found.notes.push_back(str("the atlas '", found.atlas, "' is among those left out: pairs are made without it"));
+    found.atlas.clear();
+  }
+}
+
 /// Of the subjects that were looked into, by id, in that order.
 struct Samples {
   std::vector<std::pair<std::string, SampledImage>> images;
@@ -179,6 +189,9 @@ Samples look_into_some(const ScanTree& tree, FoundSet& found) {
       std::move(images.begin(), images.end(), std::back_inserter(out.images));
     } catch (const DataError& error) {
       out.unreadable[subject.id] = error.what();
+      REGATTA_REQUIRE(out.unreadable.size() < kMostUnreadable, DataError, out.unreadable.size(),
+                      " scans that were looked into cannot be read, the last: ", error.what(),
+                      "; about NaN see docs/data.md");
       continue;
     }
     --left;
@@ -215,6 +228,7 @@ Survey survey(const ScanTree& tree, FoundSet& found) {
     const auto bad = samples.unreadable.find(subject.id);
     return bad == samples.unreadable.end() ? "" : bad->second;
   });
+  drop_atlas_without_subject(found);
   Survey out;
   std::map<std::string, std::size_t> index_of;
   for (std::size_t i = 0; i < found.subjects.size(); ++i) {

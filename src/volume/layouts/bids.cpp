@@ -76,13 +76,19 @@ bool is_made_of(const BidsName& scan, const std::string& path) {
          });
 }
 
-/// A mask of the brain: desc-brain or label-brain; one of neither kind is thought to be. Not one of a lesion or a task.
-bool is_brain_mask(const BidsName& name) {
+/// How surely a mask is one of the brain: 2 if it says so, 1 if it says nothing; 0 of a lesion, a part or a task.
+int brain_mask_rank(const BidsName& name) {
   const auto has = [&](const char* begin) {
     return std::any_of(name.entities.begin(), name.entities.end(),
                        [&](const std::string& entity) { return entity.starts_with(begin); });
   };
-  return has("desc-brain") || has("label-brain") || (!has("desc-") && !has("label-") && !has("task-"));
+  const auto is = [&](const char* entity) {
+    return std::find(name.entities.begin(), name.entities.end(), entity) != name.entities.end();
+  };
+  if (has("task-")) {
+    return 0;
+  }
+  return is("desc-brain") || is("label-brain") ? 2 : has("desc-") || has("label-") ? 0 : 1;
 }
 
 }  // namespace
@@ -116,7 +122,7 @@ FoundSet find_bids(const ScanTree& tree) {
   std::vector<std::string> other_masks;
   for (const std::string& path : tree.volumes()) {
     const BidsName name = name_of(path);
-    if (name.suffix == "mask" && !is_brain_mask(name)) {
+    if (name.suffix == "mask" && brain_mask_rank(name) == 0) {
       other_masks.push_back(path);
     } else if (name.suffix == "dseg" || name.suffix == "mask") {
       derived[name.subject].push_back(path);
@@ -133,8 +139,11 @@ FoundSet find_bids(const ScanTree& tree) {
     subject.group = id_from(name.subject);
     for (const std::string& other : derived[name.subject]) {
       if (is_made_of(name, other)) {
-        std::string& place = name_of(other).suffix == "dseg" ? subject.labels : subject.mask;
-        place = place.empty() ? other : place;
+        const BidsName found = name_of(other);
+        std::string& place = found.suffix == "dseg" ? subject.labels : subject.mask;
+        if (place.empty() || (found.suffix == "mask" && brain_mask_rank(found) > brain_mask_rank(name_of(place)))) {
+          place = other;
+        }
       }
     }
     out.subjects.push_back(std::move(subject));

@@ -41,15 +41,11 @@ struct FolderRow {
   Part part;
 };
 
+/// masked_t1 or segmented are no masks and segmentations.
 bool begins_with_word(const std::string& lower, std::string_view word) {
-  if (!lower.starts_with(word)) {
-    return false;
-  }
   const auto is_letter = [](unsigned char c) { return std::isalpha(c) != 0; };
-  const std::string rest(lower.begin() + std::ssize(word),
-                         std::find_if_not(lower.begin() + std::ssize(word), lower.end(), is_letter));
-  constexpr std::array<std::string_view, 6> kRests = {"", "s", "tr", "ts", "str", "sts"};
-  return std::find(kRests.begin(), kRests.end(), rest) != kRests.end();
+  const std::string first(lower.begin(), std::find_if_not(lower.begin(), lower.end(), is_letter));
+  return first.starts_with(word) && !first.ends_with("ed");
 }
 
 constexpr FolderRow kFolders[] = {
@@ -96,9 +92,12 @@ Role role_of(const std::string& path) {
   return role;
 }
 
-/// Without the visit: "sub-01_ses-2_T1w" -> "sub-01".
+/// Without the visit or the frame: "sub-01_ses-2_T1w" -> "sub-01", "patient001_frame12" -> "patient001".
 std::string group_of(const std::string& id) {
-  return id.starts_with("sub-") ? id.substr(0, id.find('_')) : id;
+  const std::size_t frame = id.rfind("_frame");
+  const bool is_frame = frame != std::string::npos && frame > 0 && frame + 6 < id.size() &&
+                        id.find_first_not_of("0123456789", frame + 6) == std::string::npos;
+  return id.starts_with("sub-") ? id.substr(0, id.find('_')) : id.substr(0, is_frame ? frame : std::string::npos);
 }
 
 /// Whether an npz file has labels beside the image.

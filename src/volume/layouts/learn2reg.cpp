@@ -1,6 +1,7 @@
 // Learn2Reg releases, and others with such a list: NAME_dataset.json names images, labels, masks, key-points and pairs.
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include <nlohmann/json.hpp>
 
@@ -181,6 +182,9 @@ class Release {
     four_digits(stem, &rest);
     subject.group = id_from(channels_ || names_sides_ ? rest : case_of(stem));
     if (channels_) {
+      if (!cases_.insert(subject.group).second) {
+        return;  // another channel of the same case is listed too
+      }
       for (std::size_t channel = 0; channel < modality_names_.size(); ++channel) {
         const std::string digits = str("000", channel);
         const std::string file = tree_.find_volume(folder_of(image), str(rest, '_', digits.substr(digits.size() - 4)));
@@ -234,6 +238,7 @@ class Release {
   std::vector<std::string> modality_names_;
   bool names_sides_ = false;  ///< _0000 and _0001 of one case are moving and fixed somewhere: two scans, not channels
   bool channels_ = false;
+  std::set<std::string> cases_;  ///< with channels: those that are subjects already
   std::vector<std::string> missing_;
   int unpaired_training_ = 0;
   int unpaired_tests_ = 0;

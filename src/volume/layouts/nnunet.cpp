@@ -96,7 +96,7 @@ FoundSet find_nnunet(const ScanTree& tree) {
     for (const auto& [name, files] : cases_of(tree, str("images", part), channels)) {
       SubjectEntry subject;
       subject.id = id_from(name);
-      subject.group = id_from(channels ? name : case_of(name));
+      subject.group = id_from(case_of(name));
       subject.split = std::string_view(part) == "Ts" ? "test" : "";
       bool complete = true;
       for (std::size_t channel = 0; channel < names.size(); ++channel) {

@@ -69,11 +69,22 @@ std::string group_of(const std::string& id) {
 
 bool claims_oasis(const ScanTree& tree) {
   const NameRow* row = row_of(tree);
-  std::set<std::string> folders;
-  for (const std::string& path : tree.volumes()) {
-    folders.insert(folder_of(path));
+  if (row == nullptr) {
+    return false;
   }
-  return row != nullptr && 2 * folders_with(tree, *row).size() > folders.size();
+  std::set<std::string> subjects;  // with a '/' at their end
+  for (const std::string& folder : folders_with(tree, *row)) {
+    const std::filesystem::path path(folder);
+    subjects.insert((path.filename() == "mri" ? path.parent_path() : path) / "");
+  }
+  std::set<std::string> others;  // folders with volumes that are no subject's
+  for (const std::string& path : tree.volumes()) {
+    if (std::none_of(subjects.begin(), subjects.end(),
+                     [&](const auto& subject) { return path.starts_with(subject); })) {
+      others.insert(folder_of(path));
+    }
+  }
+  return subjects.size() > others.size();
 }
 
 FoundSet find_oasis(const ScanTree& tree) {

@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "regatta/base/error.hpp"
+#include "regatta/base/log.hpp"
 #include "regatta/volume/volume.hpp"
 
 namespace regatta {
@@ -25,14 +26,24 @@ bool lies_in(const fs::path& inner, const fs::path& outer) {
   return std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end()).first == outer.end();
 }
 
-/// Folders behind links: each is entered once, and none that would lead round in a circle.
-class Links {
+/// Each folder is entered once, whatever links lead to it, and none that would lead round in a circle.
+class Entrance {
  public:
-  explicit Links(const fs::path& folder) : root_(fs::weakly_canonical(folder)) {}
+  explicit Entrance(const fs::path& folder) : root_(fs::weakly_canonical(folder)), entered_({root_}) {}
 
-  bool may_enter(const fs::path& link) {
-    const fs::path target = fs::weakly_canonical(link);
-    return !lies_in(target, root_) && !lies_in(root_, target) && entered_.insert(target).second;
+  bool may_enter(const fs::directory_entry& folder) {
+    const fs::path target = fs::weakly_canonical(folder.path());
+    if (folder.is_symlink()) {
+      std::error_code error;
+      fs::directory_iterator listed(target, error);
+      if (error) {
+        log_warning(folder.path().string(), ": a link to a folder that cannot be listed, left out: ", error.message());
+      }
+      if (error || lies_in(target, root_) || lies_in(root_, target)) {
+        return false;
+      }
+    }
+    return entered_.insert(target).second;
   }
 
  private:
@@ -47,12 +58,12 @@ ScanTree ScanTree::read(const fs::path& folder) {
   tree.folder_ = folder;
   std::error_code error;
   REGATTA_REQUIRE(fs::is_directory(folder, error), DataError, folder.string(), ": not a folder");
-  Links links(folder);
+  Entrance entrance(folder);
   fs::recursive_directory_iterator walk(folder, fs::directory_options::follow_directory_symlink, error);
   for (; !error && walk != fs::recursive_directory_iterator(); walk.increment(error)) {
     const bool hidden = walk->path().filename().string().starts_with('.');
     if (walk->is_directory(error)) {
-      if (hidden || (walk->is_symlink() && !links.may_enter(walk->path()))) {
+      if (hidden || !entrance.may_enter(*walk)) {
         walk.disable_recursion_pending();
       }
       continue;
@@ -151,7 +162,9 @@ std::string four_digits(const std::string& stem, std::string* rest) {
 std::string case_of(const std::string& stem) {
   std::string rest;
   four_digits(stem, &rest);
-  return four_digits(rest).empty() ? stem : rest;
+  const std::size_t number = rest.find_last_not_of("0123456789");
+  const bool is_numbered = number != std::string::npos && number + 1 < rest.size() && rest[number] == '_';
+  return is_numbered ? rest : stem;
 }
 
 }  // namespace regatta

@@ -75,7 +75,7 @@ std::string lower_case(const std::string& text);
 /// The four digits of a name that ends in _NNNN, as in p1_0001; "" without. @param rest  the name before them
 std::string four_digits(const std::string& stem, std::string* rest = nullptr);
 
-/// The case of one of several scans, P_0001 of P_0001_0000; a name with one number alone is its own.
+/// The case of one of several scans, P_12 of P_12_0000; a name with one number alone is a case of its own.
 std::string case_of(const std::string& stem);
 
 }  // namespace regatta

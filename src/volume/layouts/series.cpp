@@ -1,6 +1,7 @@
 // 4-D files alone: each frame of a series is a subject, the series its group. Pairs: the first frame onto every other
 // one and back, which for a heart triggered by its ECG is end-diastole.
 #include <algorithm>
+#include <set>
 
 #include "regatta/base/error.hpp"
 #include "volume/layouts/layout.hpp"
@@ -46,10 +47,20 @@ std::string frame_id(const std::string& name, int frame) {
 
 }  // namespace
 
+/// More series than other scans; label maps, masks and single frames beside a series are parts of it.
 bool claims_series(const ScanTree& tree) {
-  const auto count = std::count_if(tree.volumes().begin(), tree.volumes().end(),
-                                   [&](const std::string& path) { return is_series(tree, path); });
-  return 2 * count > std::ssize(tree.volumes());
+  std::set<std::string> beginnings;  // of what lies beside each series
+  for (const std::string& path : tree.volumes()) {
+    if (is_series(tree, path) && !is_twin(tree, path)) {
+      const std::string stem = stem_of(path);
+      beginnings.insert(path_in(folder_of(path), stem.substr(0, stem.rfind("_4d"))));
+    }
+  }
+  const auto others = std::count_if(tree.volumes().begin(), tree.volumes().end(), [&](const std::string& path) {
+    return std::none_of(beginnings.begin(), beginnings.end(),
+                        [&](const std::string& beginning) { return path.starts_with(beginning); });
+  });
+  return std::ssize(beginnings) > others;
 }
 
 FoundSet find_series(const ScanTree& tree) {

@@ -246,6 +246,22 @@ TEST_CASE("scans and label maps that cannot be read are left out and named, and 
   CHECK(note_with(plan, "label maps left out, they cannot be read: 1").find("s2_seg.nii") != std::string::npos);
 }
 
+TEST_CASE("init ends where most scans cannot be read, and does without an atlas that cannot") {
+  ScanFolder folder;
+  const Shape3 shape = {16, 16, 16};
+  std::vector<double> holes = block(shape, 4, 12);
+  holes[7] = std::numeric_limits<double>::quiet_NaN();
+  folder.scan("atlas.nii", shape, spaced(1, 1, 1), holes);
+  for (const char* name : {"a.nii", "b.nii", "c.nii"}) {
+    folder.scan(name, shape, spaced(1, 1, 1), block(shape, 4, 12));
+  }
+  CHECK_FALSE(note_with(plan_for(folder), "the atlas 'atlas' is among those left out").empty());
+  for (int i = 0; i < 30; ++i) {
+    folder.scan(str("s", i, ".nii"), shape, spaced(1, 1, 1), holes);
+  }
+  CHECK(error_text([&] { plan_for(folder); }).find("8 scans that were looked into cannot be read") == 0);
+}
+
 TEST_CASE("names that become the same id are told apart, a mixture of CT and others and unknown sides are noted") {
   ScanFolder folder;
   const Shape3 shape = {16, 16, 16};

@@ -238,13 +238,13 @@ TEST_CASE("layout nnunet: numbered cases are patients of their own") {
   CHECK(channel.subjects[0].group == "amos_0001");
   CHECK(channel.subjects[1].group == "amos_0002");
   ScanFolder plain;  // two scans of the first
-  for (const char* name : {"p_0001_0000", "p_0001_0001", "q_0002"}) {
+  for (const char* name : {"p_01_0000", "p_01_0001", "q_0002"}) {
     plain.scan(str("imagesTr/", name, ".nii.gz")).scan(str("labelsTr/", name, ".nii.gz"));
   }
   const FoundSet scans = find_in(plain).set;
   REQUIRE(scans.subjects.size() == 3);
-  CHECK(scans.subjects[0].group == "p_0001");
-  CHECK(scans.subjects[1].group == "p_0001");
+  CHECK(scans.subjects[0].group == "p_01");
+  CHECK(scans.subjects[1].group == "p_01");
   CHECK(scans.subjects[2].group == "q_0002");
 }
 
@@ -275,6 +275,7 @@ TEST_CASE("folders behind symbolic links are entered, but not in circles") {
   std::filesystem::create_directory_symlink(elsewhere.path(), folder.path() / "more_again");
   std::filesystem::create_directory_symlink(folder.path(), folder.path() / "s1/round");
   std::filesystem::create_directory_symlink(elsewhere.path(), elsewhere.path() / "s2/round");
+  std::filesystem::create_directory_symlink("s2", elsewhere.path() / "latest");
   std::filesystem::create_symlink("nowhere", folder.path() / "gone.txt");
   CHECK(ScanTree::read(folder.path()).volumes().size() == 3);
 }
@@ -295,15 +296,35 @@ TEST_CASE("one odd file does not decide the layout") {
   CHECK(find_in(breath).set.anatomy == Anatomy::kLung);
 }
 
+TEST_CASE("what lies beside a scan does not change the layout") {
+  ScanFolder hearts;  // ACDC without Info.cfg
+  ScanFolder oasis;
+  ScanFolder words;
+  for (const char* name : {"p1", "p2"}) {
+    hearts.series(str(name, '/', name, "_4d.nii.gz"), 3).scan(str(name, '/', name, "_frame01.nii.gz"));
+    hearts.scan(str(name, '/', name, "_frame01_gt.nii.gz")).scan(str(name, '/', name, "_frame03.nii.gz"));
+    oasis.scan(str(name, "/mri/norm.nii.gz")).scan(str(name, "/mri/aseg.nii.gz")).scan(str(name, "/mri/orig/1.nii.gz"));
+    words.scan(str("imagesTrain/", name, ".nii.gz")).scan(str("labelsTrain/", name, ".nii.gz"));
+  }
+  CHECK(find_in(hearts).layout == "series");
+  CHECK(find_in(hearts, "flat").set.subjects[1].group == "p1");
+  CHECK(find_in(oasis).layout == "oasis");
+  const FoundSet flat = find_in(words).set;
+  REQUIRE(flat.subjects.size() == 2);
+  CHECK(flat.subjects[0].labels == "labelsTrain/p1.nii.gz");
+}
+
 TEST_CASE("layout bids: a lesion's mask is no mask of the brain") {
   ScanFolder folder;
   folder.scan("sub-01/anat/sub-01_T1w.nii.gz");
   folder.scan("derivatives/m/sub-01/anat/sub-01_label-lesion_mask.nii.gz");
-  folder.scan("derivatives/m/sub-01/anat/sub-01_label-zbrain_mask.nii.gz");
+  folder.scan("derivatives/m/sub-01/anat/sub-01_desc-brainstem_mask.nii.gz");
+  folder.scan("derivatives/m/sub-01/anat/sub-01_mask.nii.gz");
+  folder.scan("derivatives/afmri/sub-01/func/sub-01_task-rest_desc-brain_mask.nii.gz");
   folder.scan("derivatives/m/sub-01/anat/sub-01_space-orig_label-brain_mask.nii.gz");
   const FoundSet found = find_in(folder).set;
   CHECK(found.subjects[0].mask == "derivatives/m/sub-01/anat/sub-01_space-orig_label-brain_mask.nii.gz");
-  CHECK(found.notes.front().find("masks not used, they are not named desc-brain or label-brain: 2") == 0);
+  CHECK(found.notes.front().find("masks not used, they are not named desc-brain or label-brain: 3") == 0);
 }
 
 TEST_CASE("layout series: frames are subjects, the series is their group") {
