@@ -172,8 +172,8 @@ std::string findings_text(const Inspection& inspection) {
   }
   std::string text = any ? table.text() : "nothing looks wrong\n";
   if (!inspection.sides_told) {
-    text +=
-        "left and right cannot be told apart from the images of this set: mirrored scans are found by labels alone\n";
+    text += "left and right cannot be told apart from the images of this set: mirrored scans are ";
+    text += inspection.labels_judged ? "found by labels alone\n" : "not found\n";
   }
   return text;
 }

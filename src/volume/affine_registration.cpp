@@ -5,6 +5,7 @@
 #include <array>
 #include <cmath>
 #include <numbers>
+#include <utility>
 #include <vector>
 
 #include "affine_climb.hpp"
@@ -66,6 +67,12 @@ AffineRegistration register_affine(const Volume& fixed, const Volume& moving, in
   constexpr int kMost = 40;
   const Level coarse_fixed = make_level(fixed, kSpacings_mm[0], false, threads);
   const Level coarse_moving = make_level(moving, kSpacings_mm[0], false, threads);
+  for (const auto& [level, source] :
+       {std::pair(&coarse_fixed, &fixed.source), std::pair(&coarse_moving, &moving.source)}) {
+    const Shape3& shape = level->grid.shape;
+    REGATTA_REQUIRE(*std::min_element(shape.begin(), shape.end()) > 1, DataError, *source, ": shape ",
+                    shape_text(shape), " at ", kSpacings_mm[0], " mm: too flat for an affine registration");
+  }
   Map start;
   start.centre = centre_of_mass(coarse_fixed, fixed.source);
   const Point3 moving_centre = centre_of_mass(coarse_moving, moving.source);

@@ -266,6 +266,7 @@ Archive Archive::open(const std::filesystem::path& path) {
   Impl& s = *impl;
   s.path = path;
   s.source = path.string();
+  REGATTA_REQUIRE(!std::filesystem::is_directory(path), DataError, s.source, ": a folder, an archive expected");
   REGATTA_REQUIRE(std::filesystem::is_regular_file(path), DataError, s.source, ": no such file");
   {
     const std::lock_guard lock(h5::library_mutex());

@@ -113,11 +113,17 @@ void add_ruled_pairs(const std::vector<SubjectEntry>& subjects, const PairRule& 
   }
 }
 
+/// Subjects that folds are made of.
+bool is_dealt(const SubjectEntry& subject, const DatasetOptions& options) {
+  return (subject.split == "train" || subject.split == "val") && !is_atlas(subject, options);
+}
+
 /// Which fold each group of train and val is validated in.
-std::map<std::string, int> deal_groups(const std::vector<SubjectEntry>& subjects, const FoldRule& rule) {
+std::map<std::string, int> deal_groups(const std::vector<SubjectEntry>& subjects, const DatasetOptions& options) {
+  const FoldRule& rule = options.folds;
   std::set<std::string> groups;
   for (const SubjectEntry& subject : subjects) {
-    if (subject.split == "train" || subject.split == "val") {
+    if (is_dealt(subject, options)) {
       groups.insert(subject.group);
     }
   }
@@ -136,11 +142,11 @@ std::map<std::string, int> deal_groups(const std::vector<SubjectEntry>& subjects
 /// Listed pairs of train and val whose two subjects lie on the same side of a fold; the others belong to neither.
 /// Subjects outside the folds, such as an atlas, lie on both sides.
 std::vector<ArchivePair> listed_in_fold(const std::vector<ArchivePair>& listed, const std::string& name, bool validated,
-                                        const std::vector<SubjectEntry>& subjects,
+                                        const std::vector<SubjectEntry>& subjects, const DatasetOptions& options,
                                         const std::map<std::string, int>& fold_of, int fold) {
-  const auto fits = [&](std::int64_t subject) {
-    const auto found = fold_of.find(subjects[static_cast<std::size_t>(subject)].group);
-    return found == fold_of.end() || (found->second == fold) == validated;
+  const auto fits = [&](std::int64_t index) {
+    const SubjectEntry& subject = subjects[static_cast<std::size_t>(index)];
+    return !is_dealt(subject, options) || (fold_of.at(subject.group) == fold) == validated;
   };
   std::vector<ArchivePair> out;
   for (const ArchivePair& pair : listed) {
@@ -156,34 +162,31 @@ void add_fold_pairs(const std::vector<SubjectEntry>& subjects, const DatasetOpti
   if (options.folds.count == 0) {
     return;
   }
-  const auto fold_of = deal_groups(subjects, options.folds);
+  const auto fold_of = deal_groups(subjects, options);
+  // A list of the pairs of val alone says nothing of subjects that a fold trains on, nor of those it validates anew.
+  const bool by_list =
+      options.pairs.rule == "explicit" || (!listed_in(listed, "train").empty() && !listed_in(listed, "val").empty());
   for (int fold = 0; fold < options.folds.count; ++fold) {
     for (const bool validated : {false, true}) {
       Split split;
       split.name = str(validated ? "val" : "train", fold);
       split.number = 3 + 2 * static_cast<std::uint64_t>(fold) + (validated ? 1 : 0);
       for (std::size_t i = 0; i < subjects.size(); ++i) {
-        const auto found = fold_of.find(subjects[i].group);
-        const bool dealt = subjects[i].split == "train" || subjects[i].split == "val";
-        if (dealt && (found->second == fold) == validated) {
+        if (is_dealt(subjects[i], options) && (fold_of.at(subjects[i].group) == fold) == validated) {
           split.members.push_back(static_cast<std::int64_t>(i));
         }
       }
       const std::size_t before = out.size();
-      const auto chosen = listed_in_fold(listed, split.name, validated, subjects, fold_of, fold);
-      out.insert(out.end(), chosen.begin(), chosen.end());
-      if (chosen.empty()) {
+      if (by_list) {
+        const auto chosen = listed_in_fold(listed, split.name, validated, subjects, options, fold_of, fold);
+        out.insert(out.end(), chosen.begin(), chosen.end());
+      } else {
         add_ruled_pairs(subjects, options.pairs, split, out);
       }
       REGATTA_REQUIRE(out.size() > before, ConfigError, "/folds: no pair in split ", split.name, ": ",
                       split.members.size(), " subjects");
     }
   }
-}
-
-/// Atlases belong to no split.
-bool is_atlas(const SubjectEntry& subject, const DatasetOptions& options) {
-  return subject.split == "atlas" || subject.id == options.pairs.atlas || subject.id == options.affine_atlas;
 }
 
 /// A group's scans must not be trained on and tested with.
@@ -224,6 +227,10 @@ void require_separate_pairs(const std::vector<SubjectEntry>& subjects, const Dat
 }
 
 }  // namespace
+
+bool is_atlas(const SubjectEntry& subject, const DatasetOptions& options) {
+  return subject.split == "atlas" || subject.id == options.pairs.atlas;
+}
 
 std::int64_t affine_atlas_of(const std::vector<SubjectEntry>& subjects, const DatasetOptions& options) {
   if (!options.affine_atlas.empty()) {

@@ -12,6 +12,9 @@ namespace regatta {
 ///         scans lie in two splits, a listed pair that trains on what another split is kept for
 std::vector<ArchivePair> make_pairs(const std::vector<SubjectEntry>& subjects, const DatasetOptions& options);
 
+/// Atlases belong to no split. A subject that others are aligned to is not one for that alone.
+bool is_atlas(const SubjectEntry& subject, const DatasetOptions& options);
+
 /// The subject that all are aligned to. @throws ConfigError if the options and splits name none or several
 std::int64_t affine_atlas_of(const std::vector<SubjectEntry>& subjects, const DatasetOptions& options);
 

@@ -123,6 +123,8 @@ void Rules::orientation() {
   const OrientationCheck images = check_orientations(scans, groups, archive_.orientation(), threads_);
   const std::vector<PlacesVerdict> labels = check_label_places(places, archive_.orientation());
   inspection_.sides_told = images.sides_told;
+  inspection_.labels_judged =
+      std::any_of(labels.begin(), labels.end(), [](const PlacesVerdict& verdict) { return verdict.judged; });
   inspection_.common_asymmetry = images.common_asymmetry;
   constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
   for (std::size_t i = 0; i < subjects_.size(); ++i) {
@@ -371,6 +373,10 @@ void Rules::cropped() {
     }
     const Spread spread = few ? Spread{} : spread_of(shares);
     const char letter = archive_.orientation()[face / 2];
+    const auto full = std::count_if(shares.begin(), shares.end(), [](double share) { return share > kCroppedAlone; });
+    if (few && 2 * full >= std::ssize(shares)) {
+      continue;  // as lungs and short-axis stacks do
+    }
     for (std::size_t i = 0; i < subjects_.size(); ++i) {
       const bool unusual =
           shares[i] - spread.median > kCropped && deviation(shares[i], spread, kLeastBorder) > kUnusual;

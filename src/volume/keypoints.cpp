@@ -23,7 +23,11 @@ bool read_number(std::string_view text, double& value) {
 std::vector<Point3> read_keypoints(const std::filesystem::path& path) {
   std::vector<Point3> points;
   int number = 0;
-  for (const std::string& line : split(read_file(path), '\n')) {
+  std::string text = read_file(path);
+  if (text.starts_with("\xEF\xBB\xBF")) {
+    text.erase(0, 3);  // of UTF-8, as spreadsheets write it
+  }
+  for (const std::string& line : split(text, '\n')) {
     ++number;
     if (trim(line).empty()) {
       continue;

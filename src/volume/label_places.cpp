@@ -1,6 +1,7 @@
 #include "label_places.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "right_angles.hpp"
@@ -41,6 +42,24 @@ double correlation(const std::vector<Point3>& a, const std::vector<Point3>& b, c
     }
   }
   return aa > 0 && bb > 0 ? ab / std::sqrt(aa * bb) : 0.0;
+}
+
+/// Whether the places lie in more than one direction: a line fits its own turns too well to tell them apart.
+bool are_spread_out(const std::vector<Point3>& places) {
+  constexpr double kMostAlongALine =
+      0.85;  // sum of squared eigenvalues by the squared sum: second one 0.3^2 of the first
+  std::array<double, 9> moments{};
+  for (const Point3& p : places) {
+    for (std::size_t i = 0; i < 9; ++i) {
+      moments[i] += p[i / 3] * p[i % 3];
+    }
+  }
+  const double trace = moments[0] + moments[4] + moments[8];
+  double squares = 0.0;
+  for (const double moment : moments) {
+    squares += moment * moment;
+  }
+  return squares < kMostAlongALine * trace * trace;
 }
 
 /// Labels that at least half of the labelled subjects have.
@@ -108,8 +127,10 @@ std::vector<PlacesVerdict> check_label_places(std::span<const LabelPlaces> subje
         }
       }
     }
-    const bool sides = correlation(expected, expected, mirror) < kMostSymmetricPlaces;
-    v.wrong_axes = v.best_other > std::max(v.as_is, v.mirrored) + kPlacesMargin;
+    const bool spread_out = are_spread_out(expected);
+    const double symmetry = correlation(expected, expected, mirror);
+    const bool sides = symmetry < (spread_out ? kMostSymmetricPlaces : kMostAlongSides);
+    v.wrong_axes = spread_out && v.best_other > std::max(v.as_is, v.mirrored) + kPlacesMargin;
     v.sides_exchanged = sides && !v.wrong_axes && v.mirrored > v.as_is + kPlacesMargin;
   }
   return out;

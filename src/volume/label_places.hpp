@@ -14,6 +14,7 @@ inline constexpr std::size_t kLeastLabelled = 5;      ///< subjects, below which
 inline constexpr std::size_t kLeastPlaces = 3;        ///< labels that a subject must have
 inline constexpr double kPlacesMargin = 0.1;          ///< of correlation, in favour of another arrangement
 inline constexpr double kMostSymmetricPlaces = 0.95;  ///< correlation of the usual places with their mirror image
+inline constexpr double kMostAlongSides = -0.8;       ///< the same of places along a line: from left to right
 
 /// Centres of one subject's labels, mm along D, H, W.
 struct LabelPlaces {

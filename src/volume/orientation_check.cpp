@@ -178,6 +178,7 @@ class Checker {
   std::vector<double> mean_difference(const std::string& but_group) const;
   double asymmetry_of(const std::vector<float>& difference, const std::string& group) const;
   void judge_axes(std::size_t scan, OrientationVerdict& verdict) const;
+  static bool looks_the_same(const Level& mean, const Linear& turn, double fit);
   void settle_asymmetry(std::vector<OrientationVerdict>& verdicts);
 
   std::span<const Level> scans_;
@@ -275,8 +276,12 @@ Checker::Judgement Checker::judge(std::size_t scan, const Map* known) const {
   v.judged = true;
   v.as_is = fit_of(out.difference);
   v.mirrored_fit = fit_of(image);
-  const Linear turn = closest_turn(mirrored.ncc > as_is.ncc ? mirrored.map : as_is.map);
-  if (turn != right_angles().front() && turn != mirror) {  // the climb itself went more than half of a right angle
+  // What is nearly its own mirror image fits as well mirrored and turned: that alone says nothing.
+  const bool clearly_mirrored = 1.0 - v.mirrored_fit < kWrongAxesShare * (1.0 - v.as_is);
+  const Linear turn = closest_turn(clearly_mirrored ? mirrored.map : as_is.map);
+  if (turn != right_angles().front() && turn != mirror &&
+      !looks_the_same(*mean, turn,
+                      std::max(v.as_is, v.mirrored_fit))) {  // the climb itself went more than half of a right angle
     v.best_other = std::max(v.as_is, v.mirrored_fit);
     v.best_code = code_of(turn, orientation_);
   }
@@ -293,6 +298,15 @@ Checker::Judgement Checker::judge(std::size_t scan, const Map* known) const {
   }
   v.asymmetry_size = all > 0.0 ? std::sqrt(difference / all) : 0.0;
   return out;
+}
+
+/// Whether the mean, turned, fits itself so well that a scan's fit after that turn says nothing.
+bool Checker::looks_the_same(const Level& mean, const Linear& turn, double fit) {
+  Map same;
+  same.centre = centre_of_mass(mean, "mean");
+  const Map found = climb(mean, mean, turned(same, turn), false, kSteps, 1).map;
+  const double own = correlation(details_of(seen_through(mean, found)), details_of(mean.values), mean.mask);
+  return 1.0 - fit >= kWrongAxesShare * (1.0 - own);
 }
 
 /// Other axes are tried where a scan fits unusually badly as it is.
@@ -324,15 +338,17 @@ void Checker::judge_axes(std::size_t scan, OrientationVerdict& v) const {
                    [&](std::size_t a, std::size_t b) { return climbs[a].ncc > climbs[b].ncc; });
   const std::vector<float> mean_details = details_of(mean->values);
   v.best_other = -1.0;
+  Linear best = turns.front();
   for (std::size_t i = 0; i < std::min(kOtherAxesClimbed, order.size()); ++i) {
     const Map found = climb(*mean, moving, climbs[order[i]].map, false, kSteps, 1).map;
     const double other = correlation(details_of(seen_through(moving, found)), mean_details, mean->mask);
     if (other > v.best_other) {
       v.best_other = other;
-      v.best_code = code_of(turns[order[i]], orientation_);
+      best = turns[order[i]];
+      v.best_code = code_of(best, orientation_);
     }
   }
-  v.wrong_axes = 1.0 - v.best_other < kWrongAxesShare * (1.0 - fit);
+  v.wrong_axes = 1.0 - v.best_other < kWrongAxesShare * (1.0 - fit) && !looks_the_same(*mean, best, v.best_other);
 }
 
 std::vector<double> Checker::mean_difference(const std::string& but_group) const {

@@ -62,17 +62,17 @@ class Packer {
       : dataset_(dataset),
         options_(options),
         threads_(options.threads > 0 ? options.threads : available_threads()),
-        twins_(dataset.subjects, [this](std::size_t index) { return is_atlas(index); }) {}
+        twins_(dataset.subjects, [this](std::size_t index) { return is_atlas(subjects()[index], dataset_.options); }) {}
 
   PackSummary run();
 
  private:
   const std::vector<SubjectEntry>& subjects() const { return dataset_.subjects; }
-  bool is_atlas(std::size_t index) const;
   void require_output() const;
   void load_atlas();
   void find_keys();
   void warn(std::string text);
+  void warn_of_splits_without_pairs();
   void check(const std::vector<std::size_t>& missing);
   std::shared_ptr<const PackedSubject> packed(std::size_t index) const;
   std::shared_ptr<const PackedSubject> from_files(std::size_t index) const;
@@ -106,15 +106,22 @@ class Packer {
   std::vector<fs::path> qc_;
 };
 
-bool Packer::is_atlas(std::size_t index) const {
-  const SubjectEntry& subject = subjects()[index];
-  return subject.split == "atlas" || subject.id == dataset_.options.pairs.atlas ||
-         (job_.atlas && job_.atlas->subject == static_cast<std::int64_t>(index));
-}
-
 void Packer::warn(std::string text) {
   if (!text.empty()) {
     warnings_.push_back(std::move(text));
+  }
+}
+
+void Packer::warn_of_splits_without_pairs() {
+  for (const char* split : {"train", "val", "test"}) {
+    const auto members = std::count_if(subjects().begin(), subjects().end(), [&](const SubjectEntry& subject) {
+      return subject.split == split && !is_atlas(subject, dataset_.options);
+    });
+    const bool paired = std::any_of(dataset_.pairs.begin(), dataset_.pairs.end(),
+                                    [&](const ArchivePair& pair) { return pair.split == split; });
+    if (members > 0 && !paired) {
+      warn(str("split ", split, ": subjects ", members, ", and no pair: see /pairs"));
+    }
   }
 }
 
@@ -455,6 +462,7 @@ PackSummary Packer::run() {
     }
   }
   reused_ = subjects().size() - missing.size();
+  warn_of_splits_without_pairs();
   check(missing);
   try {
     const bool labelled =

@@ -57,6 +57,7 @@ struct SubjectInspection {
 
 struct Inspection {
   std::vector<SubjectInspection> subjects;
+  bool labels_judged = false;                ///< whether the places of labels say which side is left
   bool sides_told = false;                   ///< whether left and right can be told apart from the images
   double common_asymmetry = 0.0;             ///< median of the subjects' asymmetry
   std::vector<std::int64_t> label_subjects;  ///< one a label id: subjects that have it

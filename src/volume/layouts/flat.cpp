@@ -49,9 +49,8 @@ bool begins_with_word(const std::string& lower, std::string_view word) {
 }
 
 constexpr FolderRow kFolders[] = {
-    {"label", Part::kLabels},        {"labelmap", Part::kLabels}, {"seg", Part::kLabels},
-    {"segmentation", Part::kLabels}, {"mask", Part::kMask},       {"keypoint", Part::kKeypoints},
-    {"landmark", Part::kKeypoints},
+    {"label", Part::kLabels},       {"seg", Part::kLabels},         {"mask", Part::kMask},
+    {"keypoint", Part::kKeypoints}, {"landmark", Part::kKeypoints},
 };
 
 struct Role {

@@ -1,6 +1,7 @@
 // The data set file: pairs of each rule, and one line for each thing that can be wrong in it.
 #include "regatta/volume/dataset.hpp"
 
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -128,6 +129,42 @@ TEST_CASE("a group lies in one split, and folds deal out whole groups") {
   CHECK(error_text([&] { dataset_from_json(json, ""); }) ==
         "/subjects: group 'g3' is in split train ('s6') and in split val ('s7'): all scans of a group must be in one "
         "split");
+}
+
+TEST_CASE("folds: listed pairs of val alone do not replace the rule, an atlas is not dealt out") {
+  Json json = parse_json(R"({"schema": 1, "subjects": [], "pairs": {"rule": "all", "explicit": [
+    {"moving": "s6", "fixed": "s7", "split": "val"}, {"moving": "s7", "fixed": "s6", "split": "val"}]},
+    "folds": {"count": 2}})",
+                         "test");
+  for (int i = 0; i < 8; ++i) {
+    json["subjects"].push_back({{"id", str("s", i)}, {"image", "x.nii"}, {"split", i < 6 ? "train" : "val"}});
+  }
+  const auto count = [&](const std::string& split) {
+    const DatasetFile dataset = dataset_from_json(json, "");
+    return std::count_if(dataset.pairs.begin(), dataset.pairs.end(),
+                         [&](const ArchivePair& pair) { return pair.split == split; });
+  };
+  CHECK(count("val") == 2);
+  for (const char* split : {"train0", "val0", "train1", "val1"}) {
+    CHECK(count(split) == 12);
+  }
+  json["pairs"] = {{"rule", "atlas"}, {"atlas", "s0"}};
+  json["folds"]["count"] = 7;
+  for (int fold = 0; fold < 7; ++fold) {
+    CHECK(count(str("train", fold)) == 6);
+    CHECK(count(str("val", fold)) == 1);
+  }
+}
+
+TEST_CASE("the subject that others are aligned to keeps the duties of its split") {
+  Json json = parse_json(R"({"schema": 1, "affine": "to_atlas", "affine_atlas": "t", "pairs": {"rule": "explicit",
+    "explicit": [{"moving": "t", "fixed": "a", "split": "train"}, {"moving": "a", "fixed": "t", "split": "test"}]},
+    "subjects": [{"id": "t", "image": "t.nii", "split": "test"}, {"id": "a", "image": "a.nii"}]})",
+                         "test");
+  CHECK(error_text([&] { dataset_from_json(json, ""); }).find("/pairs/explicit/0: a pair of split train of 't'") == 0);
+  json["subjects"][0]["group"] = "one";
+  json["subjects"][1]["group"] = "one";
+  CHECK(error_text([&] { dataset_from_json(json, ""); }).find("/subjects: group 'one'") == 0);
 }
 
 TEST_CASE("several modalities: each subject has one file of each") {

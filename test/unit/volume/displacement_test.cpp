@@ -118,6 +118,10 @@ TEST_CASE("key-points are read line by line, and a bad line is named") {
   write_bytes(folder / "p.csv", "1,2.5,3\r\n\n -4 , 5e1,0\n");
   const auto points = read_keypoints(folder / "p.csv");
   CHECK(points == std::vector<Point3>{{1, 2.5, 3}, {-4, 50, 0}});
+  write_bytes(folder / "bom.csv",
+              "\xEF\xBB\xBF"
+              "1,2,3\n");
+  CHECK(read_keypoints(folder / "bom.csv") == std::vector<Point3>{{1, 2, 3}});
   const auto refused = [&](const std::string& text) {
     write_bytes(folder / "q.csv", text);
     return error_text([&] { read_keypoints(folder / "q.csv"); });

@@ -15,6 +15,7 @@
 #include "regatta/base/text.hpp"
 #include "support/catch.hpp"
 #include "support/temporary_folder.hpp"
+#include "volume/label_places.hpp"
 
 using namespace regatta;
 using regatta::test::made_up_scan;
@@ -245,6 +246,41 @@ TEST_CASE("the number of threads changes nothing") {
   test::write_set(folder / "a.h5", scans);
   const Archive archive = Archive::open(folder / "a.h5");
   CHECK(to_json(archive, inspect_archive(archive, 1)) == to_json(archive, inspect_archive(archive, 3)));
+}
+
+TEST_CASE("in a small set a face that most scans fill is no cut") {
+  std::vector<MadeUpScan> scans = made_up_set(4, 210);
+  const auto fill = [](MadeUpScan& scan) {
+    for (std::size_t i = 0; i < scan.image.size(); i += 36) {
+      scan.image[i] = 140;  // the outermost slice below
+    }
+  };
+  fill(scans[0]);
+  CHECK(found(inspect(scans)) == Names{"s210 cropped"});
+  std::for_each(scans.begin() + 1, scans.end(), fill);
+  CHECK(found(inspect(scans)) == Names{});
+}
+
+TEST_CASE("labels whose centres lie along a line say nothing of other axes") {
+  const auto places = [](double degrees, const std::vector<Point3>& third) {
+    const double angle = degrees * 3.14159265 / 180.0;
+    LabelPlaces out;
+    out.present.assign(3 + third.size(), true);
+    for (const double at : {-20.0, 3.0, 17.0}) {
+      out.centres.push_back({at * std::cos(angle), at * std::sin(angle), 0.1 * at});
+    }
+    out.centres.insert(out.centres.end(), third.begin(), third.end());
+    return out;
+  };
+  std::vector<LabelPlaces> hearts;
+  std::vector<LabelPlaces> heads;
+  for (int i = 0; i < 9; ++i) {
+    hearts.push_back(places(i == 0 ? 80.0 : 2.0 * i, {}));
+    heads.push_back(places(i == 0 ? 80.0 : 2.0 * i, {{0, 0, 30}, {0, i == 0 ? 0.0 : 25.0, -10}}));
+  }
+  CHECK_FALSE(check_label_places(hearts, "RAS")[0].wrong_axes);
+  CHECK(check_label_places(hearts, "RAS")[0].judged);
+  CHECK(check_label_places(heads, "RAS")[0].wrong_axes);
 }
 
 TEST_CASE("small sets are measured though little can be said about them") {
