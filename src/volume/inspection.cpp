@@ -29,7 +29,7 @@ std::vector<SubjectMeasure> measure_all(const Archive& archive, int threads) {
     for (std::size_t i = next++; i < count; i = next++) {
       try {
         out[i] = measure_subject(archive, static_cast<std::int64_t>(i));
-      } catch (...) {  // thrown again by the thread that asked
+      } catch (const std::exception&) {
         const std::lock_guard lock(mutex);
         error = error ? error : std::current_exception();
         next = count;
