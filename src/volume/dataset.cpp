@@ -18,21 +18,17 @@ bool is_id(const std::string& text) {
   });
 }
 
-/// "work/../a.nii" becomes "a.nii", unless work is a symbolic link: then .. leads elsewhere.
-std::string joined_path(const std::filesystem::path& folder, const std::filesystem::path& path) {
-  const std::filesystem::path joined = folder / path;
-  std::filesystem::path shorter = joined.lexically_normal();
-  const bool climbs = std::find(path.begin(), path.end(), "..") != path.end();
-  std::error_code error;
-  const bool same = !climbs || std::filesystem::weakly_canonical(joined.parent_path(), error) ==
-                                   std::filesystem::weakly_canonical(shorter.parent_path(), error);
-  return (same ? shorter : joined).string();
+/// Where a folder lies: behind a symbolic link, .. leads elsewhere than its name says.
+std::filesystem::path real_folder(const std::filesystem::path& folder) {
+  const std::filesystem::path named = std::filesystem::absolute(folder / ".");
+  const std::filesystem::path real = std::filesystem::weakly_canonical(named) / "";
+  return real == named.lexically_normal() ? folder : real;
 }
 
 std::string settled_path(const std::string& path, const std::filesystem::path& folder, const std::string& pointer) {
   REGATTA_REQUIRE(is_volume_name(path), ConfigError, pointer, ": '", one_line(path, 200),
                   "', a volume file expected: ", volume_endings());
-  return joined_path(folder, path);
+  return (folder / path).lexically_normal().string();
 }
 
 /// Makes a subject's paths absolute or relative to the working directory.
@@ -62,7 +58,7 @@ void settle_files(SubjectEntry& entry, const std::vector<std::string>& modalitie
     }
   }
   if (!entry.keypoints.empty()) {
-    entry.keypoints = joined_path(folder, entry.keypoints);
+    entry.keypoints = (folder / entry.keypoints).lexically_normal().string();
   }
   if (entry.group.empty()) {
     entry.group = entry.id;
@@ -142,7 +138,7 @@ DatasetFile dataset_from_json(const Json& value, const std::filesystem::path& fo
   REGATTA_REQUIRE(is_orientation(dataset.options.npz_orientation), ConfigError, "/npz_orientation: '",
                   one_line(dataset.options.npz_orientation, 20),
                   "', three letters, one each of R|L, A|P and S|I, expected");
-  dataset.subjects = read_subjects(dataset.options.subjects, read_modalities(dataset.options), folder);
+  dataset.subjects = read_subjects(dataset.options.subjects, read_modalities(dataset.options), real_folder(folder));
   dataset.merged = read_merge(dataset.options.labels.merge);
   dataset.pairs = make_pairs(dataset.subjects, dataset.options);
   if (dataset.options.affine == "to_atlas") {

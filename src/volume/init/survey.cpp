@@ -108,14 +108,24 @@ std::vector<std::size_t> order_of_samples(const FoundSet& found) {
 
 void note_unplaced(const ScanTree& tree, FoundSet& found) {
   std::vector<std::string> names;
+  std::vector<std::string> npz;
+  bool others = false;
   for (const SubjectEntry& subject : found.subjects) {
     for (const auto& [modality, path] : images_of(subject)) {
       if (!tree.header(path)->is_placed) {
         names.push_back(path);
       }
+      if (path.ends_with(".npz")) {
+        npz.push_back(path);
+      } else {
+        others = true;
+      }
     }
   }
   note_names(found, names, "scans without sform and qform are taken as RAS: which side is left is not known");
+  if (others) {
+    note_names(found, npz, "npz files among others are taken as RAS: if they lie otherwise, give `npz_orientation`");
+  }
 }
 
 SampledImage look_into(const Volume& volume, bool is_ct) {

@@ -273,10 +273,13 @@ TEST_CASE("names that become the same id are told apart, a mixture of CT and oth
   maker.shape = shape;
   maker.sform_code = 0;
   test::write_bytes(folder.path() / "d.nii", maker.bytes());
+  test::write_bytes(folder.path() / "v.npz",
+                    test::zip({{"vol.npy", test::npy(shape, block(shape, 4, 12), "<f8", true)}}, true));
   const InitPlan plan = plan_for(folder);
+  CHECK(note_with(plan, "npz files among others are taken as RAS").find("1 (v.npz)") != std::string::npos);
   CHECK(plan.dataset.at("subjects").at(1).at("id") == "a_b-2");
   CHECK(note_with(plan, "'a_b' is another one's id too").find("a_b.nii: ") == 0);
-  CHECK_FALSE(note_with(plan, "CT and other scans are mixed: 1 of 5").empty());
+  CHECK_FALSE(note_with(plan, "CT and other scans are mixed: 1 of 6").empty());
   CHECK(note_with(plan, "without sform and qform").find("d.nii") != std::string::npos);
 }
 
