@@ -9,11 +9,11 @@ cp "$here/standin/regatta" "$work/home/bin/"
 cp "$repository/slurm/sweep.sbatch" "$work/"
 export REGATTA_HOME=$work/home
 
-# An hour: --signal=USR2@300 signals a job of 5 minutes at once.
 submit() {   # NAME [CODE]
   mkdir -p "$work/$1"
-  sbatch --parsable --nodes=2 --cpus-per-task=1 --time="${minutes:-60}" --job-name="$1" --output="$work/$1.log" sweep.sbatch "$work/$1" "${@:2}"
+  sbatch --parsable --nodes=2 --cpus-per-task=1 --time=60 --job-name="$1" --output="$work/$1.log" sweep.sbatch "$work/$1" "${@:2}"
 }
+has_restarted() { [ "$(field "$1" Restarts)" -ge 1 ]; }
 started() { [ "$(grep -c "^restart $2 .* from step" "$work/$1.log" 2>/dev/null)" = 8 ]; }
 
 job=$(submit saved)
@@ -25,10 +25,13 @@ expect "saved: state" "$(field "$job" JobState) $(field "$job" Restarts)" "COMPL
 expect "saved: ranks that saved" "$(grep -c 'saved step .* after USR2' saved.log)" 8
 expect "saved: ranks that went on" "$(grep -c '^restart 1 .* from step [1-9]' saved.log)" 8
 
-job=$(minutes=5 STANDIN_STEPS=60 submit limited)
-wait_until 150 "the end" has_ended "$job"
-expect "limited: state" "$(field "$job" JobState)" COMPLETED
-expect "limited: signalled by Slurm itself, requeued" "$([ "$(field "$job" Restarts)" -ge 1 ] && grep -q 'after USR2' limited.log && echo yes)" yes
+job=$(STANDIN_STEPS=900 submit limited)
+wait_until 60 "8 ranks" started limited 0
+scontrol update job="$job" TimeLimit=5   # as long as the warning: due at Slurm's next look. Before the ranks run it would be lost
+wait_until 60 "a requeue" has_restarted "$job"
+scancel "$job"
+wait_until 60 "the end" has_ended "$job"
+expect "limited: signalled by Slurm itself, requeued" "$([ "$(grep -c 'saved step .* after USR2' limited.log)" -ge 8 ] && echo yes)" yes
 
 job=$(submit requeued)
 wait_until 60 "8 ranks" started requeued 0
