@@ -37,13 +37,14 @@ Json description_of(const ResolvedRecipe& resolved, MemoryForecast& memory) {
   Json& data = value["data"];
   data["fingerprint"] = resolved.data.fingerprint;
   data["shape"] = resolved.data.shape;
-  data["train_pairs"] = resolved.data.train_pairs;
-  data["val_pairs"] = resolved.data.val_pairs;
+  data["train_pairs"] = resolved.data.train.pairs;
+  data["val_pairs"] = resolved.data.val.pairs;
   data["label_count"] = resolved.data.label_count;
   data["splits"] = resolved.data.splits;
   data["resident_bytes"] = resolved.data.resident_bytes;
   value["steps_per_epoch"] = resolved.steps_per_epoch;
   value["steps"] = resolved.steps;
+  value["notes"] = resolved.notes;
   return value;
 }
 

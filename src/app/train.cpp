@@ -13,6 +13,7 @@
 #include "regatta/base/version.hpp"
 #include "regatta/config/settings.hpp"
 #include "regatta/nn/device.hpp"
+#include "regatta/train/memory_forecast.hpp"
 #include "regatta/train/run_folder.hpp"
 #include "regatta/train/trainer.hpp"
 
@@ -105,8 +106,9 @@ class Train final : public Command {
     const TrialFiles files{folder};
     RecipeResolver resolver;
     Recipe recipe = read_recipe();
+    std::int64_t forecast_bytes = 0;
     try {  // everything that can be wrong with it is said before a folder is made
-      resolver.resolve(recipe);
+      forecast_bytes = MemoryForecast().bytes(resolver.resolve(recipe));
     } catch (const ConfigError& error) {
       throw ConfigError(str(recipe_path_, ": ", error.what()));
     }
@@ -122,7 +124,7 @@ class Train final : public Command {
     }
     setup.attempt = next_attempt(files);
     setup.device = choose_device(setup.resolved.recipe.run.device);
-    print_start(setup);
+    print_start(setup, forecast_bytes);
     TerminalObserver observer(setup.resolved.steps, setup.resolved.recipe.run.log_every_s);
     const Archive& archive = resolver.archive(setup.resolved.recipe.data.archive);
     const TrainOutcome outcome = Trainer(std::move(setup), observer).run(archive);
@@ -167,7 +169,7 @@ class Train final : public Command {
     return recipe_from_json(json, str(recipe_path_, " with --set"));
   }
 
-  static void print_start(const TrainSetup& setup) {
+  static void print_start(const TrainSetup& setup, std::int64_t forecast_bytes) {
     const ResolvedRecipe& resolved = setup.resolved;
     const Recipe& recipe = resolved.recipe;
     std::vector<std::string> losses;
@@ -187,10 +189,11 @@ class Train final : public Command {
                      recipe.train.batch,
                      '\n',  //
                      "data       ", recipe.data.archive, ", ", shape_text(resolved.data.shape), ", ",
-                     resolved.data.train_pairs, " + ", resolved.data.val_pairs, " pairs, ",
+                     resolved.data.train.pairs, " + ", resolved.data.val.pairs, " pairs, ",
                      bytes_text(static_cast<double>(resolved.data.resident_bytes)), ", fingerprint ",
                      resolved.data.fingerprint, '\n',  //
-                     "device     ", setup.device.str(), " (", device_name(setup.device), "), ", recipe.run.threads,
+                     "memory     ", bytes_text(static_cast<double>(forecast_bytes)), " by forecast\n", "device     ",
+                     setup.device.str(), " (", device_name(setup.device), "), ", recipe.run.threads,
                      " threads\n",  //
                      "versions   regatta ", build_id(), ", ", torch_version_text(), '\n')
               << std::flush;

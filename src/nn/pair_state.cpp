@@ -3,6 +3,20 @@
 #include "regatta/nn/loss.hpp"
 
 namespace regatta {
+namespace {
+
+std::string sides_of(const ModelOutput& output) {
+  std::vector<std::string> sides = {"forward"};
+  if (output.inverse_flow.defined()) {
+    sides.emplace_back("backward");
+  }
+  if (output.halfway_flow.defined()) {
+    sides.emplace_back("halfway");
+  }
+  return join(sides, ", ");
+}
+
+}  // namespace
 
 PairState with_output(const PairState& batch, const ModelOutput& output, Side side) {
   PairState pair = batch;
@@ -16,7 +30,7 @@ PairState with_output(const PairState& batch, const ModelOutput& output, Side si
       pair.inverse_flow = output.inverse_flow;
       break;
     case Side::kBackward:
-      REGATTA_REQUIRE(output.inverse_flow.defined(), ConfigError, "this network has no backward side");
+      REGATTA_REQUIRE(output.inverse_flow.defined(), ConfigError, "'backward', this network has: ", sides_of(output));
       std::swap(pair.fixed, pair.moving);
       std::swap(pair.fixed_labels, pair.moving_labels);
       std::swap(pair.fixed_mask, pair.moving_mask);
@@ -27,7 +41,7 @@ PairState with_output(const PairState& batch, const ModelOutput& output, Side si
       pair.inverse_flow = output.flow;
       break;
     case Side::kHalfway:
-      REGATTA_REQUIRE(output.halfway_flow.defined(), ConfigError, "this network has no halfway side");
+      REGATTA_REQUIRE(output.halfway_flow.defined(), ConfigError, "'halfway', this network has: ", sides_of(output));
       pair.fixed = output.halfway_fixed;
       pair.warped = output.halfway_moving;
       pair.flow = output.halfway_flow;

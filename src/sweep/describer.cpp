@@ -41,6 +41,9 @@ Description description_from_json(const Json& value, const std::string& source) 
   if (value.contains("least_bytes")) {
     read_member(value, "least_bytes", source, find("least_bytes").is_number(), answer.least_bytes);
   }
+  if (value.contains("notes")) {
+    read_member(value, "notes", source, find("notes").is_array(), answer.notes);
+  }
   read_member(value, "steps", source, find("steps").is_number_integer(), answer.steps);
   read_member(value, "data", source, find("data").is_object(), answer.data);
   REGATTA_REQUIRE(find("metrics").is_object(), DataError, source, ": 'metrics' is missing or of another type");
@@ -68,6 +71,7 @@ Json to_json(const Description& description) {
           {"size_multiple", description.size_multiple},
           {"forecast_bytes", description.forecast_bytes},
           {"least_bytes", description.least_bytes},
+          {"notes", description.notes},
           {"steps", description.steps},
           {"metrics", metrics},
           {"data", description.data}};

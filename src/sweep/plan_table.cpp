@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "regatta/base/error.hpp"
 #include "regatta/config/recipe.hpp"
@@ -68,6 +69,15 @@ std::string data_text(const SweepDefinition& definition) {
              " training and ", member("/val_pairs"), " validation pairs, fingerprint ", member("/fingerprint"));
 }
 
+/// Of all trials, each once.
+std::set<std::string> notes_of(const std::vector<TrialPlan>& plans) {
+  std::set<std::string> notes;
+  for (const TrialPlan& plan : plans) {
+    notes.insert(plan.description.notes.begin(), plan.description.notes.end());
+  }
+  return notes;
+}
+
 }  // namespace
 
 PlanTotals plan_totals(const std::vector<TrialPlan>& plans) {
@@ -113,6 +123,10 @@ std::string plan_text(const SweepDefinition& definition, const std::vector<Trial
                {str(plan.seed), str(plan.description.parameters), str(plan.description.steps), bytes_text(memory)});
     rows.push_back(std::move(row));
   }
+  std::string notes;
+  for (const std::string& note : notes_of(plans)) {
+    notes += str("note: ", note, '\n');
+  }
   const PlanTotals totals = plan_totals(plans);
   return str("sweep ", job.name, "  experiment ", definition.hash, "\nobjective ", job.objective.metric, " (",
              job.objective.direction, ")  sampler ", job.sampler, " (of: ", sampler_names(), ")  replicates ",
@@ -125,7 +139,7 @@ std::string plan_text(const SweepDefinition& definition, const std::vector<Trial
                  : std::string(),
              "; disk ", bytes_text(static_cast<double>(totals.kept_bytes)), " and about ", totals.files,
              " files when all is done, and up to ", bytes_text(static_cast<double>(totals.running_bytes)),
-             " more for each trial that runs\n");
+             " more for each trial that runs\n", notes);
 }
 
 std::string models_text(const Json& answer) {
@@ -198,6 +212,7 @@ Json plan_json(const SweepDefinition& definition, const std::vector<TrialPlan>& 
           {"identity", definition.identity},
           {"objective", write_options(definition.job.objective)},
           {"data", definition.base.data},
+          {"notes", notes_of(plans)},
           {"totals",
            {{"trials", totals.trials},
             {"steps", totals.steps},

@@ -309,6 +309,24 @@ at::Tensor Dataset::gather_kind(const at::Tensor& all, const std::vector<std::in
   return volumes.size() == 1 ? volumes.front() : at::cat(volumes);  // [N, 1, D, H, W]
 }
 
+at::Tensor Dataset::gather_masks(const std::vector<std::int64_t>& subjects, const std::vector<std::int64_t>& rows,
+                                 const std::vector<Flips>& flips) const {
+  const auto masked = [&](std::int64_t subject) { return subjects_[static_cast<std::size_t>(subject)].has_mask; };
+  if (std::none_of(subjects.begin(), subjects.end(), masked)) {
+    return {};
+  }
+  at::Tensor masks = gather_kind(volumes_on_device_->masks, rows, flips);  // [N, 1, D, H, W]
+  if (std::all_of(subjects.begin(), subjects.end(), masked)) {
+    return masks;
+  }
+  for (std::size_t i = 0; i < subjects.size(); ++i) {  // several, so that `masks` is a copy
+    if (!masked(subjects[i])) {
+      masks.select(0, static_cast<std::int64_t>(i)).fill_(1);
+    }
+  }
+  return masks;
+}
+
 void Dataset::gather_keypoints(const ArchivePair& pair, const Flips& flips, PairState& state) const {
   const auto& moving = subjects_[static_cast<std::size_t>(pair.moving)].keypoints;
   const auto& fixed = subjects_[static_cast<std::size_t>(pair.fixed)].keypoints;
@@ -342,9 +360,7 @@ PairState Dataset::gather(const std::vector<ArchivePair>& pairs, const std::vect
   const auto half = static_cast<std::ptrdiff_t>(pairs.size());
   const std::vector<std::int64_t> moving(rows.begin(), rows.begin() + half);
   const std::vector<std::int64_t> fixed(rows.begin() + half, rows.end());
-  const auto have = [&](auto first, auto last, bool ArchiveSubject::*member) {
-    return std::all_of(first, last, [&](auto subject) { return subjects_[static_cast<std::size_t>(subject)].*member; });
-  };
+  const auto labelled = [&](std::int64_t subject) { return subjects_[static_cast<std::size_t>(subject)].has_labels; };
   const auto image = [&](std::size_t channel, const std::vector<std::int64_t>& of) {
     const at::Tensor all = volumes_on_device_->images.narrow(1, static_cast<std::int64_t>(channel), 1);
     return gather_kind(all, of, flips).to(at::kFloat).mul(scale_);
@@ -352,16 +368,12 @@ PairState Dataset::gather(const std::vector<ArchivePair>& pairs, const std::vect
   PairState state;
   state.moving = image(moving_channel_, moving);
   state.fixed = image(fixed_channel_, fixed);
-  if (have(subjects.begin(), subjects.end(), &ArchiveSubject::has_labels)) {
+  if (std::all_of(subjects.begin(), subjects.end(), labelled)) {
     state.moving_labels = gather_kind(volumes_on_device_->labels, moving, flips);
     state.fixed_labels = gather_kind(volumes_on_device_->labels, fixed, flips);
   }
-  if (have(subjects.begin(), subjects.begin() + half, &ArchiveSubject::has_mask)) {
-    state.moving_mask = gather_kind(volumes_on_device_->masks, moving, flips);
-  }
-  if (have(subjects.begin() + half, subjects.end(), &ArchiveSubject::has_mask)) {
-    state.fixed_mask = gather_kind(volumes_on_device_->masks, fixed, flips);
-  }
+  state.moving_mask = gather_masks({subjects.begin(), subjects.begin() + half}, moving, flips);
+  state.fixed_mask = gather_masks({subjects.begin() + half, subjects.end()}, fixed, flips);
   if (pairs.size() == 1) {
     gather_keypoints(pairs.front(), flips.empty() ? Flips{} : flips.front(), state);
   }

@@ -34,10 +34,21 @@ PairState batch_of(std::int64_t batch, const Shape3& shape, std::int64_t label_c
   return pair;
 }
 
+bool needs_masks(const Recipe& recipe) {
+  return std::any_of(recipe.losses.begin(), recipe.losses.end(), [](const auto& term) {
+    const std::vector<std::string> needs = make_loss(term.first, term.second.options)->needs();
+    return std::find(needs.begin(), needs.end(), "masks") != needs.end();
+  });
+}
+
 std::int64_t peak_of_step(const Recipe& recipe, const Shape3& shape, std::int64_t label_count) {
   const MetaMemory memory;
   TrainingStep step(recipe, at::Device(at::kMeta));
-  const PairState batch = batch_of(recipe.train.batch, shape, label_count);
+  PairState batch = batch_of(recipe.train.batch, shape, label_count);
+  if (needs_masks(recipe)) {
+    batch.moving_mask = volume(recipe.train.batch, shape, at::kByte);
+    batch.fixed_mask = volume(recipe.train.batch, shape, at::kByte);
+  }
   step.run_(batch, recipe.optim.lr, /*update=*/1);
   return memory.peak_bytes();
 }

@@ -11,9 +11,30 @@
 #include "regatta/nn/work.hpp"
 #include "regatta/train/dataset.hpp"
 #include "train/initial_weights.hpp"
+#include "train/split_facts.hpp"
 
 namespace regatta {
 namespace {
+
+/// A batch in which one pair lacks labels counts as having none.
+void check_needs(ResolvedRecipe& resolved, const std::string& name, const LossTerm& term, const Loss& loss) {
+  const SplitFacts& split = resolved.data.train;
+  for (const std::string& need : loss.needs()) {
+    for (std::size_t i = 0; i < term.sides.size(); ++i) {
+      REGATTA_REQUIRE(term.sides[i] != "halfway", ConfigError, "/losses/", name, "/sides/", i,
+                      ": 'halfway', where no scan lies on its own grid; allowed for a loss that needs ", need,
+                      ": forward, backward");
+      const std::string note = check_need(split, need, term.sides[i], str("/losses/", name));
+      if (!note.empty()) {
+        resolved.notes.push_back(note);
+      }
+    }
+    REGATTA_REQUIRE(need != "labels" || split.labels == split.pairs || resolved.recipe.train.batch == 1, ConfigError,
+                    "/train/batch: ", resolved.recipe.train.batch, ", 1 expected: the loss '", name,
+                    "' needs labels, and only ", split.labels, " of ", split.pairs, " pairs of split '", split.name,
+                    "' have them");
+  }
+}
 
 void resolve_losses(ResolvedRecipe& resolved, Json& identity) {
   const auto& terms = resolved.recipe.losses;
@@ -21,10 +42,7 @@ void resolve_losses(ResolvedRecipe& resolved, Json& identity) {
                   ConfigError, "/losses: every weight is 0, at least one must be above");
   for (auto& [name, term] : resolved.recipe.losses) {
     const auto loss = make_loss(name, term.options);
-    for (const std::string& need : loss->needs()) {
-      REGATTA_REQUIRE(resolved.data.has(need), ConfigError, "/losses/", name, ": needs ", need,
-                      ", the archive has none");
-    }
+    check_needs(resolved, name, term, *loss);
     REGATTA_REQUIRE(name != "keypoint" || resolved.recipe.train.batch == 1, ConfigError,
                     "/train/batch: ", resolved.recipe.train.batch,
                     ", 1 expected: the loss 'keypoint' takes one pair at a time");
@@ -65,11 +83,19 @@ void resolve_model(ResolvedRecipe& resolved, const SafetensorsFile* initial, Jso
   resolved.mul_adds = work_of(choice.name, choice.options, shape[0], shape[1], shape[2]).total();
 }
 
-std::int64_t pair_count(const Archive& archive, const std::string& split, const char* pointer) {
-  const auto count = static_cast<std::int64_t>(archive.pairs(split).size());
-  REGATTA_REQUIRE(count > 0, ConfigError, pointer, ": split '", one_line(split, 60), "' has no pairs in ",
-                  archive.path().string(), ", which has: ", join(archive.splits(), ", "));
-  return count;
+/// The splits of the fold, where one is named.
+void resolve_fold(DataOptions& options) {
+  if (options.fold < 0) {
+    return;
+  }
+  const auto choose = [&](std::string& split, const std::string& name, const char* pointer) {
+    const std::string of_fold = str(name, options.fold);
+    REGATTA_REQUIRE(split == name || split == of_fold, ConfigError, pointer, ": '", one_line(split, 60), "' beside ",
+                    "/data/fold ", options.fold, ", which takes '", of_fold, "'");
+    split = of_fold;
+  };
+  choose(options.train_split, "train", "/data/train_split");
+  choose(options.val_split, "val", "/data/val_split");
 }
 
 void resolve_data(ResolvedRecipe& resolved, const Archive& archive) {
@@ -79,15 +105,20 @@ void resolve_data(ResolvedRecipe& resolved, const Archive& archive) {
       *name = name->empty() ? archive.modalities().front() : *name;
     }
   }
+  resolve_fold(options);
   DataFacts& data = resolved.data;
   data.fingerprint = archive.fingerprint();
   data.shape = archive.shape();
   data.splits = archive.splits();
-  data.train_pairs = pair_count(archive, options.train_split, "/data/train_split");
-  data.val_pairs = pair_count(archive, options.val_split, "/data/val_split");
+  data.train = split_facts(archive, options.train_split, "/data/train_split");
+  data.val = split_facts(archive, options.val_split, "/data/val_split");
+  if (options.train_split == options.val_split) {
+    resolved.notes.push_back(
+        str("/data/val_split: '", options.val_split, "' is trained on too: its figures tell nothing of other scans"));
+  } else {
+    require_apart(archive, options.train_split, options.val_split);
+  }
   data.label_count = archive.has_labels() ? static_cast<std::int64_t>(archive.label_ids().size()) : 0;
-  data.has_masks = archive.has_masks();
-  data.has_keypoints = archive.has_keypoints();
   const DatasetParts parts = parts_of(resolved.recipe);
   data.resident_bytes = dataset_bytes(archive, parts);
   data.subject_bytes = subject_bytes(archive, parts);
@@ -98,8 +129,11 @@ void resolve_metrics(ResolvedRecipe& resolved) {
   for (std::size_t i = 0; i < options.metrics.size(); ++i) {
     const std::string pointer = str("/validation/metrics/", i);
     const MetricRow& row = find_metric(options.metrics[i]);
-    REGATTA_REQUIRE(resolved.data.has(row.needs), ConfigError, pointer, ": '", row.name, "' needs ", row.needs,
-                    ", the archive has none");
+    if (const std::string note =
+            check_need(resolved.data.val, row.needs, "forward", str(pointer, ": '", row.name, "'"));
+        !note.empty()) {
+      resolved.notes.push_back(note);
+    }
     REGATTA_REQUIRE(std::count(options.metrics.begin(), options.metrics.end(), options.metrics[i]) == 1, ConfigError,
                     pointer, ": '", row.name, "' is named twice");
   }
@@ -108,7 +142,7 @@ void resolve_metrics(ResolvedRecipe& resolved) {
 
 void resolve_length(ResolvedRecipe& resolved) {
   TrainOptions& train = resolved.recipe.train;
-  const std::int64_t pairs = train.epoch_pairs > 0 ? train.epoch_pairs : resolved.data.train_pairs;
+  const std::int64_t pairs = train.epoch_pairs > 0 ? train.epoch_pairs : resolved.data.train.pairs;
   resolved.steps_per_epoch = (pairs + train.batch - 1) / train.batch;
   resolved.steps = train.steps > 0 ? train.steps : train.epochs * resolved.steps_per_epoch;
   std::int64_t& horizon = resolved.recipe.optim.horizon_epochs;
@@ -118,13 +152,6 @@ void resolve_length(ResolvedRecipe& resolved) {
 }
 
 }  // namespace
-
-bool DataFacts::has(std::string_view need) const {
-  return need == "labels"       ? label_count > 0
-         : need == "masks"      ? has_masks
-         : need == "key-points" ? has_keypoints
-                                : need.empty();
-}
 
 DatasetParts parts_of(const Recipe& recipe) {
   const DataOptions& data = recipe.data;

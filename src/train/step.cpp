@@ -38,9 +38,13 @@ std::vector<Side> sides_from(const std::vector<std::string>& names) {
 
 at::Tensor TrainingStep::value_of(const Term& term, const PairState& batch, const ModelOutput& output) {
   at::Tensor sum;
-  for (const Side side : term.sides) {
-    const at::Tensor value = term.loss->value(with_output(batch, output, side));
-    sum = sum.defined() ? sum.add(value) : value;
+  try {
+    for (const Side side : term.sides) {
+      const at::Tensor value = term.loss->value(with_output(batch, output, side));
+      sum = sum.defined() ? sum.add(value) : value;
+    }
+  } catch (const ConfigError& error) {
+    throw ConfigError(str("/losses/", term.name, "/sides: ", error.what()));
   }
   return sum;
 }

@@ -32,7 +32,7 @@ struct Trainer::Impl {
       : setup(std::move(given)),
         observer(watcher),
         recipe(setup.resolved.recipe),
-        order(recipe.train.seed, setup.resolved.data.train_pairs, recipe.train.batch, recipe.train.epoch_pairs),
+        order(recipe.train.seed, setup.resolved.data.train.pairs, recipe.train.batch, recipe.train.epoch_pairs),
         evaluator(recipe.validation.metrics),
         steps(setup.resolved.steps),
         log_every(std::max<std::int64_t>(1, steps / kLinesInAll)) {}

@@ -26,6 +26,9 @@ std::string StartNote::data_text() const {
 
 void Trainer::Impl::prepare(const Archive& given) {
   archive = &given;
+  for (const std::string& line : setup.resolved.notes) {
+    log_warning(line);
+  }
   const auto loaded = load_newest_checkpoint(setup.files, setup.resolved.hash);
   threads = recipe.run.threads > 0 ? recipe.run.threads : setup.threads;
   if (loaded) {

@@ -17,6 +17,7 @@ inline constexpr int kRecipeSchema = 1;
 
 struct DataOptions {
   std::string archive;
+  int fold = -1;
   std::string train_split = "train";
   std::string val_split = "val";
   std::string moving_modality;
@@ -25,8 +26,11 @@ struct DataOptions {
   template <class Self, class V>
   static void visit(Self& s, V&& v) {
     v("archive", s.archive, "archive made by `regatta pack`; relative to the recipe's folder", not_identity());
+    v("fold", s.fold,
+      "fold k of the archive's cross-validation: the splits traink and valk take the place of train and val; -1: none",
+      between(-1, 99).not_identity());
     v("train_split", s.train_split, "split whose pairs are trained on");
-    v("val_split", s.val_split, "split whose pairs are validated on");
+    v("val_split", s.val_split, "split whose pairs are validated on; no scan of it may be among those trained on");
     v("moving_modality", s.moving_modality, "which of a subject's images is warped; empty: the archive's first");
     v("fixed_modality", s.fixed_modality, "which of a subject's images it is warped onto; empty: the archive's first");
   }

@@ -28,6 +28,7 @@ struct Description {
   std::int64_t least_bytes = 0;                ///< the same if volumes take turns there
   std::int64_t steps = 0;                      ///< optimiser steps of the whole training
   std::map<std::string, std::string> metrics;  ///< name -> "maximise" or "minimise"
+  std::vector<std::string> notes;              ///< what a person should know of it: one line each
   Json data = Json::object();                  ///< fingerprint, shape, train_pairs, val_pairs, label_count
 };
 

@@ -51,8 +51,9 @@ class Dataset {
   std::string pair_text(const ArchivePair& pair) const;
   const std::string& subject_id(std::int64_t subject) const;
 
-  /// The tensors of a batch; images as float32 in [0, 1]. Labels and masks are undefined if one of the subjects has
-  /// none, key-points also for several pairs at a time or lists of different lengths.
+  /// The tensors of a batch; images as float32 in [0, 1]. Labels are undefined if one of the subjects has none, masks
+  /// if none of that side has one (else that of a subject without is 1 everywhere), key-points also for several pairs
+  /// at a time or lists of different lengths.
   /// @param flips  one per pair, or empty for none
   /// @throws DataError from the archive, where volumes are streamed
   PairState gather(const std::vector<ArchivePair>& pairs, const std::vector<Flips>& flips = {}) const;
@@ -71,6 +72,8 @@ class Dataset {
   at::Tensor gather_kind(const at::Tensor& all, const std::vector<std::int64_t>& rows,
                          const std::vector<Flips>& flips) const;
   std::vector<std::int64_t> rows_of(const std::vector<std::int64_t>& subjects) const;
+  at::Tensor gather_masks(const std::vector<std::int64_t>& subjects, const std::vector<std::int64_t>& rows,
+                          const std::vector<Flips>& flips) const;
   void gather_keypoints(const ArchivePair& pair, const Flips& flips, PairState& state) const;
 
   std::map<std::string, std::vector<ArchivePair>> pairs_;

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <map>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "regatta/config/recipe.hpp"
@@ -16,21 +15,26 @@
 
 namespace regatta {
 
+/// How many pairs a split has, and how many of them have what some losses and metrics need.
+struct SplitFacts {
+  std::string name;
+  std::int64_t pairs = 0;
+  std::int64_t labels = 0;     ///< on both scans
+  std::int64_t keypoints = 0;  ///< on both scans
+  std::int64_t moving_masks = 0;
+  std::int64_t fixed_masks = 0;
+};
+
 /// What the archive holds for this recipe.
 struct DataFacts {
   std::string fingerprint;
   Shape3 shape{};
-  std::int64_t train_pairs = 0;
-  std::int64_t val_pairs = 0;
+  SplitFacts train;
+  SplitFacts val;
   std::int64_t label_count = 0;  ///< values a label map may have, the background included; 0 without labels
   std::vector<std::string> splits;
-  bool has_masks = false;
-  bool has_keypoints = false;
   std::int64_t resident_bytes = 0;  ///< of all volumes on the device
   std::int64_t subject_bytes = 0;   ///< of one subject
-
-  /// @param need  "labels", "masks", "key-points" or ""
-  bool has(std::string_view need) const;
 };
 
 /// What a training needs of its archive.
@@ -52,6 +56,9 @@ struct ResolvedRecipe {
   std::int64_t steps_per_epoch = 0;
   std::int64_t steps = 0;  ///< in total
 
+  /// What a person should know of it, though it can be trained: one line each.
+  std::vector<std::string> notes;
+
   /// Direction of the metric that chooses the best weights.
   Direction best_direction = Direction::kHigherIsBetter;
 };
@@ -61,8 +68,9 @@ class RecipeResolver {
  public:
   /// Resolves model, losses and metrics through their registries and checks them against the archive, and the weights
   /// to start from against the network.
-  /// @throws ConfigError with the JSON pointer (unknown names or keys, a shape that the network cannot take, a metric
-  ///         without its labels, a split without pairs), DataError for the archive and for the weights
+  /// @throws ConfigError with the JSON pointer (unknown names or keys, a shape that the network cannot take, a loss or
+  ///         metric whose labels, masks or key-points no pair has, a split without pairs, scans that are trained on and
+  ///         validated with), DataError for the archive and for the weights
   ResolvedRecipe resolve(Recipe recipe);
 
   const Archive& archive(const std::string& path);

@@ -98,6 +98,22 @@ TEST_CASE("masks, key-points and modalities reach a batch, mirrored with the ima
                     Catch::Contains("/data/moving_modality: 'c'") && Catch::Contains("has: a, b"));
 }
 
+TEST_CASE("in a batch a scan without a mask counts everywhere, and one without labels leaves the batch without") {
+  const test::TemporaryFolder folder;
+  const Archive archive = Archive::open(test::write_partial_scene(folder.path()));
+  const Dataset data = Dataset::load(archive, {{"some", "none"}, "", ""}, at::kCPU);
+  const auto& some = data.pairs("some");  // a-b, a-c; c has neither
+  const PairState both = data.gather({some[0], some[1]});
+  REQUIRE(both.fixed_mask.sizes() == both.fixed.sizes());
+  CHECK(both.fixed_mask[0].sum().item<std::int64_t>() == 0);
+  CHECK(both.fixed_mask[1].min().item<std::int64_t>() == 1);
+  CHECK(both.moving_mask.sum().item<std::int64_t>() == 0);
+  CHECK_FALSE(both.fixed_labels.defined());
+  CHECK(data.gather({some[0]}).fixed_labels.defined());
+  CHECK(data.gather({some[0]}).fixed_mask.sum().item<std::int64_t>() == 0);  // the archive's own is as it was
+  CHECK_FALSE(data.gather(data.pairs("none")).fixed_mask.defined());
+}
+
 TEST_CASE("volumes that take turns give the bits of those that stay, with and without a word in advance") {
   const test::TemporaryFolder folder;
   const Archive archive = Archive::open(test::write_rich_scene(folder.path()));

@@ -39,6 +39,13 @@ TEST_CASE("the forecast lies within 15 % of the peak measured on a GPU for Voxel
   CHECK(compared == 3);
 }
 
+TEST_CASE("a side that the network lacks is found by the forecast, before a training starts") {
+  const test::TemporaryFolder folder;
+  Recipe recipe = test::scene_recipe(test::write_scene(folder.path()));
+  recipe.losses["ncc"].sides = {"forward", "backward"};
+  CHECK_THROWS_WITH(memory_need(recipe, {16, 32, 16}), "/losses/ncc/sides: 'backward', this network has: forward");
+}
+
 TEST_CASE("the forecast grows with batch, volumes, labels and moments") {
   const test::TemporaryFolder folder;
   RecipeResolver resolver;

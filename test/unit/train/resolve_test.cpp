@@ -53,16 +53,105 @@ TEST_CASE("an epoch of other than all pairs counts in steps, schedule and hash")
   CHECK(resolved.hash != hash);
 }
 
-TEST_CASE("a loss whose labels, masks or key-points the archive lacks is refused, one that has them is not") {
-  Scene scene;
-  Recipe recipe = scene.recipe;
-  recipe.losses["dice"] = {};
-  CHECK(scene.error_of(recipe).empty());
-  recipe.losses["keypoint"] = {};
-  CHECK(scene.error_of(recipe) == "/losses/keypoint: needs key-points, the archive has none");
-  recipe.losses.erase("keypoint");
-  recipe.losses["ncc"].options["masked"] = true;
-  CHECK(scene.error_of(recipe) == "/losses/ncc: needs masks, the archive has none");
+/// A recipe of `write_partial_scene`.
+struct Partial : Scene {
+  using Scene::error_of;
+  Partial() { recipe.data.archive = test::write_partial_scene(folder.path()).string(); }
+
+  std::string error_of(const std::string& train, const std::string& val, Recipe changed) {
+    changed.data.train_split = train;
+    changed.data.val_split = val;
+    return Scene::error_of(std::move(changed));
+  }
+
+  /// Trained on and validated with one split, which is allowed.
+  std::string error_of(const std::string& split, const Recipe& changed) { return error_of(split, split, changed); }
+};
+
+TEST_CASE("a loss whose labels, masks or key-points no pair of the split has is refused, one that has them is not") {
+  Partial scene;
+  scene.recipe.validation.metrics = {"ncc"};
+  scene.recipe.validation.best = "ncc";
+  const auto with = [&](const char* loss, const char* option) {
+    Recipe recipe = scene.recipe;
+    recipe.losses[loss].weight = 1.0;
+    if (*option != '\0') {
+      recipe.losses[loss].options[option] = true;
+    }
+    return recipe;
+  };
+  for (const Recipe& recipe : {with("dice", ""), with("keypoint", ""), with("ncc", "masked")}) {
+    CHECK(scene.error_of("all", recipe).empty());
+    CHECK(scene.error_of("some", recipe).empty());
+  }
+  CHECK(scene.error_of("none", with("dice", "")) ==
+        "/losses/dice: needs labels on both scans, no pair of split 'none' has them");
+  CHECK(scene.error_of("fixed", with("keypoint", "")) ==
+        "/losses/keypoint: needs key-points on both scans, no pair of split 'fixed' has them");
+  CHECK(scene.error_of("fixed", with("ncc", "masked")).empty());
+  Recipe backward = with("ncc", "masked");
+  backward.losses["ncc"].sides = {"backward"};
+  CHECK(scene.error_of("fixed", backward) ==
+        "/losses/ncc: needs masks on the moving scan, no pair of split 'fixed' has them");
+  backward.losses["ncc"].sides = {"forward", "halfway"};
+  CHECK(
+      contains(scene.error_of("all", backward), "/losses/ncc/sides/1: 'halfway', where no scan lies on its own grid"));
+}
+
+TEST_CASE("a metric's labels or key-points are looked for in the validation split") {
+  Partial scene;
+  scene.recipe.validation.metrics = {"tre"};
+  scene.recipe.validation.best = "tre";
+  CHECK(scene.error_of("fixed", "val2", scene.recipe) ==
+        "/validation/metrics/0: 'tre': needs key-points on both scans, no pair of split 'val2' has them");
+  CHECK(scene.error_of("val2", "all", scene.recipe).empty());
+}
+
+TEST_CASE("where only some pairs have what a loss needs a note says how many, and labels are taken pair by pair") {
+  Partial scene;
+  scene.recipe.data.train_split = scene.recipe.data.val_split = "some";
+  scene.recipe.losses["dice"] = {};
+  const ResolvedRecipe resolved = scene.resolver.resolve(scene.recipe);
+  REQUIRE(resolved.notes.size() == 3);
+  CHECK(contains(resolved.notes[0], "/data/val_split: 'some' is trained on too"));
+  CHECK(resolved.notes[1] == "/validation/metrics/0: 'dice': 1 of 2 pairs of split 'some' have labels on both scans");
+  CHECK(resolved.notes[2] == "/losses/dice: 1 of 2 pairs of split 'some' have labels on both scans");
+  scene.recipe.train.batch = 2;
+  CHECK(contains(scene.error_of("some", scene.recipe), "/train/batch: 2, 1 expected: the loss 'dice' needs labels"));
+  CHECK(scene.error_of("all", scene.recipe).empty());
+}
+
+TEST_CASE("a split with scans that are trained on cannot be validated with, but for an atlas") {
+  Partial scene;
+  scene.recipe.validation.metrics = {"ncc"};
+  scene.recipe.validation.best = "ncc";
+  CHECK(contains(scene.error_of("all", "some", scene.recipe),
+                 "/data/val_split: 'some' has 'b', and so has /data/train_split 'all': scans that are trained on"));
+  CHECK(contains(scene.error_of("all", "none", scene.recipe),
+                 "'none' has 'c', and so has /data/train_split 'all', as "
+                 "'b' of the same group"));
+  CHECK(scene.error_of("from_atlas", "to_atlas", scene.recipe).empty());
+  CHECK(scene.error_of("all", "hub", scene.recipe).empty());  // a is the atlas of both
+}
+
+TEST_CASE("a fold names both splits") {
+  Partial scene;
+  scene.recipe.validation.metrics = {"ncc"};
+  scene.recipe.validation.best = "ncc";
+  scene.recipe.data.fold = 0;
+  CHECK(contains(scene.error_of(scene.recipe), "/data/train_split: split 'train0' has no pairs"));
+  scene.recipe.data.fold = 2;
+  const ResolvedRecipe resolved = scene.resolver.resolve(scene.recipe);
+  CHECK(resolved.recipe.data.train_split == "train2");
+  CHECK(resolved.recipe.data.val_split == "val2");
+  CHECK(scene.resolver.resolve(resolved.recipe).hash == resolved.hash);
+  Recipe by_name = scene.recipe;
+  by_name.data.fold = -1;
+  by_name.data.train_split = "train2";
+  by_name.data.val_split = "val2";
+  CHECK(scene.resolver.resolve(by_name).hash == resolved.hash);
+  scene.recipe.data.val_split = "val3";
+  CHECK(scene.error_of(scene.recipe) == "/data/val_split: 'val3' beside /data/fold 2, which takes 'val2'");
 }
 
 TEST_CASE("the hash ignores totals, paths and resources and knows what changes the weights") {

@@ -1,5 +1,6 @@
 #include "unit/train/scene.hpp"
 
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -144,6 +145,45 @@ std::filesystem::path write_rich_scene(const std::filesystem::path& folder) {
   writer.set_pairs(pairs);
   writer.finish();
   return folder / "rich.h5";
+}
+
+std::filesystem::path write_partial_scene(const std::filesystem::path& folder) {
+  constexpr std::array<const char*, 5> kIds = {"a", "b", "c", "d", "e"};
+  ArchiveHeader header;
+  header.name = "partial";
+  header.shape = kShape;
+  header.subjects = static_cast<std::int64_t>(kIds.size());
+  header.label_ids = {0, 17, 53};
+  header.masks = true;
+  ArchiveWriter writer(folder / "partial.h5", header);
+  for (std::size_t i = 0; i < kIds.size(); ++i) {
+    const bool has_all = i < 2;
+    const Scene scene = draw_subject(static_cast<int>(i));
+    ArchiveSubject subject;
+    subject.id = kIds[i];
+    subject.split = i == 4 ? "atlas" : "train";
+    subject.group = i == 2 ? "b" : subject.id;
+    subject.original_shape = kShape;
+    if (has_all) {
+      subject.keypoints = {{3, 4, 5}};
+    }
+    const std::vector<std::uint8_t> mask(scene.image.size(), 0);
+    writer.add(subject, std::as_bytes(std::span(scene.image)), has_all ? scene.labels : std::vector<std::uint8_t>(),
+               has_all ? mask : std::vector<std::uint8_t>());
+  }
+  writer.set_pairs({{"all", 0, 1},
+                    {"some", 0, 1},
+                    {"some", 0, 2},
+                    {"fixed", 2, 0},
+                    {"none", 2, 3},
+                    {"from_atlas", 4, 0},
+                    {"to_atlas", 4, 2},
+                    {"hub", 0, 3},
+                    {"train2", 4, 0},
+                    {"train2", 4, 1},
+                    {"val2", 4, 3}});
+  writer.finish();
+  return folder / "partial.h5";
 }
 
 Recipe scene_recipe(const std::filesystem::path& archive) {
