@@ -1,6 +1,8 @@
 // `regatta register`: one pair of scans in, warped image, displacement field, picture and a JSON record out.
 #include <filesystem>
 #include <iostream>
+#include <optional>
+#include <system_error>
 
 #include <nlohmann/json.hpp>
 
@@ -21,6 +23,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* kRecord = "registration.json";
+
 class Register final : public Command {
  public:
   void declare(CLI::App& app) override {
@@ -28,7 +32,12 @@ class Register final : public Command {
     app.add_option("--fixed", fixed_, str("scan that is matched (", volume_endings(), ")"))->required();
     app.add_option("--moving", moving_, "scan that is warped onto it")->required();
     app.add_option("--moving-labels", labels_, "label map of the moving scan, warped along with it (nearest)");
-    app.add_flag("--affine", affine_, "align the moving scan to the fixed one with 12 parameters first");
+    app.add_option("--fixed-frame", fixed_frame_, "which volume of a 4-D scan is matched, from 0");
+    app.add_option("--moving-frame", moving_frame_, "which volume of a 4-D scan is warped, from 0");
+    CLI::Option* affine = app.add_flag("--affine", affine_,
+                                       "align the moving scan to the fixed one with 12 parameters first; of itself "
+                                       "where the training data were aligned (affine: to_atlas)");
+    app.add_flag("--no-affine", no_affine_, "do not, whatever the training data were")->excludes(affine);
     app.add_option("-o,--output", output_, "folder for the results; files of the same names are replaced")->required();
     app.add_option("--device", device_, "auto, cpu or cuda:N")->capture_default_str();
     app.add_option("--npz-orientation", npz_orientation_, "axes of .npz files, which carry no affine")
@@ -41,13 +50,22 @@ class Register final : public Command {
     if (!trained.converted.empty()) {
       log_info(model_, ": converted: ", trained.converted);
     }
-    const Volume fixed = read_volume(fixed_, npz_orientation_);
-    const Volume moving = read_volume(moving_, npz_orientation_);
-    const Registration found = register_scans(trained, fixed, moving, device_, affine_);
+    std::error_code error;
+    REGATTA_REQUIRE(!fs::exists(output_, error) || fs::is_directory(output_, error), DataError, output_.string(),
+                    ": is a file, a folder expected");
+    const Volume fixed = read_volume(fixed_, npz_orientation_, fixed_frame_);
+    const Volume moving = read_volume(moving_, npz_orientation_, moving_frame_);
+    const std::optional<LabelVolume> labels = read_labels(moving);
+    const bool align = affine_ || (trained.data_aligned && !no_affine_);
+    if (align && !affine_) {
+      log_info("the training data were aligned, and so are these scans; --no-affine leaves them as they lie");
+    }
+    const Registration found = register_scans(trained, fixed, moving, device_, align);
     make_directories(output_);
+    fs::remove(output_ / kRecord, error);  // it comes last, and says that all is there
     write_images(found, fixed, moving);
-    if (!labels_.empty()) {
-      write_labels(found, fixed, moving);
+    if (labels) {
+      write_labels(found, fixed, *labels);
     }
     const Grid& packed = found.fixed.packed;
     registration_qc(output_ / "registration.png", found.fixed.voxels, found.moving.voxels, found.packed_warped,
@@ -65,12 +83,21 @@ class Register final : public Command {
     write_displacement(output_ / "displacement.nii.gz", found.field, fixed.grid);
   }
 
-  void write_labels(const Registration& found, const Volume& fixed, const Volume& moving) const {
-    const LabelVolume labels = read_label_volume(labels_, npz_orientation_);
+  /// Labels of a 4-D scan may be one volume or as many.
+  std::optional<LabelVolume> read_labels(const Volume& moving) const {
+    if (labels_.empty()) {
+      return std::nullopt;
+    }
+    const bool series = read_volume_header(labels_, VolumePart::kLabels, npz_orientation_, 0).frames > 1;
+    LabelVolume labels = read_label_volume(labels_, npz_orientation_, series ? moving_frame_ : -1);
     REGATTA_REQUIRE(
         labels.grid.shape == moving.grid.shape && same_grid(labels.grid.affine, moving.grid.affine, moving.grid.shape),
         DataError, labels_, ": labels ", shape_text(labels.grid.shape), " are not on the grid of ", moving_, " (",
         shape_text(moving.grid.shape), ")");
+    return labels;
+  }
+
+  void write_labels(const Registration& found, const Volume& fixed, const LabelVolume& labels) const {
     const auto warped = warp_labels_with_field(labels.labels, labels.grid, found.field, fixed.grid);
     write_nifti(output_ / "warped_labels.nii.gz", std::span<const std::int32_t>(warped), fixed.grid);
   }
@@ -100,16 +127,16 @@ class Register final : public Command {
                           {"overlap", found.affine->overlap}};
     }
     record["preprocessing"] = write_options(trained.preprocess);
-    write_file_atomically(output_ / "registration.json", dump_pretty(record));
+    write_file_atomically(output_ / kRecord, dump_pretty(record));
   }
 
   void print(const Registration& found, double seconds) const {
     if (found.affine) {
-      std::cout << "affine: correlation " << to_text(found.affine->ncc_before) << " -> "
+      std::cout << "affine: local correlation " << to_text(found.affine->ncc_before) << " -> "
                 << to_text(found.affine->ncc_after) << '\n';
-      if (found.affine->ncc_after < kPoorAlignment) {
-        log_warning("the affine alignment is poor: correlation ", found.affine->ncc_after, ", expected above ",
-                    kPoorAlignment);
+      const std::string doubt = alignment_doubt(found.affine->ncc_after, found.affine->fixed_to_moving);
+      if (!doubt.empty()) {
+        log_warning("the affine alignment is doubtful: ", doubt);
       }
     }
     for (const auto& [name, value] : found.after) {
@@ -129,7 +156,10 @@ class Register final : public Command {
   std::string fixed_;
   std::string moving_;
   std::string labels_;
+  int fixed_frame_ = -1;
+  int moving_frame_ = -1;
   bool affine_ = false;
+  bool no_affine_ = false;
   fs::path output_;
   std::string device_ = "auto";
   std::string npz_orientation_ = "RAS";

@@ -1,19 +1,25 @@
 #include "regatta/base/host_memory.hpp"
 
+#include <algorithm>
 #include <fstream>
+#include <limits>
 #include <string>
+#include <vector>
 
 #include <malloc.h>
 
 namespace regatta {
 namespace {
 
-constexpr std::int64_t kKibibyte = 1024;
+namespace fs = std::filesystem;
 
-/// A line of /proc/self/status, "VmHWM:    1234 kB".
-std::int64_t status_bytes(const std::string& name) {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);) {
+constexpr std::int64_t kKibibyte = 1024;
+constexpr const char* kStatus = "/proc/self/status";
+
+/// A line such as "VmHWM:    1234 kB", in bytes; 0 without one.
+std::int64_t kibibytes_of(const fs::path& file, const std::string& name) {
+  std::ifstream in(file);
+  for (std::string line; std::getline(in, line);) {
     if (line.starts_with(name + ":")) {
       return std::stoll(line.substr(name.size() + 1)) * kKibibyte;
     }
@@ -21,25 +27,85 @@ std::int64_t status_bytes(const std::string& name) {
   return 0;
 }
 
-/// Folder of this process's control group (version 2); empty if there is none.
-std::string control_group() {
-  std::ifstream groups("/proc/self/cgroup");
-  for (std::string line; std::getline(groups, line);) {
-    if (line.starts_with("0::")) {
-      return "/sys/fs/cgroup" + line.substr(3);
+std::int64_t number_in(const fs::path& file) {
+  std::ifstream in(file);
+  std::int64_t number = 0;
+  return in >> number ? number : 0;  // "max" is no number
+}
+
+/// The number behind a name; 0 without one.
+std::int64_t number_of(const fs::path& file, const std::string& wanted) {
+  std::ifstream in(file);
+  std::string name;
+  for (std::int64_t number = 0; in >> name >> number;) {
+    if (name == wanted) {
+      return number;
     }
   }
-  return "";
+  return 0;
+}
+
+/// A process's memory control group and what its files are called.
+struct ControlGroup {
+  fs::path folder;  ///< empty: none
+  fs::path top;     ///< of the hierarchy
+  const char* limit = "memory.max";
+  const char* anonymous = "anon";  ///< in memory.stat; without the page cache, which gives way
+  const char* kills = "memory.events";
+};
+
+ControlGroup control_group(const MemoryAccounts& accounts) {
+  std::ifstream groups(accounts.groups);
+  ControlGroup found;
+  for (std::string line; std::getline(groups, line);) {
+    const std::size_t colon = line.find(':');
+    const std::size_t second = line.find(':', colon + 1);
+    if (colon == std::string::npos || second == std::string::npos) {
+      continue;
+    }
+    const std::string kinds = "," + line.substr(colon + 1, second - colon - 1) + ",";
+    const std::string path = line.substr(second + 1);
+    if (kinds.find(",memory,") != std::string::npos) {  // version 1
+      const fs::path top = accounts.mount / "memory";
+      return {fs::path(top.string() + path), top, "memory.limit_in_bytes", "total_rss", "memory.oom_control"};
+    }
+    if (kinds == ",,") {
+      found.folder = fs::path(accounts.mount.string() + path);
+      found.top = accounts.mount;
+    }
+  }
+  return found;
+}
+
+/// The group and those around it, which limit it too. A job's limit stands on one around its steps.
+std::vector<fs::path> folders_of(const ControlGroup& group) {
+  std::vector<fs::path> folders;
+  for (fs::path at = group.folder; at.string().size() >= group.top.string().size() && !at.empty();
+       at = at.parent_path()) {
+    folders.push_back(at);
+    if (at == group.top || at == at.parent_path()) {
+      break;
+    }
+  }
+  return folders;
+}
+
+/// What a group without a limit says in version 1: all pages that an address may have.
+constexpr std::int64_t kNoLimit = std::int64_t{1} << 60;
+
+std::int64_t limit_of(const fs::path& folder, const ControlGroup& group) {
+  const std::int64_t limit = number_in(folder / group.limit);
+  return limit < kNoLimit ? limit : 0;
 }
 
 }  // namespace
 
 std::int64_t resident_bytes() {
-  return status_bytes("VmRSS");
+  return kibibytes_of(kStatus, "VmRSS");
 }
 
 std::int64_t peak_resident_bytes() {
-  return status_bytes("VmHWM");
+  return kibibytes_of(kStatus, "VmHWM");
 }
 
 bool reset_peak_resident() {
@@ -50,21 +116,32 @@ bool reset_peak_resident() {
   return !clear.fail();
 }
 
-std::int64_t memory_limit() {
-  std::ifstream limit(control_group() + "/memory.max");
-  std::int64_t bytes = 0;
-  return limit >> bytes ? bytes : 0;  // "max" is no number
+std::int64_t memory_limit(const MemoryAccounts& accounts) {
+  const ControlGroup group = control_group(accounts);
+  std::int64_t least = 0;
+  for (const fs::path& folder : folders_of(group)) {
+    const std::int64_t limit = limit_of(folder, group);
+    least = limit > 0 && (least == 0 || limit < least) ? limit : least;
+  }
+  return least;
 }
 
-std::int64_t memory_kills() {
-  std::ifstream events(control_group() + "/memory.events");
-  std::string name;
-  for (std::int64_t count = 0; events >> name >> count;) {
-    if (name == "oom_kill") {
-      return count;
+std::int64_t free_memory(const MemoryAccounts& accounts) {
+  std::int64_t room = kibibytes_of(accounts.meminfo, "MemAvailable");
+  room = room > 0 ? room : std::numeric_limits<std::int64_t>::max();
+  const ControlGroup group = control_group(accounts);
+  for (const fs::path& folder : folders_of(group)) {
+    if (const std::int64_t limit = limit_of(folder, group); limit > 0) {
+      const std::int64_t used = number_of(folder / "memory.stat", group.anonymous);
+      room = std::min(room, std::max<std::int64_t>(0, limit - used));
     }
   }
-  return 0;
+  return room;
+}
+
+std::int64_t memory_kills(const MemoryAccounts& accounts) {
+  const ControlGroup group = control_group(accounts);
+  return number_of(group.folder / group.kills, "oom_kill");
 }
 
 }  // namespace regatta

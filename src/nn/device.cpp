@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
-#include <fstream>
-#include <limits>
 #include <map>
 #include <optional>
 
@@ -14,6 +12,7 @@
 
 #include "nn/device_memory.hpp"
 #include "regatta/base/error.hpp"
+#include "regatta/base/host_memory.hpp"
 
 namespace regatta {
 namespace {
@@ -33,17 +32,6 @@ std::optional<int> gpu_index(const std::string& text) {
 std::int64_t& earlier_peak(const c10::Device& device) {
   static std::map<int, std::int64_t> peaks;
   return peaks[device.index()];
-}
-
-/// MemAvailable of the kernel's accounts; the largest number where there are none.
-std::int64_t free_host_bytes() {
-  std::ifstream file("/proc/meminfo");
-  for (std::string line; std::getline(file, line);) {
-    if (line.starts_with("MemAvailable:")) {
-      return std::strtoll(line.c_str() + std::string_view("MemAvailable:").size(), nullptr, 10) * 1024;
-    }
-  }
-  return std::numeric_limits<std::int64_t>::max();
 }
 
 std::string cudnn_text(long version) {
@@ -94,7 +82,7 @@ std::int64_t PeakMeter::bytes() const {
 }
 
 std::int64_t free_device_bytes(const c10::Device& device) {
-  return device.is_cuda() ? detail::cuda_free_bytes(device.index()) : free_host_bytes();
+  return device.is_cuda() ? detail::cuda_free_bytes(device.index()) : free_memory();
 }
 
 void release_cached(const c10::Device& device) {

@@ -185,7 +185,11 @@ void print_leaderboard(std::ostream& out, const Report& report, std::size_t rows
   }
   const auto winner = report.winner();
   if (!winner) {
-    out << "\nno trial has finished yet\n";
+    const auto ended = report.totals.by_status.find(status_name(TrialStatus::kOk));
+    out << (ended == report.totals.by_status.end() || ended->second == 0
+                ? str("\nno trial has finished yet\n")
+                : str("\nno trial to rank: ", ended->second, " finished, and '", report.metric,
+                      "' was never a number; do the validation pairs have what it needs?\n"));
     return;
   }
   if (report.weights_path(*winner).empty()) {

@@ -67,8 +67,7 @@ std::optional<LoadedCheckpoint> load_first(const TrialFiles& files, const std::v
     try {
       LoadedCheckpoint loaded = load_checkpoint(files, candidate);
       const std::string& hash = metadata_of(loaded.file, "recipe_hash", candidate.path.string());
-      REGATTA_REQUIRE(hash == recipe_hash, ConfigError, candidate.path.string(), ": is of recipe ", hash,
-                      ", this one is ", recipe_hash);
+      require_recipe(hash, recipe_hash, candidate.path);
       return loaded;
     } catch (const DataError& error) {
       fs::path bad = candidate.path;
@@ -82,6 +81,13 @@ std::optional<LoadedCheckpoint> load_first(const TrialFiles& files, const std::v
 }
 
 }  // namespace
+
+void require_recipe(const std::string& theirs, const std::string& ours, const fs::path& path) {
+  REGATTA_REQUIRE(
+      theirs == ours, ConfigError, path.string(), ": is of recipe ", theirs, ", this one is ", ours,
+      ": where the options are the same, the archive or the weights to start from have changed since; choose "
+      "another folder with -o, or --fresh to replace it");
+}
 
 Json to_json(const TrainingCounters& counters) {
   Json value;

@@ -75,6 +75,8 @@ TrainedModel load_trained_model(const std::filesystem::path& path) {
   TrainedModel trained;
   trained.recipe = read_recipe_record(file, path);
   read_preprocessing(file, path, trained.preprocess);
+  const auto affine = file.metadata.find("affine");
+  trained.data_aligned = affine != file.metadata.end() && affine->second == "to_atlas";
   trained.model = make_model(trained.recipe.model.name, trained.recipe.model.options);
   trained.converted = load_parameters(trained.model->parameters(), file, path.string());
   trained.weights_xxh3 = file.xxh3;

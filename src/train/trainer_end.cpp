@@ -111,8 +111,7 @@ std::optional<TrialResult> finished_result(const TrialFiles& files, const Resolv
     return std::nullopt;
   }
   TrialResult result = result_from_json(read_json(files.result()), files.result().string());
-  REGATTA_REQUIRE(result.recipe_hash == resolved.hash, ConfigError, files.result().string(), ": is of recipe ",
-                  result.recipe_hash, ", this one is ", resolved.hash);
+  require_recipe(result.recipe_hash, resolved.hash, files.result());
   if (result.steps < resolved.steps) {
     return std::nullopt;
   }

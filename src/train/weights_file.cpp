@@ -1,5 +1,8 @@
 #include "regatta/train/weights_file.hpp"
 
+#include <algorithm>
+#include <cmath>
+
 #include <nlohmann/json.hpp>
 
 #include "regatta/base/version.hpp"
@@ -9,7 +12,11 @@
 namespace regatta {
 
 std::map<std::string, std::string> data_metadata(const Archive& archive) {
+  const std::vector<ArchiveSubject>& subjects = archive.subjects();
+  const bool aligned = std::any_of(subjects.begin(), subjects.end(),
+                                   [](const ArchiveSubject& subject) { return std::isfinite(subject.affine_ncc); });
   return {{"archive", archive.name()},
+          {"affine", aligned ? "to_atlas" : "none"},
           {"data_fingerprint", archive.fingerprint()},
           {"shape", dump_line(Json(archive.shape()))},
           {"spacing", dump_line(Json(archive.spacing()))},

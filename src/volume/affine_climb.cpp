@@ -15,7 +15,6 @@ namespace {
 
 constexpr int kParameters = 12;      ///< the nine of the matrix, row by row, then the translation
 constexpr double kRadius_mm = 60.0;  ///< matrix entries are scaled by it, so that all parameters move points alike
-constexpr double kLeastOverlap = 0.25;
 
 using Vector = std::array<double, kParameters>;
 using Matrix = std::array<double, kParameters * kParameters>;

@@ -30,6 +30,9 @@ struct Map {
   }
 };
 
+/// A map counts only if the moving field of view covers this share of the fixed foreground.
+inline constexpr double kLeastOverlap = 0.25;
+
 struct Climb {
   Map map;
   double ncc = -2.0;

@@ -61,45 +61,69 @@ Climb best_start(const Level& fixed, const Level& moving, const Map& centred, in
   return best;
 }
 
+struct CoarseScan {
+  Level level;
+  Point3 centre{};  ///< of mass
+};
+
+/// @throws DataError as `require_alignable`
+CoarseScan coarse_scan(const Volume& volume, int threads) {
+  CoarseScan out{make_level(volume, kSpacings_mm[0], false, threads), {}};
+  const Spacing3 spacing = spacing_of(volume.grid.affine);
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    REGATTA_REQUIRE(out.level.grid.shape[axis] > 1, DataError, volume.source, ": its voxels span ",
+                    spacing[axis] * static_cast<double>(volume.grid.shape[axis]), " mm along axis ", axis,
+                    ": too flat for an affine alignment, which needs about ", 2.0 * kSpacings_mm[0]);
+  }
+  out.centre = centre_of_mass(out.level, volume.source);
+  return out;
+}
+
 }  // namespace
 
 AffineRegistration register_affine(const Volume& fixed, const Volume& moving, int threads) {
   constexpr int kMost = 40;
-  const Level coarse_fixed = make_level(fixed, kSpacings_mm[0], false, threads);
-  const Level coarse_moving = make_level(moving, kSpacings_mm[0], false, threads);
-  for (const auto& [level, source] :
-       {std::pair(&coarse_fixed, &fixed.source), std::pair(&coarse_moving, &moving.source)}) {
-    const Shape3& shape = level->grid.shape;
-    REGATTA_REQUIRE(*std::min_element(shape.begin(), shape.end()) > 1, DataError, *source, ": shape ",
-                    shape_text(shape), " at ", kSpacings_mm[0], " mm: too flat for an affine registration");
-  }
+  const CoarseScan coarse_fixed = coarse_scan(fixed, threads);
+  const CoarseScan coarse_moving = coarse_scan(moving, threads);
   Map start;
-  start.centre = centre_of_mass(coarse_fixed, fixed.source);
-  const Point3 moving_centre = centre_of_mass(coarse_moving, moving.source);
+  start.centre = coarse_fixed.centre;
   for (std::size_t i = 0; i < 3; ++i) {
-    start.shift[i] = moving_centre[i] - start.centre[i];
+    start.shift[i] = coarse_moving.centre[i] - start.centre[i];
   }
+  Climb at = best_start(coarse_fixed.level, coarse_moving.level, start, threads);
+  REGATTA_REQUIRE(at.ncc > -1.0, DataError, moving.source, ": no place was found where its field of view covers ",
+                  static_cast<int>(100.0 * kLeastOverlap), " % of what ", fixed.source,
+                  " shows; leave this scan out, or align none");
   AffineRegistration result;
-  result.ncc_before = match_of(coarse_fixed, coarse_moving, start, threads).ncc;
-  Climb at = best_start(coarse_fixed, coarse_moving, start, threads);
-  REGATTA_REQUIRE(at.ncc > -1.0, DataError, moving.source, ": no place was found where it overlaps with ",
-                  fixed.source);
   result.iterations = at.iterations;
-  for (std::size_t level = 1; level < kSpacings_mm.size(); ++level) {
-    const Level f = make_level(fixed, kSpacings_mm[level], true, threads);
-    const Level m = make_level(moving, kSpacings_mm[level], true, threads);
-    if (level == 1) {
-      at = climb(f, m, at.map, true, kMost, threads);
-      result.iterations += at.iterations;
-    }
-    at = climb(f, m, at.map, false, kMost, threads);
+  const auto refine = [&](const Level& f, const Level& m, bool similarity) {
+    at = climb(f, m, at.map, similarity, kMost, threads);
     result.iterations += at.iterations;
-  }
-  const Match end = match_of(coarse_fixed, coarse_moving, at.map, threads);
+  };
+  const Level middle_fixed = make_level(fixed, kSpacings_mm[1], true, threads);
+  const Level middle_moving = make_level(moving, kSpacings_mm[1], true, threads);
+  refine(middle_fixed, middle_moving, true);
+  refine(middle_fixed, middle_moving, false);
+  refine(make_level(fixed, kSpacings_mm[2], true, threads), make_level(moving, kSpacings_mm[2], true, threads), false);
   result.fixed_to_moving = at.map.affine();
-  result.ncc_after = end.ncc;
-  result.overlap = end.overlap;
+  result.ncc_before = match_of(middle_fixed, middle_moving, start, threads).ncc;
+  result.ncc_after = match_of(middle_fixed, middle_moving, at.map, threads).ncc;
+  result.overlap = match_of(coarse_fixed.level, coarse_moving.level, at.map, threads).overlap;
   return result;
+}
+
+void require_alignable(const Volume& volume, int threads) {
+  coarse_scan(volume, threads);
+}
+
+std::string alignment_doubt(double ncc, const Affine& fixed_to_moving) {
+  constexpr double kMostVolume = 8.0;  // twice the size along each axis
+  const double volume = determinant(fixed_to_moving);
+  if (volume < 1.0 / kMostVolume || volume > kMostVolume) {
+    return volume < 0.0 ? str("it is a reflection, volumes times ", volume)
+                        : str("volumes times ", volume, ", expected ", 1.0 / kMostVolume, "..", kMostVolume);
+  }
+  return ncc < kPoorAlignment ? str("local correlation ", ncc, ", expected above ", kPoorAlignment) : std::string();
 }
 
 double mean_distance(const Affine& a, const Affine& b, const Grid& grid) {

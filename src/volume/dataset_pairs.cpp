@@ -183,8 +183,8 @@ void add_fold_pairs(const std::vector<SubjectEntry>& subjects, const DatasetOpti
       } else {
         add_ruled_pairs(subjects, options.pairs, split, out);
       }
-      REGATTA_REQUIRE(out.size() > before, ConfigError, "/folds: no pair in split ", split.name, ": ",
-                      split.members.size(), " subjects");
+      REGATTA_REQUIRE(out.size() > before, ConfigError, "/folds/count: ", options.folds.count, ": split ", split.name,
+                      " has ", split.members.size(), " subjects and no pair: fewer folds, or another rule of /pairs");
     }
   }
 }

@@ -13,10 +13,6 @@ namespace {
 constexpr std::string_view kPositive = "RAS";
 constexpr std::string_view kNegative = "LPI";
 
-double determinant3(const Affine& a) {
-  return a[0] * (a[5] * a[10] - a[6] * a[9]) - a[1] * (a[4] * a[10] - a[6] * a[8]) + a[2] * (a[4] * a[9] - a[5] * a[8]);
-}
-
 /// World axis (0 R, 1 A, 2 S) and sign of each letter; false if it is not an orientation code.
 bool parse_orientation(const std::string& code, std::array<int, 3>& world, std::array<bool, 3>& negative) {
   if (code.size() != 3) {
@@ -104,7 +100,7 @@ Point3 map_vector(const Affine& a, const Point3& v) {
 
 Affine invert(const Affine& a) {
   REGATTA_REQUIRE(is_usable(a), DataError, "affine ", join(a, " "), ": singular or not finite, cannot be inverted");
-  const double scale = 1.0 / determinant3(a);
+  const double scale = 1.0 / determinant(a);
   Affine out = identity_affine();
   out[0] = (a[5] * a[10] - a[6] * a[9]) * scale;
   out[1] = (a[2] * a[9] - a[1] * a[10]) * scale;
@@ -122,6 +118,10 @@ Affine invert(const Affine& a) {
   return out;
 }
 
+double determinant(const Affine& a) {
+  return a[0] * (a[5] * a[10] - a[6] * a[9]) - a[1] * (a[4] * a[10] - a[6] * a[8]) + a[2] * (a[4] * a[9] - a[5] * a[8]);
+}
+
 bool is_usable(const Affine& a) {
   if (!std::all_of(a.begin(), a.end(), [](double value) { return std::isfinite(value); })) {
     return false;
@@ -131,7 +131,7 @@ bool is_usable(const Affine& a) {
   }
   const Spacing3 length = spacing_of(a);
   const double box = length[0] * length[1] * length[2];
-  return std::isnormal(box) && std::abs(determinant3(a)) / box >= 1e-4;
+  return std::isnormal(box) && std::abs(determinant(a)) / box >= 1e-4;
 }
 
 Spacing3 spacing_of(const Affine& a) {

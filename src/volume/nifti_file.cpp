@@ -46,7 +46,7 @@ void require_size(const NiftiHeader& header, const ByteReader& in, const std::st
 
 std::int64_t frame_number(int frame, std::int64_t frames, const std::string& source) {
   REGATTA_REQUIRE(frame >= 0 || frames == 1, DataError, source, ": header: dim[4] ", frames,
-                  ": a series or vector image, one scalar volume expected: name a `frame`, 0..", frames - 1);
+                  ": a series or vector image, one scalar volume expected: name its frame, 0..", frames - 1);
   REGATTA_REQUIRE(frame < frames, DataError, source, ": frame ", frame, ", the file has ", frames, ": 0..", frames - 1,
                   " allowed");
   return std::max(frame, 0);

@@ -85,7 +85,6 @@ class Packer {
   std::vector<fs::path> write_sheet(const SubjectSheet& sheet) const;
   void require_same_grid(std::size_t index, const PackedSubject& subject);
   void look_at(const ArchiveSubject& row, const Shape3& shape);
-  void require_keypoint_pairs() const;
   PackSummary summary(double seconds) const;
 
   const DatasetFile& dataset_;
@@ -98,7 +97,6 @@ class Packer {
   std::optional<ArchiveWriter> writer_;
   std::size_t reused_ = 0;
   std::vector<std::int64_t> label_ids_;
-  std::vector<std::size_t> keypoints_;  ///< how many each subject has
   Shape3 shape_{};
   Spacing3 spacing_{};
   std::string fingerprint_;
@@ -146,6 +144,7 @@ void Packer::load_atlas() {
     PackAtlas atlas;
     atlas.subject = index;
     atlas.volume = read_volume(subject.files.front(), dataset_.options.npz_orientation, subject.frame);
+    require_alignable(atlas.volume, threads_);
     atlas.packed = map_to_packed_grid(atlas.volume, job_.preprocess).packed;
     job_.atlas = std::move(atlas);
     return 0;
@@ -153,14 +152,17 @@ void Packer::load_atlas() {
 }
 
 void Packer::find_keys() {
-  std::string atlas_key;
+  std::string aligned_to;
+  const std::size_t atlas = job_.atlas ? static_cast<std::size_t>(job_.atlas->subject) : subjects().size();
   if (job_.atlas) {
-    const SubjectEntry& atlas = subjects()[static_cast<std::size_t>(job_.atlas->subject)];
-    atlas_key = for_subject(atlas, [&] { return key_of(job_, atlas, "").image; });
+    const std::string image = for_subject(subjects()[atlas], [&] { return key_of(job_, subjects()[atlas], "").image; });
+    aligned_to = str(image, " ", kAlignmentVersion);
   }
   in_order(
       subjects().size(), threads_,
-      [&](std::size_t i) { return for_subject(subjects()[i], [&] { return key_of(job_, subjects()[i], atlas_key); }); },
+      [&](std::size_t i) {
+        return for_subject(subjects()[i], [&] { return key_of(job_, subjects()[i], i == atlas ? "" : aligned_to); });
+      },
       [&](std::size_t i, SourceKey key) {
         warn(twins_.add_files(i, key.image));
         keys_.push_back(std::move(key));
@@ -295,9 +297,9 @@ void Packer::require_same_grid(std::size_t index, const PackedSubject& subject) 
 
 /// Notes what a person should look at.
 void Packer::look_at(const ArchiveSubject& row, const Shape3& shape) {
-  if (row.affine_ncc < kPoorAlignment) {
-    warnings_.push_back(str("'", row.id, "': correlation with the atlas after affine alignment ", row.affine_ncc,
-                            ", expected above ", kPoorAlignment));
+  if (std::isfinite(row.affine_ncc)) {
+    const std::string doubt = alignment_doubt(row.affine_ncc, row.atlas_to_subject);
+    warn(doubt.empty() ? doubt : str("'", row.id, "': its alignment to the atlas is doubtful: ", doubt));
   }
   std::size_t outside = 0;
   for (const Point3& point : row.keypoints) {
@@ -310,18 +312,6 @@ void Packer::look_at(const ArchiveSubject& row, const Shape3& shape) {
   if (outside > 0) {
     warnings_.push_back(
         str("'", row.id, "': ", outside, " of ", row.keypoints.size(), " key-points lie outside the packed grid"));
-  }
-}
-
-/// Row n of one list and row n of the other are the same place.
-void Packer::require_keypoint_pairs() const {
-  for (const ArchivePair& pair : dataset_.pairs) {
-    const auto moving = static_cast<std::size_t>(pair.moving);
-    const auto fixed = static_cast<std::size_t>(pair.fixed);
-    REGATTA_REQUIRE(keypoints_[moving] == 0 || keypoints_[fixed] == 0 || keypoints_[moving] == keypoints_[fixed],
-                    DataError, "pair of moving '", subjects()[moving].id, "' (", keypoints_[moving],
-                    " key-points) and fixed '", subjects()[fixed].id, "' (", keypoints_[fixed],
-                    "): row n of both files must be the same place");
   }
 }
 
@@ -361,7 +351,6 @@ void Packer::write() {
       return 0;
     });
     look_at(row, subject.shape);
-    keypoints_.push_back(row.keypoints.size());
     if (!writer_) {
       ArchiveHeader header;
       header.name = dataset_.options.name;
@@ -400,7 +389,6 @@ void Packer::write() {
   in_order(
       subjects().size(), threads_, [&](std::size_t i) { return packed(i); }, write_one);
   progress.finish();
-  require_keypoint_pairs();
   writer_->set_pairs(dataset_.pairs);
   auto pictures = std::async(std::launch::async, [&] { return write_sheet(*sheet); });
   writer_->sync();
@@ -463,6 +451,7 @@ PackSummary Packer::run() {
   }
   reused_ = subjects().size() - missing.size();
   warn_of_splits_without_pairs();
+  require_keypoint_pairs(dataset_);
   check(missing);
   try {
     const bool labelled =

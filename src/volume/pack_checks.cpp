@@ -5,6 +5,7 @@
 #include "dataset_pairs.hpp"
 #include "packed_subject.hpp"
 #include "regatta/base/error.hpp"
+#include "regatta/volume/keypoints.hpp"
 
 namespace regatta {
 
@@ -35,6 +36,21 @@ SubjectCheck check_subject(const DatasetFile& dataset, const SubjectEntry& subje
     }
   }
   return found;
+}
+
+void require_keypoint_pairs(const DatasetFile& dataset) {
+  std::vector<std::size_t> counts;
+  for (const SubjectEntry& subject : dataset.subjects) {
+    counts.push_back(subject.keypoints.empty() ? 0 : read_keypoints(subject.keypoints).size());
+  }
+  for (const ArchivePair& pair : dataset.pairs) {
+    const auto moving = static_cast<std::size_t>(pair.moving);
+    const auto fixed = static_cast<std::size_t>(pair.fixed);
+    REGATTA_REQUIRE(counts[moving] == 0 || counts[fixed] == 0 || counts[moving] == counts[fixed], DataError,
+                    dataset.subjects[moving].keypoints, ": ", counts[moving], " key-points, and ", counts[fixed],
+                    " in ", dataset.subjects[fixed].keypoints, ": the two scans are a pair of split ", pair.split,
+                    ", so row n of both files must be the same place");
+  }
 }
 
 std::string TwinScans::twins(std::size_t first, std::size_t second, const char* what) const {

@@ -22,6 +22,10 @@ struct SubjectCheck {
 /// Its image's header and its companions' grids are checked on the way. @throws DataError naming the file
 SubjectCheck check_subject(const DatasetFile& dataset, const SubjectEntry& subject);
 
+/// Row n of one list and row n of the other are the same place: both scans of a pair have as many, or one has none.
+/// @throws DataError naming the files
+void require_keypoint_pairs(const DatasetFile& dataset);
+
 /// The same image twice is an error in two splits, and to be told in one; an atlas may be a subject too.
 class TwinScans {
  public:

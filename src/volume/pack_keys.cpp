@@ -48,7 +48,7 @@ std::string hash_of(const fs::path& path) {
 
 }  // namespace
 
-SourceKey key_of(const PackJob& job, const SubjectEntry& subject, const std::string& atlas_key) {
+SourceKey key_of(const PackJob& job, const SubjectEntry& subject, const std::string& aligned_to) {
   Json images = Json::array();
   for (const std::string& file : subject.files) {
     images.push_back(hash_of(file));
@@ -59,7 +59,7 @@ SourceKey key_of(const PackJob& job, const SubjectEntry& subject, const std::str
               {"preprocess", write_options(job.preprocess)},
               {"modalities", job.modalities()},
               {"npz_orientation", job.dataset->options.npz_orientation},
-              {"atlas", atlas_key}};
+              {"atlas", aligned_to}};
   const auto add = [&all](const char* name, const std::string& path) {
     if (!path.empty()) {
       all[name] = hash_of(path);

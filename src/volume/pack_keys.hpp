@@ -13,7 +13,8 @@ struct SourceKey {
   std::string image;  ///< of its images alone
 };
 
-/// @param atlas_key  of the images that all are aligned to, or "" @throws DataError for a file that cannot be read
-SourceKey key_of(const PackJob& job, const SubjectEntry& subject, const std::string& atlas_key);
+/// @param aligned_to  what tells the images that it is aligned to, "" for none @throws DataError for a file that cannot
+/// be read
+SourceKey key_of(const PackJob& job, const SubjectEntry& subject, const std::string& aligned_to);
 
 }  // namespace regatta

@@ -180,11 +180,11 @@ int companion_frame(const SubjectEntry& subject, const std::string& path, const 
 }
 
 void require_image_grid(const Grid& grid, const Grid& image, const std::string& path) {
-  REGATTA_REQUIRE(grid.shape == image.shape, DataError, path, ": labels have shape ", shape_text(grid.shape),
-                  ", their image has ", shape_text(image.shape));
+  REGATTA_REQUIRE(grid.shape == image.shape, DataError, path, ": shape ", shape_text(grid.shape), ", its image has ",
+                  shape_text(image.shape));
   REGATTA_REQUIRE(same_grid(image.affine, grid.affine, image.shape), DataError, path,
-                  ": labels lie elsewhere in space than their image: affine ", join(grid.affine, " "),
-                  ", the image's is ", join(image.affine, " "));
+                  ": lies elsewhere in space than its image: affine ", join(grid.affine, " "), ", the image's is ",
+                  join(image.affine, " "));
 }
 
 std::vector<std::string> PackJob::modalities() const {

@@ -124,7 +124,8 @@ void VoxelSink::put(std::int64_t index, double value) {
   }
   REGATTA_REQUIRE(value >= std::numeric_limits<std::int32_t>::min() &&
                       value <= std::numeric_limits<std::int32_t>::max() && value == std::floor(value),
-                  DataError, source_, ": ", place(), ": label ", value, ", 32-bit integers allowed");
+                  DataError, source_, ": ", place(), ": value ", value,
+                  ", whole numbers of 32 bits expected of labels and masks");
   (*labels_)[at] = static_cast<std::int32_t>(value);
 }
 

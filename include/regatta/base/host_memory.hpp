@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 
 namespace regatta {
 
@@ -15,11 +16,22 @@ std::int64_t peak_resident_bytes();
 /// then that of the whole process
 bool reset_peak_resident();
 
-/// Bytes that this process's control group may use; 0: no limit is known.
-std::int64_t memory_limit();
+/// Where the kernel tells of memory; tests have files of their own.
+struct MemoryAccounts {
+  std::filesystem::path meminfo = "/proc/meminfo";
+  std::filesystem::path groups = "/proc/self/cgroup";
+  std::filesystem::path mount = "/sys/fs/cgroup";
+};
+
+/// Bytes that this process's control group, of version 1 or 2, or one around it may use; 0: no limit is known.
+std::int64_t memory_limit(const MemoryAccounts& accounts = {});
+
+/// Bytes that may still be taken: what the host has available, or what is left below those limits. The largest number
+/// where nothing is known.
+std::int64_t free_memory(const MemoryAccounts& accounts = {});
 
 /// How often the kernel has killed a process of this one's control group for want of memory; 0 where there is no such
 /// group. Grows: compare two readings.
-std::int64_t memory_kills();
+std::int64_t memory_kills(const MemoryAccounts& accounts = {});
 
 }  // namespace regatta

@@ -141,6 +141,9 @@ struct LoadedCheckpoint {
   RunLedger ledger;
 };
 
+/// @throws ConfigError naming the file unless it is of the recipe that goes on
+void require_recipe(const std::string& theirs, const std::string& ours, const std::filesystem::path& path);
+
 /// The newest checkpoint of all attempts that verifies (checksums, layout, recipe). One that does not is renamed to
 /// "<name>.bad" with a line in the log. Nothing if there never was one.
 /// @param recipe_hash  that of the recipe to go on with

@@ -19,6 +19,7 @@ namespace regatta {
 struct TrainedModel {
   Recipe recipe;
   PreprocessOptions preprocess;  ///< shape and spacing as the archive had them
+  bool data_aligned = false;     ///< the training data were, to an atlas
   std::unique_ptr<Model> model;
   std::string weights_xxh3;  ///< of the file
   std::string converted;     ///< what `load_parameters` converted

@@ -36,6 +36,9 @@ Point3 map_vector(const Affine& a, const Point3& v);
 /// @throws DataError if it is singular or not finite
 Affine invert(const Affine& a);
 
+/// Of the three axes: how many times larger a volume gets; negative for a reflection.
+double determinant(const Affine& a);
+
 /// True for a finite affine with last row 0 0 0 1 whose three axes are not (nearly) in one plane: the volume of the
 /// box of unit axes is at least 1e-4 (a sheared affine of 45 degrees has 0.7).
 bool is_usable(const Affine& a);

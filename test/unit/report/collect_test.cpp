@@ -155,6 +155,11 @@ TEST_CASE("a sweep without a finished trial gives a report that says so") {
   std::ostringstream out;
   print_leaderboard(out, report);
   CHECK(out.str().find("no trial has finished yet") != std::string::npos);
+  Report finished = report;
+  finished.totals.by_status["ok"] = 2;
+  out.str("");
+  print_leaderboard(out, finished);
+  CHECK(out.str().find("no trial to rank: 2 finished, and 'dice' was never a number") != std::string::npos);
   CHECK(to_json(report)["winner"].is_null());
   CHECK_FALSE(leaderboard_csv(report).empty());
 }

@@ -178,6 +178,7 @@ int recovered(const Volume& fixed, int cases, std::uint64_t seed) {
               << " iterations\n";
     errors.push_back(error);
     good += error < 1.0 ? 1 : 0;
+    CHECK((error >= 1.0 || alignment_doubt(found.ncc_after, found.fixed_to_moving).empty()));
   }
   std::sort(errors.begin(), errors.end());
   std::cout << fixed.source << ": " << good << " of " << cases << " below one voxel, median "
@@ -199,6 +200,29 @@ TEST_CASE("known affines of a real scan are found again, under gamma, noise, a b
   const char* text = std::getenv("REGATTA_AFFINE_CASES");
   const int cases = text == nullptr ? 3 : std::stoi(text);
   CHECK(recovered(scan, cases, 11) >= cases - cases / 20);
+}
+
+TEST_CASE("a head turned by half a circle is not found, and is named doubtful, though the outlines agree") {
+  const auto path = test::real_data_folder() / "oasis_brain_a.nii.gz";
+  if (!std::filesystem::exists(path)) {
+    REGATTA_SKIP("oasis_brain_a.nii.gz");
+  }
+  const Volume fixed = read_volume(path);
+  const Affine turn = {-1, 0, 0, 0, 0, -1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1};
+  Volume moving = fixed;
+  moving.grid.affine = multiply(turn, fixed.grid.affine);
+  const AffineRegistration found = register_affine(fixed, moving);
+  CHECK(mean_error(fixed, found.fixed_to_moving, turn, moving.grid) > 20.0);
+  CHECK_THAT(alignment_doubt(found.ncc_after, found.fixed_to_moving), Catch::Contains("local correlation"));
+}
+
+TEST_CASE("alignments that mirror or swell are doubtful whatever they correlate") {
+  const Affine mirrored = {-1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1};
+  const Affine swollen = {3, 0, 0, 0, 0, 2, 0, 0, 0, 0, 2, 0, 0, 0, 0, 1};
+  CHECK(alignment_doubt(0.9, identity_affine()).empty());
+  CHECK_THAT(alignment_doubt(0.9, mirrored), Catch::Contains("it is a reflection"));
+  CHECK(alignment_doubt(0.9, swollen) == "volumes times 12, expected 0.125..8");
+  CHECK(alignment_doubt(0.4, identity_affine()) == "local correlation 0.4, expected above 0.5");
 }
 
 TEST_CASE("the number of threads does not change a bit") {

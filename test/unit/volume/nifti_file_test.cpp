@@ -141,7 +141,7 @@ TEST_CASE("each frame of a series is read alone, from every kind of file") {
     };
     require_error(failing(5), str(name, ": frame 5, the file has 5: 0..4 allowed"));
     require_error(failing(-1), str(name, ": header: dim[4] 5: a series or vector image, one scalar volume expected"));
-    require_error(failing(-1), "name a `frame`, 0..4");
+    require_error(failing(-1), "name its frame, 0..4");
   }
 }
 

@@ -213,7 +213,7 @@ TEST_CASE("voxels that are not finite, and labels that are no integers, are name
   require_error(reading(folder, maker.bytes()), "voxel [3,2,1]: inf");
   maker.values[1 * 12 + 2 * 4 + 3] = 2.5;
   write_bytes(folder / "v.nii", maker.bytes());
-  require_error(error_text([&] { read_label_volume(folder / "v.nii"); }), "voxel [3,2,1]: label 2.5");
+  require_error(error_text([&] { read_label_volume(folder / "v.nii"); }), "voxel [3,2,1]: value 2.5");
 }
 
 TEST_CASE("what we write as NIfTI we read back, affine and all") {

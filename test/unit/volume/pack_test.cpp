@@ -170,20 +170,20 @@ TEST_CASE("broken inputs end in one line with exit code 3, and no archive is lef
     NiftiMaker labels = label_maker(1);
     labels.shape = {6, 4, 5};
     write_bytes(files.folder / "l1.nii.gz", test::gzip(labels.bytes()));
-    check_contains(files.refusal(), "labels have shape 6x4x5, their image has 6x5x4");
+    check_contains(files.refusal(), ": shape 6x4x5, its image has 6x5x4");
   }
   SECTION("labels elsewhere in space") {
     NiftiMaker labels = label_maker(1);
     labels.affine[3] += 2.0;
     write_bytes(files.folder / "l1.nii.gz", test::gzip(labels.bytes()));
-    check_contains(files.refusal(), "labels lie elsewhere in space than their image");
+    check_contains(files.refusal(), "lies elsewhere in space than its image");
   }
   SECTION("labels that are no integers") {
     NiftiMaker labels = label_maker(1);
     labels.datatype = 16;
     labels.values[3] = 1.5;
     write_bytes(files.folder / "l1.nii.gz", test::gzip(labels.bytes()));
-    check_contains(files.refusal(), "label 1.5");
+    check_contains(files.refusal(), "value 1.5");
   }
   SECTION("more label values than a byte holds") {
     NiftiMaker labels = label_maker(1);
