@@ -10,6 +10,7 @@
 #include "regatta/base/files.hpp"
 #include "regatta/base/version.hpp"
 #include "report/read_sweep.hpp"
+#include "report/rows.hpp"
 
 namespace regatta {
 namespace {
@@ -161,6 +162,7 @@ Report read_report(const std::vector<fs::path>& sweeps) {
     }
   }
   note_repeated_trainings(report);
+  join_folds(report);
   rank(report);
   check_winner_weights(report);
   return report;
@@ -185,11 +187,7 @@ void print_leaderboard(std::ostream& out, const Report& report, std::size_t rows
   }
   const auto winner = report.winner();
   if (!winner) {
-    const auto ended = report.totals.by_status.find(status_name(TrialStatus::kOk));
-    out << (ended == report.totals.by_status.end() || ended->second == 0
-                ? str("\nno trial has finished yet\n")
-                : str("\nno trial to rank: ", ended->second, " finished, and '", report.metric,
-                      "' was never a number; do the validation pairs have what it needs?\n"));
+    out << '\n' << no_winner_text(report) << '\n';
     return;
   }
   if (report.weights_path(*winner).empty()) {

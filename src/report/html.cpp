@@ -62,7 +62,7 @@ std::string cards_html(const Report& report) {
 std::string winner_html(const Report& report) {
   const auto winner = report.winner();
   if (!winner) {
-    return "<p class=\"none\">No trial has finished yet.</p>\n";
+    return str("<p class=\"none\">", html_escape(no_winner_text(report)), "</p>\n");
   }
   if (report.trials[*winner].weights.empty()) {
     return "<p class=\"bad\">The weights of the best trial are missing.</p>\n";
@@ -81,7 +81,7 @@ std::string leaderboard_html(const Report& report) {
   HtmlTable table;
   table.column("rank", true);
   table.column(replicates ? "best trial" : "trial", false);
-  for (const ReportAxis& axis : report.axes) {
+  for (const ReportAxis& axis : point_axes(report)) {
     table.column(axis.label, is_numeric(report, axis));
   }
   table.column(report.metric, true);
@@ -98,7 +98,7 @@ std::string leaderboard_html(const Report& report) {
     table.row(point_key(point.sweep, point.point), point.rank == 1 ? "first" : "");
     table.number_cell(point.rank > 0 ? std::optional<double>(point.rank) : std::nullopt, str(point.rank));
     table.html_cell(name_cell(report, shown), report.trial_name(shown));
-    for (const ReportAxis& axis : report.axes) {
+    for (const ReportAxis& axis : point_axes(report)) {
       table.axis_cell(axis_value(report.trials[shown], axis));
     }
     table.number_cell(point.objective.mean);
@@ -270,7 +270,7 @@ std::string report_html(const Report& report) {
   out += "<h2>Leaderboard</h2>\n" + leaderboard_html(report);
   if (has_replicates(report)) {
     out +=
-        "<p class=\"soft\">Each row is one point of the search, the mean over its finished seeds; std is the sample "
+        "<p class=\"soft\">Each row is one point of the search, the mean over its finished trials; std is the sample "
         "standard deviation, n their number.</p>\n";
   }
   out += "<h2>Curves</h2>\n" + charts_html(report);

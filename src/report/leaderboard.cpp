@@ -15,7 +15,7 @@ TextTable make_table(const Report& report, const std::vector<std::string>& metri
   TextTable table;
   table.column("rank", TextTable::Align::kRight);
   table.column("trial", TextTable::Align::kLeft);
-  for (const ReportAxis& axis : report.axes) {
+  for (const ReportAxis& axis : point_axes(report)) {
     table.column(one_line(axis.label, 40),
                  is_numeric(report, axis) ? TextTable::Align::kRight : TextTable::Align::kLeft);
   }
@@ -38,7 +38,7 @@ std::vector<std::string> point_cells(const Report& report, const ReportPoint& po
   const ReportTrial& trial = report.trials[shown_trial(point)];
   std::vector<std::string> cells = {point.rank > 0 ? str(point.rank) : "-",
                                     one_line(report.trial_name(shown_trial(point)), 60)};
-  for (const ReportAxis& axis : report.axes) {
+  for (const ReportAxis& axis : point_axes(report)) {
     cells.push_back(axis_text(axis_value(trial, axis)));
   }
   cells.push_back(number_text(point.objective.mean));

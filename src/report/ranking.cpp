@@ -1,7 +1,8 @@
 // Statistics over replicates, the ranking of points and the history of the best. Pure functions over a Report.
 #include <algorithm>
 #include <cmath>
-#include <set>
+#include <map>
+#include <string>
 #include <utility>
 
 #include "regatta/report/report.hpp"
@@ -144,6 +145,16 @@ void rank(Report& report) {
   }
   fill_history(report);
   fill_totals(report);
+}
+
+void join_folds(Report& report) {
+  std::map<std::pair<std::size_t, std::string>, std::int64_t> first;
+  for (ReportTrial& trial : report.trials) {
+    std::map<std::string, Json> others = trial.axes;
+    if (others.erase(kFoldAxis) > 0) {
+      trial.point = first.emplace(std::pair(trial.sweep, dump_canonical(Json(others))), trial.point).first->second;
+    }
+  }
 }
 
 void label_axes(std::vector<ReportAxis>& axes) {

@@ -124,7 +124,9 @@ Json point_json(const Report& report, const ReportPoint& point) {
   value["rank"] = point.rank > 0 ? Json(point.rank) : Json();
   value["sweep"] = point.sweep;
   value["point"] = point.point;
-  value["axes"] = axes_json(report.trials[point.trials.front()].axes);
+  std::map<std::string, Json> axes = report.trials[point.trials.front()].axes;
+  axes.erase(kFoldAxis);
+  value["axes"] = axes_json(axes);
   value["objective"] = summary_json(point.objective);
   value["best"] = Json::object();
   for (const auto& [name, summary] : point.best) {

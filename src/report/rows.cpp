@@ -22,6 +22,12 @@ Json axis_value(const ReportTrial& trial, const ReportAxis& axis) {
   return found == trial.axes.end() ? Json() : found->second;
 }
 
+std::vector<ReportAxis> point_axes(const Report& report) {
+  std::vector<ReportAxis> axes = report.axes;
+  std::erase_if(axes, [](const ReportAxis& axis) { return axis.pointer == kFoldAxis; });
+  return axes;
+}
+
 bool is_numeric(const Report& report, const ReportAxis& axis) {
   return std::all_of(report.trials.begin(), report.trials.end(), [&axis](const ReportTrial& trial) {
     const Json value = axis_value(trial, axis);
@@ -48,6 +54,14 @@ std::string state_text(const Report& report, const ReportPoint& point) {
 
 std::size_t shown_trial(const ReportPoint& point) {
   return point.best_trial.value_or(point.trials.front());
+}
+
+std::string no_winner_text(const Report& report) {
+  const auto ended = report.totals.by_status.find(status_name(TrialStatus::kOk));
+  return ended == report.totals.by_status.end() || ended->second == 0
+             ? "no trial has finished yet"
+             : str("no trial to rank: ", ended->second, " finished, and '", report.metric,
+                   "' was never a number; do the validation pairs have what it needs?");
 }
 
 bool has_replicates(const Report& report) {

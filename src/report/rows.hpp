@@ -14,6 +14,9 @@ std::vector<std::string> other_metrics(const Report& report);
 /// Null where the trial has no such axis.
 Json axis_value(const ReportTrial& trial, const ReportAxis& axis);
 
+/// Those by which points differ: all but the fold.
+std::vector<ReportAxis> point_axes(const Report& report);
+
 /// All its values are numbers.
 bool is_numeric(const Report& report, const ReportAxis& axis);
 
@@ -25,6 +28,9 @@ std::string state_text(const Report& report, const ReportPoint& point);
 
 /// The trial that stands for a point: its best, else its first.
 std::size_t shown_trial(const ReportPoint& point);
+
+/// Why there is no winner.
+std::string no_winner_text(const Report& report);
 
 bool has_replicates(const Report& report);
 

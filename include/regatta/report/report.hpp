@@ -63,7 +63,7 @@ struct ReportAttempt {
 struct ReportTrial {
   std::size_t sweep = 0;  ///< index into Report::sweeps
   std::int64_t number = 0;
-  std::int64_t point = 0;  ///< trials of one point differ by their seed only
+  std::int64_t point = 0;  ///< trials of one point differ by their seed and fold only
   int replicate = 0;
   std::int64_t seed = 0;
   std::map<std::string, Json> axes;  ///< pointer -> value; an axis of another sweep: what the recipe has there
@@ -132,6 +132,13 @@ struct Report {
   /// Absolute path of a trial's best weights; empty: none.
   std::string weights_path(std::size_t trial) const;
 };
+
+/// The axis along which trials are one point: folds of a cross-validation.
+inline constexpr const char* kFoldAxis = "/data/fold";
+
+/// Gives trials that differ by their fold and seed only the lowest of their points, so that they are ranked by their
+/// mean.
+void join_folds(Report& report);
 
 /// Fills `ranking`, `history` and `totals` from `trials`. Points are ranked by the mean over their finished replicates
 /// with a finite objective; at a tie the earlier sweep and the lower point come first.

@@ -59,6 +59,24 @@ TEST_CASE("replicates are ranked by their mean, and the best of them gives the w
   CHECK_FALSE(report.ranking[2].best_trial);
 }
 
+TEST_CASE("folds of one setting are ranked by their mean, and the fold is no column of the leaderboard") {
+  Report report = report_of({0.1, 0.9, 0.6, 0.7}, 1, true);
+  report.axes = {{kFoldAxis, "fold", false}, {"/optim/lr", "lr", false}};
+  for (std::size_t i = 0; i < 4; ++i) {  // lr is the slower axis
+    report.trials[i].axes = {{kFoldAxis, Json(i % 2)}, {"/optim/lr", Json(i < 2 ? 0.1 : 0.01)}};
+  }
+  join_folds(report);
+  rank(report);
+  CHECK(order_of(report) == std::vector<std::int64_t>{2, 0});
+  CHECK(report.ranking[0].objective.mean == Approx(0.65));
+  CHECK(report.ranking[0].objective.n == 2);
+  CHECK(report.winner() == 3);
+  CHECK(leaderboard_text(report).find("fold") == std::string::npos);
+  CHECK(leaderboard_text(report).find("2 of 2 ok") != std::string::npos);
+  CHECK(to_json(report)["ranking"][0]["axes"] == Json({{"/optim/lr", 0.01}}));
+  CHECK(leaderboard_csv(report).find("fold") != std::string::npos);
+}
+
 TEST_CASE("history follows the order in which trials ended") {
   Report report = report_of({0.1, 0.3, 0.2}, 1, true);
   for (std::size_t i = 0; i < 3; ++i) {
@@ -75,7 +93,7 @@ TEST_CASE("history follows the order in which trials ended") {
 TEST_CASE("no trial, no winner") {
   const Report report = report_of({}, 1, true);
   CHECK_FALSE(report.winner());
-  CHECK(report_html(report).find("No trial has finished yet") != std::string::npos);
+  CHECK(report_html(report).find("no trial has finished yet") != std::string::npos);
 }
 
 TEST_CASE("axis labels are short but unique") {
