@@ -141,7 +141,7 @@ std::int64_t free_memory(const MemoryAccounts& accounts) {
 
 std::int64_t memory_kills(const MemoryAccounts& accounts) {
   const ControlGroup group = control_group(accounts);
-  return number_of(group.folder / group.kills, "oom_kill");
+  return group.folder.empty() ? 0 : number_of(group.folder / group.kills, "oom_kill");
 }
 
 }  // namespace regatta

@@ -37,14 +37,17 @@ std::vector<Side> sides_from(const std::vector<std::string>& names) {
 }  // namespace
 
 at::Tensor TrainingStep::value_of(const Term& term, const PairState& batch, const ModelOutput& output) {
-  at::Tensor sum;
-  try {
-    for (const Side side : term.sides) {
-      const at::Tensor value = term.loss->value(with_output(batch, output, side));
-      sum = sum.defined() ? sum.add(value) : value;
+  const auto seen_from = [&](Side side) {
+    try {
+      return with_output(batch, output, side);
+    } catch (const ConfigError& error) {
+      throw ConfigError(str("/losses/", term.name, "/sides: ", error.what()));
     }
-  } catch (const ConfigError& error) {
-    throw ConfigError(str("/losses/", term.name, "/sides: ", error.what()));
+  };
+  at::Tensor sum;
+  for (const Side side : term.sides) {
+    const at::Tensor value = term.loss->value(seen_from(side));
+    sum = sum.defined() ? sum.add(value) : value;
   }
   return sum;
 }

@@ -10,6 +10,7 @@
 
 #include "affine_climb.hpp"
 #include "regatta/base/error.hpp"
+#include "regatta/base/text_table.hpp"
 
 namespace regatta {
 namespace {
@@ -120,10 +121,12 @@ std::string alignment_doubt(double ncc, const Affine& fixed_to_moving) {
   constexpr double kMostVolume = 8.0;  // twice the size along each axis
   const double volume = determinant(fixed_to_moving);
   if (volume < 1.0 / kMostVolume || volume > kMostVolume) {
-    return volume < 0.0 ? str("it is a reflection, volumes times ", volume)
-                        : str("volumes times ", volume, ", expected ", 1.0 / kMostVolume, "..", kMostVolume);
+    return volume < 0.0
+               ? str("it is a reflection, volumes times ", fixed_text(volume, 2))
+               : str("volumes times ", fixed_text(volume, 3), ", expected ", 1.0 / kMostVolume, "..", kMostVolume);
   }
-  return ncc < kPoorAlignment ? str("local correlation ", ncc, ", expected above ", kPoorAlignment) : std::string();
+  return ncc < kPoorAlignment ? str("local correlation ", fixed_text(ncc, 3), ", expected above ", kPoorAlignment)
+                              : std::string();
 }
 
 double mean_distance(const Affine& a, const Affine& b, const Grid& grid) {

@@ -12,6 +12,7 @@
 #include "parallel.hpp"
 #include "regatta/base/text.hpp"
 #include "regatta/base/text_table.hpp"
+#include "regatta/volume/affine_registration.hpp"
 #include "right_angles.hpp"
 #include "robust.hpp"
 
@@ -402,14 +403,18 @@ void Rules::affine() {
     }
   }
   const Spread spread = spread_of(fits);
-  for (SubjectMeasure& m : subjects_) {
-    const double ncc = m.shown.affine_ncc;
+  for (std::size_t i = 0; i < subjects_.size(); ++i) {
+    const double ncc = subjects_[i].shown.affine_ncc;
+    if (!std::isfinite(ncc)) {
+      continue;
+    }
+    const std::string doubt = alignment_doubt(ncc, archive_.subjects()[i].atlas_to_subject);
     const bool unusual = fits.size() >= kLeastForSpread && ncc < spread.median - kAffineDifference &&
                          deviation(ncc, spread, kLeastAffineDeviation) < -kUnusual;
-    if (std::isfinite(ncc) && (ncc < kLeastAffine || unusual)) {
-      found(m.shown, "affine", "affine alignment",
-            str("affine alignment poor: correlation ", fixed_text(ncc, 3), " with the atlas, usually ",
-                fixed_text(spread.median, 3)));
+    if (!doubt.empty() || unusual) {
+      found(subjects_[i].shown, "affine", "affine alignment",
+            str("affine alignment doubtful: ", doubt.empty() ? str("local correlation ", fixed_text(ncc, 3)) : doubt,
+                "; usual correlation ", fixed_text(spread.median, 3)));
     }
   }
 }

@@ -25,8 +25,7 @@ inline constexpr double kNearDuplicateDistance = 0.25;   ///< of the usual dista
 inline constexpr double kCropped = 0.1;                  ///< of an outer face, above the median
 inline constexpr double kCroppedAlone = 0.3;             ///< of an outer face, where there are few subjects
 inline constexpr double kLeastBorder = 0.015;            ///< smallest usual deviation of that share
-inline constexpr double kLeastAffine = 0.5;              ///< correlation after affine alignment
-inline constexpr double kAffineDifference = 0.1;         ///< below the median
+inline constexpr double kAffineDifference = 0.1;         ///< of the local correlation, below the median
 inline constexpr double kLeastAffineDeviation = 0.015;   ///< smallest usual deviation of that correlation
 inline constexpr double kFullMask = 0.999;               ///< of all voxels
 

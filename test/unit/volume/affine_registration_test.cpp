@@ -221,8 +221,8 @@ TEST_CASE("alignments that mirror or swell are doubtful whatever they correlate"
   const Affine swollen = {3, 0, 0, 0, 0, 2, 0, 0, 0, 0, 2, 0, 0, 0, 0, 1};
   CHECK(alignment_doubt(0.9, identity_affine()).empty());
   CHECK_THAT(alignment_doubt(0.9, mirrored), Catch::Contains("it is a reflection"));
-  CHECK(alignment_doubt(0.9, swollen) == "volumes times 12, expected 0.125..8");
-  CHECK(alignment_doubt(0.4, identity_affine()) == "local correlation 0.4, expected above 0.5");
+  CHECK(alignment_doubt(0.9, swollen) == "volumes times 12.000, expected 0.125..8");
+  CHECK(alignment_doubt(0.4, identity_affine()) == "local correlation 0.400, expected above 0.5");
 }
 
 TEST_CASE("the number of threads does not change a bit") {
