@@ -36,7 +36,7 @@ class Register final : public Command {
     app.add_option("--moving-frame", moving_frame_, "which volume of a 4-D scan is warped, from 0");
     CLI::Option* affine = app.add_flag("--affine", affine_,
                                        "align the moving scan to the fixed one with 12 parameters first; of itself "
-                                       "where the training data were aligned (affine: to_atlas)");
+                                       "where the training data were aligned (affine: to_atlas) and of one modality");
     app.add_flag("--no-affine", no_affine_, "do not, whatever the training data were")->excludes(affine);
     app.add_option("-o,--output", output_, "folder for the results; files of the same names are replaced")->required();
     app.add_option("--device", device_, "auto, cpu or cuda:N")->capture_default_str();
@@ -56,10 +56,7 @@ class Register final : public Command {
     const Volume fixed = read_volume(fixed_, npz_orientation_, fixed_frame_);
     const Volume moving = read_volume(moving_, npz_orientation_, moving_frame_);
     const std::optional<LabelVolume> labels = read_labels(moving);
-    const bool align = affine_ || (trained.data_aligned && !no_affine_);
-    if (align && !affine_) {
-      log_info("the training data were aligned, and so are these scans; --no-affine leaves them as they lie");
-    }
+    const bool align = affine_ || aligns_of_itself(trained);
     const Registration found = register_scans(trained, fixed, moving, device_, align);
     make_directories(output_);
     fs::remove(output_ / kRecord, error);  // it comes last, and says that all is there
@@ -76,6 +73,17 @@ class Register final : public Command {
   }
 
  private:
+  /// The alignment maximises a correlation, which scans of two modalities do not have.
+  bool aligns_of_itself(const TrainedModel& trained) const {
+    if (!trained.data_aligned || affine_ || no_affine_) {
+      return false;
+    }
+    const bool alike = trained.recipe.data.moving_modality == trained.recipe.data.fixed_modality;
+    log_info("the training data were aligned", alike ? ", and so are these scans; --no-affine leaves them as they lie"
+                                                     : "; scans of two modalities are taken as they lie");
+    return alike;
+  }
+
   void write_images(const Registration& found, const Volume& fixed, const Volume& moving) const {
     const std::vector<float> warped =
         warp_with_field(moving.voxels, moving.grid, found.field, fixed.grid, Interpolation::kLinear);

@@ -1,9 +1,11 @@
 #include "regatta/base/host_memory.hpp"
 
 #include <algorithm>
+#include <array>
 #include <fstream>
 #include <limits>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include <malloc.h>
@@ -50,8 +52,9 @@ struct ControlGroup {
   fs::path folder;  ///< empty: none
   fs::path top;     ///< of the hierarchy
   const char* limit = "memory.max";
-  const char* anonymous = "anon";  ///< in memory.stat; without the page cache, which gives way
   const char* kills = "memory.events";
+  std::array<const char*, 2> held = {"anon",
+                                     "shmem"};  ///< in memory.stat: all but the page cache of files, which gives way
 };
 
 ControlGroup control_group(const MemoryAccounts& accounts) {
@@ -67,7 +70,11 @@ ControlGroup control_group(const MemoryAccounts& accounts) {
     const std::string path = line.substr(second + 1);
     if (kinds.find(",memory,") != std::string::npos) {  // version 1
       const fs::path top = accounts.mount / "memory";
-      return {fs::path(top.string() + path), top, "memory.limit_in_bytes", "total_rss", "memory.oom_control"};
+      return {fs::path(top.string() + path),
+              top,
+              "memory.limit_in_bytes",
+              "memory.oom_control",
+              {"total_rss", "total_shmem"}};
     }
     if (kinds == ",,") {
       found.folder = fs::path(accounts.mount.string() + path);
@@ -132,8 +139,11 @@ std::int64_t free_memory(const MemoryAccounts& accounts) {
   const ControlGroup group = control_group(accounts);
   for (const fs::path& folder : folders_of(group)) {
     if (const std::int64_t limit = limit_of(folder, group); limit > 0) {
-      const std::int64_t used = number_of(folder / "memory.stat", group.anonymous);
-      room = std::min(room, std::max<std::int64_t>(0, limit - used));
+      std::int64_t left = limit;
+      for (const char* kind : group.held) {
+        left -= number_of(folder / "memory.stat", kind);
+      }
+      room = std::min(room, std::max<std::int64_t>(0, left));
     }
   }
   return room;
@@ -141,7 +151,13 @@ std::int64_t free_memory(const MemoryAccounts& accounts) {
 
 std::int64_t memory_kills(const MemoryAccounts& accounts) {
   const ControlGroup group = control_group(accounts);
-  return group.folder.empty() ? 0 : number_of(group.folder / group.kills, "oom_kill");
+  for (const fs::path& folder : folders_of(group)) {  // in a container the group itself may not be seen
+    std::error_code error;
+    if (fs::exists(folder / group.kills, error)) {
+      return number_of(folder / group.kills, "oom_kill");
+    }
+  }
+  return 0;
 }
 
 }  // namespace regatta

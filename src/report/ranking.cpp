@@ -2,10 +2,12 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 
 #include "regatta/report/report.hpp"
+#include "regatta/sweep/definition.hpp"
 
 namespace regatta {
 namespace {
@@ -149,11 +151,21 @@ void rank(Report& report) {
 
 void join_folds(Report& report) {
   std::map<std::pair<std::size_t, std::string>, std::int64_t> first;
+  std::map<PointKey, std::set<std::string>> scored;  // folds of each point
   for (ReportTrial& trial : report.trials) {
     std::map<std::string, Json> others = trial.axes;
-    if (others.erase(kFoldAxis) > 0) {
-      trial.point = first.emplace(std::pair(trial.sweep, dump_canonical(Json(others))), trial.point).first->second;
+    if (others.erase(kFoldAxis) == 0) {
+      continue;
     }
+    trial.point = first.emplace(std::pair(trial.sweep, dump_canonical(Json(others))), trial.point).first->second;
+    if (finite_objective(trial)) {
+      scored[{trial.sweep, trial.point}].insert(dump_line(trial.axes.at(kFoldAxis)));
+    }
+  }
+  const bool alike = std::all_of(scored.begin(), scored.end(),
+                                 [&](const auto& entry) { return entry.second == scored.begin()->second; });
+  if (!alike) {
+    report.notes.push_back("not all settings have been scored on the same folds: their means are of other scans");
   }
 }
 

@@ -7,6 +7,7 @@
 #include "regatta/base/error.hpp"
 #include "regatta/sweep/layout.hpp"
 #include "report/format.hpp"
+#include "report/rows.hpp"
 
 namespace regatta {
 namespace {
@@ -124,9 +125,10 @@ Json point_json(const Report& report, const ReportPoint& point) {
   value["rank"] = point.rank > 0 ? Json(point.rank) : Json();
   value["sweep"] = point.sweep;
   value["point"] = point.point;
-  std::map<std::string, Json> axes = report.trials[point.trials.front()].axes;
-  axes.erase(kFoldAxis);
-  value["axes"] = axes_json(axes);
+  value["axes"] = Json::object();
+  for (const ReportAxis& axis : point_axes(report)) {
+    value["axes"][axis.pointer] = axis_value(report.trials[point.trials.front()], axis);
+  }
   value["objective"] = summary_json(point.objective);
   value["best"] = Json::object();
   for (const auto& [name, summary] : point.best) {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <set>
 
+#include "regatta/sweep/definition.hpp"
+
 namespace regatta {
 
 std::vector<std::string> other_metrics(const Report& report) {
@@ -24,7 +26,13 @@ Json axis_value(const ReportTrial& trial, const ReportAxis& axis) {
 
 std::vector<ReportAxis> point_axes(const Report& report) {
   std::vector<ReportAxis> axes = report.axes;
-  std::erase_if(axes, [](const ReportAxis& axis) { return axis.pointer == kFoldAxis; });
+  std::erase_if(axes, [&](const ReportAxis& axis) {
+    return axis.pointer == kFoldAxis &&
+           std::any_of(report.ranking.begin(), report.ranking.end(), [&](const ReportPoint& point) {
+             const Json first = axis_value(report.trials[point.trials.front()], axis);
+             return axis_value(report.trials[point.trials.back()], axis) != first;
+           });
+  });
   return axes;
 }
 

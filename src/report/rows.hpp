@@ -14,7 +14,7 @@ std::vector<std::string> other_metrics(const Report& report);
 /// Null where the trial has no such axis.
 Json axis_value(const ReportTrial& trial, const ReportAxis& axis);
 
-/// Those by which points differ: all but the fold.
+/// Those by which points differ: without the fold, where there are several to a point.
 std::vector<ReportAxis> point_axes(const Report& report);
 
 /// All its values are numbers.

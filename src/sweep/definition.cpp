@@ -54,8 +54,13 @@ SweepDefinition define_sweep(const JobOptions& job, Describer& describer) {
   const Space space(job);
   const Recipe recipe = recipe_from_json(job.recipe, "/recipe");
   definition.job.recipe = write_options(recipe);
-  trial_recipe(definition.job.recipe, space.trial(0).point, 0);  // axes that name nothing are refused here
-  const auto answers = describer.describe({definition.job.recipe});
+  const auto first = space.trial(0).point;
+  trial_recipe(definition.job.recipe, first, 0);  // axes that name nothing are refused here
+  Json base = definition.job.recipe;
+  if (const auto fold = first.find(kFoldAxis); fold != first.end()) {  // there need be no splits but those of folds
+    set_pointer(base, kFoldAxis, fold->second);
+  }
+  const auto answers = describer.describe({base});
   REGATTA_REQUIRE(answers.size() == 1, BugError, "describe: ", answers.size(), " answers to one recipe");
   definition.base = answers.front();
   if (!definition.base.error.empty()) {

@@ -83,10 +83,9 @@ std::optional<LoadedCheckpoint> load_first(const TrialFiles& files, const std::v
 }  // namespace
 
 void require_recipe(const std::string& theirs, const std::string& ours, const fs::path& path) {
-  REGATTA_REQUIRE(
-      theirs == ours, ConfigError, path.string(), ": is of recipe ", theirs, ", this one is ", ours,
-      ": where the options are the same, the archive or the weights to start from have changed since; choose "
-      "another folder with -o, or --fresh to replace it");
+  REGATTA_REQUIRE(theirs == ours, ConfigError, path.string(), ": is of recipe ", theirs, ", this one is ", ours,
+                  ": where the options are the same, the archive or the weights to start from have changed since; "
+                  "training anew takes another folder, or --fresh");
 }
 
 Json to_json(const TrainingCounters& counters) {

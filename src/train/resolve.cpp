@@ -16,23 +16,22 @@
 namespace regatta {
 namespace {
 
-/// A batch in which one pair lacks labels counts as having none.
 void check_needs(ResolvedRecipe& resolved, const std::string& name, const LossTerm& term, const Loss& loss) {
   const SplitFacts& split = resolved.data.train;
   for (const std::string& need : loss.needs()) {
     for (std::size_t i = 0; i < term.sides.size(); ++i) {
-      REGATTA_REQUIRE(term.sides[i] != "halfway", ConfigError, "/losses/", name, "/sides/", i,
-                      ": 'halfway', where no scan lies on its own grid; allowed for a loss that needs ", need,
-                      ": forward, backward");
+      if (term.sides[i] == "halfway") {  // no scan lies on its own grid there
+        const std::string text = str("/losses/", name, "/sides/", i, ": 'halfway', where there are no ", need);
+        REGATTA_REQUIRE(need == "masks", ConfigError, text, "; allowed for this loss: forward, backward");
+        resolved.notes.push_back(str(text, ": all voxels count"));
+        continue;
+      }
       const std::string note = check_need(split, need, term.sides[i], str("/losses/", name));
       if (!note.empty()) {
-        resolved.notes.push_back(note);
+        const bool joined = need == "labels" && resolved.recipe.train.batch > 1;
+        resolved.notes.push_back(joined ? str(note, "; a batch in which one lacks them counts as without") : note);
       }
     }
-    REGATTA_REQUIRE(need != "labels" || split.labels == split.pairs || resolved.recipe.train.batch == 1, ConfigError,
-                    "/train/batch: ", resolved.recipe.train.batch, ", 1 expected: the loss '", name,
-                    "' needs labels, and only ", split.labels, " of ", split.pairs, " pairs of split '", split.name,
-                    "' have them");
   }
 }
 

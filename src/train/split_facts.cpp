@@ -1,8 +1,6 @@
 #include "train/split_facts.hpp"
 
-#include <algorithm>
 #include <map>
-#include <set>
 
 #include "regatta/base/error.hpp"
 
@@ -22,28 +20,12 @@ Needed pairs_with(const SplitFacts& split, const std::string& need, const std::s
   return {need == "labels" ? split.labels : split.keypoints, "on both scans"};
 }
 
-/// Groups that are compared with others, each with the id of one of its subjects.
-std::map<std::string, std::string> groups_of(const Archive& archive, const std::vector<ArchivePair>& pairs,
-                                             const std::set<std::int64_t>& atlases) {
-  std::map<std::string, std::string> groups;
-  for (const ArchivePair& pair : pairs) {
-    for (const std::int64_t index : {pair.moving, pair.fixed}) {
-      const ArchiveSubject& subject = archive.subjects()[static_cast<std::size_t>(index)];
-      if (subject.split != "atlas" && !atlases.contains(index)) {
-        groups.emplace(subject.group.empty() ? subject.id : subject.group, subject.id);
-      }
-    }
-  }
-  return groups;
+const ArchiveSubject& subject_of(const Archive& archive, std::int64_t index) {
+  return archive.subjects()[static_cast<std::size_t>(index)];
 }
 
-/// Subjects that every one of the pairs has.
-std::set<std::int64_t> in_all(const std::vector<ArchivePair>& pairs) {
-  std::set<std::int64_t> out = {pairs.front().moving, pairs.front().fixed};
-  for (const ArchivePair& pair : pairs) {
-    std::erase_if(out, [&](std::int64_t index) { return index != pair.moving && index != pair.fixed; });
-  }
-  return out;
+const std::string& group_of(const ArchiveSubject& subject) {
+  return subject.group.empty() ? subject.id : subject.group;
 }
 
 }  // namespace
@@ -56,8 +38,8 @@ SplitFacts split_facts(const Archive& archive, const std::string& split, const c
   facts.name = split;
   facts.pairs = static_cast<std::int64_t>(pairs.size());
   for (const ArchivePair& pair : pairs) {
-    const ArchiveSubject& moving = archive.subjects()[static_cast<std::size_t>(pair.moving)];
-    const ArchiveSubject& fixed = archive.subjects()[static_cast<std::size_t>(pair.fixed)];
+    const ArchiveSubject& moving = subject_of(archive, pair.moving);
+    const ArchiveSubject& fixed = subject_of(archive, pair.fixed);
     facts.labels += moving.has_labels && fixed.has_labels ? 1 : 0;
     facts.keypoints += !moving.keypoints.empty() && moving.keypoints.size() == fixed.keypoints.size() ? 1 : 0;
     facts.moving_masks += moving.has_mask ? 1 : 0;
@@ -80,18 +62,26 @@ std::string check_need(const SplitFacts& split, const std::string& need, const s
 }
 
 void require_apart(const Archive& archive, const std::string& train_split, const std::string& val_split) {
-  const std::vector<ArchivePair> train = archive.pairs(train_split);
-  const std::vector<ArchivePair> val = archive.pairs(val_split);
-  std::set<std::int64_t> atlases = in_all(train);
-  const std::set<std::int64_t> all_of_val = in_all(val);
-  std::erase_if(atlases, [&](std::int64_t index) { return !all_of_val.contains(index); });
-  const auto trained = groups_of(archive, train, atlases);
-  for (const auto& [group, id] : groups_of(archive, val, atlases)) {
-    const auto found = trained.find(group);
-    REGATTA_REQUIRE(found == trained.end(), ConfigError, "/data/val_split: '", val_split, "' has '", id,
-                    "', and so has /data/train_split '", train_split, "'",
-                    found->second == id ? "" : str(", as '", found->second, "' of the same group"),
-                    ": scans that are trained on tell nothing of others; /data/fold takes the two splits of a fold");
+  std::map<std::string, std::string> trained;  // group -> one of its subjects
+  for (const ArchivePair& pair : archive.pairs(train_split)) {
+    for (const std::int64_t index : {pair.moving, pair.fixed}) {
+      const ArchiveSubject& subject = subject_of(archive, index);
+      trained.emplace(group_of(subject), subject.id);
+    }
+  }
+  for (const ArchivePair& pair : archive.pairs(val_split)) {
+    const ArchiveSubject& moving = subject_of(archive, pair.moving);
+    const ArchiveSubject& fixed = subject_of(archive, pair.fixed);
+    const auto is_known = [&](const ArchiveSubject& subject) {
+      return subject.split == "atlas" || trained.contains(group_of(subject));
+    };
+    const ArchiveSubject& seen = fixed.split == "atlas" ? moving : fixed;
+    REGATTA_REQUIRE(
+        !is_known(moving) || !is_known(fixed) || seen.split == "atlas", ConfigError, "/data/val_split: '", val_split,
+        "' has the pair of '", moving.id, "' and '", fixed.id, "', and /data/train_split '", train_split, "' has '",
+        trained.at(group_of(seen)),
+        "': a pair of scans that are trained on tells nothing of others; /data/fold takes the two splits of "
+        "a fold");
   }
 }
 

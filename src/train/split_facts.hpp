@@ -21,9 +21,9 @@ SplitFacts split_facts(const Archive& archive, const std::string& split, const c
 std::string check_need(const SplitFacts& split, const std::string& need, const std::string& side,
                        const std::string& pointer);
 
-/// A group's scans must not be trained on and validated with. Atlases may: subjects of the split "atlas", and those
-/// that all pairs of both splits have.
-/// @throws ConfigError naming one that lies in both
+/// No pair may be validated with whose two scans are both trained on, themselves or others of their groups; as in
+/// packing, one of them may (an atlas of both splits). Subjects of the split "atlas" count as trained on.
+/// @throws ConfigError naming such a pair
 void require_apart(const Archive& archive, const std::string& train_split, const std::string& val_split);
 
 }  // namespace regatta

@@ -30,7 +30,9 @@ struct DataOptions {
       "fold k of the archive's cross-validation: the splits traink and valk take the place of train and val; -1: none",
       between(-1, 99).not_identity());
     v("train_split", s.train_split, "split whose pairs are trained on");
-    v("val_split", s.val_split, "split whose pairs are validated on; no scan of it may be among those trained on");
+    v("val_split", s.val_split,
+      "split whose pairs are validated on, none of two scans that are both trained on; the training split itself may "
+      "be named");
     v("moving_modality", s.moving_modality, "which of a subject's images is warped; empty: the archive's first");
     v("fixed_modality", s.fixed_modality, "which of a subject's images it is warped onto; empty: the archive's first");
   }

@@ -133,11 +133,8 @@ struct Report {
   std::string weights_path(std::size_t trial) const;
 };
 
-/// The axis along which trials are one point: folds of a cross-validation.
-inline constexpr const char* kFoldAxis = "/data/fold";
-
-/// Gives trials that differ by their fold and seed only the lowest of their points, so that they are ranked by their
-/// mean.
+/// Gives trials that differ by their fold (`kFoldAxis`) and seed only the lowest of their points, so that they are
+/// ranked by their mean. A note says so where points have been scored on different folds.
 void join_folds(Report& report);
 
 /// Fills `ranking`, `history` and `totals` from `trials`. Points are ranked by the mean over their finished replicates

@@ -16,10 +16,13 @@ namespace regatta {
 
 inline constexpr int kSweepSchema = 1;
 
+/// The axis along which trials are one setting: folds of a cross-validation.
+inline constexpr const char* kFoldAxis = "/data/fold";
+
 /// A job whose names have been checked against the models.
 struct SweepDefinition {
   JobOptions job;       ///< recipe: all Recipe fields written out; objective.direction filled in; trials as written
-  Description base;     ///< of the base recipe
+  Description base;     ///< of the base recipe; where folds are an axis, with the first trial's
   Json identity;        ///< what defines the experiment: no totals, budgets, resources, paths
   std::string hash;     ///< of the identity
   std::int64_t trials;  ///< in total, at birth

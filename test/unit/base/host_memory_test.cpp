@@ -41,7 +41,7 @@ TEST_CASE("a limit on a group around this one counts, less what is in use there 
   kernel.write("sys/slurm/job_1/step_0/task_0/memory.max", "max\n");
   kernel.write("sys/slurm/job_1/step_0/task_0/memory.events", "low 0\noom 3\noom_kill 2\n");
   kernel.write("sys/slurm/job_1/memory.max", "3000000\n");
-  kernel.write("sys/slurm/job_1/memory.stat", "anon 1000000\nfile 1900000\n");
+  kernel.write("sys/slurm/job_1/memory.stat", "anon 900000\nfile 1900000\nshmem 100000\n");
   CHECK(memory_limit(kernel.accounts()) == 3000000);
   CHECK(free_memory(kernel.accounts()) == 2000000);
   CHECK(memory_kills(kernel.accounts()) == 2);
@@ -51,7 +51,7 @@ TEST_CASE("groups of version 1 count too, and their huge number is no limit") {
   const Accounts kernel("5:cpu,cpuacct:/other\n4:memory:/slurm/job_1\n0::/\n");
   kernel.write("sys/memory/memory.limit_in_bytes", "9223372036854771712\n");
   kernel.write("sys/memory/slurm/job_1/memory.limit_in_bytes", "500000\n");
-  kernel.write("sys/memory/slurm/job_1/memory.stat", "cache 400000\ntotal_rss 450000\n");
+  kernel.write("sys/memory/slurm/job_1/memory.stat", "cache 400000\ntotal_rss 400000\ntotal_shmem 50000\n");
   kernel.write("sys/memory/slurm/job_1/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n");
   CHECK(memory_limit(kernel.accounts()) == 500000);
   CHECK(free_memory(kernel.accounts()) == 50000);

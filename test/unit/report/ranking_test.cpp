@@ -1,6 +1,7 @@
 // Statistics, ranking, history and labels.
 #include <cmath>
 
+#include "regatta/sweep/definition.hpp"
 #include "support/catch.hpp"
 #include "unit/report/sample_sweep.hpp"
 
@@ -67,6 +68,7 @@ TEST_CASE("folds of one setting are ranked by their mean, and the fold is no col
   }
   join_folds(report);
   rank(report);
+  CHECK(report.notes.empty());
   CHECK(order_of(report) == std::vector<std::int64_t>{2, 0});
   CHECK(report.ranking[0].objective.mean == Approx(0.65));
   CHECK(report.ranking[0].objective.n == 2);
@@ -75,6 +77,10 @@ TEST_CASE("folds of one setting are ranked by their mean, and the fold is no col
   CHECK(leaderboard_text(report).find("2 of 2 ok") != std::string::npos);
   CHECK(to_json(report)["ranking"][0]["axes"] == Json({{"/optim/lr", 0.01}}));
   CHECK(leaderboard_csv(report).find("fold") != std::string::npos);
+  report.trials[0].objective.reset();
+  join_folds(report);
+  REQUIRE(report.notes.size() == 1);
+  CHECK(report.notes[0].find("not all settings have been scored on the same folds") == 0);
 }
 
 TEST_CASE("history follows the order in which trials ended") {

@@ -39,6 +39,14 @@ TEST_CASE("a job is resolved with the describer's one answer") {
   CHECK(rules_of(definition).maximise);
 }
 
+TEST_CASE("where folds are an axis the base recipe is described with the first trial's") {
+  JobOptions job = small_job();
+  job.axes[kFoldAxis].list = {3, 4};
+  const SweepDefinition definition = define(job);
+  CHECK(*find_pointer(definition.base.resolved, kFoldAxis) == 3);
+  CHECK(*find_pointer(definition.job.recipe, kFoldAxis) == -1);
+}
+
 TEST_CASE("totals, budgets, resources, paths and defaults written out leave the identity alone") {
   const std::string born = define(small_job()).hash;
   JobOptions job = small_job();
