@@ -24,10 +24,6 @@ const ArchiveSubject& subject_of(const Archive& archive, std::int64_t index) {
   return archive.subjects()[static_cast<std::size_t>(index)];
 }
 
-const std::string& group_of(const ArchiveSubject& subject) {
-  return subject.group.empty() ? subject.id : subject.group;
-}
-
 }  // namespace
 
 SplitFacts split_facts(const Archive& archive, const std::string& split, const char* pointer) {

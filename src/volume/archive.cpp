@@ -261,6 +261,10 @@ Archive::~Archive() {
   impl_.reset();
 }
 
+const std::string& group_of(const ArchiveSubject& subject) {
+  return subject.group.empty() ? subject.id : subject.group;
+}
+
 Archive Archive::open(const std::filesystem::path& path) {
   auto impl = std::make_unique<Impl>();
   Impl& s = *impl;

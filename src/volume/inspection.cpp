@@ -66,10 +66,6 @@ Inspection inspect_archive(const Archive& archive, int threads) {
   return out;
 }
 
-const std::string& group_of(const ArchiveSubject& subject) {
-  return subject.group.empty() ? subject.id : subject.group;
-}
-
 std::map<std::string, std::int64_t> subjects_of_splits(const Archive& archive) {
   std::map<std::string, std::int64_t> out;
   for (const ArchiveSubject& subject : archive.subjects()) {

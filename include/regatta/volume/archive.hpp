@@ -36,6 +36,9 @@ struct ArchiveSubject {
   bool has_mask = false;
 };
 
+/// The subject's group; its id where it has none.
+const std::string& group_of(const ArchiveSubject& subject);
+
 struct ArchivePair {
   std::string split;
   std::int64_t moving = 0;  ///< index into subjects

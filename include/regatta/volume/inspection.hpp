@@ -75,9 +75,6 @@ Json to_json(const Archive& archive, const Inspection& inspection);
 /// The image of one subject as numbers: 0..1, or as stored where intensities were left alone.
 std::vector<float> read_values(const Archive& archive, std::int64_t subject, std::size_t modality = 0);
 
-/// The subject's group; its id where it has none.
-const std::string& group_of(const ArchiveSubject& subject);
-
 /// Subjects of each split.
 std::map<std::string, std::int64_t> subjects_of_splits(const Archive& archive);
 
