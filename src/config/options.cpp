@@ -1,6 +1,7 @@
 #include "regatta/config/options.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -33,6 +34,60 @@ void read_list(const Json& value, const std::string& pointer, const Rule& rule, 
     items.push_back(item);
   }
   field = std::move(items);
+}
+
+/// @throws ConfigError naming the first key of `object` that is no field, and all fields
+void require_known_keys(const Json& object, const std::string& pointer, const std::vector<OptionField>& fields) {
+  std::vector<std::string> known;
+  for (const OptionField& field : fields) {
+    known.push_back(field.name);
+  }
+  for (const auto& member : object.items()) {
+    REGATTA_REQUIRE(std::find(known.begin(), known.end(), member.key()) != known.end(), ConfigError,
+                    pointer_to(pointer, one_line(member.key(), 60)), ": unknown key, have: ", join(known, ", "));
+  }
+}
+
+template <class... Handlers>
+struct Overloaded : Handlers... {
+  using Handlers::operator()...;
+};
+template <class... Handlers>
+Overloaded(Handlers...) -> Overloaded<Handlers...>;
+
+void read_field(const Json& value, const std::string& pointer, OptionField& field) {
+  std::visit(Overloaded{[&](OptionGroup& group) { read_fields(value, group.fields, pointer); },
+                        [&](OptionMap& map) {
+                          require_object(value, pointer);
+                          map.clear();
+                          for (const auto& item : value.items()) {
+                            OptionGroup added = map.add(item.key());
+                            read_fields(item.value(), added.fields, pointer_to(pointer, item.key()));
+                          }
+                        },
+                        [&](auto* plain) { read_value(value, pointer, field.rule, *plain); }},
+             field.value);
+}
+
+Json written(const OptionField& field) {
+  return std::visit(Overloaded{[](const OptionGroup& group) { return write_fields(group.fields); },
+                               [](const OptionMap& map) {
+                                 Json object = Json::object();
+                                 for (const auto& [key, item] : map.items) {
+                                   object[key] = write_fields(item.fields);
+                                 }
+                                 return object;
+                               },
+                               [](const auto* plain) { return Json(*plain); }},
+                    field.value);
+}
+
+/// What the tables of options call its type.
+std::string type_of(const OptionField& field) {
+  constexpr std::array<const char*, 9> kTypes = {"true/false",      "integer",       "integer",
+                                                 "number",          "text",          "list of integers",
+                                                 "list of numbers", "list of texts", "object"};
+  return kTypes.at(field.value.index());
 }
 
 }  // namespace
@@ -139,13 +194,6 @@ void require_object(const Json& value, const std::string& pointer) {
   }
 }
 
-void require_known_keys(const Json& object, const std::string& pointer, const std::vector<std::string>& known) {
-  for (const auto& member : object.items()) {
-    REGATTA_REQUIRE(std::find(known.begin(), known.end(), member.key()) != known.end(), ConfigError,
-                    pointer_to(pointer, one_line(member.key(), 60)), ": unknown key, have: ", join(known, ", "));
-  }
-}
-
 std::string pointer_to(const std::string& pointer, const std::string& name) {
   std::string out = pointer + "/";
   for (const char c : name) {
@@ -160,40 +208,60 @@ std::string pointer_to(const std::string& pointer, const std::string& name) {
   return out;
 }
 
-std::string option_type(const bool&) {
-  return "true/false";
+void read_fields(const Json& object, std::vector<OptionField>& fields, const std::string& pointer) {
+  require_object(object, pointer);
+  for (OptionField& field : fields) {
+    if (const auto member = object.find(field.name); member != object.end()) {
+      read_field(*member, pointer_to(pointer, field.name), field);
+    }
+  }
+  require_known_keys(object, pointer, fields);
 }
 
-std::string option_type(const int&) {
-  return "integer";
+Json write_fields(const std::vector<OptionField>& fields) {
+  Json object = Json::object();
+  for (const OptionField& field : fields) {
+    object[field.name] = written(field);
+  }
+  return object;
 }
 
-std::string option_type(const std::int64_t&) {
-  return "integer";
+Json identity_of_fields(const std::vector<OptionField>& fields, const Json& defaults) {
+  Json object = Json::object();
+  for (const OptionField& field : fields) {
+    if (!field.rule.identity) {
+      continue;
+    }
+    if (const auto* group = std::get_if<OptionGroup>(&field.value)) {
+      if (Json inner = identity_of_fields(group->fields, group->defaults()); !inner.empty()) {
+        object[field.name] = std::move(inner);
+      }
+    } else if (const auto* map = std::get_if<OptionMap>(&field.value)) {
+      for (const auto& [key, item] : map->items) {
+        object[field.name][key] = identity_of_fields(item.fields, item.defaults());
+      }
+    } else if (Json value = written(field); value != defaults.at(field.name)) {
+      object[field.name] = std::move(value);
+    }
+  }
+  return object;
 }
 
-std::string option_type(const double&) {
-  return "number";
-}
-
-std::string option_type(const std::string&) {
-  return "text";
-}
-
-std::string option_type(const std::vector<int>&) {
-  return "list of integers";
-}
-
-std::string option_type(const std::vector<double>&) {
-  return "list of numbers";
-}
-
-std::string option_type(const std::vector<std::string>&) {
-  return "list of texts";
-}
-
-std::string option_type(const Json&) {
-  return "object";
+std::vector<OptionRow> field_rows(const std::vector<OptionField>& fields, const std::string& pointer) {
+  std::vector<OptionRow> rows;
+  for (const OptionField& field : fields) {
+    const std::string at = pointer_to(pointer, field.name);
+    std::vector<OptionRow> inner;
+    if (const auto* group = std::get_if<OptionGroup>(&field.value)) {
+      inner = field_rows(group->fields, at);
+    } else if (const auto* map = std::get_if<OptionMap>(&field.value)) {
+      inner = field_rows(map->add("NAME").fields, at + "/NAME");
+    } else {
+      inner = {{at, type_of(field), dump_line(written(field)), field.rule.text(), field.help}};
+    }
+    rows.insert(rows.end(), inner.begin(), inner.end());
+  }
+  return rows;
 }
 
 }  // namespace regatta

@@ -13,10 +13,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
+#include <type_traits>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include <nlohmann/json.hpp>
@@ -44,7 +47,7 @@ Rule at_least(double low);
 Rule one_of(std::vector<std::string> names);
 Rule not_identity();
 
-// Reading of the field types, with the JSON pointer in every message. Not called directly: see `read_options`.
+// Reading of the field types, with the JSON pointer in every message. For whole structs: see `read_options`.
 void read_value(const Json& value, const std::string& pointer, const Rule& rule, bool& field);
 void read_value(const Json& value, const std::string& pointer, const Rule& rule, int& field);
 void read_value(const Json& value, const std::string& pointer, const Rule& rule, std::int64_t& field);
@@ -58,11 +61,48 @@ void read_value(const Json& value, const std::string& pointer, const Rule& rule,
 /// @throws ConfigError unless `value` is an object
 void require_object(const Json& value, const std::string& pointer);
 
-/// @throws ConfigError naming the first key of `object` that is not in `known`, and all of `known`
-void require_known_keys(const Json& object, const std::string& pointer, const std::vector<std::string>& known);
-
 /// pointer + "/" + name, with '~' and '/' escaped.
 std::string pointer_to(const std::string& pointer, const std::string& name);
+
+struct OptionField;
+
+/// A struct inside a struct.
+struct OptionGroup {
+  std::vector<OptionField> fields;
+  Json (*defaults)();  ///< of the struct's own type
+};
+
+/// A map from names to structs of one type.
+struct OptionMap {
+  std::vector<std::pair<std::string, OptionGroup>> items;
+  std::function<void()> clear;
+  std::function<OptionGroup(const std::string&)> add;  ///< a new item with its defaults
+};
+
+/// One field of a struct as its `visit` names it. Points into the struct, which must outlive it.
+struct OptionField {
+  std::string name;
+  std::variant<bool*, int*, std::int64_t*, double*, std::string*, std::vector<int>*, std::vector<double>*,
+               std::vector<std::string>*, Json*, OptionGroup, OptionMap>
+      value;
+  std::string help;
+  Rule rule;
+};
+
+/// One line of the option tables in help and documentation.
+struct OptionRow {
+  std::string pointer;
+  std::string type;
+  std::string default_text;
+  std::string allowed;
+  std::string help;
+};
+
+// What the functions of the same names below do, over fields instead of a struct: compiled once, not once per struct.
+void read_fields(const Json& object, std::vector<OptionField>& fields, const std::string& pointer);
+Json write_fields(const std::vector<OptionField>& fields);
+Json identity_of_fields(const std::vector<OptionField>& fields, const Json& defaults);
+std::vector<OptionRow> field_rows(const std::vector<OptionField>& fields, const std::string& pointer);
 
 namespace detail {
 
@@ -76,120 +116,73 @@ struct IsMap : std::false_type {};
 template <class T>
 struct IsMap<std::map<std::string, T>> : std::true_type {};
 
+template <class Options>
+std::vector<OptionField> fields_of(Options& options);
+
+template <class Options>
+Json default_values() {
+  Options untouched;
+  return write_fields(fields_of(untouched));
+}
+
+template <class Options>
+OptionGroup group_of(Options& options) {
+  return {fields_of(options), &default_values<Options>};
+}
+
+template <class Item>
+OptionMap map_of(std::map<std::string, Item>& items) {
+  OptionMap map;
+  for (auto& [key, item] : items) {
+    map.items.emplace_back(key, group_of(item));
+  }
+  map.clear = [&items] { items.clear(); };
+  map.add = [&items](const std::string& key) { return group_of(items[key]); };
+  return map;
+}
+
+template <class Options>
+std::vector<OptionField> fields_of(Options& options) {
+  std::vector<OptionField> fields;
+  Options::visit(options, [&](const char* name, auto& field, const char* help, const Rule& rule = {}) {
+    using Field = std::decay_t<decltype(field)>;
+    if constexpr (Visitable<Field>) {
+      fields.push_back({name, group_of(field), help, rule});
+    } else if constexpr (IsMap<Field>::value) {
+      fields.push_back({name, map_of(field), help, rule});
+    } else {
+      fields.push_back({name, &field, help, rule});
+    }
+  });
+  return fields;
+}
+
 }  // namespace detail
 
 /// Reads `object` over the present values of `options`; members that are absent keep them.
 /// @throws ConfigError with the JSON pointer for an unknown key, a wrong type or a value outside its rule
 template <class Options>
 void read_options(const Json& object, Options& options, const std::string& pointer = "") {
-  require_object(object, pointer);
-  std::vector<std::string> known;
-  Options::visit(options, [&](const char* name, auto& field, const char*, const Rule& rule = {}) {
-    using Field = std::decay_t<decltype(field)>;
-    known.emplace_back(name);
-    const auto member = object.find(name);
-    if (member == object.end()) {
-      return;
-    }
-    const std::string at = pointer_to(pointer, name);
-    if constexpr (detail::Visitable<Field>) {
-      read_options(*member, field, at);
-    } else if constexpr (detail::IsMap<Field>::value) {
-      require_object(*member, at);
-      field.clear();
-      for (const auto& item : member->items()) {
-        read_options(item.value(), field[item.key()], pointer_to(at, item.key()));
-      }
-    } else {
-      read_value(*member, at, rule, field);
-    }
-  });
-  require_known_keys(object, pointer, known);
+  auto fields = detail::fields_of(options);
+  read_fields(object, fields, pointer);
 }
 
 /// All fields, in the order of `visit`.
 template <class Options>
-Json write_options(const Options& options) {
-  Json object = Json::object();
-  Options::visit(options, [&](const char* name, const auto& field, const char*, const Rule& = {}) {
-    using Field = std::decay_t<decltype(field)>;
-    if constexpr (detail::Visitable<Field>) {
-      object[name] = write_options(field);
-    } else if constexpr (detail::IsMap<Field>::value) {
-      object[name] = Json::object();
-      for (const auto& [key, item] : field) {
-        object[name][key] = write_options(item);
-      }
-    } else {
-      object[name] = field;
-    }
-  });
-  return object;
+Json write_options(Options options) {
+  return write_fields(detail::fields_of(options));
 }
 
 /// What defines the experiment: fields with `identity` that differ from their default. A field added later does not
 /// change the identity of older files as long as it keeps its default.
 template <class Options>
-Json identity_of(const Options& options) {
-  const Options untouched;
-  const Json defaults = write_options(untouched);
-  Json object = Json::object();
-  Options::visit(options, [&](const char* name, const auto& field, const char*, const Rule& rule = {}) {
-    using Field = std::decay_t<decltype(field)>;
-    if (!rule.identity) {
-      return;
-    }
-    if constexpr (detail::Visitable<Field>) {
-      if (Json inner = identity_of(field); !inner.empty()) {
-        object[name] = std::move(inner);
-      }
-    } else if constexpr (detail::IsMap<Field>::value) {
-      for (const auto& [key, item] : field) {
-        object[name][key] = identity_of(item);
-      }
-    } else if (Json value = field; value != defaults.at(name)) {
-      object[name] = std::move(value);
-    }
-  });
-  return object;
+Json identity_of(Options options) {
+  return identity_of_fields(detail::fields_of(options), detail::default_values<Options>());
 }
 
-/// One line of the option tables in help and documentation.
-struct OptionRow {
-  std::string pointer;
-  std::string type;
-  std::string default_text;
-  std::string allowed;
-  std::string help;
-};
-
-std::string option_type(const bool&);
-std::string option_type(const int&);
-std::string option_type(const std::int64_t&);
-std::string option_type(const double&);
-std::string option_type(const std::string&);
-std::string option_type(const std::vector<int>&);
-std::string option_type(const std::vector<double>&);
-std::string option_type(const std::vector<std::string>&);
-std::string option_type(const Json&);
-
 template <class Options>
-std::vector<OptionRow> option_rows(const Options& options = {}, const std::string& pointer = "") {
-  std::vector<OptionRow> rows;
-  Options::visit(options, [&](const char* name, const auto& field, const char* help, const Rule& rule = {}) {
-    using Field = std::decay_t<decltype(field)>;
-    const std::string at = pointer_to(pointer, name);
-    if constexpr (detail::Visitable<Field>) {
-      const auto inner = option_rows(field, at);
-      rows.insert(rows.end(), inner.begin(), inner.end());
-    } else if constexpr (detail::IsMap<Field>::value) {
-      const auto inner = option_rows(typename Field::mapped_type{}, at + "/NAME");
-      rows.insert(rows.end(), inner.begin(), inner.end());
-    } else {
-      rows.push_back({at, option_type(field), dump_line(Json(field)), rule.text(), help});
-    }
-  });
-  return rows;
+std::vector<OptionRow> option_rows(Options options = {}, const std::string& pointer = "") {
+  return field_rows(detail::fields_of(options), pointer);
 }
 
 }  // namespace regatta
