@@ -38,12 +38,12 @@ Json times_to_json(const StepBenchmarkOptions& options, const StepTimes& times) 
 
 class Bench final : public Command {
  public:
-  void declare(CLI::App& app) override {
+  void declare(Arguments& app) override {
     app.add_option("--model", options_.model, "network, with its default options")->capture_default_str();
     app.add_option("--size", size_, "DxHxW of the volumes")->capture_default_str();
     app.add_option("--window", options_.ncc_window, "NCC window")->capture_default_str();
-    app.add_option("--steps", options_.steps, "timed steps")->capture_default_str()->check(CLI::Range(1, 10000));
-    app.add_option("--warmup", options_.warmup, "steps before")->capture_default_str()->check(CLI::Range(1, 1000));
+    app.add_option("--steps", options_.steps, "timed steps")->capture_default_str()->range(1, 10000);
+    app.add_option("--warmup", options_.warmup, "steps before")->capture_default_str()->range(1, 1000);
     app.add_option("--device", options_.run.device, "auto, cpu or cuda:N")->capture_default_str();
     app.add_option("--threads", options_.run.threads, "CPU threads; 0: LibTorch's own choice")->capture_default_str();
     app.add_flag("--with-reference", with_reference_, "also the authors' dense NCC (slow)");
@@ -54,19 +54,13 @@ class Bench final : public Command {
     app.add_option("--save-flow", network_.save_flow, "with one network: write the field of the made-up pair here");
     app.add_option("-o,--output", output_, "JSON file; without it only the table is printed");
     collect_ = app.add_subcommand("collect", "a report of a large sweep, against reading its journals");
-    collect_->fallthrough();
-    collect_->add_option("--trials", trials_, "finished trials")->capture_default_str()->check(CLI::Range(1, 1000000));
+    collect_->add_option("--trials", trials_, "finished trials")->capture_default_str()->range(1, 1000000);
     collect_->add_option("--repeats", repeats_, "measurements of each kind")->capture_default_str();
     data_ = app.add_subcommand("data", "packing against inflating the scans, loading an archive against reading it");
-    data_->fallthrough();
     data_->add_option("--scan", data_options_.scan, "brain scan that all are made from; without it a made-up head");
-    data_->add_option("--count", data_options_.count, "scans")->capture_default_str()->check(CLI::Range(2, 1000));
-    data_->add_option("--edge", data_options_.size, "edge of the cubes, voxels")
-        ->capture_default_str()
-        ->check(CLI::Range(16, 512));
-    data_->add_option("--pack-threads", data_options_.threads, "scans at a time")
-        ->capture_default_str()
-        ->check(CLI::Range(1, 256));
+    data_->add_option("--count", data_options_.count, "scans")->capture_default_str()->range(2, 1000);
+    data_->add_option("--edge", data_options_.size, "edge of the cubes, voxels")->capture_default_str()->range(16, 512);
+    data_->add_option("--pack-threads", data_options_.threads, "scans at a time")->capture_default_str()->range(1, 256);
     data_->add_option("--load-bytes", data_options_.load_bytes, "of the archive that is loaded")->capture_default_str();
   }
 
@@ -140,8 +134,8 @@ class Bench final : public Command {
   std::string output_;
   bool inference_ = false;
   bool with_reference_ = false;
-  CLI::App* collect_ = nullptr;
-  CLI::App* data_ = nullptr;
+  Arguments* collect_ = nullptr;
+  Arguments* data_ = nullptr;
   DataBenchmark data_options_;
   std::int64_t trials_ = 10000;
   int repeats_ = 5;

@@ -9,7 +9,7 @@ namespace {
 
 class CleanCommand : public Command {
  public:
-  void declare(CLI::App& app) override {
+  void declare(Arguments& app) override {
     app.add_option("sweep", sweep_, "the sweep's directory")->required();
     app.add_flag("--failed", failed_, "also checkpoints of failed trials; `regatta retry` then starts them anew");
     app.add_flag("-n,--dry-run", dry_run_, "list the files, remove nothing");

@@ -12,7 +12,7 @@ namespace fs = std::filesystem;
 
 class CollectCommand : public Command {
  public:
-  void declare(CLI::App& app) override {
+  void declare(Arguments& app) override {
     app.add_option("sweeps", sweeps_, "directories of sweeps; may still run")->required();
     app.add_option("-o,--output", output_,
                    "directory of the report (default: the sweep's own; needed for several sweeps)");

@@ -32,10 +32,10 @@ const CommandRow* find_row(const std::string& name) {
   return nullptr;
 }
 
-std::unique_ptr<CLI::App> make_cli(const CommandRow& row, Command& command) {
-  auto cli = std::make_unique<CLI::App>(row.summary, str("regatta ", row.name));
-  command.declare(*cli);
-  return cli;
+std::unique_ptr<Arguments> make_arguments(const CommandRow& row, Command& command) {
+  auto arguments = std::make_unique<Arguments>(row.summary, str("regatta ", row.name));
+  command.declare(*arguments);
+  return arguments;
 }
 
 void print_version() {
@@ -71,7 +71,7 @@ void print_markdown(Program self) {
   for (const CommandRow& row : command_rows()) {
     if (row.program == self) {
       const auto command = row.make();
-      std::cout << "\n## regatta " << row.name << "\n\n```\n" << make_cli(row, *command)->help() << "```\n";
+      std::cout << "\n## regatta " << row.name << "\n\n```\n" << make_arguments(row, *command)->help() << "```\n";
     }
   }
 }
@@ -86,14 +86,10 @@ void print_markdown(Program self) {
 
 ExitCode run_command(const CommandRow& row, int argc, char** argv) {
   const auto command = row.make();
-  const auto cli = make_cli(row, *command);
-  try {
-    cli->parse(argc - 1, argv + 1);
-  } catch (const CLI::CallForHelp&) {
-    std::cout << cli->help();
+  const auto arguments = make_arguments(row, *command);
+  if (!arguments->parse(argc - 1, argv + 1)) {
+    std::cout << arguments->help();
     return ExitCode::kOk;
-  } catch (const CLI::ParseError& error) {
-    throw ConfigError(str("regatta ", row.name, ": ", one_line(error.what()), " (regatta ", row.name, " --help)"));
   }
   return command->run();
 }

@@ -1,12 +1,12 @@
-// One command of one of our programs: declares its options to CLI11, then runs. commands.def lists them all.
+// One command of one of our programs: declares its options, then runs. commands.def lists them all.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include <CLI/CLI.hpp>
-
+#include "app/arguments.hpp"
 #include "regatta/base/error.hpp"
 
 namespace regatta::app {
@@ -16,7 +16,7 @@ class Command {
   virtual ~Command() = default;
 
   /// Adds options and positionals; the description comes from commands.def.
-  virtual void declare(CLI::App& app) = 0;
+  virtual void declare(Arguments& app) = 0;
 
   /// Called after parsing. Errors are thrown; the code returned is the process's.
   virtual ExitCode run() = 0;

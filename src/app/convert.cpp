@@ -50,7 +50,7 @@ std::string metadata_of(const SafetensorsFile& file, const std::string& key) {
 
 class Convert final : public Command {
  public:
-  void declare(CLI::App& app) override {
+  void declare(Arguments& app) override {
     app.add_option("input", input_, "a .safetensors file: weights, a checkpoint, another program's");
     app.add_option("-o,--output", output_, "file to write");
     app.add_flag("--force", force_, "replace a file of that name");
@@ -61,7 +61,7 @@ class Convert final : public Command {
     app.add_option("--rename", renames_, "FROM=TO: put TO in the place of the prefix FROM; may be given several times")
         ->allow_extra_args(false);
     app.add_flag("--fold", fold_, "add up the parallel kernels of LKU-Net's blocks: the same results, faster");
-    CLI::Option* half = app.add_flag("--half", half_, "float16: half the bytes, 3 decimal digits");
+    Argument* half = app.add_flag("--half", half_, "float16: half the bytes, 3 decimal digits");
     app.add_flag("--float", float_, "float32")->excludes(half);
     app.add_option("--model", model_, "the network that the weights belong to: checked, then written into the file");
     app.add_option("--model-options", model_options_, "its options, as JSON")->capture_default_str();

@@ -50,7 +50,7 @@ Json description_of(const ResolvedRecipe& resolved, MemoryForecast& memory) {
 
 class Describe final : public Command {
  public:
-  void declare(CLI::App& app) override {
+  void declare(Arguments& app) override {
     app.add_flag("--models", models_, "list the networks instead");
     app.add_option(
         "--size", size_,

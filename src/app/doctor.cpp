@@ -18,7 +18,7 @@ const char* level_name(Level level) {
 
 class DoctorCommand : public Command {
  public:
-  void declare(CLI::App& app) override {
+  void declare(Arguments& app) override {
     app.add_option("folder", folder_, "where sweeps are to live")->capture_default_str();
     app.add_flag("--json", json_, "print JSON");
   }

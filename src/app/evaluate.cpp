@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 
 class Evaluate final : public Command {
  public:
-  void declare(CLI::App& app) override {
+  void declare(Arguments& app) override {
     app.add_option("PAIRS", pairs_, "JSON list of the cases: fields, labels, key-points (docs/evaluation.md)");
     app.add_option("-o,--output", output_, "write the report, or the ranking, as JSON");
     app.add_option("--device", device_, "auto, cpu or cuda:N")->capture_default_str();

@@ -15,7 +15,7 @@ constexpr std::size_t kLongestLine = 2000;
 
 class Init final : public Command {
  public:
-  void declare(CLI::App& app) override {
+  void declare(Arguments& app) override {
     std::vector<std::string> layouts;
     for (const auto& [name, help] : layout_help()) {
       layouts.push_back(str(name, " (", help, ")"));

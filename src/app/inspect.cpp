@@ -38,14 +38,14 @@ std::vector<std::size_t> shown_subjects(const Inspection& inspection) {
 
 class Inspect final : public Command {
  public:
-  void declare(CLI::App& app) override {
+  void declare(Arguments& app) override {
     app.add_option("archive", archive_, "archive that `regatta pack` wrote")->required();
     auto* pairs = app.add_flag("--pairs", pairs_, "list the pairs of each split");
     auto* qc = app.add_option("--qc", qc_, "write a picture sheet, PNG; several pages get _01, _02 ... before .png");
     auto* json =
         app.add_option("--json", json_, "write everything as JSON to this file; - prints it instead of the tables");
     app.add_option("--threads", threads_, "volumes read at the same time; 0: one a core")
-        ->check(CLI::Range(0, 1024))
+        ->range(0, 1024)
         ->capture_default_str();
     app.add_flag("--verify", verify_, "only compare every volume with its checksum; exit code 3 if one is damaged")
         ->excludes(pairs)

@@ -16,10 +16,10 @@ constexpr auto kLookAgain = std::chrono::milliseconds(500);
 
 class LogsCommand : public Command {
  public:
-  void declare(CLI::App& app) override {
+  void declare(Arguments& app) override {
     app.add_option("sweep", sweep_, "the sweep's directory")->required();
     app.add_option("trial", trial_, "42 or t00042")->required();
-    app.add_option("--attempt", attempt_, "of this attempt (default: the newest)")->check(CLI::Range(1, 1000000));
+    app.add_option("--attempt", attempt_, "of this attempt (default: the newest)")->range(1, 1000000);
     app.add_option("-n,--lines", lines_, "so many lines; 0: all")->capture_default_str();
     app.add_flag("-f,--follow", follow_, "go on as the log grows, until the trial's attempt has ended");
   }

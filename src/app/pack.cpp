@@ -1,4 +1,4 @@
-// `regatta pack dataset.json -o brains.h5`: checks and packs the volumes of a data set file. The work is in
+// `regatta pack dataset.json`: checks and packs the volumes of a data set file. The work is in
 // volume/pack.
 #include <filesystem>
 #include <iostream>
@@ -13,7 +13,7 @@ namespace {
 
 class Pack final : public Command {
  public:
-  void declare(CLI::App& app) override {
+  void declare(Arguments& app) override {
     app.add_option("dataset", dataset_, "data set file: subjects, splits, pairs, preprocessing (docs/formats.md)")
         ->required();
     app.add_option("-o,--output", options_.output, "archive to write, NAME.h5")->required();

@@ -12,7 +12,7 @@ namespace {
 
 class PlanCommand : public Command {
  public:
-  void declare(CLI::App& app) override {
+  void declare(Arguments& app) override {
     app.add_option("job", job_, "the job file");
     app.add_option("--set", settings_, "POINTER=VALUE into the recipe, for example /train/epochs=10; may be repeated")
         ->allow_extra_args(false);

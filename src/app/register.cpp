@@ -27,16 +27,16 @@ constexpr const char* kRecord = "registration.json";
 
 class Register final : public Command {
  public:
-  void declare(CLI::App& app) override {
+  void declare(Arguments& app) override {
     app.add_option("--model", model_, "weights of a training: best.safetensors")->required();
     app.add_option("--fixed", fixed_, str("scan that is matched (", volume_endings(), ")"))->required();
     app.add_option("--moving", moving_, "scan that is warped onto it")->required();
     app.add_option("--moving-labels", labels_, "label map of the moving scan, warped along with it (nearest)");
     app.add_option("--fixed-frame", fixed_frame_, "which volume of a 4-D scan is matched, from 0");
     app.add_option("--moving-frame", moving_frame_, "which volume of a 4-D scan is warped, from 0");
-    CLI::Option* affine = app.add_flag("--affine", affine_,
-                                       "align the moving scan to the fixed one with 12 parameters first; of itself "
-                                       "where the training data were aligned (affine: to_atlas) and of one modality");
+    Argument* affine = app.add_flag("--affine", affine_,
+                                    "align the moving scan to the fixed one with 12 parameters first; of itself "
+                                    "where the training data were aligned (affine: to_atlas) and of one modality");
     app.add_flag("--no-affine", no_affine_, "do not, whatever the training data were")->excludes(affine);
     app.add_option("-o,--output", output_, "folder for the results; files of the same names are replaced")->required();
     app.add_option("--device", device_, "auto, cpu or cuda:N")->capture_default_str();

@@ -10,7 +10,7 @@ namespace {
 
 class RetryCommand : public Command {
  public:
-  void declare(CLI::App& app) override {
+  void declare(Arguments& app) override {
     app.add_option("sweep", sweep_, "the sweep's directory")->required();
     app.add_option("trials", trials_, "trials that ended without weights: 42 or t00042");
     app.add_flag("--failed", failed_, "all of them (diverged, infeasible, failed, quarantined)");

@@ -9,7 +9,7 @@ namespace {
 
 class StopCommand : public Command {
  public:
-  void declare(CLI::App& app) override {
+  void declare(Arguments& app) override {
     app.add_option("sweep", sweep_, "the sweep's directory")->required();
     app.add_flag("--drain", drain_, "let running trials end; only start no new ones");
   }

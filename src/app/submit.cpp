@@ -37,16 +37,16 @@ void print_submitted(const SubmissionPlan& plan, const SubmittedJobs& done) {
 
 class SubmitCommand : public Command {
  public:
-  void declare(CLI::App& app) override {
+  void declare(Arguments& app) override {
     app.add_option("job", options_.job, "job file")->required();
     app.add_option("sweep_options", options_.sweep_options, "after --: options of `regatta sweep`");
     app.add_option("-o,--output", options_.directory, "the sweep's directory (default: runs/NAME)");
     app.add_option("--nodes", options_.nodes, "so many jobs of one node, together on the sweep")
-        ->check(CLI::Range(1, kMostJobs))
+        ->range(1, kMostJobs)
         ->capture_default_str();
     app.add_flag("--single-job", options_.single_job, "instead one job of that many nodes");
     app.add_option("--chain", options_.chain, "so many jobs one after the other, where jobs may not requeue themselves")
-        ->check(CLI::Range(1, kMostJobs));
+        ->range(1, kMostJobs);
     app.add_option("--time", options_.time, "time limit of a job (default: the script's, 12:00:00)");
     app.add_option("--site", options_.site, "the cluster's profile: NAME of env/NAME.sh, or a path")
         ->envname("REGATTA_SITE");
@@ -56,12 +56,12 @@ class SubmitCommand : public Command {
     app.add_option("--constraint", options_.constraint, "as sbatch");
     app.add_option("--mem", options_.mem, "as sbatch");
     app.add_option("--gpus-per-node", options_.gpus_per_node, "GPUs of a node, one rank each (default: the site's, 4)")
-        ->check(CLI::Range(1, 64));
+        ->range(1, 64);
     app.add_option("--cpus-per-gpu", options_.cpus_per_gpu, "processors of a rank (default: the site's, 8)")
-        ->check(CLI::Range(1, 1024));
+        ->range(1, 1024);
     app.add_option("--signal-s", options_.signal_s,
                    "seconds before the time limit at which trials save (default: the site's, 300)")
-        ->check(CLI::Range(1, 86400));
+        ->range(1, 86400);
     app.add_option("--sbatch", options_.sbatch, "a further option of sbatch: --sbatch=--exclusive; may be repeated")
         ->allow_extra_args(false);
     app.add_option("--set", options_.settings, "POINTER=VALUE over the base recipe; may be repeated")
@@ -69,7 +69,7 @@ class SubmitCommand : public Command {
     app.add_flag("--no-collect", no_collect_, "no job that writes the report at the end");
     app.add_flag("--print", print_, "print the script and the commands, and submit nothing");
     // For tests: stands in for regatta-engine, here and in the jobs.
-    app.add_option("--worker", worker_, "program that describes")->envname("REGATTA_WORKER")->group("");
+    app.add_option("--worker", worker_, "program that describes")->envname("REGATTA_WORKER")->hidden();
   }
 
   ExitCode run() override {

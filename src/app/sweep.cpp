@@ -22,22 +22,21 @@ void show_end(const SweepEnd& end) {
 
 class SweepCommand : public Command {
  public:
-  void declare(CLI::App& app) override {
+  void declare(Arguments& app) override {
     app.add_option("job", job_, "job file")->required();
     app.add_option("-o,--output", output_, "the sweep's directory (default: runs/NAME)");
-    app.add_option("--ranks", ranks_, "start so many ranks on this machine, one trial each at a time")
-        ->check(CLI::Range(1, 4096));
+    app.add_option("--ranks", ranks_, "start so many ranks on this machine, one trial each at a time")->range(1, 4096);
     app.add_option("--set", settings_, "POINTER=VALUE over the base recipe, for example /optim/lr=0.001");
     app.add_option("--device", device_, "auto, cpu or cuda (default: the recipe's /run/device)")
-        ->check(CLI::IsMember({"auto", "cpu", "cuda"}));
+        ->one_of({"auto", "cpu", "cuda"});
     app.add_option("--threads", threads_,
                    "CPU threads of a trial (default: the job's, else a rank's share of the processors)")
-        ->check(CLI::Range(1, 1024));
+        ->range(1, 1024);
     app.add_option("--leave-after", leave_after_, "save and leave after so long, as HH:MM:SS (default: Slurm's limit)");
     // For tests: waiting times as JSON (include/regatta/launch/sweep_times.hpp).
-    app.add_option("--times", times_)->group("");
+    app.add_option("--times", times_)->hidden();
     // For tests: stands in for regatta-engine, both as `worker` and as `describe`.
-    app.add_option("--worker", worker_, "program that trains")->envname("REGATTA_WORKER")->group("");
+    app.add_option("--worker", worker_, "program that trains")->envname("REGATTA_WORKER")->hidden();
   }
 
   ExitCode run() override {

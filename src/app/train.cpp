@@ -90,13 +90,12 @@ class TerminalObserver final : public TrainObserver {
 
 class Train final : public Command {
  public:
-  void declare(CLI::App& app) override {
+  void declare(Arguments& app) override {
     app.add_option("recipe", recipe_path_, "recipe file (docs/recipes.md)")->required();
     app.add_option("-o,--output", output_, "the run's folder; default: runs/NAME of the recipe file");
     app.add_option("--set", sets_, "change an option: /optim/lr=1e-3; may be given several times");
     app.add_option("--device", device_, "auto, cpu or cuda:N; default: the recipe's /run/device");
-    app.add_option("--threads", threads_, "CPU threads; default: the recipe's /run/threads")
-        ->check(CLI::Range(1, 1024));
+    app.add_option("--threads", threads_, "CPU threads; default: the recipe's /run/threads")->range(1, 1024);
     app.add_flag("--fresh", fresh_, "forget what earlier attempts in this folder reached");
   }
 

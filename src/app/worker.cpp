@@ -7,8 +7,8 @@ namespace {
 
 class Worker final : public Command {
  public:
-  void declare(CLI::App& app) override {
-    app.add_option("--fd", fd_, "descriptor of the socket to the supervisor")->required()->check(CLI::Range(0, 65535));
+  void declare(Arguments& app) override {
+    app.add_option("--fd", fd_, "descriptor of the socket to the supervisor")->required()->range(0, 65535);
   }
 
   ExitCode run() override { return run_worker(fd_); }
