@@ -11,6 +11,7 @@
 # The home folder holds 20 GB: before env/setup.sh, let REGATTA_PREFIX name a folder of the project (LibTorch: 4.6 GB).
 # Written from the site's documentation, not tried there: the longest time limit, and whether jobs may requeue
 # themselves, are not in it. REGATTA_MODULES overrides the modules.
+export REGATTA_SITE="${REGATTA_SITE:-$(basename "${BASH_SOURCE[0]}" .sh)}"   # env/setup.sh takes the form of LibTorch for GPUs
 module purge
 module load baskerville
 module load bask-apps/live

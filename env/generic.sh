@@ -27,5 +27,7 @@
 # Longest time limit
 # #REGATTA max_time=24:00:00
 
+export REGATTA_SITE="${REGATTA_SITE:-$(basename "${BASH_SOURCE[0]}" .sh)}"   # env/setup.sh takes the form of LibTorch for GPUs
+
 # module purge
 # module load GCC OpenMPI HDF5

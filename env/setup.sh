@@ -4,18 +4,20 @@ usage() {
   cat <<'TEXT'
 env/setup.sh [options]
   --cpu         the small CPU form of LibTorch
-  --cuda        the full form of LibTorch (default where nvidia-smi or nvcc is found)
-  --with-tests  also the packages that only tests and checks use (env/packages-test.txt, env/python-test.txt)
+  --cuda        the full form of LibTorch (default where there is an NVIDIA driver, a working Slurm client or a site's
+                profile: login nodes without a GPU need it for the nodes that have one)
+  --with-tests  also the tests, and the packages that only tests and checks use (env/packages-test.txt, env/python-test.txt)
   --no-build    stop before the build
   --help        this text
 REGATTA_PREFIX   where LibTorch and the tests' Python packages go, shared by all checkouts (default ~/.local/share/regatta)
+REGATTA_LIBTORCH cuda or cpu, as --cuda and --cpu
 REGATTA_JOBS     compilers at a time (default: one a core, at most one for each 2 GiB of memory)
 CMAKE_PREFIX_PATH  a LibTorch found there is used, and none is installed
 TEXT
 }
 set -euo pipefail
 
-form="" build=1 tests=0
+form=${REGATTA_LIBTORCH:-} build=1 tests=0
 while [ $# -gt 0 ]; do
   case $1 in
     --cpu) form=cpu ;;
@@ -37,9 +39,44 @@ done_in() { say "$1: $((SECONDS - lap)) s"; lap=$SECONDS; }
 find_cuda() {   # what makes this a machine for the full form, or nothing
   if command -v nvidia-smi >/dev/null && nvidia-smi -L >/dev/null 2>&1; then
     echo "GPU, driver $(nvidia-smi --query-gpu=driver_version --format=csv,noheader | head -n 1)"
-  elif command -v nvcc >/dev/null || [ -x /usr/local/cuda/bin/nvcc ]; then
-    echo "CUDA toolkit, no GPU"
+  elif [ -e /proc/driver/nvidia/version ]; then
+    echo "NVIDIA driver"
+  elif command -v sinfo >/dev/null && timeout 20 sinfo -h >/dev/null 2>&1; then
+    echo "a Slurm cluster"
+  elif [ -n "${REGATTA_SITE:-}" ]; then
+    echo "the profile of $REGATTA_SITE"
   fi
+}
+
+# One line of progress with the time left instead of a line per file; all lines are in build/release/build.log. On a
+# terminal the line is overwritten, in a log there is one every 30 s. Warnings and errors are shown as they are.
+show_progress() {
+  local line now said=$SECONDS start=$SECONDS text
+  while IFS= read -r line; do
+    if [[ $line =~ ^\[([0-9]+)/([0-9]+)\] ]]; then
+      now=$SECONDS
+      text=$(progress_text "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}" $((now - start)))
+      if [ -t 1 ]; then
+        printf '\r\033[K%s' "$text"
+      elif [ $((now - said)) -ge 30 ]; then
+        echo "$text"
+        said=$now
+      fi
+    elif [[ $line != "ninja: no work to do." ]]; then
+      [ ! -t 1 ] || printf '\r\033[K'
+      printf '%s\n' "$line"
+    fi
+  done
+  [ ! -t 1 ] || printf '\r\033[K'
+}
+
+progress_text() {   # done, total, seconds so far
+  local left=""
+  if [ "$3" -ge 10 ]; then
+    left=$((($2 - $1) * $3 / $1))
+    left=", about $([ $left -lt 90 ] && echo "$left s" || echo "$(((left + 30) / 60)) min") left"
+  fi
+  echo "setup: $1 of $2 steps built$left"
 }
 
 given_torch() {   # the folder of a LibTorch on CMAKE_PREFIX_PATH, or nothing
@@ -66,7 +103,7 @@ if [ -n "$torch" ]; then
   say "LibTorch given by CMAKE_PREFIX_PATH: $torch"
 else
   cuda=$(find_cuda)
-  say "found ${cuda:-neither GPU nor CUDA toolkit}"
+  say "found ${cuda:-neither an NVIDIA driver nor a Slurm cluster nor a site profile}"
   if [ -z "$form" ]; then
     form=$([ -n "$cuda" ] && echo cuda || echo cpu)
   fi
@@ -80,9 +117,14 @@ if [ "$build" = 1 ]; then
   if ! grep -qsxF "REGATTA_TORCH_ROOT:PATH=$torch" build/release/CMakeCache.txt; then
     stale=(-U 'REGATTA_TORCH_*' -U 'REGATTA_C10*' -U REGATTA_CUDA_INCLUDE)   # what was found of another LibTorch
   fi
-  cmake --preset release "${stale[@]}" "${test_python[@]}" "-DREGATTA_TORCH_ROOT=$torch"
+  mkdir -p build/release
+  cmake --preset release "${stale[@]}" "${test_python[@]}" "-DREGATTA_TORCH_ROOT=$torch" >build/release/configure.log ||
+    { cat build/release/configure.log; exit 1; }
+  sed -n '/-- regatta /,$p' build/release/configure.log | grep '^-- \(regatta\|  \)'
   done_in configuration
-  cmake --build --preset release --parallel "${REGATTA_JOBS:-$jobs}"
+  target=$([ "$tests" = 1 ] && echo all || echo programs)
+  cmake --build --preset release --parallel "${REGATTA_JOBS:-$jobs}" --target "$target" 2>&1 |
+    tee build/release/build.log | show_progress
   done_in build
   say "programs in build/release/bin"
 fi
