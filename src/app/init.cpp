@@ -80,9 +80,8 @@ class Init final : public Command {
       std::cout << "look at      " << one_line(line, kLongestLine) << '\n';
     }
     std::cout << str("wrote        ", join(texts(paths), ", "), "\nnext         regatta pack ", quoted(paths[0]),
-                     " -o ", quoted(options_.output / plan.archive), "\n             regatta plan ", quoted(paths[2]),
-                     "\n             regatta sweep ", quoted(paths[2]), "     or one training: regatta train ",
-                     quoted(paths[1]), '\n')
+                     "\n             regatta plan ", quoted(paths[2]), "\n             regatta sweep ",
+                     quoted(paths[2]), "     or one training: regatta train ", quoted(paths[1]), '\n')
               << std::flush;
   }
 

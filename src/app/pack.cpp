@@ -16,7 +16,8 @@ class Pack final : public Command {
   void declare(Arguments& app) override {
     app.add_option("dataset", dataset_, "data set file: subjects, splits, pairs, preprocessing (docs/formats.md)")
         ->required();
-    app.add_option("-o,--output", options_.output, "archive to write, NAME.h5")->required();
+    app.add_option("-o,--output", options_.output,
+                   "archive to write (default: NAME.h5 beside the data set file, by the data set's name)");
     app.add_option("--qc", options_.qc,
                    "picture sheet to write; default: NAME_qc.png beside the archive; several pages get _01, _02 ...");
     app.add_option("--deflate", options_.deflate,
@@ -32,6 +33,9 @@ class Pack final : public Command {
   ExitCode run() override {
     catch_leave_signals();
     const DatasetFile dataset = read_dataset(dataset_);
+    if (options_.output.empty()) {
+      options_.output = std::filesystem::path(dataset_).parent_path() / (file_name_of(dataset.options.name) + ".h5");
+    }
     print(pack_dataset(dataset, options_));
     return ExitCode::kOk;
   }

@@ -157,4 +157,7 @@ DatasetFile dataset_from_json(const Json& value, const std::filesystem::path& fo
 /// @throws DataError if the file cannot be read, ConfigError as above with the file's name in front
 DatasetFile read_dataset(const std::filesystem::path& path);
 
+/// A data set's name as a name of files and sweeps: "Learn2Reg NLST" -> "learn2reg_nlst".
+std::string file_name_of(const std::string& name);
+
 }  // namespace regatta

@@ -26,21 +26,6 @@ constexpr const char* kDatasetFile = "dataset.json";
 constexpr const char* kRecipeFile = "recipe.json";
 constexpr const char* kJobFile = "job.json";
 
-/// A name for files and sweeps: "Learn2Reg NLST" -> "learn2reg_nlst".
-std::string file_name_of(const std::string& name) {
-  std::string out;
-  for (const char c : lower_case(name).substr(0, 60)) {
-    const bool good = std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-';
-    if (good || (!out.empty() && out.back() != '_')) {
-      out += good ? c : '_';
-    }
-  }
-  while (!out.empty() && out.back() == '_') {
-    out.pop_back();
-  }
-  return out.empty() ? "dataset" : out;
-}
-
 /// Names that differ in letters which ids cannot have become different ids again. Pairs name ids: then it is an error.
 void make_ids_unique(FoundSet& found) {
   std::set<std::string> taken;
