@@ -53,7 +53,10 @@ class Evaluate final : public Command {
                  {"torch", torch_version_text()},
                  {"device", device_name(choose_device(device_))},
                  {"when", system_clock().utc_text()},
-                 {"cases", fs::absolute(pairs_).string()}};
+                 {"cases", fs::absolute(pairs_).string()},
+                 {"labels", list.labels},
+                 {"absent_labels", list.absent_labels},
+                 {"label_edge", list.label_edge}};
     for (const std::string& name : list.metrics) {
       out.metrics.push_back(
           {name, find_metric(name).direction == Direction::kHigherIsBetter ? Better::kHigher : Better::kLower});
@@ -62,6 +65,7 @@ class Evaluate final : public Command {
       const CaseMeasures measures = measure_case(list, files, device_);
       EvaluatedCase one{files.name, measures.values, measures.initial, write_options(files)};
       one.facts["spacing_mm"] = measures.spacing_mm;
+      one.facts.update(measures.facts);
       out.cases.push_back(std::move(one));
     }
     std::cout << evaluation_text(out);

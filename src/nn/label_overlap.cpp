@@ -1,10 +1,13 @@
 #include "nn/label_overlap.hpp"
 
+#include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/bincount.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/stack.h>
 
 #include "nn/shapes.hpp"
@@ -14,15 +17,22 @@ namespace regatta {
 namespace {
 
 constexpr double kAbsent = std::numeric_limits<double>::quiet_NaN();
+constexpr std::int64_t kByteValues = 256;
+constexpr std::int64_t kLargestShort = 32767;
 
-/// Voxels per label value, rows fixed, moving, warped, and where fixed and warped agree: [4, 256] int64 on the CPU. One
-/// integer histogram on the device, so that the order of its atomic additions does not matter, and one transfer.
-at::Tensor count_voxels(const at::Tensor& fixed, const at::Tensor& moving, const at::Tensor& warped) {
-  const at::Tensor agreeing = fixed * fixed.eq(warped);  // label 0 where they differ
-  at::Tensor codes =
-      at::stack({fixed.flatten(), moving.flatten(), warped.flatten(), agreeing.flatten()}).to(at::kShort);
-  codes.add_(at::arange(4, codes.options()).mul_(kLabelValues).unsqueeze(1));
-  return at::bincount(codes.flatten(), {}, 4 * kLabelValues).view({4, kLabelValues}).cpu();
+/// Voxels per index, rows fixed, warped, where both agree, and moving: [4, limit + 1] int64 on the CPU; the last column
+/// means nothing. Integer histograms on the device, so that the order of their atomic additions does not matter, and
+/// one transfer.
+at::Tensor count_voxels(const PairState& pair, const at::Tensor& warped, std::int64_t limit) {
+  const std::int64_t columns = limit + 1;
+  const at::ScalarType wide = 3 * columns <= kLargestShort ? at::kShort : at::kInt;
+  const at::Tensor& fixed = pair.fixed_labels;
+  at::Tensor codes = at::stack({fixed.flatten(), warped.flatten(), fixed.flatten()}).to(wide);
+  codes.select(0, 2).masked_fill_(fixed.flatten().ne(warped.flatten()), limit);
+  codes.add_(at::arange(3, codes.options()).mul_(columns).unsqueeze(1));
+  const at::Tensor three = at::bincount(codes.flatten(), {}, 3 * columns);
+  const at::Tensor moving = at::bincount(pair.moving_labels.flatten(), {}, columns);
+  return at::cat({three, moving}).view({4, columns}).cpu();
 }
 
 }  // namespace
@@ -31,34 +41,69 @@ bool has_labels(const char* who, const PairState& pair) {
   if (!pair.fixed_labels.defined() || !pair.moving_labels.defined() || !pair.flow.defined()) {
     return false;
   }
-  REGATTA_REQUIRE(pair.fixed_labels.sizes() == pair.moving_labels.sizes() &&
-                      pair.fixed_labels.scalar_type() == at::kByte && pair.moving_labels.scalar_type() == at::kByte,
+  const auto is_label_map = [](const at::Tensor& labels) {
+    return labels.dim() == 5 && labels.size(1) == 1 &&
+           (labels.scalar_type() == at::kByte || labels.scalar_type() == at::kShort);
+  };
+  REGATTA_REQUIRE(is_label_map(pair.fixed_labels) && is_label_map(pair.moving_labels) &&
+                      pair.fixed_labels.scalar_type() == pair.moving_labels.scalar_type() &&
+                      pair.fixed_labels.sizes().slice(2) == pair.flow.sizes().slice(2),
                   DataError, who, ": labels ", shape_text(pair.fixed_labels), " and ", shape_text(pair.moving_labels),
-                  ", expected two of one shape, uint8");
+                  ", field ", shape_text(pair.flow),
+                  ", expected two of one type, uint8 or int16, the fixed ones of the field's size");
   return true;
 }
 
-Measured overlap_of_labels(const std::string& name, const PairState& pair, const at::Tensor& warped, double smoothing) {
-  const at::Tensor counts = count_voxels(pair.fixed_labels, pair.moving_labels, warped);
-  const std::int64_t label_count = pair.label_count > 0 ? pair.label_count : kLabelValues;
-  const auto* fixed = counts.const_data_ptr<std::int64_t>();
-  const std::int64_t* moving = fixed + kLabelValues;
-  const std::int64_t* moved = fixed + 2 * kLabelValues;
-  const std::int64_t* agreeing = fixed + 3 * kLabelValues;
+std::int64_t label_limit(const PairState& pair) {
+  if (pair.fixed_labels.scalar_type() == at::kByte) {
+    return kByteValues;
+  }
+  return std::max(pair.fixed_labels.max().item<std::int64_t>(), pair.moving_labels.max().item<std::int64_t>()) + 1;
+}
+
+std::vector<std::int64_t> measured_labels(const PairState& pair, const std::function<bool(std::int64_t)>& occurs) {
+  if (!pair.reading.measured.empty()) {
+    return pair.reading.measured;
+  }
+  std::vector<std::int64_t> labels;
+  const bool known = pair.label_count > 0;
+  const std::int64_t limit = known ? pair.label_count : label_limit(pair);
+  for (std::int64_t label = 1; label < limit; ++label) {
+    if (known || occurs(label)) {
+      labels.push_back(label);
+    }
+  }
+  return labels;
+}
+
+std::string label_name(const std::string& metric, const PairState& pair, std::int64_t index) {
+  const std::vector<std::int64_t>& values = pair.reading.values;
+  return str(metric, '/', values.empty() ? index : values.at(static_cast<std::size_t>(index)));
+}
+
+Measured overlap_of_labels(const std::string& name, const PairState& pair, const at::Tensor& warped,
+                           const OverlapOptions& options) {
+  const std::int64_t limit = label_limit(pair);
+  const at::Tensor counts = count_voxels(pair, warped, limit);
+  const auto count_of = [&counts, limit](std::int64_t row, std::int64_t label) {
+    return label < limit ? counts.const_data_ptr<std::int64_t>()[row * (limit + 1) + label] : 0;
+  };
+  const AbsentLabel absent = pair.reading.absent == AbsentLabel::kProtocol ? options.absent : pair.reading.absent;
   Measured out = {{name, kAbsent}};
   double sum = 0.0;
   int present = 0;
-  for (std::int64_t label = 1; label < label_count; ++label) {
-    double dice = kAbsent;
-    if (fixed[label] > 0 && moving[label] > 0) {
-      dice =
-          2.0 * static_cast<double>(agreeing[label]) / (static_cast<double>(fixed[label] + moved[label]) + smoothing);
+  const auto occurs = [&](std::int64_t label) { return count_of(0, label) + count_of(3, label) > 0; };
+  for (const std::int64_t label : measured_labels(pair, occurs)) {
+    double dice = absent == AbsentLabel::kWorst ? 0.0 : kAbsent;
+    if (count_of(0, label) > 0 && count_of(3, label) > 0) {
+      dice = 2.0 * static_cast<double>(count_of(2, label)) /
+             (static_cast<double>(count_of(0, label) + count_of(1, label)) + options.smoothing);
+    }
+    if (!std::isnan(dice)) {
       sum += dice;
       ++present;
-    } else if (pair.label_count <= 0 && fixed[label] + moving[label] == 0) {
-      continue;
     }
-    out.emplace_back(str(name, '/', label), dice);
+    out.emplace_back(label_name(name, pair, label), dice);
   }
   if (present > 0) {
     out.front().second = sum / present;

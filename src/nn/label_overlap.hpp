@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <vector>
 
 #include <ATen/core/Tensor.h>
 
@@ -10,18 +12,29 @@
 
 namespace regatta {
 
-inline constexpr std::int64_t kLabelValues = 256;  ///< of uint8
-
-/// True if the pair has both label maps and a field. @throws DataError, beginning with `who`, if the label maps are not
-/// uint8 of one shape
+/// True if the pair has both label maps and a field. @throws DataError, beginning with `who`, unless the label maps are
+/// both uint8 or both int16 and the fixed one has the field's size; the moving one may have any
 bool has_labels(const char* who, const PairState& pair);
 
+/// One more than the largest index that may occur in these label maps.
+std::int64_t label_limit(const PairState& pair);
+
+/// The indices that are measured: `reading.measured`; else 1 .. label_count - 1; else, where that is not known, those
+/// above 0 of which `occurs` is true.
+std::vector<std::int64_t> measured_labels(const PairState& pair, const std::function<bool(std::int64_t)>& occurs);
+
+/// "dice/17": the metric's name and the label's value.
+std::string label_name(const std::string& metric, const PairState& pair, std::int64_t index);
+
+struct OverlapOptions {
+  double smoothing = 0.0;                      ///< added to the denominator |A| + |B|
+  AbsentLabel absent = AbsentLabel::kLeftOut;  ///< the metric's protocol; `reading.absent` may say otherwise
+};
+
 /// Dice of each label by one integer histogram on the device and one transfer.
-/// @param warped     the moving labels on the fixed grid, uint8
-/// @param smoothing  added to the denominator |A| + |B|
-/// @return the mean under `name`, then "name/LABEL" for the labels from 1 to pair.label_count - 1 (if that is not
-/// known, those that occur). A label that is absent from the fixed or from the unwarped moving volume is NaN and left
-/// out of the mean, as in Learn2Reg's evaluation.
-Measured overlap_of_labels(const std::string& name, const PairState& pair, const at::Tensor& warped, double smoothing);
+/// @param warped  the moving labels on the fixed grid, of the labels' type
+/// @return the mean under `name`, then "name/LABEL" for each of the `measured_labels`
+Measured overlap_of_labels(const std::string& name, const PairState& pair, const at::Tensor& warped,
+                           const OverlapOptions& options = {});
 
 }  // namespace regatta

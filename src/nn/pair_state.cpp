@@ -18,6 +18,10 @@ std::string sides_of(const ModelOutput& output) {
 
 }  // namespace
 
+VoxelAxes axes_of_spacing(const std::array<double, 3>& spacing_mm) {
+  return {spacing_mm[0], 0, 0, 0, spacing_mm[1], 0, 0, 0, spacing_mm[2]};
+}
+
 PairState with_output(const PairState& batch, const ModelOutput& output, Side side) {
   PairState pair = batch;
   pair.velocity_mean = output.velocity_mean;
@@ -35,6 +39,7 @@ PairState with_output(const PairState& batch, const ModelOutput& output, Side si
       std::swap(pair.fixed_labels, pair.moving_labels);
       std::swap(pair.fixed_mask, pair.moving_mask);
       std::swap(pair.fixed_keypoints, pair.moving_keypoints);
+      std::swap(pair.fixed_axes_mm, pair.moving_axes_mm);
       pair.warped = output.inverse_warped;
       pair.flow = output.inverse_flow;
       pair.regularised = output.inverse_regularised;

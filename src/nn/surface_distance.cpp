@@ -47,13 +47,14 @@ GridSize corners_of(const VoxelBox& box) {
 
 /// The code of each corner of the box. Bit 7 is the voxel before the corner along all axes, bit 0 the one after it;
 /// outside the box no voxel is set.
-std::vector<std::uint8_t> codes_of_corners(const std::uint8_t* labels, const GridSize& size, std::uint8_t label,
+template <class Label>
+std::vector<std::uint8_t> codes_of_corners(const Label* labels, const GridSize& size, Label label,
                                            const VoxelBox& box) {
   const GridSize corners = corners_of(box);
   std::vector<std::uint8_t> codes(static_cast<std::size_t>(count_of(corners)));
   for (std::int64_t d = box.low[0]; d < box.high[0]; ++d) {
     for (std::int64_t h = box.low[1]; h < box.high[1]; ++h) {
-      const std::uint8_t* row = labels + (d * size[1] + h) * size[2];
+      const Label* row = labels + (d * size[1] + h) * size[2];
       for (std::int64_t w = box.low[2]; w < box.high[2]; ++w) {
         if (row[w] != label) {
           continue;
@@ -163,17 +164,19 @@ VoxelBox join(const VoxelBox& a, const VoxelBox& b) {
   return both;
 }
 
-std::array<VoxelBox, 256> boxes_of_labels(const std::uint8_t* labels, const GridSize& size) {
-  std::array<VoxelBox, 256> boxes{};
+template <class Label>
+std::vector<VoxelBox> boxes_of_labels(const Label* labels, const GridSize& size, std::int64_t count) {
+  std::vector<VoxelBox> boxes(static_cast<std::size_t>(count));
   for (std::int64_t d = 0; d < size[0]; ++d) {
     for (std::int64_t h = 0; h < size[1]; ++h) {
-      const std::uint8_t* row = labels + (d * size[1] + h) * size[2];
+      const Label* row = labels + (d * size[1] + h) * size[2];
       for (std::int64_t start = 0; start < size[2];) {  // runs of one label, which are long
         std::int64_t end = start + 1;
         while (end < size[2] && row[end] == row[start]) {
           ++end;
         }
-        boxes[row[start]] = join(boxes[row[start]], {{d, h, start}, {d + 1, h + 1, end}});
+        VoxelBox& box = boxes[static_cast<std::size_t>(row[start])];
+        box = join(box, {{d, h, start}, {d + 1, h + 1, end}});
         start = end;
       }
     }
@@ -204,12 +207,20 @@ void squared_distances(std::vector<std::int32_t>& field, const GridSize& size) {
   }
 }
 
-double robust_hausdorff(const std::uint8_t* a, const std::uint8_t* b, const GridSize& size, std::uint8_t label,
-                        const VoxelBox& box, double share) {
+template <class Label>
+double robust_hausdorff(const Label* a, const Label* b, const GridSize& size, std::int64_t label, const VoxelBox& box,
+                        double share) {
   const GridSize corners = corners_of(box);
-  const std::vector<std::uint8_t> codes_a = codes_of_corners(a, size, label, box);
-  const std::vector<std::uint8_t> codes_b = codes_of_corners(b, size, label, box);
+  const std::vector<std::uint8_t> codes_a = codes_of_corners(a, size, static_cast<Label>(label), box);
+  const std::vector<std::uint8_t> codes_b = codes_of_corners(b, size, static_cast<Label>(label), box);
   return std::max(one_way(codes_a, codes_b, corners, share), one_way(codes_b, codes_a, corners, share));
 }
+
+template std::vector<VoxelBox> boxes_of_labels(const std::uint8_t*, const GridSize&, std::int64_t);
+template std::vector<VoxelBox> boxes_of_labels(const std::int16_t*, const GridSize&, std::int64_t);
+template double robust_hausdorff(const std::uint8_t*, const std::uint8_t*, const GridSize&, std::int64_t,
+                                 const VoxelBox&, double);
+template double robust_hausdorff(const std::int16_t*, const std::int16_t*, const GridSize&, std::int64_t,
+                                 const VoxelBox&, double);
 
 }  // namespace regatta

@@ -22,8 +22,10 @@ struct VoxelBox {
 /// The smallest box around both.
 VoxelBox join(const VoxelBox& a, const VoxelBox& b);
 
-/// The box around each of the 256 label values, empty for those that do not occur.
-std::array<VoxelBox, 256> boxes_of_labels(const std::uint8_t* labels, const GridSize& size);
+/// The box around each label value 0 .. count - 1, empty for those that do not occur.
+/// @param labels  uint8 or int16, row-major, each in 0 .. count - 1
+template <class Label>
+std::vector<VoxelBox> boxes_of_labels(const Label* labels, const GridSize& size, std::int64_t count = 256);
 
 /// Area of the surface in a corner whose 8 voxels are inside (bit set) or outside: marching cubes, unit voxels.
 double surface_area(std::uint8_t code);
@@ -37,9 +39,10 @@ inline constexpr std::int32_t kFar = 1 << 30;
 /// The percentile of the symmetric Hausdorff distance of one label, in voxels: from each piece of a surface to the
 /// nearest piece of the other, the first distance at which the area of the pieces so far reaches `share` of the whole;
 /// the larger of both directions. Infinite if one mask is empty.
-/// @param a, b  labels of one grid, row-major
+/// @param a, b  labels of one grid, uint8 or int16, row-major
 /// @param box   around the label in both
-double robust_hausdorff(const std::uint8_t* a, const std::uint8_t* b, const GridSize& size, std::uint8_t label,
-                        const VoxelBox& box, double share);
+template <class Label>
+double robust_hausdorff(const Label* a, const Label* b, const GridSize& size, std::int64_t label, const VoxelBox& box,
+                        double share);
 
 }  // namespace regatta

@@ -2,20 +2,16 @@
 #include "regatta/nn/warp.hpp"
 
 #include <cmath>
-#include <vector>
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/arange.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/grid_sampler_3d.h>
 #include <ATen/ops/grid_sampler_3d_backward.h>
-#include <ATen/ops/ones.h>
-#include <ATen/ops/stack.h>
-#include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "nn/layers/resize.hpp"
+#include "nn/sampling_grid.hpp"
 #include "nn/shapes.hpp"
 #include "regatta/base/error.hpp"
 
@@ -37,24 +33,6 @@ void check_shapes(const at::Tensor& volume, const at::Tensor& flow) {
   }
 }
 
-/// 0 .. size - 1 along one axis of [N, D, H, W], to be broadcast.
-at::Tensor positions(std::int64_t axis, std::int64_t size, const at::TensorOptions& options) {
-  std::vector<std::int64_t> shape = {1, 1, 1, 1};
-  shape[static_cast<std::size_t>(axis) + 1] = size;
-  return at::arange(size, options).view(shape);
-}
-
-/// Sampling points in the grid sampler's own coordinates, last axis W, H, D.
-at::Tensor sampling_grid(const at::Tensor& flow) {
-  std::vector<at::Tensor> components;
-  for (std::int64_t axis = 2; axis >= 0; --axis) {
-    const std::int64_t size = flow.size(kFirstAxis + axis);
-    const at::Tensor point = flow.select(1, axis) + positions(axis, size, flow.options());  // [N, D, H, W] voxels
-    components.push_back(point.mul(2.0 / static_cast<double>(size - 1)).sub_(1.0));
-  }
-  return at::stack(components, -1);  // [N, D, H, W, 3]
-}
-
 /// One node that keeps volume and flow, and makes the sampling grid twice.
 class Warp : public torch::autograd::Function<Warp> {
  public:
@@ -64,7 +42,7 @@ class Warp : public torch::autograd::Function<Warp> {
     context->saved_data["border"] = border;
     context->saved_data["shifted"] = shifted;
     context->saved_data["volume"] = volume.requires_grad();
-    return at::grid_sampler_3d(volume, sampling_grid(flow), kTrilinear, border ? kBorderPadding : kZerosPadding,
+    return at::grid_sampler_3d(volume, sampling_grid(flow, volume), kTrilinear, border ? kBorderPadding : kZerosPadding,
                                !shifted);
   }
 
@@ -74,7 +52,7 @@ class Warp : public torch::autograd::Function<Warp> {
     const at::Tensor& flow = saved[1];
     const bool border = context->saved_data["border"].toBool();
     const auto [to_volume, to_grid] = at::grid_sampler_3d_backward(
-        outer.front(), saved[0], sampling_grid(flow), kTrilinear, border ? kBorderPadding : kZerosPadding,
+        outer.front(), saved[0], sampling_grid(flow, saved[0]), kTrilinear, border ? kBorderPadding : kZerosPadding,
         !context->saved_data["shifted"].toBool(), {context->saved_data["volume"].toBool(), true});
     const at::Tensor to_flow = at::empty_like(flow, at::MemoryFormat::Contiguous);
     for (std::int64_t axis = 0; axis < 3; ++axis) {
@@ -107,27 +85,6 @@ at::Tensor compose(const at::Tensor& outer, const at::Tensor& inner, const WarpO
 at::Tensor from_normalised(const at::Tensor& field) {
   const auto half = [&field](std::int64_t axis) { return 0.5 * static_cast<double>(field.size(axis) - 1); };
   return scale_components(field, {half(2), half(3), half(4)});
-}
-
-at::Tensor warp_labels(const at::Tensor& labels, const at::Tensor& flow) {
-  check_shapes(labels, flow);
-  REGATTA_REQUIRE(labels.scalar_type() == at::kByte && labels.size(1) == 1, DataError, "warp: labels are ",
-                  c10::toString(labels.scalar_type()), " ", shape_text(labels), ", expected uint8 [N, 1, D, H, W]");
-  const at::NoGradGuard no_grad;
-  // In voxels and double precision: the grid sampler's coordinates, float32 in [-1, 1], round a few points elsewhere.
-  const at::TensorOptions wide = flow.options().dtype(at::kDouble);
-  at::Tensor index = at::zeros({}, flow.options().dtype(at::kLong));  // of the flat volume, [N, D, H, W]
-  at::Tensor inside = at::ones({}, flow.options().dtype(at::kBool));
-  for (std::int64_t axis = 0; axis < 3; ++axis) {
-    const std::int64_t size = flow.size(kFirstAxis + axis);
-    const at::Tensor point = flow.select(1, axis).to(at::kDouble) + positions(axis, size, wide);
-    const at::Tensor nearest = point.add(0.5).floor_().nan_to_num_(-1.0);  // NaN: outside
-    inside = inside.logical_and(nearest.ge(0.0).logical_and_(nearest.lt(static_cast<double>(size))));
-    index = index * size + nearest.clamp(0.0, static_cast<double>(size - 1)).to(at::kLong);
-  }
-  const std::int64_t batch = labels.size(0);
-  const at::Tensor picked = labels.reshape({batch, -1}).gather(1, index.view({batch, -1})).view(labels.sizes());
-  return picked * inside.unsqueeze(1);
 }
 
 }  // namespace regatta

@@ -19,6 +19,7 @@
 #include "regatta/base/error.hpp"
 #include "train/torch_errors.hpp"
 #include "train/volume_stream.hpp"
+#include "train/voxel_axes.hpp"
 
 namespace regatta {
 namespace {
@@ -202,7 +203,6 @@ Dataset Dataset::load(const Archive& archive, const DatasetParts& parts, const a
   data.label_count_ = static_cast<std::int64_t>(archive.label_ids().size());
   data.subjects_ = archive.subjects();
   data.shape_ = archive.shape();
-  data.spacing_ = archive.spacing();
   for (const std::string& split : parts.splits) {
     data.pairs_[split] = archive.pairs(split);
   }
@@ -345,6 +345,9 @@ void Dataset::gather_keypoints(const ArchivePair& pair, const Flips& flips, Pair
   };
   state.moving_keypoints = tensor_of(moving);
   state.fixed_keypoints = tensor_of(fixed);
+  // Each scan's own: where scans were aligned to an atlas, a packed voxel is as large as it is in the scan.
+  state.moving_axes_mm = voxel_axes(subjects_[static_cast<std::size_t>(pair.moving)].affine, flips);
+  state.fixed_axes_mm = voxel_axes(subjects_[static_cast<std::size_t>(pair.fixed)].affine, flips);
 }
 
 PairState Dataset::gather(const std::vector<ArchivePair>& pairs, const std::vector<Flips>& flips) const {
@@ -378,7 +381,6 @@ PairState Dataset::gather(const std::vector<ArchivePair>& pairs, const std::vect
     gather_keypoints(pairs.front(), flips.empty() ? Flips{} : flips.front(), state);
   }
   state.label_count = label_count_;
-  state.spacing_mm = spacing_;
   return state;
 }
 

@@ -31,7 +31,8 @@ std::map<std::string, double> measure(const Recipe& recipe, const PairState& pai
   std::map<std::string, double> measured;
   for (const std::string& name : recipe.validation.metrics) {
     const MetricRow& row = find_metric(name);
-    if (std::string_view(row.needs).empty()) {
+    const std::string_view needs = row.needs;
+    if (needs.empty() || needs == "images") {
       measured[name] = row.make()->measure(pair).front().second;
     }
   }

@@ -128,12 +128,12 @@ RawType type_of(const RawHeader& h, const std::string& source) {
                       ", allowed: integers of 8 to 64 bits, float32, float64 (no complex, RGB or binary)"));
 }
 
-/// Dimensions of one of the two forms of a field, see `read_displacement`.
+/// Dimensions of one of the forms of a field, see `read_displacement`.
 void require_field(const RawHeader& h, const std::string& source) {
   const bool itk = h.dim[0] == 5 && h.dim[4] == 1 && h.dim[5] == 3;
-  REGATTA_REQUIRE(itk || (h.dim[0] == 4 && h.dim[4] == 3), DataError, source, ": header: dim ",
+  REGATTA_REQUIRE(itk || (h.dim[0] == 4 && (h.dim[4] == 3 || h.dim[1] == 3)), DataError, source, ": header: dim ",
                   join(std::vector<std::int64_t>(h.dim, h.dim + 1 + std::clamp<std::int64_t>(h.dim[0], 0, 7)), " "),
-                  ": no displacement field, '5 X Y Z 1 3' or '4 D H W 3' expected");
+                  ": no displacement field, '5 X Y Z 1 3', '4 D H W 3' or '4 3 D H W' expected");
   REGATTA_REQUIRE(!itk || h.intent == kIntentVector, DataError, source, ": header: intent ", h.intent, ", ",
                   kIntentVector, " (vector) expected of a field of five dimensions");
 }
@@ -269,8 +269,12 @@ NiftiHeader parse_nifti_header(std::span<const std::byte> bytes, const std::stri
     require_field(raw, source);
     out.components = 3;
     out.is_itk_field = raw.dim[0] == 5;
+    out.components_first = raw.dim[0] == 4 && raw.dim[4] != 3;
   }
   set_shape(raw, content, source, out);
+  if (out.components_first) {
+    out.shape = {raw.dim[2], raw.dim[3], raw.dim[4]};
+  }
   const double least = layout == NiftiLayout::kPair ? 0.0 : static_cast<double>(bytes.size() + 4);
   const double offset = raw.vox_offset == 0.0 ? least : raw.vox_offset;  // some writers leave 0
   REGATTA_REQUIRE(offset >= least && offset <= 1e9 && offset == std::floor(offset), DataError, source,

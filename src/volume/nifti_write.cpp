@@ -260,4 +260,19 @@ void write_displacement(const std::filesystem::path& path, std::span<const float
   out.commit();
 }
 
+void write_learn2reg_displacement(const std::filesystem::path& path, std::span<const float> field, const Grid& grid) {
+  const auto voxels = static_cast<std::size_t>(voxel_count(grid.shape));
+  REGATTA_REQUIRE(field.size() == 3 * voxels, BugError, path.string(), ": ", field.size(), " values for a field on ",
+                  shape_text(grid.shape));
+  auto header = make_header(path.string(), grid, 16, sizeof(float), false);
+  put(header, 40, std::int16_t{4});
+  put(header, 48, std::int16_t{3});
+  Output out(path);
+  out.write(header.data(), header.size());
+  for (std::size_t component = 0; component < 3; ++component) {
+    put_volume(out, field.subspan(component * voxels, voxels), grid);
+  }
+  out.commit();
+}
+
 }  // namespace regatta

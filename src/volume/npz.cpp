@@ -1,9 +1,11 @@
 #include "npz.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <charconv>
 #include <cstring>
+#include <map>
 #include <optional>
 #include <string_view>
 
@@ -77,7 +79,8 @@ void read_zip64_sizes(const ZipBytes& zip, std::uint64_t extra, std::uint64_t ex
   }
 }
 
-ZipEntry find_entry(const ZipBytes& zip, const std::string& wanted) {
+/// The entries of the archive's directory, by name.
+std::map<std::string, ZipEntry> read_directory(const ZipBytes& zip) {
   const std::size_t end = zip.all().rfind(std::string_view("PK\5\6", 4));
   REGATTA_REQUIRE(end != std::string_view::npos, DataError, zip.source(),
                   ": not an npz file, or truncated: no zip directory at its end");
@@ -89,7 +92,7 @@ ZipEntry find_entry(const ZipBytes& zip, const std::string& wanted) {
     count = zip.number(record + 32, 8);
     at = zip.number(record + 48, 8);
   }
-  std::vector<std::string> names;
+  std::map<std::string, ZipEntry> entries;
   for (std::uint64_t i = 0; i < count; ++i) {
     REGATTA_REQUIRE(zip.part(at, 4) == std::string_view("PK\1\2", 4), DataError, zip.source(),
                     ": damaged zip directory");
@@ -103,11 +106,21 @@ ZipEntry find_entry(const ZipBytes& zip, const std::string& wanted) {
     const std::uint64_t extra_bytes = zip.number(at + 30, 2);
     const std::string name(zip.part(at + 46, name_bytes));
     read_zip64_sizes(zip, at + 46 + name_bytes, extra_bytes, entry);
-    if (name == wanted) {
-      return entry;
-    }
-    names.push_back(one_line(name, 40));
+    entries.emplace(name, entry);
     at += 46 + name_bytes + extra_bytes + zip.number(at + 32, 2);
+  }
+  return entries;
+}
+
+ZipEntry find_entry(const ZipBytes& zip, const std::string& wanted) {
+  const auto entries = read_directory(zip);
+  const auto found = entries.find(wanted);
+  if (found != entries.end()) {
+    return found->second;
+  }
+  std::vector<std::string> names;
+  for (const auto& [name, entry] : entries) {
+    names.push_back(one_line(name, 40));
   }
   throw DataError(str(zip.source(), ": no array '", wanted, "', it has: ", join(names, ", ")));
 }
@@ -256,6 +269,39 @@ void decode_array(std::string_view bytes, const NpyHeader& header, const Shape3&
   }
 }
 
+/// @throws DataError unless the array's bytes are those of its shape
+void require_size(const std::string& bytes, const NpyHeader& header, const std::string& what) {
+  std::uint64_t need = raw_bytes(header.format.type);
+  for (const std::int64_t n : header.shape) {
+    REGATTA_REQUIRE(need <= kLargestArray / static_cast<std::uint64_t>(n), DataError, what, ": shape ",
+                    join(header.shape, "x"), ": overflow");
+    need *= static_cast<std::uint64_t>(n);
+  }
+  REGATTA_REQUIRE(bytes.size() - header.data == need, DataError, what, ": shape ", join(header.shape, "x"), " needs ",
+                  need, " bytes, ", bytes.size() - header.data, " found");
+}
+
+/// The name of the array that a file of a field holds.
+std::string field_array(const ZipBytes& zip) {
+  const auto entries = read_directory(zip);
+  if (entries.size() == 1) {
+    return entries.begin()->first;
+  }
+  return entries.contains("arr_0.npy") || !entries.contains("vol.npy") ? "arr_0.npy" : "vol.npy";
+}
+
+/// Place of each axis' step in the file's order, in values.
+std::array<std::int64_t, 4> steps_of(const std::vector<std::int64_t>& shape, bool fortran) {
+  std::array<std::int64_t, 4> steps{};
+  std::int64_t step = 1;
+  for (std::size_t i = 0; i < 4; ++i) {
+    const std::size_t axis = fortran ? i : 3 - i;
+    steps[axis] = step;
+    step *= shape[axis];
+  }
+  return steps;
+}
+
 }  // namespace
 
 NpzArray read_npz(const std::filesystem::path& path, const std::string& name, std::vector<float>* image,
@@ -268,18 +314,50 @@ NpzArray read_npz(const std::filesystem::path& path, const std::string& name, st
   const std::string bytes = entry_bytes(zip, entry, what);
   const NpyHeader header = parse_npy(bytes, what);
   const Shape3 shape = squeeze(header.shape, what);
-  std::uint64_t need = raw_bytes(header.format.type);
-  for (const std::int64_t n : shape) {
-    REGATTA_REQUIRE(need <= kLargestArray / static_cast<std::uint64_t>(n), DataError, what, ": shape ",
-                    shape_text(shape), ": overflow");
-    need *= static_cast<std::uint64_t>(n);
-  }
-  REGATTA_REQUIRE(bytes.size() - header.data == need, DataError, what, ": shape ", shape_text(shape), " needs ", need,
-                  " bytes, ", bytes.size() - header.data, " found");
+  require_size(bytes, header, what);
   if (image != nullptr || labels != nullptr) {
     decode_array(bytes, header, shape, what, image, labels);
   }
   return {shape, raw_name(header.format.type)};
+}
+
+NpzField read_npz_field(const std::filesystem::path& path) {
+  const std::string source = path.string();
+  const std::string file = read_file(path, kLargestFile);
+  const ZipBytes zip(file, source);
+  const std::string name = field_array(zip);
+  const std::string what = str(source, ": array '", one_line(name, 40), "'");
+  const std::string bytes = entry_bytes(zip, find_entry(zip, name), what);
+  NpyHeader header = parse_npy(bytes, what);
+  require_size(bytes, header, what);
+  const std::string given = join(header.shape, ",");
+  while (header.shape.size() > 4 && header.shape.front() == 1) {
+    header.shape.erase(header.shape.begin());
+  }
+  const bool four = header.shape.size() == 4;
+  const bool last = four && header.shape[3] == 3;
+  REGATTA_REQUIRE(last || (four && header.shape[0] == 3), DataError, what, ": shape [", given,
+                  "]: no displacement field, [D, H, W, 3] or [3, D, H, W] expected");
+  std::vector<double> values(static_cast<std::size_t>(header.shape[0] * header.shape[1]) *
+                             static_cast<std::size_t>(header.shape[2] * header.shape[3]));
+  decode_values(reinterpret_cast<const std::byte*>(bytes.data()) + header.data, header.format, values);
+  const std::array<std::int64_t, 4> steps = steps_of(header.shape, header.fortran);
+  const std::size_t first = last ? 0 : 1;
+  const std::int64_t component = last ? steps[3] : steps[0];
+  NpzField out;
+  out.shape = {header.shape[first], header.shape[first + 1], header.shape[first + 2]};
+  out.values.reserve(values.size());
+  for (std::int64_t c = 0; c < 3; ++c) {
+    for (std::int64_t i = 0; i < out.shape[0]; ++i) {
+      for (std::int64_t j = 0; j < out.shape[1]; ++j) {
+        for (std::int64_t k = 0; k < out.shape[2]; ++k) {
+          const std::int64_t at = c * component + i * steps[first] + j * steps[first + 1] + k * steps[first + 2];
+          out.values.push_back(static_cast<float>(values[static_cast<std::size_t>(at)]));
+        }
+      }
+    }
+  }
+  return out;
 }
 
 }  // namespace regatta

@@ -20,4 +20,14 @@ struct NpzArray {
 NpzArray read_npz(const std::filesystem::path& path, const std::string& name, std::vector<float>* image,
                   std::vector<std::int32_t>* labels);
 
+/// A displacement field as an array of four axes, one of which, the first or the last, are the three components.
+struct NpzField {
+  Shape3 shape{};
+  std::vector<float> values;  ///< [3, D, H, W]
+};
+
+/// Reads the array of a file that has one; of several `arr_0` (NumPy's name where none is given), else `vol`
+/// (VoxelMorph's). @throws DataError as `read_npz`
+NpzField read_npz_field(const std::filesystem::path& path);
+
 }  // namespace regatta

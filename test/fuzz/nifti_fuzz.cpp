@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "regatta/base/error.hpp"
+#include "regatta/volume/displacement.hpp"
 #include "regatta/volume/nifti.hpp"
 #include "regatta/volume/volume.hpp"
 #include "temporary_input.hpp"

@@ -28,7 +28,7 @@ struct MetricRow {
   const char* name;
   const char* help;
   Direction direction;
-  const char* needs;  ///< "labels", "key-points" or "": what an archive must have
+  const char* needs;  ///< "labels", "key-points", "images" or "": what a pair must have
   std::unique_ptr<Metric> (*make)();
 };
 

@@ -46,9 +46,10 @@ at::Tensor compose(const at::Tensor& outer, const at::Tensor& inner, const WarpO
 /// @param field  [N, 3, D, H, W]
 at::Tensor from_normalised(const at::Tensor& field);
 
-/// The label at the voxel nearest to p + flow(p), 0 outside.
+/// The label at the voxel nearest to p + flow(p), 0 beyond the centres of the outer voxels, as in Learn2Reg's
+/// evaluation.
 /// @param labels  [N, 1, D, H, W] uint8
-/// @return [N, 1, D, H, W] uint8
+/// @return [N, 1, D, H, W] uint8. For label maps of other sizes and types, and another edge: grid_warp.hpp
 at::Tensor warp_labels(const at::Tensor& labels, const at::Tensor& flow);
 
 }  // namespace regatta

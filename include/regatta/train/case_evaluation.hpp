@@ -1,5 +1,5 @@
-// Measures finished registrations from files: a displacement field, label maps, a mask, key-points. Needs no network;
-// any program's fields can be measured (docs/evaluation.md).
+// Measures finished registrations from files: a displacement field, label maps, scans, a mask, key-points. Needs no
+// network; any program's fields can be measured (docs/evaluation.md).
 #pragma once
 
 #include <filesystem>
@@ -15,6 +15,10 @@ namespace regatta {
 struct CaseFiles {
   std::string name;
   std::string field;
+  std::string fixed;
+  std::string moving;
+  int fixed_frame = -1;
+  int moving_frame = -1;
   std::string fixed_labels;
   std::string moving_labels;
   std::string fixed_mask;
@@ -25,11 +29,17 @@ struct CaseFiles {
   template <class Self, class V>
   static void visit(Self& s, V&& v) {
     v("name", s.name, "of the case, unique");
-    v("field", s.field, "displacement: ours or ITK's, 5-D in mm; or Learn2Reg's [D, H, W, 3] in voxels");
-    v("fixed_labels", s.fixed_labels, "label map on the field's grid, at most 255");
-    v("moving_labels", s.moving_labels, "label map of the same shape");
+    v("field", s.field,
+      "displacement: ours or ITK's, 5-D in mm; or in voxels, [D, H, W, 3] or [3, D, H, W], NIfTI or npz");
+    v("fixed", s.fixed, "fixed scan, on the field's grid");
+    v("moving", s.moving, "moving scan, or any file on its grid");
+    v("fixed_frame", s.fixed_frame, "which volume of a 4-D fixed scan and its labels, from 0; -1: it has one",
+      between(-1, 1e6));
+    v("moving_frame", s.moving_frame, "which volume of a 4-D moving scan and its labels", between(-1, 1e6));
+    v("fixed_labels", s.fixed_labels, "label map on the field's grid");
+    v("moving_labels", s.moving_labels, "label map on the moving scan's grid");
     v("fixed_mask", s.fixed_mask, "voxels that count for sdlogj and ndv");
-    v("fixed_keypoints", s.fixed_keypoints, "text file, one 'd,h,w' in voxels a line");
+    v("fixed_keypoints", s.fixed_keypoints, "text file, one 'd,h,w' per line, in /keypoint_space");
     v("moving_keypoints", s.moving_keypoints, "the same points in the moving scan");
     v("runtime_s", s.runtime_s, "seconds that the registration took; -1: not known", between(-1.0, 1e9));
   }
@@ -38,8 +48,13 @@ struct CaseFiles {
 /// The list of cases that `regatta evaluate` reads.
 struct CaseList {
   std::string method;
-  std::vector<std::string> metrics;
+  std::vector<std::string> metrics = {"dice", "hd95", "sdlogj"};
+  std::vector<int> labels;
+  std::string absent_labels = "protocol";
+  std::string label_edge = "centres";
   std::vector<double> spacing_mm;
+  std::string keypoint_space = "voxel";
+  std::string npz_orientation = "RAS";
   std::vector<CaseFiles> cases;
   std::filesystem::path folder;
 };
@@ -52,7 +67,8 @@ CaseList read_case_list(const std::filesystem::path& path);
 struct CaseMeasures {
   std::map<std::string, double> values;   ///< "dice", "dice/17" ...
   std::map<std::string, double> initial;  ///< Dice and TRE with a field of zeros
-  std::vector<double> spacing_mm;         ///< as used
+  std::vector<double> spacing_mm;         ///< of the voxels that TRE was measured in
+  Json facts = Json::object();            ///< how the files were taken: "field_form", "spacing_from"
 };
 
 /// @param device           "auto", "cpu" or "cuda:N"

@@ -53,7 +53,7 @@ class Dataset {
 
   /// The tensors of a batch; images as float32 in [0, 1]. Labels are undefined if one of the subjects has none, masks
   /// if none of that side has one (else that of a subject without is 1 everywhere), key-points also for several pairs
-  /// at a time or lists of different lengths.
+  /// at a time or lists of different lengths. With the key-points come the axes of both scans' voxels.
   /// @param flips  one per pair, or empty for none
   /// @throws DataError from the archive, where volumes are streamed
   PairState gather(const std::vector<ArchivePair>& pairs, const std::vector<Flips>& flips = {}) const;
@@ -87,7 +87,6 @@ class Dataset {
   double scale_ = 1.0;
   std::int64_t label_count_ = 0;
   Shape3 shape_{};
-  Spacing3 spacing_ = {1.0, 1.0, 1.0};
 };
 
 }  // namespace regatta

@@ -1,9 +1,9 @@
-// NIfTI files: writing volumes, writing and reading displacement fields. Volumes are read through volume.hpp.
+// NIfTI files: writing volumes and displacement fields. Volumes are read through volume.hpp, fields through
+// displacement.hpp.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -32,18 +32,8 @@ std::uint64_t inflate_whole(const std::filesystem::path& path);
 /// @param field  [3, D, H, W], voxels of `grid`, components in the order D, H, W
 void write_displacement(const std::filesystem::path& path, std::span<const float> field, const Grid& grid);
 
-/// A displacement field as everywhere here: [3, D, H, W], voxels, components in the order D, H, W, pull-back.
-struct Displacement {
-  Grid grid;
-  std::vector<float> field;
-};
-
-/// Reads a field in one of two forms, told by the file's dimensions:
-///  - (X, Y, Z, 1, 3) with intent 1007, as `write_displacement`, ITK and ANTs write it: LPS millimetres;
-///  - (D, H, W, 3), as Learn2Reg's `disp_FFFF_MMMM.nii.gz`: already voxels of the moving array.
-/// @param moving  affine of the moving scan, where it is not that of the field's grid: the first form then becomes the
-///                displacement between the two arrays, M^-1 (F x + d) - x
-/// @throws DataError, one line that names the file: as `read_volume`, other dimensions, NaN or infinite values
-Displacement read_displacement(const std::filesystem::path& path, const std::optional<Affine>& moving = {});
+/// Writes a displacement field as Learn2Reg's evaluation and LUMIR's take it: 4-D (D, H, W, 3), float32, voxels of the
+/// moving array. @param field  as above, but between the two arrays: see `displacement_between`
+void write_learn2reg_displacement(const std::filesystem::path& path, std::span<const float> field, const Grid& grid);
 
 }  // namespace regatta

@@ -1,8 +1,10 @@
-// How far the field carries key-points of the fixed volume from the same points of the moving one. Of one pair; a pair
-// without key-points has the value 0 and no gradient, so that sets where only some pairs have them can be trained on.
-// Source: VFA's recipe for NLST (distance in mm); `squared` is the loss of the Learn2Reg baseline.
+// How far the field carries key-points of the fixed volume from the same points of the moving one, in millimetres of
+// the moving scan, where the error lies. Of one pair; a pair without key-points has the value 0 and no gradient, so
+// that sets where only some pairs have them can be trained on. Source: VFA's recipe for NLST (distance in mm);
+// `squared` is the loss of the Learn2Reg baseline.
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/stack.h>
 
 #include "nn/known_gradient.hpp"
 #include "nn/losses/absent.hpp"
@@ -60,7 +62,7 @@ class Keypoint final : public Loss {
       for (std::int64_t corner = 0; corner < 8; ++corner) {
         error.addcmul_(flat.index_select(1, corners.index.select(0, corner)), corners.weight.select(0, corner));
       }
-      scale_axes_(error, pair);
+      error = in_unit(error, pair, /*transposed=*/false);
       at::Tensor slope;  // d value / d error, [3, K]
       if (options_.squared) {
         value = error.square().mean();
@@ -71,7 +73,7 @@ class Keypoint final : public Loss {
         slope = error.div(distance.clamp_min(1e-12)).div_(static_cast<double>(error.size(1)));
       }
       if (wanted) {
-        scale_axes_(slope, pair);
+        slope = in_unit(slope, pair, /*transposed=*/true);
         gradient = splat(slope, points, sizes).view(flow.sizes());
       }
     }
@@ -83,13 +85,26 @@ class Keypoint final : public Loss {
   std::vector<std::string> needs() const override { return {"key-points"}; }
 
  private:
-  /// From voxels to the unit of the result, in place.
-  void scale_axes_(const at::Tensor& rows, const PairState& pair) const {
-    for (std::int64_t axis = 0; axis < 3; ++axis) {
-      const double scale = options_.squared ? 2.0 / static_cast<double>(pair.flow.size(2 + axis))
-                                            : pair.spacing_mm[static_cast<std::size_t>(axis)];
-      rows.select(0, axis).mul_(scale);
+  /// From voxels to the unit of the result: rows times the matrix of the moving grid's axes, or for the derivative
+  /// times its transpose. Row by row, since a matrix product may be rounded to TF32.
+  at::Tensor in_unit(const at::Tensor& rows, const PairState& pair, bool transposed) const {
+    const auto part = [&](std::size_t row, std::size_t column) {
+      if (options_.squared) {
+        return row == column ? 2.0 / static_cast<double>(pair.flow.size(2 + static_cast<std::int64_t>(row))) : 0.0;
+      }
+      return pair.moving_axes_mm[transposed ? column * 3 + row : row * 3 + column];
+    };
+    std::vector<at::Tensor> out;
+    for (std::size_t row = 0; row < 3; ++row) {
+      at::Tensor sum = rows.select(0, static_cast<std::int64_t>(row)).mul(part(row, row));
+      for (std::size_t column = 0; column < 3; ++column) {
+        if (column != row && part(row, column) != 0.0) {
+          sum.add_(rows.select(0, static_cast<std::int64_t>(column)), part(row, column));
+        }
+      }
+      out.push_back(sum);
     }
+    return at::stack(out, 0);
   }
 
   KeypointOptions options_;

@@ -1,12 +1,14 @@
 // Dice per label, 2 |A and B| / (|A| + |B|), of the fixed labels and the moving ones warped by nearest neighbour, as
-// Learn2Reg's evaluation measures it. The background, label 0, is not measured. The IXI protocol is `dice_linear`.
+// Learn2Reg's evaluation measures it: 0 where the field leads beyond the centres of the outer voxels; a label that is
+// absent from the fixed or the unwarped moving map is left out. Unless a list of labels says so, the background, label
+// 0, is not measured. The IXI protocol is `dice_linear`.
 #include <limits>
 
 #include <ATen/core/grad_mode.h>
 
 #include "nn/label_overlap.hpp"
+#include "regatta/nn/grid_warp.hpp"
 #include "regatta/nn/metric.hpp"
-#include "regatta/nn/warp.hpp"
 
 namespace regatta::metrics {
 namespace {
@@ -18,7 +20,7 @@ class Dice final : public Metric {
       return {{"dice", std::numeric_limits<double>::quiet_NaN()}};
     }
     const at::NoGradGuard no_grad;
-    return overlap_of_labels("dice", pair, warp_labels(pair.moving_labels, pair.flow), 0.0);
+    return overlap_of_labels("dice", pair, warp_labels(pair.moving_labels, pair.to_moving(), pair.reading.edge));
   }
 };
 

@@ -14,21 +14,23 @@
 #include <ATen/ops/zeros_like.h>
 
 #include "nn/label_overlap.hpp"
+#include "regatta/nn/grid_warp.hpp"
 #include "regatta/nn/metric.hpp"
-#include "regatta/nn/warp.hpp"
 
 namespace regatta::metrics {
 namespace {
 
 constexpr double kSmoothing = 1e-5;
 
-/// [N, 1, D, H, W] uint8; outside the moving volume all weights are 0, which is the background.
+/// [N, 1, D, H, W] of the labels' type; outside the moving volume all weights are 0, which is the background.
 at::Tensor warp_by_weight(const at::Tensor& labels, const at::Tensor& flow) {
-  const at::Tensor voxels = at::bincount(labels.flatten(), {}, kLabelValues).cpu();
-  const auto weight_of = [&](std::int64_t label) { return warp(labels.eq(label).to(flow.scalar_type()), flow); };
+  const at::Tensor voxels = at::bincount(labels.flatten()).cpu();
+  const auto weight_of = [&](std::int64_t label) {
+    return warp_between(labels.eq(label).to(flow.scalar_type()), flow);
+  };
   at::Tensor largest = weight_of(0);
-  at::Tensor winner = at::zeros_like(labels);
-  for (std::int64_t label = 1; label < kLabelValues; ++label) {
+  at::Tensor winner = at::zeros_like(largest, labels.options());
+  for (std::int64_t label = 1; label < voxels.numel(); ++label) {
     if (voxels.const_data_ptr<std::int64_t>()[label] > 0) {
       const at::Tensor weight = weight_of(label);
       winner.masked_fill_(weight.gt(largest), label);
@@ -45,7 +47,8 @@ class DiceLinear final : public Metric {
       return {{"dice_linear", std::numeric_limits<double>::quiet_NaN()}};
     }
     const at::NoGradGuard no_grad;
-    return overlap_of_labels("dice_linear", pair, warp_by_weight(pair.moving_labels, pair.flow), kSmoothing);
+    return overlap_of_labels("dice_linear", pair, warp_by_weight(pair.moving_labels, pair.to_moving()),
+                             {.smoothing = kSmoothing, .absent = AbsentLabel::kWorst});
   }
 };
 

@@ -5,7 +5,7 @@
 //
 // The labels are warped on the device and come to the CPU once, as bytes. The distance transforms are plain C++ there,
 // one label at a time within the box of its two masks: exact in integers, the same in every run.
-#include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include <ATen/core/grad_mode.h>
@@ -14,14 +14,53 @@
 #include "nn/surface_distance.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/base/text.hpp"
+#include "regatta/nn/grid_warp.hpp"
 #include "regatta/nn/metric.hpp"
-#include "regatta/nn/warp.hpp"
 
 namespace regatta::metrics {
 namespace {
 
 constexpr double kShare = 0.95;
 constexpr double kAbsent = std::numeric_limits<double>::quiet_NaN();
+
+GridSize size_of(const at::Tensor& labels) {
+  return {labels.size(2), labels.size(3), labels.size(4)};
+}
+
+/// @param fixed, moved, moving  on the CPU, contiguous, of type Label
+template <class Label>
+Measured distances(const PairState& pair, const at::Tensor& fixed, const at::Tensor& moved, const at::Tensor& moving) {
+  const GridSize size = size_of(fixed);
+  const std::int64_t limit = label_limit(pair);
+  const auto* a = fixed.const_data_ptr<Label>();
+  const auto* b = moved.const_data_ptr<Label>();
+  const auto in_fixed = boxes_of_labels(a, size, limit);
+  const auto in_moved = boxes_of_labels(b, size, limit);
+  const auto in_moving = boxes_of_labels(moving.const_data_ptr<Label>(), size_of(moving), limit);
+  const auto has = [limit](const std::vector<VoxelBox>& boxes, std::int64_t label) {
+    return label < limit && !boxes[static_cast<std::size_t>(label)].empty();
+  };
+  Measured out = {{"hd95", kAbsent}};
+  double sum = 0.0;
+  int present = 0;
+  const auto occurs = [&](std::int64_t label) { return has(in_fixed, label) || has(in_moving, label); };
+  for (const std::int64_t label : measured_labels(pair, occurs)) {
+    const auto i = static_cast<std::size_t>(label);
+    double distance = pair.reading.absent == AbsentLabel::kWorst ? std::numeric_limits<double>::infinity() : kAbsent;
+    if (has(in_fixed, label) && has(in_moving, label)) {
+      distance = robust_hausdorff(a, b, size, label, join(in_fixed[i], in_moved[i]), kShare);
+    }
+    if (!std::isnan(distance)) {
+      sum += distance;
+      ++present;
+    }
+    out.emplace_back(label_name("hd95", pair, label), distance);
+  }
+  if (present > 0) {
+    out.front().second = sum / present;
+  }
+  return out;
+}
 
 class Hd95 final : public Metric {
  public:
@@ -32,37 +71,11 @@ class Hd95 final : public Metric {
     REGATTA_REQUIRE(pair.fixed_labels.size(0) == 1, BugError, "hd95: ", pair.fixed_labels.size(0),
                     " pairs, 1 expected");
     const at::NoGradGuard no_grad;
-    const at::Tensor moved = warp_labels(pair.moving_labels, pair.flow).cpu().contiguous();
+    const at::Tensor moved = warp_labels(pair.moving_labels, pair.to_moving(), pair.reading.edge).cpu().contiguous();
     const at::Tensor fixed = pair.fixed_labels.cpu().contiguous();
     const at::Tensor moving = pair.moving_labels.cpu().contiguous();
-    const GridSize size = {fixed.size(2), fixed.size(3), fixed.size(4)};
-    const auto* a = fixed.const_data_ptr<std::uint8_t>();
-    const auto* b = moved.const_data_ptr<std::uint8_t>();
-    const auto in_fixed = boxes_of_labels(a, size);
-    const auto in_moving = boxes_of_labels(moving.const_data_ptr<std::uint8_t>(), size);
-    const auto in_moved = boxes_of_labels(b, size);
-
-    Measured out = {{"hd95", kAbsent}};
-    double sum = 0.0;
-    int present = 0;
-    const std::int64_t labels = pair.label_count > 0 ? std::min(pair.label_count, kLabelValues) : kLabelValues;
-    for (std::int64_t label = 1; label < labels; ++label) {
-      const auto i = static_cast<std::size_t>(label);
-      double distance = kAbsent;
-      if (!in_fixed[i].empty() && !in_moving[i].empty()) {
-        distance =
-            robust_hausdorff(a, b, size, static_cast<std::uint8_t>(label), join(in_fixed[i], in_moved[i]), kShare);
-        sum += distance;
-        ++present;
-      } else if (pair.label_count <= 0 && in_fixed[i].empty() && in_moving[i].empty()) {
-        continue;
-      }
-      out.emplace_back(str("hd95/", label), distance);
-    }
-    if (present > 0) {
-      out.front().second = sum / present;
-    }
-    return out;
+    return fixed.scalar_type() == at::kByte ? distances<std::uint8_t>(pair, fixed, moved, moving)
+                                            : distances<std::int16_t>(pair, fixed, moved, moving);
   }
 };
 

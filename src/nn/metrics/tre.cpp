@@ -1,10 +1,12 @@
 // Target registration error, mm: the mean distance between the moving key-points and the fixed ones as the field moves
-// them. The field is read at the fixed points by a cubic spline (order 3, 0 outside the grid) and distances are scaled
-// by the spacing, as in Learn2Reg's evaluation. The details "tre/0", "tre/1" ... are the points, in the file's order.
+// them. The field is read at the fixed points by a cubic spline (order 3, 0 outside the grid), as in Learn2Reg's
+// evaluation. The error lies between two points of the moving scan, so its voxels, not the fixed ones, give the
+// millimetres; along sheared axes too. The details "tre/0", "tre/1" ... are the points, in the file's order.
 #include <limits>
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/matmul.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 
@@ -34,8 +36,8 @@ class Tre final : public Metric {
       components.push_back(sample_cubic_spline(pair.flow[0][axis], fixed));
     }
     const at::Tensor away = at::stack(components, 1).add_(fixed).sub_(moving);  // [K, 3] voxels
-    const at::Tensor spacing = at::tensor(pair.spacing_mm, away.options());
-    const at::Tensor distance = away.mul(spacing).square_().sum(1).sqrt_().cpu();  // [K] mm
+    const at::Tensor axes = at::tensor(pair.moving_axes_mm, away.options()).view({3, 3});
+    const at::Tensor distance = at::matmul(away, axes.t()).square_().sum(1).sqrt_().cpu();  // [K] mm
     Measured out = {{"tre", distance.mean().item<double>()}};
     for (std::int64_t k = 0; k < distance.numel(); ++k) {
       out.emplace_back(str("tre/", k), distance.const_data_ptr<double>()[k]);

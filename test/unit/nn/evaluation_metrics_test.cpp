@@ -22,13 +22,32 @@ at::Tensor points(std::initializer_list<double> values) {
   return at::tensor(std::vector<double>(values), at::TensorOptions().dtype(at::kFloat)).view({-1, 3});
 }
 
+/// Blocks of labels 0 to 4 that fill a volume up to its borders.
+at::Tensor blocks(std::int64_t D, std::int64_t H, std::int64_t W) {
+  at::Tensor labels = at::zeros({1, 1, D, H, W}, at::TensorOptions().dtype(at::kByte));
+  auto* value = labels.data_ptr<std::uint8_t>();
+  for (std::int64_t n = 0; n < D * H * W; ++n) {
+    value[n] = static_cast<std::uint8_t>((n / (H * W) / 8 + 2 * (n / W % H / 12) + 3 * (n % W / 11)) % 5);
+  }
+  return labels;
+}
+
+/// The golden field with blocks in both maps.
+PairState block_pair() {
+  PairState pair;
+  pair.flow = golden_field(1.0);
+  pair.fixed_labels = blocks(40, 48, 44);
+  pair.moving_labels = pair.fixed_labels;
+  return pair;
+}
+
 /// The golden field with the golden key-points.
 PairState keypoint_pair() {
   PairState pair;
   pair.flow = golden_field(1.0);
   pair.fixed_keypoints = points({10.2, 20.7, 30.1, 5.5, 40.25, 12.75, 33.3, 7.9, 21.4});
   pair.moving_keypoints = pair.fixed_keypoints + points({1.0, -2.0, 0.5});
-  pair.spacing_mm = {1.5, 1.25, 2.0};
+  pair.moving_axes_mm = axes_of_spacing({1.5, 1.25, 2.0});
   return pair;
 }
 
@@ -122,6 +141,100 @@ TEST_CASE("ndv and sdlogj look only where the fixed mask is") {
   CHECK_THROWS_WITH(measure("ndv", pair), Catch::Contains("ndv: mask [1, 1, 30, 48, 44]"));
 }
 
+TEST_CASE("tre is as long as the moving scan's axes are, sheared ones too") {
+  PairState pair = keypoint_pair();
+  pair.flow = at::zeros_like(pair.flow);
+  pair.moving_axes_mm = {1.5, 0.3, 0, 0, 1.25, -0.2, 0, 0, 2.0};
+  const double along[3] = {1.5 * -1.0 + 0.3 * 2.0, 1.25 * 2.0 + 0.2 * 0.5, 2.0 * -0.5};  // of the error (-1, 2, -.5)
+  const double distance = std::sqrt(along[0] * along[0] + along[1] * along[1] + along[2] * along[2]);
+  CHECK(named(measure("tre", pair), "tre/0") == Approx(distance).epsilon(1e-6));
+}
+
+TEST_CASE("the other side of a pair is measured in its own moving scan's millimetres") {
+  PairState pair = keypoint_pair();
+  pair.fixed_axes_mm = axes_of_spacing({3.0, 2.5, 4.0});
+  ModelOutput output;
+  output.flow = pair.flow;
+  output.inverse_flow = at::zeros_like(pair.flow);
+  const double distance = std::sqrt(1.5 * 1.5 + 2.5 * 2.5 + 1.0);
+  CHECK(named(measure("tre", with_output(pair, output, Side::kBackward)), "tre") == Approx(2 * distance).epsilon(1e-6));
+}
+
+TEST_CASE("dice is SciPy's at the border: a point beyond the outer voxels' centres takes no label") {
+  // map_coordinates(labels, identity + u, order=0), and 2 |A and B| / (|A| + |B|)
+  const double scipy[] = {0.62135475, 0.68810531, 0.70312732, 0.70154864, 0.67824186};
+  PairState pair = block_pair();
+  const Measured dice = measure("dice", pair);
+  CHECK(dice.size() == 5);
+  for (int label = 1; label < 5; ++label) {
+    CHECK(named(dice, str("dice/", label)) == Approx(scipy[label]).epsilon(1e-7));
+  }
+  CHECK(named(dice, "dice") == Approx(0.692755783).epsilon(1e-8));
+  pair.reading.measured = {0, 1, 2, 3, 4};  // LUMIR's list has the background
+  const Measured all = measure("dice", pair);
+  CHECK(named(all, "dice/0") == Approx(scipy[0]).epsilon(1e-7));
+  CHECK(named(all, "dice") == Approx(0.678475577).epsilon(1e-8));
+  pair.reading = {};
+  pair.reading.edge = LabelEdge::kHalfVoxel;  // ITK's reading is an option
+  CHECK(named(measure("dice", pair), "dice") == Approx(0.709658941).epsilon(1e-8));
+}
+
+TEST_CASE("moving labels on a grid of their own are measured, as SciPy reads them") {
+  PairState pair = block_pair();
+  pair.moving_labels = blocks(33, 50, 60);
+  const Measured dice = measure("dice", pair);
+  CHECK(named(dice, "dice") == Approx(0.608010211).epsilon(1e-8));
+  CHECK(named(dice, "dice/4") == Approx(0.55686982).epsilon(1e-7));
+  CHECK(std::isfinite(named(measure("hd95", pair), "hd95")));
+  PairState wide = pair;  // the same in int16, as label values above 255 need it
+  wide.fixed_labels = pair.fixed_labels.to(at::kShort).mul(1000);
+  wide.moving_labels = pair.moving_labels.to(at::kShort).mul(1000);
+  for (const char* metric : {"dice", "dice_linear", "hd95"}) {
+    INFO(metric);
+    CHECK(named(measure(metric, wide), metric) == named(measure(metric, pair), metric));
+    CHECK(named(measure(metric, wide), str(metric, "/4000")) == named(measure(metric, pair), str(metric, "/4")));
+  }
+}
+
+TEST_CASE("where the moving grid is another one, labels follow the field that leads to it") {
+  PairState pair = block_pair();
+  const double dice = named(measure("dice", pair), "dice");
+  pair.moving_flow = pair.flow;
+  pair.flow = at::zeros_like(pair.flow);
+  CHECK(named(measure("dice", pair), "dice") == dice);
+  CHECK(named(measure("ndv", pair), "ndv") == 0.0);  // the field itself is the fixed grid's
+}
+
+TEST_CASE("labels go by the values that they stand for") {
+  PairState pair = golden_pair(1.0);
+  pair.label_count = 0;
+  pair.reading.values = {0, 17, 2035};
+  const Measured dice = measure("dice", pair);
+  CHECK(dice[1].first == "dice/17");
+  CHECK(dice[2].first == "dice/2035");
+  CHECK(dice[2].second == Approx(0.4924115).epsilon(1e-6));
+  CHECK(named(measure("hd95", pair), "hd95/2035") == Approx(3.0));
+}
+
+TEST_CASE("a label that one map lacks is left out of Learn2Reg's Dice and counts 0 in the IXI protocol") {
+  PairState pair = golden_pair(1.0);
+  pair.moving_labels = pair.moving_labels.masked_fill(pair.moving_labels.eq(2), 0);
+  pair.label_count = 0;
+  const double one = named(measure("dice_linear", pair), "dice_linear/1");
+  CHECK(named(measure("dice_linear", pair), "dice_linear/2") == 0.0);
+  CHECK(named(measure("dice_linear", pair), "dice_linear") == Approx(one / 2));
+  CHECK(std::isnan(named(measure("dice", pair), "dice/2")));
+  CHECK(named(measure("dice", pair), "dice") == named(measure("dice", pair), "dice/1"));
+  pair.reading.measured = {1, 2, 3};  // 3 is in neither map
+  CHECK(named(measure("dice_linear", pair), "dice_linear") == Approx(one / 3));
+  pair.reading.absent = AbsentLabel::kLeftOut;
+  CHECK(named(measure("dice_linear", pair), "dice_linear") == Approx(one));
+  CHECK(std::isnan(named(measure("dice_linear", pair), "dice_linear/2")));
+  pair.reading.absent = AbsentLabel::kWorst;
+  CHECK(named(measure("dice", pair), "dice/2") == 0.0);
+  CHECK(std::isinf(named(measure("hd95", pair), "hd95")));
+}
+
 TEST_CASE("dice_linear equals warping the whole one-hot volume at once") {
   const PairState pair = golden_pair(1.0);
   std::vector<at::Tensor> channels;
@@ -139,7 +252,7 @@ TEST_CASE("dice_linear equals warping the whole one-hot volume at once") {
     CHECK(named(linear, str("dice_linear/", label)) == Approx(dice).epsilon(1e-12));
     CHECK(std::abs(dice - named(measure("dice", pair), str("dice/", label))) > 1e-4);  // it is another protocol
   }
-  CHECK(std::isnan(named(linear, "dice_linear/3")));
+  CHECK(named(linear, "dice_linear/3") == 0.0);  // of the data set, but in neither map
 }
 
 TEST_CASE("dice_linear gives half-way voxels to the lower label and points outside to the background") {

@@ -5,6 +5,7 @@
 #include <ATen/ops/all.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/grid_sampler_3d.h>
+#include <ATen/ops/matmul.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
@@ -55,7 +56,7 @@ at::Tensor plain_dice(const PairState& pair, bool squares, bool background) {
 PairState keypoint_pair() {
   PairState pair;
   pair.flow = noise_field(6, 5, 7, 3.0, 1);
-  pair.spacing_mm = {1.5, 0.5, 2.0};
+  pair.moving_axes_mm = axes_of_spacing({1.5, 0.5, 2.0});
   const auto points = [](std::uint64_t seed) {
     const at::Tensor unit = noise(3, 1, 11, seed).view({3, 11}).t();
     return (unit * at::tensor({5.0, 4.0, 6.0}, at::kDouble)).to(at::kFloat);
@@ -131,7 +132,7 @@ TEST_CASE("keypoint is the mean distance in mm, worked out by hand") {
   PairState pair;
   pair.flow = at::zeros({1, 3, 4, 5, 6}, at::dtype(at::kDouble));
   pair.flow.select(1, 0).fill_(1.0);
-  pair.spacing_mm = {2.0, 1.0, 0.5};
+  pair.moving_axes_mm = axes_of_spacing({2.0, 1.0, 0.5});
   pair.fixed_keypoints = at::tensor({1.0, 1.5, 1.0, 1.0, 1.0, 1.0}, at::kFloat).view({2, 3});
   pair.moving_keypoints = at::tensor({2.0, 1.5, 1.0, 1.0, 1.0, 5.0}, at::kFloat).view({2, 3});
   CHECK(value_of("keypoint", pair) == Approx(0.5 * std::sqrt(4.0 + 4.0)));
@@ -151,6 +152,13 @@ TEST_CASE("keypoint equals its plain definition, value and gradient") {
   };
   check_against(distance, "keypoint", Json::object(), keypoint_pair(), kFlow);
   check_against(squared, "keypoint", Json{{"squared", true}}, keypoint_pair(), kFlow);
+  const auto sheared = [](const PairState& p) {
+    const at::Tensor axes = at::tensor({1.5, 0.4, -0.2, 0.0, 0.5, 0.1, 0.0, 0.0, 2.0}, at::kDouble).view({3, 3});
+    return at::matmul(plain_errors(p), axes.t()).square().sum(1).sqrt().mean();
+  };
+  PairState leaning = keypoint_pair();
+  leaning.moving_axes_mm = {1.5, 0.4, -0.2, 0.0, 0.5, 0.1, 0.0, 0.0, 2.0};
+  check_against(sheared, "keypoint", Json::object(), leaning, kFlow);
   PairState outside = keypoint_pair();
   outside.fixed_keypoints.mul_(1.5).sub_(1.0);  // some beyond the grid: the flow of the border
   check_against(distance, "keypoint", Json::object(), outside, kFlow);

@@ -107,7 +107,7 @@ TEST_CASE("a metric whose inputs are absent is NaN, and broken ones are refused"
     CHECK(std::isnan(measured.front().second));
   }
   PairState pair = golden_pair(1.0);
-  pair.moving_labels = pair.moving_labels.narrow(2, 0, 8);
+  pair.fixed_labels = pair.fixed_labels.narrow(2, 0, 8);
   CHECK_THROWS_AS(measure("dice", pair), DataError);
   CHECK_THROWS_WITH(
       find_metric("dise"),

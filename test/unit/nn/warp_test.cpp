@@ -5,6 +5,7 @@
 #include <ATen/ops/zeros.h>
 
 #include "regatta/base/error.hpp"
+#include "regatta/nn/grid_warp.hpp"
 #include "regatta/nn/warp.hpp"
 #include "support/catch.hpp"
 #include "support/golden_network.hpp"
@@ -114,20 +115,27 @@ TEST_CASE("labels are warped by nearest neighbour and stay uint8") {
   CHECK(warp_labels(labels.repeat({2, 1, 1, 1, 1}), flow.repeat({2, 1, 1, 1, 1}))[1].equal(warped[0]));
 }
 
-TEST_CASE("labels take the nearest voxel that a naive loop finds, NaN and far points give 0") {
-  const at::Tensor labels = noise(5, 7, 9, 1).mul(255.0).to(at::kByte);
+TEST_CASE(
+    "labels take the nearest voxel that a naive loop finds, on a grid of their own too; NaN and far points give 0") {
+  const auto type = GENERATE(at::kByte, at::kShort);
+  const auto edge = GENERATE(LabelEdge::kCentres, LabelEdge::kHalfVoxel);
+  const bool own_grid = GENERATE(false, true);
+  const at::Tensor labels = (own_grid ? noise(4, 9, 8, 1) : noise(5, 7, 9, 1)).mul(255.0).to(type);
   const at::Tensor flow = wavy_field(5, 7, 9);
   flow[0][0][1][1][1].fill_(std::nan(""));
   flow[0][1][2][1][1].fill_(1e30);
-  const at::Tensor warped = warp_labels(labels, flow);
+  const at::Tensor warped = warp_labels(labels, flow, edge);
+  CHECK(warped.scalar_type() == type);
+  const double beyond = edge == LabelEdge::kHalfVoxel ? 0.5 : 0.0;
   int wrong = 0;
-  for (std::int64_t n = 0; n < labels.numel(); ++n) {
+  for (std::int64_t n = 0; n < 5 * 7 * 9; ++n) {
     const std::int64_t p[3] = {n / 63, n / 9 % 7, n % 9};
     std::int64_t q[3] = {};
     bool inside = true;
     for (std::int64_t c = 0; c < 3; ++c) {
       const double point = static_cast<double>(p[c]) + flow[0][c][p[0]][p[1]][p[2]].item<double>();
-      inside = inside && point >= -0.5 && point < static_cast<double>(labels.size(2 + c)) - 0.5;
+      const double end = static_cast<double>(labels.size(2 + c) - 1) + beyond;
+      inside = inside && point >= -beyond && (beyond > 0.0 ? point < end : point <= end);
       q[c] = inside ? static_cast<std::int64_t>(std::floor(point + 0.5)) : 0;
     }
     const int expected = inside ? labels[0][0][q[0]][q[1]][q[2]].item<int>() : 0;
@@ -136,13 +144,35 @@ TEST_CASE("labels take the nearest voxel that a naive loop finds, NaN and far po
   CHECK(wrong == 0);
 }
 
+TEST_CASE("a volume on a grid of its own is read at its own voxels; on the field's grid it is the warp") {
+  const at::Tensor volume = noise(4, 9, 8, 3);
+  const at::Tensor flow = wavy_field(5, 7, 9);
+  const at::Tensor warped = warp_between(volume, flow);
+  REQUIRE(warped.sizes() == at::IntArrayRef({1, 1, 5, 7, 9}));
+  double worst = 0.0;
+  for (std::int64_t n = 0; n < 5 * 7 * 9; ++n) {
+    const std::int64_t d = n / 63;
+    const std::int64_t h = n / 9 % 7;
+    const std::int64_t w = n % 9;
+    const auto there = [&](std::int64_t c, std::int64_t at) {
+      return static_cast<double>(at) + flow[0][c][d][h][w].item<double>();
+    };
+    const double expected = naive_sample(volume[0][0], there(0, d), there(1, h), there(2, w));
+    worst = std::max(worst, std::abs(warped[0][0][d][h][w].item<double>() - expected));
+  }
+  CHECK(worst < 1e-9);
+  const at::Tensor same = noise(5, 7, 9, 4);
+  CHECK(warp_between(same, flow).equal(warp(same, flow)));
+  CHECK_THROWS_AS(warp_between(volume, at::zeros({1, 2, 5, 7, 9}, at::kDouble)), DataError);
+}
+
 TEST_CASE("the warp refuses shapes that do not fit") {
   const at::Tensor image = golden_image(4, 4, 4, 0.0);
   CHECK_THROWS_AS(warp(image, at::zeros({1, 2, 4, 4, 4})), DataError);
   CHECK_THROWS_AS(warp(image, at::zeros({1, 3, 4, 4, 5})), DataError);
   CHECK_THROWS_AS(warp(golden_image(1, 4, 4, 0.0), at::zeros({1, 3, 1, 4, 4})), DataError);
   CHECK_THROWS_WITH(warp_labels(image, at::zeros({1, 3, 4, 4, 4})),
-                    Catch::Contains("labels are Float [1, 1, 4, 4, 4], expected uint8"));
+                    Catch::Contains("labels are Float [1, 1, 4, 4, 4], expected uint8 or int16"));
 }
 
 }  // namespace regatta::test

@@ -6,6 +6,7 @@
 #include "support/catch.hpp"
 #include "support/temporary_folder.hpp"
 #include "train/data_place.hpp"
+#include "train/voxel_axes.hpp"
 #include "unit/train/scene.hpp"
 
 namespace regatta {
@@ -74,6 +75,23 @@ void check_equal(const PairState& one, const PairState& other) {
   check_equal(one.fixed_keypoints, other.fixed_keypoints);
 }
 
+TEST_CASE("voxel axes keep lengths and angles, drop the rotation and follow mirrored voxels") {
+  const Affine turned = {0, -2, 0, 7, 1.5, 0, 0, 8, 0, 0, 3, 9, 0, 0, 0, 1};
+  CHECK(voxel_axes(turned) == axes_of_spacing({1.5, 2.0, 3.0}));
+  const Affine sheared = {1.5, 0.2, 0.1, 0, 0.1, 2, 0.3, 0, 0.05, 0.4, 1.2, 0, 0, 0, 0, 1};
+  for (const bool flip : {false, true}) {
+    const VoxelAxes axes = voxel_axes(sheared, {flip, false, false});
+    const Point3 step = {1.0, -2.0, 0.5};
+    const Point3 mm = map_vector(sheared, {flip ? -step[0] : step[0], step[1], step[2]});
+    double squares = 0.0;
+    for (std::size_t row = 0; row < 3; ++row) {
+      const double along = axes[3 * row] * step[0] + axes[3 * row + 1] * step[1] + axes[3 * row + 2] * step[2];
+      squares += along * along;
+    }
+    CHECK(squares == Approx(mm[0] * mm[0] + mm[1] * mm[1] + mm[2] * mm[2]).epsilon(1e-12));
+  }
+}
+
 TEST_CASE("masks, key-points and modalities reach a batch, mirrored with the images") {
   const test::TemporaryFolder folder;
   const Archive archive = Archive::open(test::write_rich_scene(folder.path()));
@@ -86,7 +104,8 @@ TEST_CASE("masks, key-points and modalities reach a batch, mirrored with the ima
   CHECK(plain.moving.max().item<float>() == Approx(100.0 / 255.0));
   CHECK(plain.fixed_mask.sum().item<std::int64_t>() == 4 * 6 * 5);
   CHECK(mirrored.fixed_mask.equal(at::flip(plain.fixed_mask, {2})));
-  CHECK(plain.spacing_mm == std::array<double, 3>{1.0, 2.0, 3.0});
+  CHECK(plain.moving_axes_mm == axes_of_spacing({1.0, 2.0, 3.0}));  // each scan's own, not the archive's
+  CHECK(plain.fixed_axes_mm == axes_of_spacing({1.5, 2.0, 3.0}));
   REQUIRE(plain.fixed_keypoints.sizes() == at::IntArrayRef({2, 3}));
   CHECK(plain.fixed_keypoints[1][0].item<float>() == 2.5F);
   CHECK(mirrored.fixed_keypoints[1][0].item<float>() == 7.0F - 2.5F);

@@ -135,6 +135,7 @@ std::filesystem::path write_rich_scene(const std::filesystem::path& folder) {
     subject.split = "train";
     subject.intensity = {{}, {}};
     subject.keypoints = {{1, 1, 1}, {2.5, static_cast<double>(i), 3}};
+    subject.affine = {1.0 + 0.5 * i, 0, 0, 0, 0, 2, 0, 0, 0, 0, 3, 0, 0, 0, 0, 1};  // as after an alignment
     writer.add(subject, std::as_bytes(std::span(images)), labels, mask);
     for (int j = 0; j < kCount; ++j) {
       if (i != j) {
