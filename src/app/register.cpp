@@ -14,6 +14,7 @@
 #include "regatta/nn/device.hpp"
 #include "regatta/train/registration.hpp"
 #include "regatta/volume/affine_registration.hpp"
+#include "regatta/volume/displacement.hpp"
 #include "regatta/volume/nifti.hpp"
 #include "regatta/volume/qc.hpp"
 #include "regatta/volume/resample.hpp"
@@ -39,6 +40,11 @@ class Register final : public Command {
                                     "where the training data were aligned (affine: to_atlas) and of one modality");
     app.add_flag("--no-affine", no_affine_, "do not, whatever the training data were")->excludes(affine);
     app.add_option("-o,--output", output_, "folder for the results; files of the same names are replaced")->required();
+    app.add_option("--field-format", field_format_,
+                   "itk: 5-D, LPS millimetres, a transform for ITK, ANTs and SimpleITK; learn2reg: 4-D, voxels of the "
+                   "moving scan, named disp_FFFF_MMMM.nii.gz where the scans have Learn2Reg's names")
+        ->one_of({"itk", "learn2reg"})
+        ->capture_default_str();
     app.add_option("--device", device_, "auto, cpu or cuda:N")->capture_default_str();
     app.add_option("--npz-orientation", npz_orientation_, "axes of .npz files, which carry no affine")
         ->capture_default_str();
@@ -88,7 +94,21 @@ class Register final : public Command {
     const std::vector<float> warped =
         warp_with_field(moving.voxels, moving.grid, found.field, fixed.grid, Interpolation::kLinear);
     write_nifti(output_ / "warped.nii.gz", std::span<const float>(warped), fixed.grid);
-    write_displacement(output_ / "displacement.nii.gz", found.field, fixed.grid);
+    write_field(found, fixed, moving);
+  }
+
+  void write_field(const Registration& found, const Volume& fixed, const Volume& moving) const {
+    if (field_format_ == "learn2reg") {
+      const std::vector<float> between = displacement_between(found.field, fixed.grid, moving.grid);
+      write_learn2reg_displacement(field_path(), between, fixed.grid);
+    } else {
+      write_displacement(field_path(), found.field, fixed.grid);
+    }
+  }
+
+  fs::path field_path() const {
+    const std::string name = field_format_ == "learn2reg" ? learn2reg_name(fixed_, moving_) : "";
+    return output_ / (name.empty() ? "displacement.nii.gz" : name);
   }
 
   /// Labels of a 4-D scan may be one volume or as many.
@@ -120,6 +140,7 @@ class Register final : public Command {
     }
     record["fixed"] = fs::absolute(fixed_).string();
     record["moving"] = fs::absolute(moving_).string();
+    record["field"] = {{"file", field_path().filename().string()}, {"format", field_format_}};
     record["build"] = build_id();
     record["torch"] = torch_version_text();
     record["device"] = device_name(choose_device(device_));
@@ -153,7 +174,7 @@ class Register final : public Command {
     }
     std::cout << "network " << duration_text(found.network_s) << ", in all " << duration_text(seconds) << '\n'
               << "warped image        " << (output_ / "warped.nii.gz").string() << '\n'
-              << "displacement field  " << (output_ / "displacement.nii.gz").string() << '\n';
+              << "displacement field  " << field_path().string() << '\n';
     if (!labels_.empty()) {
       std::cout << "warped labels       " << (output_ / "warped_labels.nii.gz").string() << '\n';
     }
@@ -169,6 +190,7 @@ class Register final : public Command {
   bool affine_ = false;
   bool no_affine_ = false;
   fs::path output_;
+  std::string field_format_ = "itk";
   std::string device_ = "auto";
   std::string npz_orientation_ = "RAS";
 };
