@@ -5,9 +5,12 @@
 #include <array>
 #include <cmath>
 
+#include <ATen/Context.h>
+#include <ATen/native/ConvUtils.h>
 #include <ATen/ops/_prelu_kernel.h>
 #include <ATen/ops/_prelu_kernel_backward.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/conv_transpose3d.h>
 #include <ATen/ops/convolution.h>
 #include <ATen/ops/convolution_backward.h>
@@ -26,6 +29,8 @@ namespace {
 constexpr double kPreluStart = 0.25;
 constexpr std::int64_t kFewestChannels = 8;  ///< below, a convolution of its own costs more than a concatenation
 constexpr std::int64_t kUpEdge = 2;
+constexpr std::int64_t kSmallestKernel = 3;    ///< below, LibTorch's plain convolution is as fast as oneDNN's
+constexpr std::int64_t kFewestPositions = 65;  ///< of the output: likewise
 
 using Optional = std::optional<at::Tensor>;
 
@@ -40,6 +45,49 @@ at::Tensor convolve(const at::Tensor& input, const at::Tensor& weight, const Opt
   const std::array<std::int64_t, 3> ones = {1, 1, 1};
   const std::array<std::int64_t, 3> zeros = {0, 0, 0};
   return at::convolution(input, weight, bias, strides, paddings, ones, false, zeros, 1);
+}
+
+/// Whether LibTorch would take its plain convolution for this input although oneDNN's is there. It does so for one
+/// sample of a small volume, and takes 3 to 9 times as long as oneDNN (docs/performance.md).
+bool takes_slow_path(const at::Tensor& input, const at::Tensor& weight, const std::vector<std::int64_t>& strides,
+                     std::int64_t padding) {
+  if (!input.is_cpu() || input.scalar_type() != at::kFloat || input.size(0) != 1 || !at::hasMKLDNN() ||
+      weight.size(2) < kSmallestKernel) {
+    return false;
+  }
+  std::int64_t positions = 1;
+  for (std::int64_t axis = 0; axis < 3; ++axis) {
+    positions *=
+        (input.size(axis + 2) + 2 * padding - weight.size(axis + 2)) / strides[static_cast<std::size_t>(axis)] + 1;
+  }
+  if (positions < kFewestPositions) {
+    return false;
+  }
+  const std::vector<c10::SymInt> steps(strides.begin(), strides.end());
+  const std::vector<c10::SymInt> paddings(3, padding);
+  const std::vector<c10::SymInt> ones(3, 1);
+  const std::vector<c10::SymInt> zeros(3, 0);
+  return at::native::select_conv_backend(input, weight, std::nullopt, steps, paddings, ones, false, zeros, 1,
+                                         std::nullopt) == at::native::ConvBackend::Slow3d;
+}
+
+/// The same convolution of one sample as two of half its depth, each with the planes that its kernels reach: oneDNN
+/// takes two samples of any size.
+at::Tensor convolve_in_halves(const at::Tensor& input, const at::Tensor& weight, const Optional& bias,
+                              const std::vector<std::int64_t>& strides, std::int64_t padding) {
+  const std::int64_t kernel = weight.size(2);
+  const std::int64_t depth = (input.size(2) + 2 * padding - kernel) / strides[0] + 1;
+  const std::int64_t half = (depth + 1) / 2;
+  const std::int64_t reach = strides[0] * (half - 1) + kernel;
+  const std::int64_t second = strides[0] * half;
+  const std::array<std::int64_t, 6> around = {0, 0, 0, 0, padding, second + reach - input.size(2) - padding};
+  const at::Tensor padded = at::constant_pad_nd(input, around);
+  const at::Tensor halves = at::cat({padded.narrow(2, 0, reach), padded.narrow(2, second, reach)}, 0);
+  const std::array<std::int64_t, 3> paddings = {0, padding, padding};
+  const std::array<std::int64_t, 3> ones = {1, 1, 1};
+  const std::array<std::int64_t, 3> zeros = {0, 0, 0};
+  const at::Tensor out = at::convolution(halves, weight, bias, strides, paddings, ones, false, zeros, 1);
+  return at::cat({out.narrow(0, 0, 1), out.narrow(0, 1, 1).narrow(2, 0, depth - half)}, 2);
 }
 
 /// PReLU and convolution in one node that keeps the value before the PReLU only.
@@ -90,9 +138,14 @@ class Softsign : public torch::autograd::Function<Softsign> {
 
 at::Tensor read_and_convolve(const Feature& input, const at::Tensor& weight, const at::Tensor& bias,
                              const std::vector<std::int64_t>& strides, std::int64_t padding) {
-  const at::Tensor out = input.slope.defined()
-                             ? PreluConv::apply(input.raw, input.slope, weight, optional(bias), strides, padding)
-                             : convolve(input.raw, weight, optional(bias), strides, padding);
+  at::Tensor out;
+  if (takes_slow_path(input.raw, weight, strides, padding)) {
+    out = convolve_in_halves(input.value(), weight, optional(bias), strides, padding);
+  } else if (input.slope.defined()) {
+    out = PreluConv::apply(input.raw, input.slope, weight, optional(bias), strides, padding);
+  } else {
+    out = convolve(input.raw, weight, optional(bias), strides, padding);
+  }
   count_convolution(weight, out);
   return out;
 }
