@@ -22,6 +22,8 @@ constexpr double kGradientTolerance = 1e-3;
 Json times_to_json(const StepBenchmarkOptions& options, const StepTimes& times) {
   Json row;
   row["model"] = options.model;
+  row["model_options"] = options.model_options;
+  row["batch"] = options.batch;
   row["ncc"] = options.ncc_kind;
   row["window"] = options.ncc_window;
   row["step_ms"] = bench_spread(times.step_ms);
@@ -39,8 +41,10 @@ Json times_to_json(const StepBenchmarkOptions& options, const StepTimes& times) 
 class Bench final : public Command {
  public:
   void declare(Arguments& app) override {
-    app.add_option("--model", options_.model, "network, with its default options")->capture_default_str();
+    app.add_option("--model", options_.model, "network")->capture_default_str();
+    app.add_option("--model-options", model_options_, "its options as JSON; without them the defaults");
     app.add_option("--size", size_, "DxHxW of the volumes")->capture_default_str();
+    app.add_option("--batch", options_.batch, "pairs per step")->capture_default_str()->range(1, 64);
     app.add_option("--window", options_.ncc_window, "NCC window")->capture_default_str();
     app.add_option("--steps", options_.steps, "timed steps")->capture_default_str()->range(1, 10000);
     app.add_option("--warmup", options_.warmup, "steps before")->capture_default_str()->range(1, 1000);
@@ -74,7 +78,10 @@ class Bench final : public Command {
       return ExitCode::kOk;
     }
     options_.shape = shape_from(size_);
+    options_.model_options = parse_json(model_options_, "--model-options");
     if (!networks_.empty()) {
+      REGATTA_REQUIRE(options_.batch == 1 && options_.model_options.empty(), ConfigError,
+                      "--networks measures one pair and default options: leave out --batch and --model-options");
       network_.shape = options_.shape;
       network_.warmup = options_.warmup;
       network_.steps = options_.steps;
@@ -88,7 +95,8 @@ class Bench final : public Command {
                     BugError, "NCC differs from its oracle: value by ", agreement.value_relative, ", gradient by ",
                     agreement.gradient_relative);
     Json report = head(agreement);
-    std::cout << options_.model << " at " << size_ << " on " << report["device"].get<std::string>() << '\n';
+    std::cout << options_.model << " at " << size_ << ", batch " << options_.batch << ", on "
+              << report["device"].get<std::string>() << '\n';
     for (const std::string kind : {"closed-form", "reference"}) {
       if (kind == "closed-form" || with_reference_) {
         options_.ncc_kind = kind;
@@ -130,6 +138,7 @@ class Bench final : public Command {
   StepBenchmarkOptions options_;
   NetworkBenchmarkOptions network_;
   std::string size_ = kPublishedSize;
+  std::string model_options_ = "{}";
   std::string networks_;
   std::string output_;
   bool inference_ = false;

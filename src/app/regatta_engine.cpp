@@ -18,6 +18,15 @@ void print_option_docs() {
     std::cout << "| `" << row.name << "` | `" << dump_line(row.make(Json::object())->options()) << "` | " << row.help
               << " |\n";
   }
+  std::vector<OptionRow> options;
+  for (const LossRow& row : loss_rows()) {
+    for (OptionRow option : row.make(Json::object())->option_table()) {
+      option.pointer = str("/losses/", row.name, "/options", option.pointer);
+      options.push_back(option);
+    }
+  }
+  std::cout << "\nTheir options:\n\n";
+  app::print_option_table(std::cout, options);
   std::cout << "\nMetrics, `/validation/metrics`:\n\n| name | better | labels | |\n| --- | --- | --- | --- |\n";
   for (const MetricRow& row : metric_rows()) {
     std::cout << "| `" << row.name << "` | " << (row.direction == Direction::kHigherIsBetter ? "higher" : "lower")

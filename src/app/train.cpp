@@ -96,6 +96,8 @@ class Train final : public Command {
     app.add_option("--set", sets_, "change an option: /optim/lr=1e-3; may be given several times");
     app.add_option("--device", device_, "auto, cpu or cuda:N; default: the recipe's /run/device");
     app.add_option("--threads", threads_, "CPU threads; default: the recipe's /run/threads")->range(1, 1024);
+    app.add_flag("--log-pairs", log_pairs_,
+                 "write the pairs of each step to a1/steps.jsonl of the run's folder (/run/log_pairs)");
     app.add_flag("--fresh", fresh_, "forget what earlier attempts in this folder reached");
   }
 
@@ -143,6 +145,7 @@ class Train final : public Command {
     if (threads_ > 0) {
       recipe.run.threads = threads_;
     }
+    recipe.run.log_pairs = recipe.run.log_pairs || log_pairs_;
     for (std::string* option : {&recipe.data.archive, &recipe.model.init_from}) {
       *option = absolute_path(*option, path.parent_path());
     }
@@ -231,6 +234,7 @@ class Train final : public Command {
   std::vector<std::string> sets_;
   std::string device_;
   int threads_ = 0;
+  bool log_pairs_ = false;
   bool fresh_ = false;
 };
 

@@ -8,11 +8,12 @@
 
 namespace regatta {
 
-PairOrder::PairOrder(std::int64_t seed, std::int64_t pairs, int batch, std::int64_t epoch_pairs)
+PairOrder::PairOrder(std::int64_t seed, std::int64_t pairs, int batch, std::int64_t epoch_pairs, PairSequence sequence)
     : seed_(static_cast<std::uint64_t>(seed)),
       pairs_(pairs),
       batch_(batch),
-      epoch_pairs_(epoch_pairs == 0 ? pairs : epoch_pairs) {
+      epoch_pairs_(epoch_pairs == 0 ? pairs : epoch_pairs),
+      sequence_(sequence) {
   REGATTA_REQUIRE(pairs > 0 && pairs <= 0xffffffff && batch > 0 && epoch_pairs >= 0, BugError, "order of ", pairs,
                   " pairs in batches of ", batch, ", ", epoch_pairs, " an epoch");
   steps_per_epoch_ = (epoch_pairs_ + batch_ - 1) / batch_;
@@ -24,6 +25,10 @@ std::vector<std::int64_t> PairOrder::batch_of(std::int64_t step) const {
   const std::int64_t end = std::min(begin + batch_, epoch_begin + epoch_pairs_);
   std::vector<std::int64_t> batch;
   for (std::int64_t place = begin; place < end; ++place) {
+    if (sequence_ == PairSequence::kListed) {
+      batch.push_back(place % pairs_);
+      continue;
+    }
     const std::int64_t shuffle = place / pairs_;
     if (shuffle != cached_shuffle_) {
       cached_order_ = CounterRng(seed_, RandomPurpose::kPairOrder)

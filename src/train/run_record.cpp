@@ -42,7 +42,7 @@ Json portable_recipe(const ResolvedRecipe& resolved) {
     set_pointer(recipe, pointer, path.filename().string());
   }
   recipe.erase("checkpoint");
-  for (const char* key : {"device", "threads", "log_every_s"}) {
+  for (const char* key : {"device", "threads", "log_every_s", "loss_every_steps", "log_pairs"}) {
     recipe["run"].erase(key);
   }
   return recipe;

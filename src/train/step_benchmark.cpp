@@ -6,6 +6,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/sum.h>
 
@@ -30,6 +31,15 @@ Recipe recipe_of(const StepBenchmarkOptions& options) {
   recipe.losses["ncc"].options = ncc_options(options.ncc_kind, options.ncc_window);
   recipe.run = options.run;
   return recipe;
+}
+
+/// The batch of volumes, each with a phase of its own.
+at::Tensor waves(const StepBenchmarkOptions& options, double phase, const at::TensorOptions& floats) {
+  std::vector<at::Tensor> volumes;
+  for (int i = 0; i < options.batch; ++i) {
+    volumes.push_back(wave(options.shape, phase + i, floats));
+  }
+  return at::cat(volumes);
 }
 
 /// NCC's value and its gradient with respect to the warped image, in float64 on the CPU.
@@ -71,8 +81,8 @@ StepTimes benchmark_step(const StepBenchmarkOptions& options) {
   TrainingStep step(recipe, device);
   const at::TensorOptions floats = at::TensorOptions().dtype(at::kFloat).device(device);
   PairState pair;
-  pair.moving = wave(options.shape, 0.0, floats);
-  pair.fixed = wave(options.shape, 1.0, floats);
+  pair.moving = waves(options, 0.0, floats);
+  pair.fixed = waves(options, 1.0, floats);
 
   StepTimes times;
   std::int64_t update = 0;

@@ -107,6 +107,7 @@ void Trainer::Impl::run_step() {
     }
     pairs.push_back(all[static_cast<std::size_t>(index)]);
   }
+  write_step_line(pairs, flips);
   const PairState batch = data->gather(pairs, flips);
   if (counters.step + 1 < steps) {
     prefetch(counters.step + 1);
@@ -127,6 +128,24 @@ void Trainer::Impl::run_step() {
   if (line_due) {
     write_loss_line();
   }
+}
+
+void Trainer::Impl::write_step_line(const std::vector<ArchivePair>& pairs, const std::vector<Flips>& flips) {
+  if (!step_lines) {
+    return;
+  }
+  Json line;
+  line["kind"] = "step";
+  line["step"] = counters.step + 1;
+  line["pairs"] = Json::array();
+  for (std::size_t i = 0; i < pairs.size(); ++i) {
+    Json pair = {{"moving", data->subject_id(pairs[i].moving)}, {"fixed", data->subject_id(pairs[i].fixed)}};
+    if (!flips.empty()) {
+      pair["flips"] = flips[i];
+    }
+    line["pairs"].push_back(pair);
+  }
+  step_lines->append(dump_line(line) + "\n");
 }
 
 void Trainer::Impl::write_loss_line() {

@@ -79,6 +79,9 @@ bool Trainer::Impl::roll_back() {
   log_warning(line.note);
   metric_lines->append(metric_line_text(line));
   pair_lines->append(metric_line_text(line));
+  if (step_lines) {
+    step_lines->append(metric_line_text(line));
+  }
   submitted_step = counters.step;
   submitted_validation = counters.validated_step;
   first_step = std::min(first_step, counters.step);

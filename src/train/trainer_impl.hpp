@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -32,10 +33,12 @@ struct Trainer::Impl {
       : setup(std::move(given)),
         observer(watcher),
         recipe(setup.resolved.recipe),
-        order(recipe.train.seed, setup.resolved.data.train.pairs, recipe.train.batch, recipe.train.epoch_pairs),
+        order(recipe.train.seed, setup.resolved.data.train.pairs, recipe.train.batch, recipe.train.epoch_pairs,
+              recipe.train.order == "listed" ? PairSequence::kListed : PairSequence::kShuffled),
         evaluator(recipe.validation.metrics),
         steps(setup.resolved.steps),
-        log_every(std::max<std::int64_t>(1, steps / kLinesInAll)) {}
+        log_every(recipe.run.loss_every_steps > 0 ? recipe.run.loss_every_steps
+                                                  : std::max<std::int64_t>(1, steps / kLinesInAll)) {}
 
   TrainOutcome run(const Archive& data);
 
@@ -57,6 +60,7 @@ struct Trainer::Impl {
   void run_step();
   void prefetch(std::int64_t number);
   void write_loss_line();
+  void write_step_line(const std::vector<ArchivePair>& pairs, const std::vector<Flips>& flips);
   bool validate();
   void note_progress(std::int64_t validated, std::int64_t to_validate);
   bool look_at_skips();
@@ -90,6 +94,7 @@ struct Trainer::Impl {
   std::unique_ptr<TrainingStep> step;
   std::unique_ptr<LineLog> metric_lines;
   std::unique_ptr<LineLog> pair_lines;
+  std::unique_ptr<LineLog> step_lines;  ///< null unless /run/log_pairs
   std::unique_ptr<CheckpointWriter> writer;
   Json environment;
   TrainingCounters counters;

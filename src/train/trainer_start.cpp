@@ -75,9 +75,16 @@ void Trainer::Impl::prepare(const Archive& given) {
   const MetricLine start{MetricLine::Kind::kStart, counters.step, order.epoch_of(counters.step), 0.0, 0.0, {}};
   metric_lines->append(metric_line_text(start));
   pair_lines->append(metric_line_text(start));
+  if (recipe.run.log_pairs) {
+    step_lines = std::make_unique<LineLog>(setup.files.steps(setup.attempt));
+    step_lines->append(metric_line_text(start));
+  }
   writer = std::make_unique<CheckpointWriter>(setup.files, setup.attempt, recipe.checkpoint.keep, [this] {
     metric_lines->sync();
     pair_lines->sync();
+    if (step_lines) {
+      step_lines->sync();
+    }
   });
   note.step = counters.step;
   note.resume = ledger.resume;

@@ -107,6 +107,7 @@ struct TrainOptions {
   std::int64_t epochs = 500;
   std::int64_t steps = 0;
   std::int64_t epoch_pairs = 0;
+  std::string order = "shuffled";
   int batch = 1;
   std::int64_t seed = 0;
   bool flip = false;
@@ -116,9 +117,13 @@ struct TrainOptions {
     v("epochs", s.epochs, "passes over the training pairs, in total", between(1, 10000000).not_identity());
     v("steps", s.steps, "optimiser steps in total; 0: epochs x steps per epoch", between(0, 1000000000).not_identity());
     v("epoch_pairs", s.epoch_pairs,
-      "pairs an epoch, after which rates change and validations come; 0: all of the split, else the next of a shuffled "
-      "order in which each pair comes once before any comes again",
+      "pairs an epoch, after which rates change and validations come; 0: all of the split, else the next in an order "
+      "in which each pair comes once before any comes again",
       between(0, 1000000000));
+    v("order", s.order,
+      "shuffled: the pairs of the split in an order drawn anew each time all have come; listed: always in the "
+      "archive's order, which is that of `/pairs/explicit` where the pairs are listed",
+      one_of({"shuffled", "listed"}));
     v("batch", s.batch, "pairs a step", between(1, 64));
     v("seed", s.seed, "of initial weights, pair order and augmentation", between(0, 9007199254740991.0));
     v("flip", s.flip, "mirror fixed and moving together along each axis with probability 1/2");
@@ -183,6 +188,8 @@ struct RunOptions {
   bool channels_last = true;
   bool tf32 = true;
   double log_every_s = 5.0;
+  std::int64_t loss_every_steps = 0;
+  bool log_pairs = false;
 
   template <class Self, class V>
   static void visit(Self& s, V&& v) {
@@ -197,6 +204,11 @@ struct RunOptions {
     v("channels_last", s.channels_last, "memory layout NDHWC of the activations");
     v("tf32", s.tf32, "TF32 in convolutions on the GPU; losses and warps stay in full precision");
     v("log_every_s", s.log_every_s, "seconds between progress lines in a log", between(0.1, 3600).not_identity());
+    v("loss_every_steps", s.loss_every_steps,
+      "steps that a line of losses in metrics.jsonl is the mean of; 0: 1/200 of all steps, rounded down, at least 1",
+      between(0, 1000000000).not_identity());
+    v("log_pairs", s.log_pairs, "write the pairs of each step, and how they were mirrored, to steps.jsonl",
+      not_identity());
   }
 };
 

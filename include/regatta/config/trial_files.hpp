@@ -3,6 +3,7 @@
 //
 //   recipe.json                          resolved, everything that defines the trial
 //   a1/metrics.jsonl, a1/pairs.jsonl     lines of attempt 1 (first line: the step at which it started)
+//   a1/steps.jsonl                       with /run/log_pairs: the pairs of each step
 //   a1/log.txt                           what the trial's process printed
 //   a1/checkpoints/000000120.safetensors, manifest.json
 //   result.json, best.safetensors
@@ -31,6 +32,7 @@ struct TrialFiles {
   std::filesystem::path attempt(int number) const { return root / str("a", number); }
   std::filesystem::path metrics(int number) const { return attempt(number) / "metrics.jsonl"; }
   std::filesystem::path pairs(int number) const { return attempt(number) / "pairs.jsonl"; }
+  std::filesystem::path steps(int number) const { return attempt(number) / "steps.jsonl"; }
   std::filesystem::path log(int number) const { return attempt(number) / "log.txt"; }
   std::filesystem::path checkpoints(int number) const { return attempt(number) / "checkpoints"; }
   std::filesystem::path manifest(int number) const { return checkpoints(number) / "manifest.json"; }

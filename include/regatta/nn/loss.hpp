@@ -86,6 +86,9 @@ class Loss {
   virtual Json options() const = 0;
   virtual Json options_identity() const = 0;
 
+  /// The options with type, allowed values and help: for documentation.
+  virtual std::vector<OptionRow> option_table() const = 0;
+
   /// What an archive must have for this loss to mean anything: "labels", "masks", "key-points".
   virtual std::vector<std::string> needs() const { return {}; }
 };

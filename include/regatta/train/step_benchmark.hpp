@@ -16,6 +16,7 @@ struct StepBenchmarkOptions {
   std::string model = "voxelmorph-2";
   Json model_options = Json::object();
   Shape3 shape = {160, 192, 224};
+  int batch = 1;
   std::string ncc_kind = "closed-form";  ///< or "reference": the authors' five dense convolutions
   int ncc_window = 9;
   int warmup = 4;
@@ -36,7 +37,7 @@ struct StepTimes {
   double last_loss = 0.0;
 };
 
-/// Batch 1, smooth made-up volumes, NCC + L2 diffusion, Adam with AMSGrad: the work of the published baselines.
+/// Smooth made-up volumes, NCC + L2 diffusion, Adam with AMSGrad: the work of the published baselines.
 /// Whole steps run as in training, without synchronisation inside; the parts are timed one by one afterwards.
 StepTimes benchmark_step(const StepBenchmarkOptions& options);
 

@@ -62,6 +62,7 @@ class Anisotropic final : public Loss {
 
   Json options() const override { return write_options(AnisotropicOptions{}); }
   Json options_identity() const override { return identity_of(AnisotropicOptions{}); }
+  std::vector<OptionRow> option_table() const override { return option_rows(AnisotropicOptions{}); }
 };
 
 }  // namespace

@@ -77,6 +77,7 @@ class Bending final : public Loss {
 
   Json options() const override { return write_options(BendingOptions{}); }
   Json options_identity() const override { return identity_of(BendingOptions{}); }
+  std::vector<OptionRow> option_table() const override { return option_rows(BendingOptions{}); }
 
  private:
   static void add_derivative(const at::Tensor& field, const std::array<Tap, 4>& taps, double weight, at::Tensor& value,

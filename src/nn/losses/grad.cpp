@@ -55,6 +55,7 @@ class Grad final : public Loss {
 
   Json options() const override { return write_options(options_); }
   Json options_identity() const override { return identity_of(options_); }
+  std::vector<OptionRow> option_table() const override { return option_rows(options_); }
 
  private:
   void add_axis(const at::Tensor& field, std::int64_t axis, at::Tensor& value, at::Tensor& gradient) const {

@@ -72,6 +72,7 @@ class InverseConsistency final : public Loss {
 
   Json options() const override { return write_options(InverseConsistencyOptions{}); }
   Json options_identity() const override { return identity_of(InverseConsistencyOptions{}); }
+  std::vector<OptionRow> option_table() const override { return option_rows(InverseConsistencyOptions{}); }
 };
 
 }  // namespace

@@ -73,6 +73,7 @@ class Jacobian final : public Loss {
 
   Json options() const override { return write_options(JacobianOptions{}); }
   Json options_identity() const override { return identity_of(JacobianOptions{}); }
+  std::vector<OptionRow> option_table() const override { return option_rows(JacobianOptions{}); }
 
  private:
   /// @param slope  d value / d determinant

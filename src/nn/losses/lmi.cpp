@@ -74,6 +74,7 @@ class Lmi final : public Loss {
 
   Json options() const override { return write_options(options_); }
   Json options_identity() const override { return identity_of(options_); }
+  std::vector<OptionRow> option_table() const override { return option_rows(options_); }
 
  private:
   LmiOptions options_;

@@ -27,6 +27,7 @@ class Magnitude final : public Loss {
 
   Json options() const override { return write_options(MagnitudeOptions{}); }
   Json options_identity() const override { return identity_of(MagnitudeOptions{}); }
+  std::vector<OptionRow> option_table() const override { return option_rows(MagnitudeOptions{}); }
 };
 
 }  // namespace

@@ -259,6 +259,7 @@ class Mind final : public Loss {
 
   Json options() const override { return write_options(options_); }
   Json options_identity() const override { return identity_of(options_); }
+  std::vector<OptionRow> option_table() const override { return option_rows(options_); }
 
  private:
   MindOptions options_;

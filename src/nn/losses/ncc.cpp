@@ -51,6 +51,7 @@ class Ncc final : public Loss {
 
   Json options() const override { return write_options(options_); }
   Json options_identity() const override { return identity_of(options_); }
+  std::vector<OptionRow> option_table() const override { return option_rows(options_); }
   std::vector<std::string> needs() const override { return masks_if(options_.mask.masked); }
 
  private:

@@ -127,6 +127,7 @@ class Ssim final : public Loss {
 
   Json options() const override { return write_options(SsimOptions{}); }
   Json options_identity() const override { return identity_of(SsimOptions{}); }
+  std::vector<OptionRow> option_table() const override { return option_rows(SsimOptions{}); }
 };
 
 }  // namespace

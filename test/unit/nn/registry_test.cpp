@@ -80,4 +80,26 @@ TEST_CASE("each row makes its thing, with a unique name and a help text") {
   }
 }
 
+TEST_CASE("the documented options of each loss and network are those that it takes, with their defaults") {
+  const auto check = [](const Json& taken, const std::vector<OptionRow>& table) {
+    Json documented = Json::object();
+    for (const OptionRow& row : table) {
+      CHECK(std::string(row.help).size() > 5);
+      documented[row.pointer.substr(1)] = parse_json(row.default_text, row.pointer);
+    }
+    CHECK(documented == taken);
+  };
+  for (const LossRow& row : loss_rows()) {
+    INFO(row.name);
+    const auto loss = row.make(Json::object());
+    check(loss->options(), loss->option_table());
+  }
+  for (const ModelRow& row : model_rows()) {
+    INFO(row.name);
+    const ParametersWithoutData no_data;
+    const auto model = make_model(row.name, Json::object());
+    check(model->options(), model->option_table());
+  }
+}
+
 }  // namespace regatta::test

@@ -46,6 +46,23 @@ TEST_CASE("shorter epochs go on through the shuffle, so that every pair comes on
   }
 }
 
+TEST_CASE("listed pairs come in the order of the list, whatever the seed, the batch and the epoch's length") {
+  const auto sequence_of = [](const PairOrder& order, std::int64_t steps) {
+    std::vector<std::int64_t> seen;
+    for (std::int64_t step = 0; step < steps; ++step) {
+      const auto batch = order.batch_of(step);
+      seen.insert(seen.end(), batch.begin(), batch.end());
+    }
+    return seen;
+  };
+  CHECK(sequence_of(PairOrder(5, 3, 1, 0, PairSequence::kListed), 7) == std::vector<std::int64_t>{0, 1, 2, 0, 1, 2, 0});
+  CHECK(sequence_of(PairOrder(9, 5, 2, 0, PairSequence::kListed), 4) ==
+        std::vector<std::int64_t>{0, 1, 2, 3, 4, 0, 1});  // the third step takes what is left of the epoch
+  CHECK(sequence_of(PairOrder(5, 5, 2, 3, PairSequence::kListed), 4) == std::vector<std::int64_t>{0, 1, 2, 3, 4, 0});
+  CHECK(sequence_of(PairOrder(5, 3, 2, 4, PairSequence::kListed), 4) ==
+        std::vector<std::int64_t>{0, 1, 2, 0, 1, 2, 0, 1});
+}
+
 TEST_CASE("an epoch may be longer than the pairs are many") {
   const PairOrder order(5, 3, 2, 7);
   CHECK(order.steps_per_epoch() == 4);
