@@ -53,7 +53,7 @@ def losses(run_folder):
 
 def check_kind(bin_dir, work, kind):
     layout, subjects, metric, intensity = EXPECTED[kind]
-    run(bin_dir, "regatta-demo-data", work / "scans", kind)
+    run(bin_dir, "regatta-demo-data", work / "scans", kind, "--half")
     folder = work / "scans" if kind == "brain" else work / "scans" / f"{kind}_phantom"
     out = work / "out"
     said = run(bin_dir, "regatta", "init", folder, "-o", out)

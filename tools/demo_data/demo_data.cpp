@@ -1,13 +1,16 @@
-// regatta-demo-data OUT_DIR [brain|lung|heart]: made-up releases. brain, the default: an atlas and 12 subjects made
-// from it by random diffeomorphisms and intensity changes, with labels, as NIfTI files, and the data set file that
-// names them. lung, heart: phantoms as other releases lay them out.
+// regatta-demo-data OUT_DIR [brain|lung|heart] [--half]: made-up releases, --half with half as many voxels an axis.
+// brain, the default: an atlas and 12 subjects made from it by random diffeomorphisms and intensity changes, with
+// labels, as NIfTI files, and the data set file that names them. lung, heart: phantoms as other releases lay them out.
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <iostream>
+#include <string>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
+#include "coarse.hpp"
 #include "diffeomorphism.hpp"
 #include "heart_phantom.hpp"
 #include "lung_phantom.hpp"
@@ -66,17 +69,30 @@ void write_subject(const fs::path& folder, const std::string& id, const std::vec
   std::cout << id << std::endl;
 }
 
-ExitCode make_data(const fs::path& folder) {
-  make_directories(folder);
+Brain find_brain(const Factor& factor) {
   const fs::path colin = "/usr/share/mricron/templates";
-  const Brain brain = fs::exists(colin / "ch2bet.nii.gz") ? read_colin(colin) : make_phantom(kSeed);
+  Brain brain = fs::exists(colin / "ch2bet.nii.gz") ? read_colin(colin) : make_phantom(kSeed);
+  const Shape3 shape = brain.grid.shape;
+  return {brain.source, coarse_grid(brain.grid, factor), block_means(brain.image, shape, factor),
+          block_firsts(brain.labels, shape, factor)};
+}
+
+ExitCode make_data(const fs::path& folder, bool half) {
+  make_directories(folder);
+  const Brain brain = find_brain(half ? kHalf : kWhole);
+  DeformationOptions deformation;
+  if (half) {
+    deformation.deviation_vox /= 2;
+    deformation.strength_vox /= 2;
+  }
   std::cout << "subjects from: " << brain.source << std::endl;
-  const Field to_atlas = random_diffeomorphism(brain.grid.shape, {}, kSeed, kAtlas);  // one more of the population
+  const Field to_atlas =
+      random_diffeomorphism(brain.grid.shape, deformation, kSeed, kAtlas);  // one more of the population
   Json subjects = Json::array({subject_entry("atlas", "atlas")});
   write_subject(folder, "atlas", warp_linear(brain.image, to_atlas), warp_nearest(brain.labels, to_atlas), brain.grid);
   for (std::uint32_t subject = 0; subject < kSubjects; ++subject) {
     const std::string id = str("subject", subject < 9 ? "0" : "", subject + 1);
-    const Field field = random_diffeomorphism(brain.grid.shape, {}, kSeed, subject);
+    const Field field = random_diffeomorphism(brain.grid.shape, deformation, kSeed, subject);
     std::vector<float> image = warp_linear(brain.image, field);
     change_intensities(image, brain.grid.shape, subject);
     write_subject(folder, id, image, warp_nearest(brain.labels, field), brain.grid);
@@ -98,18 +114,20 @@ ExitCode make_data(const fs::path& folder) {
 
 int main(int argc, char** argv) {
   return regatta::run_main([&] {
-    const std::string kind = argc == 3 ? argv[2] : "brain";
-    REGATTA_REQUIRE(
-        (argc == 2 || argc == 3) && argv[1][0] != '-' && (kind == "brain" || kind == "lung" || kind == "heart"),
-        ConfigError, "usage: regatta-demo-data OUT_DIR [brain|lung|heart]");
+    std::vector<std::string> words(argv + 1, argv + argc);
+    const bool half = std::erase(words, "--half") > 0;
+    const std::string kind = words.size() == 2 ? words[1] : "brain";
+    REGATTA_REQUIRE((words.size() == 1 || words.size() == 2) && words[0][0] != '-' &&
+                        (kind == "brain" || kind == "lung" || kind == "heart"),
+                    ConfigError, "usage: regatta-demo-data OUT_DIR [brain|lung|heart] [--half]");
     if (kind == "lung") {
-      regatta::demo::make_lungs(argv[1]);
+      regatta::demo::make_lungs(words[0], half);
       return regatta::ExitCode::kOk;
     }
     if (kind == "heart") {
-      regatta::demo::make_hearts(argv[1]);
+      regatta::demo::make_hearts(words[0], half);
       return regatta::ExitCode::kOk;
     }
-    return regatta::demo::make_data(argv[1]);
+    return regatta::demo::make_data(words[0], half);
   });
 }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "coarse.hpp"
 #include "regatta/base/files.hpp"
 #include "regatta/base/random.hpp"
 #include "regatta/base/text.hpp"
@@ -77,14 +78,16 @@ std::string frame_name(const std::string& patient, int frame) {
   return str(patient, "_frame", frame < 9 ? "0" : "", frame + 1);
 }
 
-void make_patient(const fs::path& folder, std::uint32_t number) {
+void make_patient(const fs::path& folder, std::uint32_t number, const Factor& factor) {
   const std::string name = str("patient00", number + 1);
-  const Grid grid = {kShape, {-2.5, 0, 0, 80, 0, -2.5, 0, 80, 0, 0, 8, -48, 0, 0, 0, 1}};
+  const Grid grid = coarse_grid({kShape, {-2.5, 0, 0, 80, 0, -2.5, 0, 80, 0, 0, 8, -48, 0, 0, 0, 1}}, factor);
   make_directories(folder / name);
   std::vector<std::int16_t> series;
   for (int frame = 0; frame < kFrames; ++frame) {
     const double squeeze = 0.5 - 0.5 * std::cos(2.0 * std::numbers::pi * frame / kFrames);
-    const Frame made = make_frame(number, frame, squeeze);
+    Frame made = make_frame(number, frame, squeeze);
+    made.image = block_means(made.image, kShape, factor);
+    made.labels = block_firsts(made.labels, kShape, factor);
     series.insert(series.end(), made.image.begin(), made.image.end());
     if (frame == 0 || frame == kEndSystole) {
       const fs::path path = folder / name / frame_name(name, frame);
@@ -100,10 +103,10 @@ void make_patient(const fs::path& folder, std::uint32_t number) {
 
 }  // namespace
 
-void make_hearts(const fs::path& folder) {
+void make_hearts(const fs::path& folder, bool half) {
   const fs::path training = folder / "heart_phantom" / "training";
   for (std::uint32_t number = 0; number < kPatients; ++number) {
-    make_patient(training, number);
+    make_patient(training, number, half ? Factor{2, 2, 1} : kWhole);
   }
   std::cout << "wrote " << training.parent_path().string() << std::endl;
 }

@@ -9,6 +9,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "coarse.hpp"
 #include "diffeomorphism.hpp"
 #include "regatta/base/files.hpp"
 #include "regatta/base/random.hpp"
@@ -151,16 +152,18 @@ std::vector<std::int16_t> scan_of(const Patient& patient, const Field& field, st
   return out;
 }
 
-Json write_scan(const fs::path& folder, const Patient& patient, std::uint32_t number, bool in) {
+Json write_scan(const fs::path& folder, const Patient& patient, std::uint32_t number, bool in, const Factor& factor) {
   const std::string name = str("LungPhantom_000", number + 1, in ? "_0001" : "_0000");
   const Field field = breath(number, in);
-  const auto image = scan_of(patient, field, 2 * number + (in ? 1 : 0));
-  const auto mask = warp_nearest(patient.mask, field);
-  write_nifti(folder / "imagesTr" / (name + ".nii.gz"), std::span<const std::int16_t>(image), patient.grid);
-  write_nifti(folder / "masksTr" / (name + ".nii.gz"), std::span<const std::int16_t>(mask), patient.grid);
+  const Shape3& shape = patient.grid.shape;
+  const Grid grid = coarse_grid(patient.grid, factor);
+  const auto image = block_means(scan_of(patient, field, 2 * number + (in ? 1 : 0)), shape, factor);
+  const auto mask = block_firsts(warp_nearest(patient.mask, field), shape, factor);
+  write_nifti(folder / "imagesTr" / (name + ".nii.gz"), std::span<const std::int16_t>(image), grid);
+  write_nifti(folder / "masksTr" / (name + ".nii.gz"), std::span<const std::int16_t>(mask), grid);
   std::string points;
   for (const Point3& vessel : patient.vessels) {
-    points += join(seen_at(field, vessel), ",") + '\n';
+    points += join(coarse_point(seen_at(field, vessel), factor), ",") + '\n';
   }
   write_file_atomically(folder / "keypointsTr" / (name + ".csv"), points);
   std::cout << name << std::endl;
@@ -171,7 +174,8 @@ Json write_scan(const fs::path& folder, const Patient& patient, std::uint32_t nu
 
 }  // namespace
 
-void make_lungs(const fs::path& folder) {
+void make_lungs(const fs::path& folder, bool half) {
+  const Factor factor = half ? kHalf : kWhole;
   const fs::path release = folder / "lung_phantom";
   for (const char* part : {"imagesTr", "masksTr", "keypointsTr"}) {
     make_directories(release / part);
@@ -179,14 +183,14 @@ void make_lungs(const fs::path& folder) {
   Json json = {{"name", "LungPhantom"},
                {"description", "made-up lungs, breathed out (fixed) and in (moving)"},
                {"modality", {{"0", "CT"}}},
-               {"tensorImageShape", {{"0", {64, 64, 64}}}},
+               {"tensorImageShape", {{"0", coarse_shape({64, 64, 64}, factor)}}},
                {"training", Json::array()},
                {"training_paired_images", Json::array()},
                {"registration_val", Json::array()}};
   for (std::uint32_t number = 0; number < kPatients; ++number) {
     const Patient patient = make_patient(number);
-    const Json out = write_scan(release, patient, number, false);
-    const Json in = write_scan(release, patient, number, true);
+    const Json out = write_scan(release, patient, number, false, factor);
+    const Json in = write_scan(release, patient, number, true, factor);
     json["training"].push_back(out);
     json["training"].push_back(in);
     json[number < kTrainPatients ? "training_paired_images" : "registration_val"].push_back(

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "coarse.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/base/random.hpp"
 #include "regatta/volume/volume.hpp"
@@ -23,23 +24,6 @@ std::int16_t merged(std::int32_t label) {
   return static_cast<std::int16_t>(1 + structure / 4 * 2 + side);
 }
 
-Shape3 half(const Shape3& shape) {
-  return {shape[0] / 2, shape[1] / 2, shape[2] / 2};
-}
-
-/// The affine of a grid of every second voxel, whose voxels are means of 2x2x2.
-Affine coarse_affine(const Affine& affine) {
-  Affine out = affine;
-  const Point3 centre = map_point(affine, {0.5, 0.5, 0.5});
-  for (std::size_t row = 0; row < 3; ++row) {
-    for (std::size_t column = 0; column < 3; ++column) {
-      out[row * 4 + column] *= 2.0;
-    }
-    out[row * 4 + 3] = centre[row];
-  }
-  return out;
-}
-
 }  // namespace
 
 Brain read_colin(const std::filesystem::path& folder) {
@@ -47,23 +31,12 @@ Brain read_colin(const std::filesystem::path& folder) {
   const LabelVolume labels = read_label_volume(folder / "aal.nii.gz");
   REGATTA_REQUIRE(image.grid.shape == labels.grid.shape, DataError, folder.string(), ": ch2bet.nii.gz is ",
                   shape_text(image.grid.shape), ", aal.nii.gz ", shape_text(labels.grid.shape));
-  Brain brain{"Colin-27 with AAL labels", {half(image.grid.shape), coarse_affine(image.grid.affine)}, {}, {}};
-  const Shape3& fine = image.grid.shape;
-  const Shape3& shape = brain.grid.shape;
-  for (std::int64_t d = 0; d < shape[0]; ++d) {
-    for (std::int64_t h = 0; h < shape[1]; ++h) {
-      for (std::int64_t w = 0; w < shape[2]; ++w) {
-        double sum = 0.0;
-        for (std::int64_t corner = 0; corner < 8; ++corner) {
-          const std::int64_t at =
-              ((2 * d + (corner >> 2)) * fine[1] + 2 * h + (corner >> 1 & 1)) * fine[2] + 2 * w + (corner & 1);
-          sum += static_cast<double>(image.voxels[static_cast<std::size_t>(at)]);
-        }
-        brain.image.push_back(static_cast<float>(sum / 8));
-        brain.labels.push_back(
-            merged(labels.labels[static_cast<std::size_t>((2 * d * fine[1] + 2 * h) * fine[2] + 2 * w)]));
-      }
-    }
+  Brain brain{"Colin-27 with AAL labels",
+              coarse_grid(image.grid, kHalf),
+              block_means(image.voxels, image.grid.shape, kHalf),
+              {}};
+  for (const std::int32_t label : block_firsts(labels.labels, image.grid.shape, kHalf)) {
+    brain.labels.push_back(merged(label));
   }
   return brain;
 }
