@@ -2,9 +2,11 @@
 #include <iostream>
 
 #include "app/command.hpp"
+#include "regatta/base/log.hpp"
 #include "regatta/base/shell.hpp"
 #include "regatta/launch/submission.hpp"
 #include "regatta/sweep/definition.hpp"
+#include "regatta/sweep/journal.hpp"
 
 namespace regatta::app {
 namespace {
@@ -33,6 +35,22 @@ void print_submitted(const SubmissionPlan& plan, const SubmittedJobs& done) {
   std::cout << "\nstatus  regatta status " << root << "\nlogs    regatta logs " << root << " TRIAL, and " << root
             << "/slurm/*.log\nqueue   squeue --job " << join(done.jobs, ",") << "\nstop    regatta stop " << root
             << std::endl;
+}
+
+/// What the job asks for beyond what its sweep has is there before the jobs are.
+void open_and_extend(const SweepFiles& files, const SweepDefinition& definition, Describer& describer) {
+  OpenedSweep opened = create_or_open(files, definition);
+  SweepState state(rules_of(opened.definition));
+  JournalReader reader(files.journal());
+  std::vector<std::string> said = definition.notes;
+  const auto read_state = [&]() -> const SweepState& {
+    state.apply(reader.poll());
+    return state;
+  };
+  extend_sweep(files, std::move(opened), read_state, describer, said);
+  for (const std::string& line : said) {
+    log_info(line);
+  }
 }
 
 class SubmitCommand : public Command {
@@ -76,9 +94,9 @@ class SubmitCommand : public Command {
     check_sweep_options();
     options_.collect = !no_collect_;
     JobOptions job = read_job(options_.job);
-    apply_settings(job, options_.settings);
     const fs::path home = fs::path(program_path(Program::kRegatta)).parent_path().parent_path();
     const SubmissionPlan plan = plan_submission(options_, job.name, home);
+    apply_settings(job, options_.settings, !fs::exists(plan.files.job()));
     if (print_) {
       std::cout << submission_text(plan) << std::flush;
       return ExitCode::kOk;
@@ -86,7 +104,7 @@ class SubmitCommand : public Command {
     ProgramDescriber describer(worker_.empty() ? program_path(Program::kEngine) : worker_);
     const SweepDefinition definition = define_sweep(job, describer);
     plan_trials(definition, 0, definition.trials, describer);
-    create_or_open(plan.files, definition);
+    open_and_extend(plan.files, definition, describer);
     print_submitted(plan, submit_jobs(plan));
     return ExitCode::kOk;
   }

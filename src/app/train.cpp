@@ -11,6 +11,7 @@
 #include "regatta/base/shell.hpp"
 #include "regatta/base/signals.hpp"
 #include "regatta/base/version.hpp"
+#include "regatta/config/idle_options.hpp"
 #include "regatta/config/settings.hpp"
 #include "regatta/nn/device.hpp"
 #include "regatta/train/memory_forecast.hpp"
@@ -106,7 +107,7 @@ class Train final : public Command {
     const fs::path folder = output_.empty() ? fs::path("runs") / fs::path(recipe_path_).stem() : fs::path(output_);
     const TrialFiles files{folder};
     RecipeResolver resolver;
-    Recipe recipe = read_recipe();
+    Recipe recipe = read_recipe(fresh_ || !fs::exists(files.recipe()));
     std::int64_t forecast_bytes = 0;
     try {  // everything that can be wrong with it is said before a folder is made
       forecast_bytes = MemoryForecast().bytes(resolver.resolve(recipe));
@@ -134,11 +135,11 @@ class Train final : public Command {
   }
 
  private:
-  Recipe read_recipe() const {
+  Recipe read_recipe(bool is_new) const {
     const fs::path path(recipe_path_);
     Json json = read_json(path);
     Recipe recipe = recipe_from_json(json, recipe_path_);
-    recipe = with_settings(std::move(recipe));
+    recipe = with_settings(std::move(recipe), idle_in_text(json), is_new);
     if (!device_.empty()) {
       recipe.run.device = device_;
     }
@@ -153,10 +154,15 @@ class Train final : public Command {
   }
 
   /// The recipe with every --set applied; keys inside plug-in options may be new, their plug-in judges them.
-  Recipe with_settings(Recipe recipe) const {
+  /// @param idle  what its text gives without an effect
+  Recipe with_settings(Recipe recipe, const std::vector<std::string>& idle, bool is_new) const {
     Json json = write_options(recipe);
+    require_distinct_settings(sets_);
     for (const std::string& setting : sets_) {
       const auto [pointer, value] = parse_setting(setting);
+      REGATTA_REQUIRE((pointer != "/run/device" || device_.empty()) && (pointer != "/run/threads" || threads_ == 0),
+                      ConfigError, "--set ", one_line(setting, 80), ": is replaced by ",
+                      pointer == "/run/device" ? "--device" : "--threads", "; give one of them");
       const std::size_t options = pointer.rfind("/options/");
       if (options != std::string::npos) {
         Json changed = find_pointer(json, pointer.substr(0, options + 8)) != nullptr
@@ -168,7 +174,9 @@ class Train final : public Command {
         set_pointer(json, pointer, value);
       }
     }
-    return recipe_from_json(json, str(recipe_path_, " with --set"));
+    Recipe changed = recipe_from_json(json, str(recipe_path_, " with --set"));
+    require_effect(write_options(changed), sets_, idle, is_new);
+    return changed;
   }
 
   static void print_start(const TrainSetup& setup, std::int64_t forecast_bytes) {

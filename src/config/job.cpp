@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "regatta/base/error.hpp"
+#include "regatta/config/idle_options.hpp"
 #include "regatta/config/recipe.hpp"
 
 namespace regatta {
@@ -70,6 +71,7 @@ JobOptions read_job(const fs::path& path) {
                   type_name(job.recipe));
   make_paths_absolute(job.recipe, folder);
   recipe_from_json(job.recipe, path.string() + ": /recipe");
+  job.idle = idle_in_text(job.recipe);
   return job;
 }
 

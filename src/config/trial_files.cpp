@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <set>
 #include <tuple>
 #include <utility>
 
@@ -152,6 +153,42 @@ std::vector<CheckpointFile> list_checkpoints(const TrialFiles& files) {
     return std::tuple(a.rollbacks, a.step, a.attempt) > std::tuple(b.rollbacks, b.step, b.attempt);
   });
   return found;
+}
+
+RemovedFiles retire_checkpoints(const TrialFiles& files, bool keep_final, std::int64_t anchor_steps, bool dry_run) {
+  std::set<fs::path> kept;
+  if (keep_final) {
+    bool has_anchor = false;
+    for (const CheckpointFile& file : list_checkpoints(files)) {  // newest first
+      const bool is_anchor = !has_anchor && anchor_steps > 0 && file.step % anchor_steps == 0;
+      if (kept.empty() || is_anchor) {
+        kept.insert(file.path);
+        kept.insert(files.manifest(file.attempt));
+        has_anchor = has_anchor || is_anchor;
+      }
+    }
+  }
+  RemovedFiles removed;
+  std::error_code error;
+  for (const int attempt : files.attempts()) {
+    for (const auto& entry : fs::recursive_directory_iterator(files.checkpoints(attempt), error)) {
+      if (entry.is_regular_file(error) && !kept.contains(entry.path())) {
+        const auto bytes = entry.file_size(error);
+        removed.bytes += error ? 0 : static_cast<std::int64_t>(bytes);
+        removed.paths.push_back(entry.path());
+      }
+    }
+    const bool is_kept = kept.contains(files.manifest(attempt));
+    if (!dry_run && !is_kept) {
+      fs::remove_all(files.checkpoints(attempt), error);
+    }
+  }
+  for (const fs::path& path : removed.paths) {
+    if (!dry_run) {
+      fs::remove(path, error);
+    }
+  }
+  return removed;
 }
 
 const char* status_name(TrialStatus status) {

@@ -57,12 +57,7 @@ Coordinator::Coordinator(Ranks& ranks, SweepStart& start, DurableJournal& journa
       time_left_(time_left),
       forecast_(times.slice),
       beat_s_(clock.monotonic_s()),
-      worked_s_(clock.monotonic_s()) {
-  if (start_.asked_trials > sweep_.state().total()) {
-    log_info("extended from ", sweep_.state().total(), " to ", start_.asked_trials, " trials");
-    record("extend", {{"trials", start_.asked_trials}});
-  }
-}
+      worked_s_(clock.monotonic_s()) {}
 
 void Coordinator::record(const std::string& type, const Json& fields, std::function<void()> then) {
   pending_.push_back({journal_.append(type, fields), std::move(then)});
@@ -229,6 +224,7 @@ std::optional<NextTrial> Coordinator::claim_in_time() {
     return sweep_.claim_next(owner_);
   }
   return sweep_.claim_next(owner_, [&](const NextTrial& next) {
+    start_.book.follow(sweep_.state().extensions());
     const std::int64_t steps_left = start_.book.steps(next.trial) - next.resume_step;
     return forecast_.fits_whole(*left_s - times_.signal_early_s, steps_left);
   });
@@ -239,10 +235,12 @@ bool Coordinator::hand_out_to(int rank) {
   if (!next) {
     return false;
   }
+  start_.book.follow(sweep_.state().extensions());
   const TrialFiles files = sweep_.files().trial(next->trial);
   const int threads = start_.book.bear(next->trial, files, threads_);
   const std::string recipe_hash = start_.book.recipe_hash(next->trial);
-  const Json fields = start_fields(*next, rank, hosts_[static_cast<std::size_t>(rank)], recipe_hash);
+  const Json fields =
+      start_fields(*next, rank, hosts_[static_cast<std::size_t>(rank)], recipe_hash, start_.book.length());
   if (adopt_result(*next, files, recipe_hash)) {
     return true;
   }
@@ -271,10 +269,11 @@ bool Coordinator::hand_out_to(int rank) {
 /// A trial whose result stands, but whose end never reached the journal (all were killed in between), has ended.
 bool Coordinator::adopt_result(const NextTrial& next, const TrialFiles& files, const std::string& recipe_hash) {
   const auto result = start_.book.standing_result(files);
-  if (!result || result->recipe_hash != recipe_hash || result->status != status_name(TrialStatus::kOk)) {
+  if (!result || result->recipe_hash != recipe_hash || result->status != status_name(TrialStatus::kOk) ||
+      result->steps < start_.book.steps(next.trial)) {
     return false;
   }
-  record("start", start_fields(next, 0, hosts_.front(), recipe_hash));
+  record("start", start_fields(next, 0, hosts_.front(), recipe_hash, start_.book.length()));
   record("end", {{"trial", next.trial},
                  {"attempt", next.attempt},
                  {"status", status_name(AttemptStatus::kOk)},

@@ -1,30 +1,52 @@
 // Job, directory, state and trials, before any rank works.
 #include "launch/sweep_start.hpp"
 
-#include <algorithm>
+#include <utility>
 
+#include "regatta/base/error.hpp"
 #include "regatta/base/log.hpp"
+#include "regatta/config/settings.hpp"
 
 namespace regatta {
+namespace {
+
+/// Options of the command line that another one replaces. A sweep that is there goes on as it was started.
+void require_own_options(const SweepRun& run, const JobOptions& job, bool is_new) {
+  const Json* threads = find_pointer(job.recipe, "/run/threads");
+  REGATTA_REQUIRE(!is_new || run.threads == 0 || threads == nullptr || *threads == 0, ConfigError, "--threads ",
+                  run.threads, ": has no effect, since the recipe's /run/threads is ", dump_line(*threads),
+                  "; give --set /run/threads=", run.threads, " instead");
+  for (const std::string& setting : run.settings) {
+    REGATTA_REQUIRE(run.device.empty() || parse_setting(setting).pointer != "/run/device", ConfigError, "--set ",
+                    one_line(setting, 80), ": is replaced by --device ", run.device, "; give one of them");
+  }
+}
+
+}  // namespace
+
 SweepStart::SweepStart(const SweepRun& run, Describer& describer, JobProbe& probe)
     : own_book(std::make_unique<TrialBook>()), book(*own_book) {
   job = read_job(run.job);
-  apply_settings(job, run.settings);
   namespace fs = std::filesystem;
   const SweepFiles files{
       fs::absolute(run.directory.empty() ? fs::path("runs") / job.name : run.directory).lexically_normal()};
-  const OpenedSweep opened = create_or_open(files, define_sweep(job, describer));
-  asked_trials = opened.asked_trials;
-  definition = opened.definition;
+  const bool is_new = !fs::exists(files.job());
+  apply_settings(job, run.settings, is_new);
+  require_own_options(run, job, is_new);
+  OpenedSweep opened = create_or_open(files, define_sweep(job, describer));
   const StaleRule stale{run.times.stale_s, run.times.stale_without_squeue_s, run.times.stop_s + run.times.heartbeat_s};
-  sweep = std::make_unique<Sweep>(files, rules_of(definition), this_job(), probe, system_clock(), stale);
-  const std::int64_t total = std::max(asked_trials, sweep->state().total());
-  if (asked_trials < sweep->state().total()) {
-    log_info("the job asks for ", asked_trials, " trials, the sweep has ", sweep->state().total(),
-             " already: nothing is taken back");
+  sweep = std::make_unique<Sweep>(files, rules_of(opened.definition), this_job(), probe, system_clock(), stale);
+  std::vector<std::string> said = opened.asked.notes;
+  const auto read_state = [this]() -> const SweepState& {
+    sweep->refresh();
+    return sweep->state();
+  };
+  definition = extend_sweep(files, std::move(opened), read_state, describer, said);
+  for (const std::string& line : said) {
+    log_info(line);
   }
   book = TrialBook(definition, describer);
-  book.describe(sweep->state().first_not_done(), total);
+  book.describe(sweep->state().first_not_done(), sweep->state().total());
 }
 
 }  // namespace regatta

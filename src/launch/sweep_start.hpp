@@ -16,17 +16,15 @@ struct SweepStart {
   /// Over a sweep that is open already.
   SweepStart(JobOptions given, SweepDefinition defined, std::unique_ptr<Sweep> opened, std::unique_ptr<TrialBook> books)
       : job(std::move(given)),
-        asked_trials(defined.trials),
         definition(std::move(defined)),
         sweep(std::move(opened)),
         own_book(std::move(books)),
         book(*own_book) {}
 
-  bool is_finished() const { return sweep->state().finished() && asked_trials <= sweep->state().total(); }
+  bool is_finished() const { return sweep->state().finished(); }
 
-  JobOptions job;                 ///< as given now
-  std::int64_t asked_trials = 0;  ///< in total, as given now
-  SweepDefinition definition;     ///< as born, with the resources given now
+  JobOptions job;              ///< as given now
+  SweepDefinition definition;  ///< as born, with the resources given now and all extensions
   std::unique_ptr<Sweep> sweep;
   std::unique_ptr<TrialBook> own_book;
   TrialBook& book;

@@ -25,6 +25,18 @@ void TrialBook::describe(std::int64_t first, std::int64_t end) {
   }
 }
 
+void TrialBook::follow(const std::vector<Extension>& extensions) {
+  if (extensions.size() == definition_.extensions.size()) {
+    return;
+  }
+  definition_.extensions = extensions;
+  if (const std::int64_t length = length_number(extensions); length != length_) {
+    length_ = length;
+    plans_.clear();
+    all_steps_ = 0.0;
+  }
+}
+
 const TrialPlan& TrialBook::plan(std::int64_t trial) {
   if (!plans_.contains(trial)) {
     describe(trial, trial + 1);

@@ -17,13 +17,19 @@ class TrialBook {
 
   /// @param describer  must live as long as the book
   TrialBook(SweepDefinition definition, Describer& describer)
-      : definition_(std::move(definition)), describer_(&describer) {}
+      : definition_(std::move(definition)), describer_(&describer), length_(length_number(definition_.extensions)) {}
 
   /// Has the trials first .. end - 1 described in one go. @throws Error naming the first that is refused
   void describe(std::int64_t first, std::int64_t end);
 
   /// Of a trial that was not described before (another job has extended the sweep), it is described now.
   const TrialPlan& plan(std::int64_t trial);
+
+  /// Takes in what extensions have added since: trials, and a longer training of all.
+  void follow(const std::vector<Extension>& extensions);
+
+  /// For "start": the number of the extension whose length the recipes have.
+  std::int64_t length() const { return length_; }
 
   virtual std::string recipe_hash(std::int64_t trial) { return plan(trial).description.hash; }
 
@@ -43,6 +49,7 @@ class TrialBook {
  private:
   SweepDefinition definition_;
   Describer* describer_ = nullptr;
+  std::int64_t length_ = 0;
   std::map<std::int64_t, TrialPlan> plans_;
   double all_steps_ = 0.0;  ///< of the plans
 };

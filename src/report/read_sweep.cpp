@@ -242,6 +242,7 @@ JournalView read_journal(const fs::path& directory) {
   JournalReader reader(files.journal());
   JournalView view{files, definition, reader.poll(), SweepState(rules_of(definition)), reader.skipped(), {}};
   view.state.apply(view.records);
+  view.definition.extensions = view.state.extensions();
   NoJobProbe probe;
   StaleWatch watch(this_job(), probe);
   watch.observe(reader.shards());
@@ -269,21 +270,28 @@ std::int64_t steps_in_total(const SweepDefinition& definition, const Json& recip
 }
 
 Json recipe_of(const JournalView& view, const TrialPoint& trial, std::vector<std::string>& notes) {
+  const Json planned = trial_recipe(base_recipe(view.definition), trial.point, trial.replicate);
   const fs::path path = view.files.trial(trial.number).recipe();
   std::error_code error;
   if (fs::exists(path, error)) {
     try {
-      return read_json(path);
+      Json recipe = read_json(path);
+      if (length_number(view.definition.extensions) > 0) {  // it goes on at another length than stands there
+        for (const char* length : {"/train/epochs", "/train/steps"}) {
+          set_pointer(recipe, length, *find_pointer(planned, length));
+        }
+      }
+      return recipe;
     } catch (const Error& problem) {
       notes.push_back(str(trial_name(trial.number), ": ", one_line(problem.what())));
     }
   }
-  return trial_recipe(view.definition.job.recipe, trial.point, trial.replicate);
+  return planned;
 }
 
 SweepRows read_sweep(const fs::path& directory) {
   const JournalView view = read_journal(directory);
-  const Space space(view.definition.job);
+  const TrialList list = trials_of(view.definition);
   SweepRows rows;
   rows.metric = view.definition.job.objective.metric;
   rows.maximise = view.definition.maximise();
@@ -293,16 +301,16 @@ SweepRows read_sweep(const fs::path& directory) {
   rows.sweep.job = write_options(view.definition.job);
   rows.sweep.sampler = view.definition.job.sampler;
   rows.sweep.trials = view.state.total();
-  rows.sweep.replicates = space.replicates();
-  for (const Axis& axis : space.axes()) {
+  rows.sweep.replicates = list.replicates();
+  for (const Axis& axis : list.axes()) {
     rows.axes.push_back({axis.pointer(), "", axis.is_log() || spans_decades(axis.options().list)});
   }
   const AttemptRows attempts = attempts_in(view.records);
   const bool folders = view.state.total() <= kMostTrialFolders;
   for (const TrialState& state : view.state.trials()) {
-    const TrialPoint point = space.trial(state.number);
+    const TrialPoint point = list.trial(state.number);
     rows.recipes.push_back(folders ? recipe_of(view, point, rows.notes)
-                                   : trial_recipe(view.definition.job.recipe, point.point, point.replicate));
+                                   : trial_recipe(base_recipe(view.definition), point.point, point.replicate));
     rows.trials.push_back(read_trial(view, state, rows.recipes.back(), point, attempts, folders, rows.notes));
   }
   if (!folders) {

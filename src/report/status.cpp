@@ -44,8 +44,8 @@ std::string short_point_text(const Point& point) {
   return join(parts, "  ");
 }
 
-ActiveTrial active_trial(const JournalView& view, const Space& space, const TrialState& state) {
-  const TrialPoint point = space.trial(state.number);
+ActiveTrial active_trial(const JournalView& view, const TrialList& list, const TrialState& state) {
+  const TrialPoint point = list.trial(state.number);
   std::vector<std::string> notes;
   ActiveTrial trial;
   trial.name = trial_name(state.number);
@@ -83,7 +83,7 @@ std::optional<double> median_ms(std::vector<double> values) {
 /// All steps that are left, at the median pace, by as many trials at a time as run now.
 std::optional<double> time_left(const JournalView& view, const SweepStatus& status) {
   std::vector<double> paces;
-  std::int64_t steps = status.waiting * view.definition.base.steps;
+  std::int64_t steps = status.waiting * length_of(view.definition).base_steps;
   std::int64_t running = 0;
   for (const ActiveTrial& trial : status.active) {
     if (trial.ms_per_step) {
@@ -173,7 +173,7 @@ std::string active_line(const SweepStatus& status, const ActiveTrial& trial) {
 
 SweepStatus read_status(const fs::path& sweep, const Clock& clock) {
   const JournalView view = read_journal(sweep);
-  const Space space(view.definition.job);
+  const TrialList list = trials_of(view.definition);
   const SweepCounts counts = view.state.counts();
   SweepStatus status;
   status.name = view.definition.job.name;
@@ -185,7 +185,7 @@ SweepStatus read_status(const fs::path& sweep, const Clock& clock) {
   status.finished = view.state.finished();
   for (const TrialState& state : view.state.trials()) {
     if (state.phase == TrialPhase::kRunning || state.phase == TrialPhase::kPaused) {
-      status.active.push_back(active_trial(view, space, state));
+      status.active.push_back(active_trial(view, list, state));
     } else if (state.status == TrialStatus::kOk) {
       ++status.ok;
     } else if (state.status == TrialStatus::kPruned) {

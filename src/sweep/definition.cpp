@@ -6,11 +6,18 @@
 #include "regatta/base/error.hpp"
 #include "regatta/base/files.hpp"
 #include "regatta/base/version.hpp"
+#include "regatta/config/idle_options.hpp"
 #include "regatta/config/recipe.hpp"
 #include "regatta/config/settings.hpp"
+#include "regatta/sweep/effect.hpp"
+#include "regatta/sweep/repeats.hpp"
 
 namespace regatta {
 namespace {
+
+constexpr const char* kEpochs = "/train/epochs";
+constexpr const char* kSteps = "/train/steps";
+constexpr const char* kHorizon = "/optim/horizon_epochs";
 
 void check_objective(const JobOptions& job, const Recipe& recipe, const Description& base) {
   const std::string& metric = job.objective.metric;
@@ -42,6 +49,68 @@ Json make_identity(const JobOptions& job, const Description& base) {
   return identity;
 }
 
+bool has_axis(const SweepDefinition& definition, const char* pointer) {
+  return definition.job.axes.contains(pointer);
+}
+
+/// Axes by pointer, without their values.
+std::vector<std::string> axis_pointers(const JobOptions& job) {
+  std::vector<std::string> pointers;
+  for (const auto& [pointer, axis] : job.axes) {
+    pointers.push_back(pointer);
+  }
+  return pointers;
+}
+
+/// Both identities without what an extension from one to the other may change.
+void drop_extendable(const SweepDefinition& born, const SweepDefinition& now, Json& before, Json& after) {
+  const auto drop = [&](const char* pointer, const char* member) {
+    for (Json* identity : {&before, &after}) {
+      Json& parent = *pointer == '\0' ? *identity : identity->at(Json::json_pointer(pointer));
+      parent.erase(member);
+    }
+  };
+  drop("", "replicates");
+  if (born.job.sampler == "grid" && now.job.sampler == "grid" && axis_pointers(born.job) == axis_pointers(now.job)) {
+    drop("", "axes");
+  }
+  const bool axis_of_length = has_axis(born, kEpochs) || has_axis(born, kSteps);
+  if (now.base.steps <= born.base.steps || axis_of_length) {
+    return;
+  }
+  drop("", "steps");
+  const auto is_open = [](const SweepDefinition& definition) {
+    const Json* horizon = find_pointer(definition.job.recipe, kHorizon);
+    return horizon != nullptr && *horizon == 0;
+  };
+  if (is_open(born) && is_open(now) && find_pointer(before, "/recipe/optim") != nullptr &&
+      find_pointer(after, "/recipe/optim") != nullptr) {
+    drop("/recipe/optim", "horizon_epochs");  // `plan_extension` looks at the schedule of every trial
+  }
+}
+
+/// What the job gives now, over the experiment as born.
+JobOptions opened_job(const SweepDefinition& born, const SweepDefinition& now) {
+  JobOptions job = now.job;
+  job.axes = born.job.axes;
+  job.trials = born.job.trials;
+  job.replicates = born.job.replicates;
+  for (const char* pointer : {kEpochs, kSteps}) {
+    set_pointer(job.recipe, pointer, *find_pointer(born.job.recipe, pointer));
+  }
+  return job;
+}
+
+/// An axis replaces what is set at or above it.
+void require_no_axis(const JobOptions& job, const std::string& pointer, const Json& value) {
+  for (const auto& [axis, options] : job.axes) {
+    const bool is_inside = axis == pointer || pointer.starts_with(axis + "/");
+    const bool holds = axis.starts_with(pointer + "/") && find_pointer(value, axis.substr(pointer.size())) != nullptr;
+    REGATTA_REQUIRE(!is_inside && !holds, ConfigError, "--set ", one_line(pointer, 80), ": ",
+                    axis == pointer ? std::string() : str(axis, " "), "is an axis of this job");
+  }
+}
+
 }  // namespace
 
 SweepRules rules_of(const SweepDefinition& definition) {
@@ -51,7 +120,15 @@ SweepRules rules_of(const SweepDefinition& definition) {
 SweepDefinition define_sweep(const JobOptions& job, Describer& describer) {
   SweepDefinition definition;
   definition.job = job;
-  const Space space(job);
+  definition.notes = drop_repeated_values(definition.job);
+  const std::vector<std::string> idle = idle_axes(definition.job);
+  definition.notes.insert(definition.notes.end(), idle.begin(), idle.end());
+  if (job.sampler == "grid" && job.seed != 0) {
+    definition.notes.push_back(str("/seed: ", job.seed,
+                                   " has no effect with the sampler grid; /recipe/train/seed is "
+                                   "the seed of the trainings"));
+  }
+  const Space space(definition.job);
   const Recipe recipe = recipe_from_json(job.recipe, "/recipe");
   definition.job.recipe = write_options(recipe);
   const auto first = space.trial(0).point;
@@ -74,6 +151,41 @@ SweepDefinition define_sweep(const JobOptions& job, Describer& describer) {
   definition.hash = hash_json(definition.identity);
   definition.trials = space.total_trials();
   return definition;
+}
+
+TrialList trials_of(const SweepDefinition& definition) {
+  return TrialList(definition.job, definition.extensions);
+}
+
+TrainingLength length_of(const SweepDefinition& definition) {
+  for (auto each = definition.extensions.rbegin(); each != definition.extensions.rend(); ++each) {
+    if (each->length) {
+      return *each->length;
+    }
+  }
+  const auto read = [&](const char* pointer) {
+    const Json* value = find_pointer(definition.job.recipe, pointer);
+    return value != nullptr && value->is_number_integer() ? value->get<std::int64_t>() : std::int64_t{0};
+  };
+  return {read(kEpochs), read(kSteps), definition.base.steps};
+}
+
+std::int64_t length_number(const std::vector<Extension>& extensions) {
+  std::int64_t number = 0;
+  for (const Extension& extension : extensions) {
+    number = extension.length ? extension.number : number;
+  }
+  return number;
+}
+
+Json base_recipe(const SweepDefinition& definition) {
+  Json recipe = definition.job.recipe;
+  if (length_number(definition.extensions) > 0) {
+    const TrainingLength length = length_of(definition);
+    set_pointer(recipe, kEpochs, length.epochs);
+    set_pointer(recipe, kSteps, length.steps);
+  }
+  return recipe;
 }
 
 Json to_json(const SweepDefinition& definition) {
@@ -113,37 +225,42 @@ OpenedSweep create_or_open(const SweepFiles& files, const SweepDefinition& defin
   for (const auto& directory : {files.root, files.journal(), files.claims(), files.root / "trials"}) {
     make_directories(directory);
   }
-  OpenedSweep opened{definition, definition.trials, false};
+  OpenedSweep opened{definition, definition, false};
   if (claim_file(files.job(), dump_pretty(to_json(definition)))) {
     opened.created = true;
     return opened;
   }
   const SweepDefinition born = read_definition(files);
   if (born.hash != definition.hash) {
-    throw ConfigError(str(files.root.string(),
-                          ": another experiment is in this folder (give another -o, or its own job): ",
-                          join(json_differences(born.identity, definition.identity), "; ")));
+    Json before = born.identity;
+    Json now = definition.identity;
+    drop_extendable(born, definition, before, now);
+    if (hash_json(before) != hash_json(now)) {
+      throw ConfigError(str(files.root.string(),
+                            ": another experiment is in this folder (give another -o, or its own job): ",
+                            join(json_differences(born.identity, definition.identity), "; ")));
+    }
   }
-  opened.definition.base = born.base;
-  opened.definition.trials = born.trials;
+  opened.definition = born;
+  opened.definition.job = opened_job(born, definition);
   return opened;
 }
 
-void apply_settings(JobOptions& job, const std::vector<std::string>& settings) {
-  if (settings.empty()) {
-    return;
-  }
+void apply_settings(JobOptions& job, const std::vector<std::string>& settings, bool is_new) {
+  require_distinct_settings(settings);
   Json recipe = write_options(recipe_from_json(job.recipe, "/recipe"));
   for (const std::string& setting : settings) {
     auto [pointer, value] = parse_setting(setting);
-    REGATTA_REQUIRE(!job.axes.contains(pointer), ConfigError, "--set ", one_line(pointer, 80),
-                    ": is an axis of this job");
+    require_no_axis(job, pointer, value);
     if (is_path_option(pointer) && value.is_string()) {
       value = absolute_path(value.get<std::string>(), "");
     }
     recipe = trial_recipe(recipe, {{pointer, value}}, 0);
   }
-  job.recipe = recipe;
+  if (!settings.empty()) {
+    job.recipe = recipe;
+  }
+  require_effect(job, settings, is_new);
 }
 
 }  // namespace regatta

@@ -114,7 +114,9 @@ void SweepState::verdict_of(const Attempts& attempts, Outcome& outcome) const {
     if (attempt.number <= attempts.retried_up_to) {
       continue;
     }
-    if (status == AttemptStatus::kOk) {
+    if (status == AttemptStatus::kOk && attempt.start->details->length < length_) {
+      charges = {};  // done at a shorter length: it goes on
+    } else if (status == AttemptStatus::kOk) {
       outcome.status = TrialStatus::kOk;
       outcome.result = attempt.end;
     } else if (status == AttemptStatus::kDiverged) {

@@ -6,6 +6,7 @@
 
 #include "regatta/base/error.hpp"
 #include "regatta/config/recipe.hpp"
+#include "regatta/sweep/repeats.hpp"
 
 namespace regatta {
 namespace {
@@ -69,12 +70,16 @@ std::string data_text(const SweepDefinition& definition) {
              " training and ", member("/val_pairs"), " validation pairs, fingerprint ", member("/fingerprint"));
 }
 
-/// Of all trials, each once.
-std::set<std::string> notes_of(const std::vector<TrialPlan>& plans) {
-  std::set<std::string> notes;
+/// Of the job and of all trials, each once.
+std::vector<std::string> notes_of(const SweepDefinition& definition, const std::vector<TrialPlan>& plans) {
+  std::vector<std::string> notes = definition.notes;
+  std::set<std::string> of_trials;
   for (const TrialPlan& plan : plans) {
-    notes.insert(plan.description.notes.begin(), plan.description.notes.end());
+    of_trials.insert(plan.description.notes.begin(), plan.description.notes.end());
   }
+  notes.insert(notes.end(), of_trials.begin(), of_trials.end());
+  const std::vector<std::string> repeats = repeated_trials(plans);
+  notes.insert(notes.end(), repeats.begin(), repeats.end());
   return notes;
 }
 
@@ -89,7 +94,9 @@ PlanTotals plan_totals(const std::vector<TrialPlan>& plans) {
     const std::int64_t running =
         checkpoint_bytes(recipe, plan.description.parameters) * (recipe.checkpoint.keep + 1) + weights;
     totals.steps += plan.description.steps;
-    totals.kept_bytes += weights;
+    const bool has_anchor = plan.description.steps > recipe.guard.anchor_steps;
+    const std::int64_t final_checkpoints = recipe.checkpoint.keep_final ? (has_anchor ? 2 : 1) : 0;
+    totals.kept_bytes += weights + final_checkpoints * checkpoint_bytes(recipe, plan.description.parameters);
     totals.running_bytes = std::max(totals.running_bytes, running);
     totals.most_device_bytes = std::max(totals.most_device_bytes, plan.description.forecast_bytes);
     totals.least_device_bytes = std::max(totals.least_device_bytes, plan.description.least_bytes);
@@ -124,7 +131,7 @@ std::string plan_text(const SweepDefinition& definition, const std::vector<Trial
     rows.push_back(std::move(row));
   }
   std::string notes;
-  for (const std::string& note : notes_of(plans)) {
+  for (const std::string& note : notes_of(definition, plans)) {
     notes += str("note: ", note, '\n');
   }
   const PlanTotals totals = plan_totals(plans);
@@ -212,7 +219,7 @@ Json plan_json(const SweepDefinition& definition, const std::vector<TrialPlan>& 
           {"identity", definition.identity},
           {"objective", write_options(definition.job.objective)},
           {"data", definition.base.data},
-          {"notes", notes_of(plans)},
+          {"notes", notes_of(definition, plans)},
           {"totals",
            {{"trials", totals.trials},
             {"steps", totals.steps},

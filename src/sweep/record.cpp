@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "regatta/base/error.hpp"
+#include "regatta/sweep/extension.hpp"
 
 namespace regatta {
 namespace {
@@ -15,8 +16,9 @@ namespace {
 constexpr std::int64_t kMostTrials = 10000000;
 constexpr std::int64_t kMostAttempts = 1000000;
 
-constexpr std::array<std::pair<const char*, RecordType>, 11> kTypes = {{{"join", RecordType::kJoin},
+constexpr std::array<std::pair<const char*, RecordType>, 12> kTypes = {{{"join", RecordType::kJoin},
                                                                         {"extend", RecordType::kExtend},
+                                                                        {"extension", RecordType::kExtension},
                                                                         {"start", RecordType::kStart},
                                                                         {"checkpoint", RecordType::kCheckpoint},
                                                                         {"report", RecordType::kReport},
@@ -83,6 +85,7 @@ bool decode_trial_record(const Json& json, JournalRecord& record) {
     details.host = text_in(json, "host");
     details.recipe_hash = text_in(json, "recipe_hash");
     details.seen = text_in(json, "seen");
+    details.length = integer_in(json, "length", 0, kMostTrials).value_or(0);
     details.time = text_in(json, "time");
   } else if (record.type == RecordType::kReport) {
     record.epoch = step_in(json, "epoch");
@@ -118,6 +121,7 @@ bool decode(const Json& json, JournalRecord& record) {
       record.trial = trials.value_or(0);
       return trials.has_value();
     }
+    case RecordType::kExtension: record.details = details_of(json); return extension_from_json(json).has_value();
     case RecordType::kStart:
     case RecordType::kCheckpoint:
     case RecordType::kReport:

@@ -70,6 +70,7 @@ void SweepState::apply_one(RecordStore::Id id) {
   switch (record.type) {
     case RecordType::kJoin: joins_[record.shard] = id; break;
     case RecordType::kExtend: extend(record.trial); break;
+    case RecordType::kExtension: apply_extension(record.details->values); break;
     case RecordType::kLeave: leave(record.shard, record.details->values); break;
     case RecordType::kSubmit: apply_submit(record.details->values); break;
     case RecordType::kStop: apply_stop(record.details->values); break;
@@ -162,10 +163,47 @@ void SweepState::count(std::int64_t number, const Trial& trial, int sign) {
 }
 
 void SweepState::extend(std::int64_t larger) {
-  if (larger <= total()) {
-    return;
+  if (larger > extended_) {
+    extended_ = larger;
+    recount();
   }
-  extended_ = larger;
+}
+
+void SweepState::apply_extension(const Json& record) {
+  const std::optional<Extension> extension = extension_from_json(record);
+  ahead_.try_emplace(extension->number, *extension);
+  for (auto next = ahead_.find(static_cast<std::int64_t>(extensions_.size()) + 1); next != ahead_.end();
+       next = ahead_.find(static_cast<std::int64_t>(extensions_.size()) + 1)) {
+    extensions_.push_back(std::move(next->second));
+    ahead_.erase(next);
+    take_extension(extensions_.back());
+  }
+}
+
+void SweepState::take_extension(const Extension& extension) {
+  if (extension.is_listed()) {
+    listed_ = extension.trials;
+  } else {
+    extended_ = std::max(extended_, extension.trials);
+  }
+  recount();
+  if (extension.length) {  // trials that were done at the length before go on
+    length_ = extension.number;
+    best_known_ = false;
+    std::vector<std::int64_t> done;
+    for_each_trial([&done](std::int64_t number, const Trial& trial) {
+      if (trial.phase == TrialPhase::kDone) {
+        done.push_back(number);
+      }
+    });
+    for (const std::int64_t number : done) {
+      settle(number, trial_at(number));
+    }
+  }
+}
+
+/// After the total has changed.
+void SweepState::recount() {
   by_phase_ = {};
   by_status_ = {};
   active_steps_ = 0;
@@ -241,7 +279,7 @@ void SweepState::for_each_trial(const std::function<void(std::int64_t, const Tri
 }
 
 std::int64_t SweepState::total() const {
-  return std::max(rules_.trials, extended_);
+  return listed_ > 0 ? listed_ : std::max(rules_.trials, extended_);
 }
 
 TrialState SweepState::trial(std::int64_t number) const {

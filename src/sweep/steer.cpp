@@ -5,6 +5,7 @@
 #include <system_error>
 
 #include "regatta/base/error.hpp"
+#include "regatta/config/recipe.hpp"
 #include "regatta/sweep/definition.hpp"
 #include "regatta/sweep/journal.hpp"
 #include "regatta/sweep/state.hpp"
@@ -26,20 +27,24 @@ bool is_without_weights(const TrialState& trial) {
   return trial.phase == TrialPhase::kDone && trial.status != TrialStatus::kOk && trial.status != TrialStatus::kPruned;
 }
 
+/// Nothing if it cannot be read.
+std::optional<Recipe> recipe_in(const TrialFiles& files) {
+  try {
+    return recipe_from_json(read_json(files.recipe()), files.recipe().string());
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
 class Cleaner {
  public:
   explicit Cleaner(bool dry_run) : dry_run_(dry_run) {}
 
-  void remove_tree(const fs::path& folder) {
-    std::error_code error;
-    for (const auto& entry : fs::recursive_directory_iterator(folder, error)) {
-      if (entry.is_regular_file(error)) {
-        count(entry.path());
-      }
-    }
-    if (!dry_run_) {
-      fs::remove_all(folder, error);
-    }
+  void remove_checkpoints(const TrialFiles& files, bool keep_final, std::int64_t anchor_steps) {
+    RemovedFiles removed = retire_checkpoints(files, keep_final, anchor_steps, dry_run_);
+    cleaned_.files += static_cast<std::int64_t>(removed.paths.size());
+    cleaned_.bytes += removed.bytes;
+    cleaned_.paths.insert(cleaned_.paths.end(), removed.paths.begin(), removed.paths.end());
   }
 
   /// Files that a killed writer left under a temporary name. Young ones may be in use.
@@ -124,19 +129,22 @@ std::vector<std::int64_t> order_retry(const SweepFiles& files, const std::vector
   return chosen;
 }
 
-Cleaned clean_sweep(const SweepFiles& files, bool failed, bool dry_run) {
+Cleaned clean_sweep(const SweepFiles& files, const CleanOptions& options) {
   const SweepState state = read_state(files);
-  Cleaner cleaner(dry_run);
+  Cleaner cleaner(options.dry_run);
   cleaner.remove_old_temporaries(files.root);
   cleaner.remove_old_temporaries(files.claims());
   for (const TrialState& trial : state.trials()) {
-    if (trial.phase != TrialPhase::kDone || (is_without_weights(trial) && !failed)) {
+    if (trial.phase != TrialPhase::kDone || (is_without_weights(trial) && !options.failed)) {
       continue;
     }
     const TrialFiles own = files.trial(trial.number);
     cleaner.remove_old_temporaries(own.root);
+    const std::optional<Recipe> recipe = recipe_in(own);
+    const bool keep_final =
+        trial.status == TrialStatus::kOk && recipe && recipe->checkpoint.keep_final && !options.final;
+    cleaner.remove_checkpoints(own, keep_final, keep_final ? recipe->guard.anchor_steps : 0);
     for (const int attempt : own.attempts()) {
-      cleaner.remove_tree(own.checkpoints(attempt));
       cleaner.remove_old_temporaries(own.attempt(attempt));
     }
   }

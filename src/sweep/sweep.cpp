@@ -185,9 +185,14 @@ void Sweep::drop_old_taken() {
   }
 }
 
-Json start_fields(const NextTrial& next, int rank, const std::string& host, const std::string& recipe_hash) {
-  return {{"trial", next.trial},        {"attempt", next.attempt},         {"rank", rank},     {"host", host},
-          {"recipe_hash", recipe_hash}, {"resume_step", next.resume_step}, {"seen", next.seen}};
+Json start_fields(const NextTrial& next, int rank, const std::string& host, const std::string& recipe_hash,
+                  std::int64_t length) {
+  Json fields = {{"trial", next.trial},        {"attempt", next.attempt},         {"rank", rank},     {"host", host},
+                 {"recipe_hash", recipe_hash}, {"resume_step", next.resume_step}, {"seen", next.seen}};
+  if (length > 0) {
+    fields["length"] = length;
+  }
+  return fields;
 }
 
 }  // namespace regatta

@@ -10,38 +10,75 @@ namespace {
 
 /// What can be compared without knowing the plug-ins: everything but their options, which the recipe hash covers, and
 /// the length of the training.
-Json comparable(const Json& recipe, const std::string& source) {
-  Recipe read = recipe_from_json(recipe, source);
-  read.model.options = Json::object();
-  for (auto& [name, term] : read.losses) {
+Json comparable(Recipe recipe) {
+  recipe.model.options = Json::object();
+  for (auto& [name, term] : recipe.losses) {
     term.options = Json::object();
   }
-  Json identity = identity_of(read);
-  identity["epochs"] = read.train.epochs;
-  identity["steps"] = read.train.steps;
+  Json identity = identity_of(recipe);
+  identity["epochs"] = recipe.train.epochs;
+  identity["steps"] = recipe.train.steps;
   return identity;
+}
+
+/// An extension makes trainings longer; a process that has not read it yet must not make them shorter again.
+bool is_shorter(const TrainOptions& now, const TrainOptions& born) {
+  const bool in_steps = now.steps > 0 && born.steps > 0;
+  return in_steps ? now.steps < born.steps : now.steps == 0 && born.steps == 0 && now.epochs < born.epochs;
+}
+
+std::vector<Description> describe_all(const std::vector<Json>& recipes, Describer& describer) {
+  auto answers = describer.describe(recipes);
+  REGATTA_REQUIRE(answers.size() == recipes.size(), BugError, "describe: ", answers.size(), " answers to ",
+                  recipes.size(), " recipes");
+  return answers;
+}
+
+/// Where the recipe leaves the horizon open it is the length at birth, also once the training is longer.
+void keep_horizons(const SweepDefinition& definition, const std::vector<TrialPlan>& plans, Describer& describer,
+                   std::vector<Json>& recipes) {
+  constexpr const char* kHorizon = "/optim/horizon_epochs";
+  std::vector<Json> born;
+  std::vector<std::size_t> open;
+  for (std::size_t i = 0; i < recipes.size(); ++i) {
+    if (*find_pointer(recipes[i], kHorizon) == 0) {
+      open.push_back(i);
+      born.push_back(trial_recipe(definition.job.recipe, plans[i].trial.point, plans[i].trial.replicate));
+    }
+  }
+  if (open.empty()) {
+    return;
+  }
+  const auto answers = describe_all(born, describer);
+  for (std::size_t i = 0; i < open.size(); ++i) {
+    if (const Json* horizon = find_pointer(answers[i].resolved, kHorizon); horizon != nullptr) {
+      set_pointer(recipes[open[i]], kHorizon, *horizon);
+    }
+  }
 }
 
 }  // namespace
 
 std::vector<TrialPlan> plan_trials(const SweepDefinition& definition, std::int64_t first, std::int64_t count,
                                    Describer& describer) {
-  const Space space(definition.job);
+  const TrialList trials = trials_of(definition);
+  const Json base = base_recipe(definition);
   std::vector<TrialPlan> plans;
   std::vector<Json> recipes;
   for (std::int64_t number = first; number < first + count; ++number) {
     TrialPlan plan;
-    plan.trial = space.trial(number);
-    recipes.push_back(trial_recipe(definition.job.recipe, plan.trial.point, plan.trial.replicate));
+    plan.trial = trials.trial(number);
+    recipes.push_back(trial_recipe(base, plan.trial.point, plan.trial.replicate));
     plan.seed = find_pointer(recipes.back(), "/train/seed")->get<std::int64_t>();
     plans.push_back(std::move(plan));
   }
   if (plans.empty()) {
     return plans;
   }
-  const auto answers = describer.describe(recipes);
-  REGATTA_REQUIRE(answers.size() == plans.size(), BugError, "describe: ", answers.size(), " answers to ", plans.size(),
-                  " recipes");
+  if (length_number(definition.extensions) > 0) {
+    keep_horizons(definition, plans, describer, recipes);
+  }
+  const auto answers = describe_all(recipes, describer);
   for (std::size_t i = 0; i < plans.size(); ++i) {
     plans[i].description = answers[i];
     if (!answers[i].error.empty()) {
@@ -61,8 +98,13 @@ void write_trial_recipe(const TrialFiles& files, const TrialPlan& plan) {
     if (present == text) {
       return;
     }
-    const Json born = comparable(parse_json(present, path), path);
-    const auto differences = json_differences(born, comparable(plan.description.resolved, "/recipe"));
+    Recipe born = recipe_from_json(parse_json(present, path), path);
+    const Recipe now = recipe_from_json(plan.description.resolved, "/recipe");
+    if (!is_shorter(now.train, born.train)) {
+      born.train.epochs = now.train.epochs;
+      born.train.steps = now.train.steps;
+    }
+    const auto differences = json_differences(comparable(born), comparable(now));
     REGATTA_REQUIRE(differences.empty(), DataError, path, ": trial ", plan.trial.number,
                     " began as another training: ", join(differences, "; "));
   }

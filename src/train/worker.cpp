@@ -99,12 +99,12 @@ StartOrder wait_for_start(LineChannel& channel) {
 }
 
 /// A finished trial keeps its best weights and its metrics; a sweep of large networks would fill the disk otherwise.
-void drop_checkpoints(const TrialFiles& files) {
-  for (const int attempt : files.attempts()) {
+void drop_checkpoints(const TrialFiles& files, const Recipe& recipe) {
+  const RemovedFiles removed = retire_checkpoints(files, recipe.checkpoint.keep_final, recipe.guard.anchor_steps);
+  for (const std::filesystem::path& path : removed.paths) {
     std::error_code error;
-    std::filesystem::remove_all(files.checkpoints(attempt), error);
-    if (error) {
-      log_warning(files.checkpoints(attempt).string(), ": cannot remove: ", error.message());
+    if (std::filesystem::exists(path, error)) {
+      log_warning(path.string(), ": cannot be removed");
     }
   }
 }
@@ -120,14 +120,14 @@ TrainOutcome train_trial(const StartOrder& order, TrainObserver& observer) {
   setup.threads = order.threads;
   if (auto result = finished_result(files, setup.resolved)) {
     const std::int64_t steps = result->steps;
-    drop_checkpoints(files);
+    drop_checkpoints(files, recipe);
     return {AttemptStatus::kOk, steps, "was finished already", std::move(result)};
   }
   setup.device = choose_device(order.device);
   const Archive& archive = resolver.archive(recipe.data.archive);
   TrainOutcome outcome = Trainer(std::move(setup), observer).run(archive);
   if (outcome.status == AttemptStatus::kOk) {
-    drop_checkpoints(files);
+    drop_checkpoints(files, recipe);
   }
   return outcome;
 }

@@ -55,6 +55,7 @@ struct JobOptions {
   int max_attempts = 3;
   int threads_per_trial = 0;
   int gpus_per_trial = 1;
+  std::vector<std::string> idle;  ///< no option of the file: what its recipe gives without an effect there
 
   template <class Self, class V>
   static void visit(Self& s, V&& v) {

@@ -170,6 +170,7 @@ struct CheckpointOptions {
   double every_s = 300.0;
   std::int64_t every_steps = 0;
   int keep = 2;
+  bool keep_final = false;
 
   template <class Self, class V>
   static void visit(Self& s, V&& v) {
@@ -177,6 +178,9 @@ struct CheckpointOptions {
     v("every_steps", s.every_steps, "also after every so many steps; 0: only by time",
       between(0, 1000000000).not_identity());
     v("keep", s.keep, "newest checkpoints kept, besides the best weights", between(1, 100).not_identity());
+    v("keep_final", s.keep_final,
+      "a finished trial of a sweep keeps its newest checkpoint, so that the sweep can be extended by epochs",
+      not_identity());
   }
 };
 

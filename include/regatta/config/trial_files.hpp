@@ -52,6 +52,16 @@ struct CheckpointFile {
 /// Quarantined (".bad") and temporary files are not listed.
 std::vector<CheckpointFile> list_checkpoints(const TrialFiles& files);
 
+/// Removes the checkpoints of a training that has ended. @param keep_final  all but the newest and the anchor to which
+/// a roll-back from there would go (`anchor_steps` of the recipe), so that a longer training goes on from them
+/// @return files removed and their bytes; `dry_run` only says what it would remove
+struct RemovedFiles {
+  std::vector<std::filesystem::path> paths;
+  std::int64_t bytes = 0;
+};
+RemovedFiles retire_checkpoints(const TrialFiles& files, bool keep_final, std::int64_t anchor_steps,
+                                bool dry_run = false);
+
 /// "000000120.safetensors"
 std::string checkpoint_name(std::int64_t step);
 

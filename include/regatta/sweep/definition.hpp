@@ -4,10 +4,13 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "regatta/sweep/describer.hpp"
+#include "regatta/sweep/extension.hpp"
 #include "regatta/sweep/layout.hpp"
 #include "regatta/sweep/space.hpp"
 #include "regatta/sweep/state.hpp"
@@ -26,6 +29,8 @@ struct SweepDefinition {
   Json identity;        ///< what defines the experiment: no totals, budgets, resources, paths
   std::string hash;     ///< of the identity
   std::int64_t trials;  ///< in total, at birth
+  std::vector<Extension> extensions;  ///< of a sweep that is there, by number, as its journal shows them
+  std::vector<std::string> notes;     ///< what a person should know of the job: values that stand twice
 
   bool maximise() const { return job.objective.direction == "maximise"; }
 };
@@ -33,7 +38,20 @@ struct SweepDefinition {
 /// What the fold must know of a definition.
 SweepRules rules_of(const SweepDefinition& definition);
 
-/// Resolves a job: base recipe, objective direction, identity. Asks the describer once, for the base recipe.
+/// The trials by number, those that extensions have added too. Only while the definition lives.
+TrialList trials_of(const SweepDefinition& definition);
+
+/// How long every trial trains now: at birth, or since the newest extension that has made trainings longer.
+TrainingLength length_of(const SweepDefinition& definition);
+
+/// The number of that extension; 0: the length is that of birth.
+std::int64_t length_number(const std::vector<Extension>& extensions);
+
+/// The job's recipe at that length.
+Json base_recipe(const SweepDefinition& definition);
+
+/// Resolves a job: values that stand twice in a list are dropped, with a note; base recipe, objective direction,
+/// identity. Asks the describer once, for the base recipe.
 /// @throws ConfigError: unknown axis, sampler or metric; objective metric that is not the recipe's /validation/best
 SweepDefinition define_sweep(const JobOptions& job, Describer& describer);
 
@@ -46,21 +64,40 @@ SweepDefinition definition_from_json(const Json& value, const std::string& sourc
 SweepDefinition read_definition(const SweepFiles& files);
 
 struct OpenedSweep {
-  SweepDefinition
-      definition;  ///< identity, base and `trials` as born; resources, budgets and paths of the job given now
-  std::int64_t asked_trials = 0;  ///< total that the job given now asks for
+  SweepDefinition definition;  ///< identity, base, axes and totals as born; resources, budgets and paths given now
+  SweepDefinition asked;       ///< the job given now: what `extend_sweep` brings the sweep to
   bool created = false;
 };
 
 /// A new directory gets job.json (exclusively: of two processes at once one creates, the other opens). An existing one
-/// must have the same identity. If `asked_trials` exceeds `SweepState::total()` the caller appends an "extend" record;
-/// if it is smaller nothing changes (totals already reached stay; the caller says so).
+/// must have the same identity, but for what an extension may change: values of a grid's axes, replicates, the length.
 /// @throws ConfigError with all differences if the experiment has changed
 OpenedSweep create_or_open(const SweepFiles& files, const SweepDefinition& definition);
 
+/// What a job asks for beyond what a sweep has.
+struct ExtensionPlan {
+  std::optional<Extension> extension;
+  std::vector<std::string> notes;  ///< what the job asks for less of: nothing is taken back
+};
+
+/// @param total  trials that the sweep has now; its extensions stand in the opened definition
+/// @throws ConfigError: the job leaves out trials that the sweep has and adds others; a schedule that ends with the
+/// training as born
+ExtensionPlan plan_extension(const OpenedSweep& opened, std::int64_t total);
+
+/// Brings an opened sweep to what the job asks for now: plans, describes the new trials, and records what is missing as
+/// extensions, until nothing is. Any number of processes may do so at once.
+/// @param read_state  the state with everything that the journal holds now; it must stay as it is until the next call
+/// @return the definition with all extensions; `said` gets a line each
+/// @throws ConfigError as `plan_extension`; also for longer trainings of trials that keep no final checkpoint
+SweepDefinition extend_sweep(const SweepFiles& files, OpenedSweep opened,
+                             const std::function<const SweepState&()>& read_state, Describer& describer,
+                             std::vector<std::string>& said);
+
 /// Puts "/optim/lr=0.001" settings into the job's recipe; the value is JSON, or a string if it is not.
-/// @throws ConfigError: no '=', an unknown option, an axis of this job
-void apply_settings(JobOptions& job, const std::vector<std::string>& settings);
+/// @param is_new  whether the sweep is yet to begin
+/// @throws ConfigError: no '=', an unknown option, an axis of this job; what has no effect (sweep/effect.hpp)
+void apply_settings(JobOptions& job, const std::vector<std::string>& settings, bool is_new = true);
 
 /// One trial, resolved and described.
 struct TrialPlan {
@@ -69,7 +106,8 @@ struct TrialPlan {
   Description description;  ///< `.resolved` is the trial's recipe.json, `.hash` its recipe hash; `.error` is empty
 };
 
-/// Trials first .. first + count - 1, described in one call. @throws ConfigError naming the first trial that is refused
+/// Trials first .. first + count - 1, described in one call; two where an extension has made trainings longer whose
+/// schedule has a horizon of birth. @throws ConfigError naming the first trial that is refused
 std::vector<TrialPlan> plan_trials(const SweepDefinition& definition, std::int64_t first, std::int64_t count,
                                    Describer& describer);
 

@@ -5,8 +5,9 @@
 // Every record has "type", "time" (UTC, informative only), "shard" and "seq" (1, 2, ... per shard), and by type:
 //   join        host, pid, boot, start_ticks, cluster, job, restart, nodes, ranks, build, command   first of a shard
 //   submit      cluster, jobs[, collect]                 job numbers in Slurm's queue; the only record of its shard
-//   extend      trials                                   larger total
-//   start       trial, attempt, rank, host, recipe_hash, resume_step, seen    before the trial is handed out
+//   extend      trials                                   larger total, as earlier versions wrote it
+//   extension   extension, first, trials[, added, length]   see sweep/extension.hpp; alone in a shard of its number
+//   start       trial, attempt, rank, host, recipe_hash, resume_step, seen[, length]   before the trial is handed out
 //   checkpoint  trial, attempt, step
 //   report      trial, attempt, step, epoch, metrics     a validation; numbers as number_to_json gives them
 //   end         trial, attempt, status, step, message[, result]   status: an AttemptStatus name; result with "ok"

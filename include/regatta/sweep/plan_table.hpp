@@ -22,8 +22,8 @@ struct PlanTotals {
   std::int64_t files = 0;               ///< when all is done, a dozen a trial at most
 };
 
-/// Retention: a finished trial keeps its best weights; a running one its newest checkpoints (weights and optimiser
-/// state), one more while it is replaced, and the best weights.
+/// Retention: a finished trial keeps its best weights, and with /checkpoint/keep_final its final checkpoint; a running
+/// one its newest checkpoints (weights and optimiser state), one more while it is replaced, and the best weights.
 PlanTotals plan_totals(const std::vector<TrialPlan>& plans);
 
 /// For people: a head, a table with a row a trial, totals.

@@ -18,6 +18,7 @@ namespace regatta {
 enum class RecordType : std::uint8_t {
   kJoin,
   kExtend,
+  kExtension,
   kStart,
   kCheckpoint,
   kReport,
@@ -36,10 +37,11 @@ struct RecordDetails {
   std::string host;         ///< start
   std::string recipe_hash;  ///< start
   std::string seen;         ///< start: how the previous attempt had ended, as its writer saw it
+  std::int64_t length = 0;  ///< start: number of the extension to whose length it trains; 0: the length at birth
   std::string time;         ///< start
   std::string message;      ///< end
-  Json values;              ///< report: metrics; end: result; leave: gained; submit, stop: all of it; else null
-  Owner owner;              ///< join
+  Json values;  ///< report: metrics; end: result; leave: gained; extension, submit, stop: all of it; else null
+  Owner owner;  ///< join
 };
 
 struct JournalRecord {

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "regatta/config/trial_files.hpp"
+#include "regatta/sweep/extension.hpp"
 #include "regatta/sweep/record.hpp"
 
 namespace regatta {
@@ -70,7 +71,7 @@ struct SweepCounts {
 
 /// What the fold must know that is not in the journal.
 struct SweepRules {
-  std::int64_t trials = 0;  ///< total at birth; "extend" records raise it
+  std::int64_t trials = 0;  ///< total at birth; extensions raise it
   int max_attempts = 3;
   std::string metric;  ///< the objective
   bool maximise = true;
@@ -95,8 +96,12 @@ class SweepState {
   /// The same, decoding them into the store first.
   void apply(std::span<const Json> records);
 
-  /// Trials in total: the largest of birth and all "extend" records.
+  /// Trials in total: those that extensions list included. Before any lists some, the largest of birth, "extend" and
+  /// "extension" records.
   std::int64_t total() const;
+
+  /// The extensions by number, as far as none is missing.
+  const std::vector<Extension>& extensions() const { return extensions_; }
 
   /// A trial that nobody has begun gives the waiting state.
   TrialState trial(std::int64_t number) const;
@@ -215,6 +220,9 @@ class SweepState {
   void apply_stop(const Json& record);
   void leave(std::uint32_t shard, const Json& gained);
   void extend(std::int64_t total);
+  void apply_extension(const Json& record);
+  void take_extension(const Extension& extension);
+  void recount();
   void settle(std::int64_t number, Trial& trial);
   void count(std::int64_t number, const Trial& trial, int sign);
   NextTrial attempt_after(std::int64_t number, const Trial* trial) const;
@@ -240,7 +248,11 @@ class SweepState {
 
   SweepRules rules_;
   std::shared_ptr<RecordStore> records_;
-  std::int64_t extended_ = 0;
+  std::int64_t extended_ = 0;  ///< the largest total that lists no trials
+  std::int64_t listed_ = 0;    ///< total of the newest extension that lists its trials; 0: there is none
+  std::int64_t length_ = 0;    ///< number of the newest extension that makes trainings longer; 0: there is none
+  std::vector<Extension> extensions_;
+  std::map<std::int64_t, Extension> ahead_;     ///< extensions of which an earlier one has not been read yet
   std::vector<std::unique_ptr<Block>> blocks_;  ///< trials by number
   std::vector<RecordStore::Id> before_;         ///< by record: the one that came before it of the same trial
   std::vector<std::uint64_t> begun_;            ///< one bit a trial

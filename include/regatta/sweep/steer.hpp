@@ -32,9 +32,14 @@ struct Cleaned {
   std::vector<std::filesystem::path> paths;
 };
 
-/// Removes checkpoints of trials that are ok or pruned (best weights, metrics and logs stay), with `failed` also those
-/// of trials that failed, and temporary files of killed writers that are older than a day. Trials that are not done
-/// are left alone. @param dry_run  only says what it would remove
-Cleaned clean_sweep(const SweepFiles& files, bool failed, bool dry_run);
+struct CleanOptions {
+  bool failed = false;   ///< checkpoints of trials that failed too
+  bool final = false;    ///< also those that finished trials keep by /checkpoint/keep_final
+  bool dry_run = false;  ///< only says what it would remove
+};
+
+/// Removes checkpoints of trials that are ok or pruned (best weights, metrics and logs stay), and temporary files of
+/// killed writers that are older than a day. Trials that are not done are left alone.
+Cleaned clean_sweep(const SweepFiles& files, const CleanOptions& options);
 
 }  // namespace regatta

@@ -110,7 +110,8 @@ class Sweep {
   std::uint64_t races_ = 0;                        ///< lost
 };
 
-/// The fields of "start".
-Json start_fields(const NextTrial& next, int rank, const std::string& host, const std::string& recipe_hash);
+/// The fields of "start". @param length  number of the extension to whose length the recipe trains; 0: that at birth
+Json start_fields(const NextTrial& next, int rank, const std::string& host, const std::string& recipe_hash,
+                  std::int64_t length = 0);
 
 }  // namespace regatta

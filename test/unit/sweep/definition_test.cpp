@@ -119,14 +119,14 @@ TEST_CASE("a new folder is created once, the same job opens it again, also with 
   job.trials = 4;
   const OpenedSweep created = create_or_open(files, define(job));
   CHECK(created.created);
-  CHECK(created.asked_trials == 4);
+  CHECK(created.asked.trials == 4);
   CHECK(std::filesystem::is_directory(files.claims()));
   const std::string text = read_file(files.job());
   job.trials = 6;
   job.max_attempts = 5;
   const OpenedSweep opened = create_or_open(files, define(job));
   CHECK_FALSE(opened.created);
-  CHECK(opened.asked_trials == 6);
+  CHECK(opened.asked.trials == 6);
   CHECK(opened.definition.trials == 4);
   CHECK(opened.definition.job.max_attempts == 5);
   CHECK(read_file(files.job()) == text);

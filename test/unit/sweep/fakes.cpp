@@ -21,7 +21,10 @@ std::vector<Description> FakeDescriber::describe(const std::vector<Json>& recipe
   ++calls;
   std::vector<Description> answers;
   for (const Json& value : recipes) {
-    const Recipe recipe = recipe_from_json(value, "fake");
+    Recipe recipe = recipe_from_json(value, "fake");
+    if (recipe.optim.horizon_epochs == 0) {
+      recipe.optim.horizon_epochs = recipe.train.epochs;
+    }
     Description answer;
     if (recipe.optim.lr > 0.5) {
       answer.error = "/optim/lr: refused by the model";

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "regatta/base/error.hpp"
+#include "regatta/sweep/definition.hpp"
 
 namespace regatta::test {
 namespace {
@@ -102,6 +103,15 @@ void PlainState::apply_one(const Json& record) {
     const auto trials = integer_in(record, "trials", 1, kMostTrials);
     extended_ = std::max(extended_, trials.value_or(0));
     ignored_ += trials ? 0 : 1;
+  } else if (type == "extension") {
+    const auto extension = extension_from_json(record);
+    ignored_ += extension ? 0 : 1;
+    if (extension) {
+      extensions_.try_emplace(extension->number, *extension);
+      for (const auto& [number, trial] : records_) {
+        touched_.insert(number);
+      }
+    }
   } else if (type == "leave") {
     left_.insert(shard);
     for (const auto& [number, trial] : records_) {
@@ -139,6 +149,7 @@ void PlainState::apply_to_trial(const std::string& type, const Json& record) {
     attempt.host = text_in(record, "host");
     attempt.recipe_hash = text_in(record, "recipe_hash");
     attempt.time = text_in(record, "time");
+    attempt.length = integer_in(record, "length", 0, kMostTrials).value_or(0);
   } else if (type == "checkpoint") {
     attempt.checkpoint_step = std::max(attempt.checkpoint_step, step);
   } else if (type == "report") {
@@ -162,8 +173,25 @@ std::optional<double> PlainState::objective_in(const Json& metrics) const {
   return found->get<double>();
 }
 
+std::vector<Extension> PlainState::extensions() const {
+  std::vector<Extension> known;
+  for (const auto& [number, extension] : extensions_) {
+    if (number != static_cast<std::int64_t>(known.size()) + 1) {
+      break;
+    }
+    known.push_back(extension);
+  }
+  return known;
+}
+
 std::int64_t PlainState::total() const {
-  return std::max(rules_.trials, extended_);
+  std::int64_t total = std::max(rules_.trials, extended_);
+  std::int64_t listed = 0;
+  for (const Extension& extension : extensions()) {
+    listed = extension.is_listed() ? extension.trials : listed;
+    total = std::max(total, extension.trials);
+  }
+  return listed > 0 ? listed : total;
 }
 
 TrialState PlainState::trial(std::int64_t number) const {
@@ -273,7 +301,9 @@ TrialState PlainState::fold(std::int64_t number, const Trial& trial) const {
     if (key <= trial.retried_up_to) {
       continue;
     }
-    if (status == AttemptStatus::kOk) {
+    if (status == AttemptStatus::kOk && attempt->length < length_number(extensions())) {
+      charges = {};  // done at a shorter length: it goes on
+    } else if (status == AttemptStatus::kOk) {
       state.status = TrialStatus::kOk;
       state.result = attempt->end->result;
     } else if (status == AttemptStatus::kDiverged) {

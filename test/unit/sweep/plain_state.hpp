@@ -21,7 +21,7 @@ class PlainState {
   /// counted, not fatal (a later version may have written them).
   void apply(std::span<const Json> records);
 
-  /// Trials in total: the largest of birth and all "extend" records.
+  /// Trials in total: of the newest extension that lists some, else the largest of all totals.
   std::int64_t total() const;
 
   /// A trial that nobody has begun gives the waiting state.
@@ -76,6 +76,7 @@ class PlainState {
     std::string host;
     std::string recipe_hash;
     std::string time;
+    std::int64_t length = 0;
     std::int64_t checkpoint_step = 0;
     std::vector<Report> reports;
     std::optional<End> end;
@@ -106,7 +107,11 @@ class PlainState {
   static bool end_counts(const StartedAttempts& attempts, std::size_t i);
 
   SweepRules rules_;
+  /// The extensions by number, up to the first that has not been read.
+  std::vector<Extension> extensions() const;
+
   std::int64_t extended_ = 0;
+  std::map<std::int64_t, Extension> extensions_;
   std::set<std::int64_t> touched_;  ///< trials whose state `apply` must fold anew
   std::map<std::int64_t, Trial> records_;
   std::map<std::int64_t, TrialState> folded_;

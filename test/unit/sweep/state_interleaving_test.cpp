@@ -25,24 +25,46 @@ SweepState empty_state() {
 
 const std::vector<std::string> kEnds = {"ok", "paused", "signal", "oom", "diverged", "hang", "preempted", ""};
 
-/// Three jobs at one sweep: attempts go from shard to shard, some ends come late, some attempts never end.
+/// Three jobs at one sweep: attempts go from shard to shard, some ends come late, some attempts never end. Up to two
+/// extensions, each in its own shard: trials that it lists, a larger total, a longer training.
 Shards random_history(std::uint64_t seed) {
   const CounterRng rng(seed, RandomPurpose::kSynthetic);
   std::uint64_t draw = 0;
   const auto below = [&](std::uint64_t n) { return static_cast<std::size_t>(rng.below(n, ++draw)); };
-  Shards shards(3);
+  Shards shards(5);
   const auto add = [&shards](std::size_t shard, Json record) {
     record["shard"] = str("s", shard, ".jsonl");
     record["seq"] = shards[shard].size() + 1;
     shards[shard].push_back(std::move(record));
   };
+  const std::size_t extensions = below(3);
+  std::int64_t total = 8;
+  for (std::size_t number = 1; number <= extensions; ++number) {
+    const std::int64_t more = static_cast<std::int64_t>(below(3));
+    Json fields = {{"extension", number}, {"first", total}, {"trials", total + more}};
+    total += more;
+    if (more > 0 && below(2) == 0) {
+      fields["added"] = Json::array();
+      for (std::int64_t i = 0; i < more; ++i) {
+        fields["added"].push_back({{"point", 8}, {"replicate", i}, {"axes", {{"/optim/lr", 0.5}}}});
+      }
+    }
+    if (below(2) == 0) {
+      fields["length"] = {{"epochs", 10 * number}, {"steps", 0}, {"base_steps", 100 * number}};
+    }
+    add(2 + number, test::record("", 0, "extension", fields));
+  }
   for (int trial = 0; trial < 8; ++trial) {
     std::string seen;
     int resume_step = 0;
     const auto attempts = below(5);
     for (int attempt = 1; attempt <= static_cast<int>(attempts); ++attempt) {
       const std::size_t shard = below(3);
-      add(shard, test::start("", 0, trial, attempt, seen, resume_step));
+      Json started = test::start("", 0, trial, attempt, seen, resume_step);
+      if (const auto length = below(extensions + 1); length > 0) {
+        started["length"] = length;
+      }
+      add(shard, std::move(started));
       int step = resume_step;
       for (std::size_t i = below(4); i > 0; --i) {
         step += 10;

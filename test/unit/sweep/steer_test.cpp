@@ -124,23 +124,45 @@ TEST_CASE("cleaning removes checkpoints of finished trials and old temporary fil
   write_file_atomically(young, "x");
   fs::last_write_time(old, fs::file_time_type::clock::now() - std::chrono::hours(25));
 
-  const Cleaned listed = clean_sweep(scene.files, false, true);
+  const Cleaned listed = clean_sweep(scene.files, {.dry_run = true});
   CHECK(listed.files == 2);
   CHECK(listed.bytes == 1001);
   CHECK(fs::exists(checkpoints[0]));
-  CHECK(clean_sweep(scene.files, false, false).files == 2);
+  CHECK(clean_sweep(scene.files, {}).files == 2);
   CHECK_FALSE(fs::exists(checkpoints[0]));
   CHECK_FALSE(fs::exists(old));
   CHECK(fs::exists(young));
   for (int trial = 1; trial < 4; ++trial) {
     CHECK(fs::exists(checkpoints[static_cast<std::size_t>(trial)]));
   }
-  CHECK(clean_sweep(scene.files, true, false).files == 2);
+  CHECK(clean_sweep(scene.files, {.failed = true}).files == 2);
   CHECK(fs::exists(checkpoints[3]));
   for (int trial = 0; trial < 4; ++trial) {
     CHECK(fs::exists(scene.files.trial(trial).best_weights()));
     CHECK(fs::exists(scene.files.trial(trial).metrics(1)));
   }
+}
+
+TEST_CASE("cleaning leaves the final checkpoints that finished trials keep, until it is told otherwise") {
+  Scene scene;
+  const TrialFiles own = scene.files.trial(0);
+  make_directories(own.checkpoints(1));
+  write_file_atomically(own.recipe(), R"({"data": {"archive": "a.h5"}, "losses": {"ncc": {}},
+      "checkpoint": {"keep_final": true}, "guard": {"anchor_steps": 4}})");
+  Json manifest = Json::object();
+  for (const int step : {10, 9, 8, 4}) {
+    const std::string name = checkpoint_name(step);
+    write_file_atomically(own.checkpoints(1) / name, "w");
+    manifest["checkpoints"].push_back({{"file", name}, {"step", step}});
+  }
+  write_file_atomically(own.manifest(1), dump_pretty(manifest));
+  CHECK(clean_sweep(scene.files, {}).files == 2);  // of steps 9 and 4
+  CHECK(fs::exists(own.checkpoints(1) / checkpoint_name(10)));
+  CHECK(fs::exists(own.checkpoints(1) / checkpoint_name(8)));  // the anchor
+  CHECK(list_checkpoints(own).size() == 2);
+  CHECK(clean_sweep(scene.files, {}).files == 0);
+  CHECK(clean_sweep(scene.files, {.final = true}).files == 3);
+  CHECK_FALSE(fs::exists(own.checkpoints(1)));
 }
 
 }  // namespace

@@ -1,0 +1,76 @@
+// Extensions: what a sweep was given after its birth. Each is one journal record, alone in a shard whose name holds its
+// number and is made by link(2), so that exactly one process writes extension 1, one extension 2, and all readers fold
+// the same whatever the order in which they see the shards. Trials that an extension adds have later numbers and stand
+// in it with point and replicate; those that are there already keep theirs.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "regatta/sweep/layout.hpp"
+#include "regatta/sweep/space.hpp"
+
+namespace regatta {
+
+/// How long every trial trains, as /train/epochs and /train/steps say it.
+struct TrainingLength {
+  std::int64_t epochs = 0;
+  std::int64_t steps = 0;       ///< 0: `epochs` decides
+  std::int64_t base_steps = 0;  ///< optimiser steps of the base recipe, for comparisons
+
+  bool operator==(const TrainingLength&) const = default;
+};
+
+/// The record "extension".
+struct Extension {
+  std::int64_t number = 0;               ///< 1, 2, ...
+  std::int64_t first = 0;                ///< number of its first trial
+  std::int64_t trials = 0;               ///< of the sweep in total, from now on
+  std::vector<TrialPoint> added;         ///< trials first .. trials - 1; empty: they follow from the space as born
+  std::optional<TrainingLength> length;  ///< of all trials, from now on
+
+  /// Its trials stand in it, rather than follow from the space.
+  bool is_listed() const { return !added.empty(); }
+};
+
+/// "extension-00001.jsonl"
+std::string extension_shard(std::int64_t number);
+
+/// The record's own members.
+Json to_json(const Extension& extension);
+
+/// Nothing if a member is missing or does not fit the others (a later version may have written it).
+std::optional<Extension> extension_from_json(const Json& record);
+
+/// Writes the record into its shard. @return false if an extension of that number is there @throws DataError
+bool write_extension(const SweepFiles& files, const Extension& extension);
+
+/// The trials of a sweep by number: those of the space as born, then those that extensions list.
+class TrialList {
+ public:
+  /// @param extensions  by number, without a gap; must live as long as the list
+  TrialList(const JobOptions& born, const std::vector<Extension>& extensions);
+
+  TrialPoint trial(std::int64_t number) const;
+
+  const std::vector<Axis>& axes() const { return space_.axes(); }
+
+  /// The most that a point has.
+  int replicates() const { return replicates_; }
+
+ private:
+  Space space_;
+  const std::vector<Extension>& extensions_;
+  int replicates_;
+};
+
+/// Text that is equal for equal values, 1 and 1.0 among them, whatever the order of an object's members.
+std::string value_key(const Json& value);
+
+/// The same for a point.
+std::string point_key(const Point& point);
+
+}  // namespace regatta
