@@ -5,6 +5,7 @@
 // REGATTA_FAKE, JSON: {"steps": 40, "ms": 5, "checkpoint_every": 10, "modes": {"3": "crash@7"}}; modes by trial number:
 //   crash, hang, oom, nan, bad, mute, stuck (all @STEP, at every attempt; stuck: gets no further, but leaves when
 //   told), once:MODE@STEP (at the first attempt only), wrong-build.
+// "per_epoch": true: steps are those of an epoch, and the recipe says how many epochs.
 // Beside the usual files: trials/tN/starts.log ("attempt step" a line), trials/tN/violation if two ran at once.
 #include <chrono>
 #include <csignal>
@@ -41,6 +42,7 @@ struct Script {
   int ms = 5;
   std::int64_t checkpoint_every = 10;
   Json modes = Json::object();
+  bool per_epoch = false;
 };
 
 Script read_script() {
@@ -51,8 +53,13 @@ Script read_script() {
     script.ms = value.value("ms", script.ms);
     script.checkpoint_every = value.value("checkpoint_every", script.checkpoint_every);
     script.modes = value.value("modes", script.modes);
+    script.per_epoch = value.value("per_epoch", script.per_epoch);
   }
   return script;
+}
+
+std::int64_t steps_of(const Script& script, const Recipe& recipe) {
+  return script.per_epoch ? script.steps * recipe.train.epochs : script.steps;
 }
 
 ExitCode describe() {
@@ -60,13 +67,16 @@ ExitCode describe() {
   Json answers = Json::array();
   const Json question = parse_json(text, "stdin");
   for (const Json& given : question.at("recipes")) {
-    const Recipe recipe = recipe_from_json(given, "recipe");
+    Recipe recipe = recipe_from_json(given, "recipe");
+    if (read_script().per_epoch && recipe.optim.horizon_epochs == 0) {
+      recipe.optim.horizon_epochs = recipe.train.epochs;
+    }
     Description description;
     description.resolved = write_options(recipe);
     description.identity = identity_of(recipe);
     description.hash = hash_json(description.identity);
     description.parameters = 7;
-    description.steps = read_script().steps;
+    description.steps = steps_of(read_script(), recipe);
     description.metrics = {{"dice", "maximise"}};
     description.data = {{"fingerprint", "fake"}};
     answers.push_back(to_json(description));
@@ -87,7 +97,9 @@ class Training {
  public:
   Training(LineChannel& channel, const StartOrder& order, Script script)
       : channel_(channel), order_(order), script_(std::move(script)), files_{order.root} {
-    recipe_hash_ = hash_json(identity_of(recipe_from_json(read_json(files_.recipe()), "recipe")));
+    const Recipe recipe = recipe_from_json(read_json(files_.recipe()), "recipe");
+    recipe_hash_ = hash_json(identity_of(recipe));
+    script_.steps = steps_of(script_, recipe);
     const std::int64_t trial = std::stoll(files_.root.filename().string().substr(1));
     mode_ = script_.modes.value(str(trial), std::string());
     if (mode_.starts_with("once:")) {
