@@ -80,9 +80,11 @@ class RunningWorker {
 };
 
 struct Trial {
-  explicit Trial(std::int64_t steps) : files{folder / "t00000"} {
+  explicit Trial(std::int64_t steps, bool keep_final = false) : files{folder / "t00000"} {
     Recipe recipe = test::scene_recipe(test::write_scene(folder.path()));
     recipe.train.steps = steps;
+    recipe.optim.horizon_epochs = keep_final ? 4 : 0;
+    recipe.checkpoint.keep_final = keep_final;
     RecipeResolver resolver;
     settle_recipe(files, recipe, resolver, Existing::kContinue);
   }
@@ -115,6 +117,35 @@ TEST_CASE("a worker says hello, trains and ends with its result") {
   CHECK(checkpoints >= 1);
   CHECK(worker.wait() == 0);
   CHECK(std::filesystem::exists(trial.files.result()));
+}
+
+std::string train_to_end(const Trial& trial, int attempt) {
+  RunningWorker worker;
+  worker.send("start", trial.order(attempt));
+  const auto messages = worker.until("end");
+  REQUIRE_FALSE(messages.empty());
+  REQUIRE(messages.back().at("status") == "ok");
+  const auto kept = list_checkpoints(trial.files);
+  return kept.size() == 1 ? read_file(kept[0].path) : "";
+}
+
+TEST_CASE("a finished trial that keeps its final checkpoint goes on from it to a longer training, bit for bit") {
+  const Trial longer(6, true);
+  const std::string expected = train_to_end(longer, 1);
+  REQUIRE_FALSE(expected.empty());
+  const Trial trial(3, true);
+  const std::string first = train_to_end(trial, 1);
+  REQUIRE_FALSE(first.empty());
+  CHECK(first != expected);
+  Json recipe = read_json(trial.files.recipe());
+  set_pointer(recipe, "/train/steps", 6);
+  write_file_atomically(trial.files.recipe(), dump_pretty(recipe));
+  CHECK(train_to_end(trial, 2) == expected);
+  CHECK(read_file(trial.files.metrics(2)).rfind(R"({"kind":"start","step":3)", 0) == 0);
+  CHECK(read_json(trial.files.result()).at("steps") == 6);
+  const Trial bare(3);
+  train_to_end(bare, 1);
+  CHECK(list_checkpoints(bare.files).empty());
 }
 
 TEST_CASE("a worker told to leave saves, says paused and exits with 85; the next attempt goes on") {
