@@ -129,6 +129,7 @@ Level make_level(const Volume& volume, double spacing_mm, bool normalise, int th
   std::vector<float> foreground(level.values.size());
   std::transform(level.values.begin(), level.values.end(), foreground.begin(),
                  [threshold](float value) { return value > threshold ? 1.0F : 0.0F; });
+  level.foreground.assign(foreground.begin(), foreground.end());
   constexpr float kTouched = 0.02F;
   const Spacing3 margin = {0.5 * kMargin_mm, 0.5 * kMargin_mm, 0.5 * kMargin_mm};
   const std::vector<float> spread = smooth(std::move(foreground), level.grid, margin, threads);

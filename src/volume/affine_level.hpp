@@ -13,7 +13,8 @@ namespace regatta {
 struct Level {
   Grid grid;
   std::vector<float> values;
-  std::vector<std::uint8_t> mask;  ///< 1 in the foreground and up to a margin around it
+  std::vector<std::uint8_t> foreground;  ///< 1 above Otsu's threshold
+  std::vector<std::uint8_t> mask;        ///< 1 in the foreground and up to a margin around it
 };
 
 /// @param spacing_mm  of the level; axes that are coarser already keep their spacing

@@ -120,6 +120,18 @@ std::map<std::int32_t, std::int32_t> read_merge(const Json& merge) {
   return out;
 }
 
+/// Aligned scans lie where the alignment puts them.
+void require_one_place(const DatasetOptions& options) {
+  const std::string& place = options.preprocess.place;
+  const bool aligned = options.affine == "to_atlas";
+  REGATTA_REQUIRE(
+      place != "physical" || !aligned, ConfigError,
+      "/preprocess/place: physical, and /affine: to_atlas: scans are either left where their headers say or "
+      "aligned; leave one of the two out");
+  REGATTA_REQUIRE(place != "affine" || aligned, ConfigError,
+                  "/preprocess/place: affine, and /affine: none: \"affine\": \"to_atlas\" aligns the scans");
+}
+
 }  // namespace
 
 std::int32_t DatasetFile::label(std::int32_t value) const {
@@ -135,6 +147,7 @@ DatasetFile dataset_from_json(const Json& value, const std::filesystem::path& fo
   REGATTA_REQUIRE(value.contains("schema"), ConfigError, "/schema: missing, ", kDatasetSchema, " expected");
   read_options(value, dataset.options);
   validate(dataset.options.preprocess);
+  require_one_place(dataset.options);
   REGATTA_REQUIRE(is_orientation(dataset.options.npz_orientation), ConfigError, "/npz_orientation: '",
                   one_line(dataset.options.npz_orientation, 20),
                   "', three letters, one each of R|L, A|P and S|I, expected");

@@ -220,9 +220,11 @@ void set_affine(const RawHeader& h, const std::string& source, NiftiHeader& out)
     std::copy(std::begin(h.srow), std::end(h.srow), out.affine.begin());
     out.affine[15] = 1.0;
     out.affine_source = "sform";
+    out.space_code = h.sform_code;
   } else if (h.qform_code > 0) {
     out.affine = affine_of_qform(h);
     out.affine_source = "qform";
+    out.space_code = h.qform_code;
   } else {
     out.affine = {h.pixdim[1], 0, 0, 0, 0, h.pixdim[2], 0, 0, 0, 0, h.pixdim[3], 0, 0, 0, 0, 1};
     out.affine_source = "pixdim";

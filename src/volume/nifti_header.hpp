@@ -27,6 +27,7 @@ struct NiftiHeader {
   RawFormat format;
   Affine affine{};
   std::string affine_source;      ///< sform, qform or pixdim
+  int space_code = 0;             ///< of that form; 0 of pixdim
   std::uint64_t data_offset = 0;  ///< of the first voxel, from the start of the file that holds it
 
   /// Of one volume, with all its components.

@@ -17,6 +17,7 @@
 #include "pack_keys.hpp"
 #include "pack_store.hpp"
 #include "packed_subject.hpp"
+#include "pair_overlap.hpp"
 #include "parallel.hpp"
 #include "regatta/base/clock.hpp"
 #include "regatta/base/error.hpp"
@@ -25,6 +26,7 @@
 #include "regatta/volume/affine_registration.hpp"
 #include "regatta/volume/archive_writer.hpp"
 #include "regatta/volume/qc.hpp"
+#include "shared_space.hpp"
 
 namespace regatta {
 namespace {
@@ -32,16 +34,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kMostTiles = 1000;  // of the picture sheet
-
-/// Puts the subject's id in front of an error about its files.
-template <class Body>
-auto for_subject(const SubjectEntry& subject, const Body& body) {
-  try {
-    return body();
-  } catch (const DataError& error) {
-    throw DataError(str("subject '", subject.id, "': ", error.what()));
-  }
-}
 
 /// Voxels of the first modality, 0..1, for pictures.
 std::function<float(std::size_t)> shown_image(const PackedSubject& subject) {
@@ -85,6 +77,7 @@ class Packer {
   std::vector<fs::path> write_sheet(const SubjectSheet& sheet) const;
   void require_same_grid(std::size_t index, const PackedSubject& subject);
   void look_at(const ArchiveSubject& row, const Shape3& shape);
+  void look_at_pairs();
   PackSummary summary(double seconds) const;
 
   const DatasetFile& dataset_;
@@ -95,6 +88,8 @@ class Packer {
   TwinScans twins_;
   std::optional<PackStore> store_;
   std::optional<ArchiveWriter> writer_;
+  std::optional<PairOverlaps> overlaps_;
+  std::vector<ArchiveSubject> rows_;
   std::size_t reused_ = 0;
   std::vector<std::int64_t> label_ids_;
   Shape3 shape_{};
@@ -155,13 +150,13 @@ void Packer::find_keys() {
   std::string aligned_to;
   const std::size_t atlas = job_.atlas ? static_cast<std::size_t>(job_.atlas->subject) : subjects().size();
   if (job_.atlas) {
-    const std::string image = for_subject(subjects()[atlas], [&] { return key_of(job_, subjects()[atlas], "").image; });
+    const std::string image = for_subject(subjects()[atlas], [&] { return key_of(job_, atlas, "").image; });
     aligned_to = str(image, " ", kAlignmentVersion);
   }
   in_order(
       subjects().size(), threads_,
       [&](std::size_t i) {
-        return for_subject(subjects()[i], [&] { return key_of(job_, subjects()[i], i == atlas ? "" : aligned_to); });
+        return for_subject(subjects()[i], [&] { return key_of(job_, i, i == atlas ? "" : aligned_to); });
       },
       [&](std::size_t i, SourceKey key) {
         warn(twins_.add_files(i, key.image));
@@ -315,6 +310,16 @@ void Packer::look_at(const ArchiveSubject& row, const Shape3& shape) {
   }
 }
 
+/// Pairs that are put wrongly, with the option that would help, and what centring does to scans of a group.
+void Packer::look_at_pairs() {
+  if (const std::string doubt = overlaps_->doubt(rows_, dataset_.pairs); !doubt.empty()) {
+    warn(str(doubt, ": ", help_for_place(job_.preprocess)));
+  }
+  if (job_.preprocess.place == "centre") {
+    warn(centred_groups(dataset_, rows_, shape_));
+  }
+}
+
 /// A subject that was written as soon as it was packed lies in the unfinished archive only: the store takes it from
 /// there, should this pack not come to its end.
 void Packer::hold_written(std::size_t index, const PackedSubject& subject) {
@@ -370,6 +375,7 @@ void Packer::write() {
       header.threads = threads_;
       writer_.emplace(options_.output, std::move(header));
       sheet.emplace(shape_, spacing_, job_.preprocess.orientation);
+      overlaps_.emplace(shape_, spacing_);
     }
     std::array<std::uint8_t, 256> index_of{};
     for (std::size_t value = 0; value < subject.label_values.size(); ++value) {
@@ -381,6 +387,8 @@ void Packer::write() {
                    [&index_of](std::uint8_t index) { return index_of[index]; });
     warn(twins_.add_voxels(i, writer_->add(row, subject.images, labels, subject.mask).front()));
     hold_written(i, subject);
+    overlaps_->add(row, shown_image(subject));
+    rows_.push_back(row);
     if (i % every == 0) {
       sheet->add(str(row.id, "  ", row.split), shown_image(subject), labels);
     }
@@ -389,6 +397,7 @@ void Packer::write() {
   in_order(
       subjects().size(), threads_, [&](std::size_t i) { return packed(i); }, write_one);
   progress.finish();
+  look_at_pairs();
   writer_->set_pairs(dataset_.pairs);
   auto pictures = std::async(std::launch::async, [&] { return write_sheet(*sheet); });
   writer_->sync();
@@ -440,6 +449,9 @@ PackSummary Packer::run() {
   job_.dataset = &dataset_;
   job_.preprocess = for_subject(subjects().front(), [&] { return settle_options(dataset_); });
   load_atlas();
+  if (job_.preprocess.place == "physical") {
+    job_.shared_grids = shared_grids(dataset_, job_.preprocess, threads_);
+  }
   find_keys();
   store_.emplace(fs::path(options_.output.string() + ".part"),
                  options_.update ? std::optional(options_.output) : std::nullopt);

@@ -1,11 +1,15 @@
 #include "pack_checks.hpp"
 
+#include <algorithm>
 #include <limits>
 
 #include "dataset_pairs.hpp"
 #include "packed_subject.hpp"
 #include "regatta/base/error.hpp"
+#include "regatta/base/text_table.hpp"
+#include "regatta/volume/affine_registration.hpp"
 #include "regatta/volume/keypoints.hpp"
+#include "shared_space.hpp"
 
 namespace regatta {
 
@@ -83,15 +87,62 @@ void require_few_labels(std::set<std::int32_t>& values) {
                   "(/labels/others: background)");
 }
 
+std::string centred_groups(const DatasetFile& dataset, const std::vector<ArchiveSubject>& rows, const Shape3& shape) {
+  constexpr double kFar = 1.0;  // voxels
+  std::set<std::pair<std::int64_t, std::int64_t>> moved;
+  double most_mm = 0.0;
+  for (const ArchivePair& pair : dataset.pairs) {
+    const auto moving = static_cast<std::size_t>(pair.moving);
+    const auto fixed = static_cast<std::size_t>(pair.fixed);
+    if (rows[moving].group != rows[fixed].group || same_grid(rows[fixed].affine, rows[moving].affine, shape, kFar) ||
+        moved.contains(std::minmax({pair.moving, pair.fixed}))) {
+      continue;
+    }
+    const auto is_placed = [&](std::size_t i) {
+      const SubjectEntry& subject = dataset.subjects[i];
+      return has_space(
+          read_volume_header(subject.files.front(), VolumePart::kImage, dataset.options.npz_orientation, subject.frame)
+              .affine_source);
+    };
+    if (is_placed(moving) && is_placed(fixed)) {
+      moved.insert(std::minmax({pair.moving, pair.fixed}));
+      most_mm = std::max(most_mm, mean_distance(rows[fixed].affine, rows[moving].affine, {shape, identity_affine()}));
+    }
+  }
+  return moved.empty()
+             ? ""
+             : str("scans of a group are put about their middles, up to ", fixed_text(most_mm, 1),
+                   " mm from where their headers put them, in ", moved.size(), moved.size() == 1 ? " pair" : " pairs",
+                   "; if they are of one session, /preprocess/place physical keeps them there");
+}
+
+std::string help_for_place(const PreprocessOptions& options) {
+  if (options.place == "affine") {
+    return "look at their alignment";
+  }
+  if (options.place == "physical") {
+    return "do their headers tell the truth? /preprocess/place centre does without them";
+  }
+  return options.center == "volume" ? "/preprocess/center foreground, or /affine to_atlas, may help"
+                                    : "/affine to_atlas may help";
+}
+
 PreprocessOptions settle_options(const DatasetFile& dataset) {
   PreprocessOptions options = dataset.options.preprocess;
+  const bool aligned = dataset.options.affine == "to_atlas";
+  if (aligned) {
+    options.place = "affine";
+  }
   if (!options.shape.empty() && !options.spacing_mm.empty()) {
     return options;
   }
-  const bool aligned = dataset.options.affine == "to_atlas";
-  const SubjectEntry& first =
-      aligned ? dataset.subjects[static_cast<std::size_t>(affine_atlas_of(dataset.subjects, dataset.options))]
-              : dataset.subjects.front();
+  std::int64_t index = 0;
+  if (aligned) {
+    index = affine_atlas_of(dataset.subjects, dataset.options);
+  } else if (options.place == "physical") {
+    index = space_references(dataset.subjects, dataset.options, dataset.pairs).front();
+  }
+  const SubjectEntry& first = dataset.subjects[static_cast<std::size_t>(index)];
   const VolumeHeader header =
       read_volume_header(first.files.front(), VolumePart::kImage, dataset.options.npz_orientation, first.frame);
   Volume blank;  // the shape and spacing of the packed grid do not depend on the voxels

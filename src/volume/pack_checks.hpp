@@ -10,9 +10,20 @@
 #include <utility>
 #include <vector>
 
+#include "regatta/base/error.hpp"
 #include "regatta/volume/dataset.hpp"
 
 namespace regatta {
+
+/// Puts the subject's id in front of an error about its files.
+template <class Body>
+auto for_subject(const SubjectEntry& subject, const Body& body) {
+  try {
+    return body();
+  } catch (const DataError& error) {
+    throw DataError(str("subject '", subject.id, "': ", error.what()));
+  }
+}
 
 struct SubjectCheck {
   std::set<std::int32_t> label_values;  ///< after merging
@@ -50,6 +61,13 @@ class TwinScans {
 
 /// Takes the background out. @throws DataError if more are left than an archive can hold
 void require_few_labels(std::set<std::int32_t>& values);
+
+/// One line about pairs within a group that lie elsewhere about their middles than their headers say; "" if there are
+/// none. @param rows  as packed about their middles @param shape  of the packed grid
+std::string centred_groups(const DatasetFile& dataset, const std::vector<ArchiveSubject>& rows, const Shape3& shape);
+
+/// What a person may do about scans of a pair that hardly lie on each other.
+std::string help_for_place(const PreprocessOptions& options);
 
 /// The options as they will be stored: what was left to the first subject is filled in from it.
 PreprocessOptions settle_options(const DatasetFile& dataset);

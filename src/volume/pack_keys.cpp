@@ -48,18 +48,24 @@ std::string hash_of(const fs::path& path) {
 
 }  // namespace
 
-SourceKey key_of(const PackJob& job, const SubjectEntry& subject, const std::string& aligned_to) {
+SourceKey key_of(const PackJob& job, std::size_t index, const std::string& aligned_to) {
+  const SubjectEntry& subject = job.dataset->subjects[index];
   Json images = Json::array();
   for (const std::string& file : subject.files) {
     images.push_back(hash_of(file));
   }
   images.push_back(subject.frame);
+  Json preprocess = write_options(job.preprocess);
+  preprocess.erase("place");  // what it does to this subject stands below
   Json all = {{"version", kPackVersion},
               {"images", images},
-              {"preprocess", write_options(job.preprocess)},
+              {"preprocess", preprocess},
               {"modalities", job.modalities()},
               {"npz_orientation", job.dataset->options.npz_orientation},
               {"atlas", aligned_to}};
+  if (const Grid* shared = job.shared_grid(index)) {
+    all["grid"] = {{"shape", shared->shape}, {"affine", shared->affine}};
+  }
   const auto add = [&all](const char* name, const std::string& path) {
     if (!path.empty()) {
       all[name] = hash_of(path);

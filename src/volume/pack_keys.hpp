@@ -13,8 +13,9 @@ struct SourceKey {
   std::string image;  ///< of its images alone
 };
 
+/// @param index       of the data set's subjects
 /// @param aligned_to  what tells the images that it is aligned to, "" for none @throws DataError for a file that cannot
 /// be read
-SourceKey key_of(const PackJob& job, const SubjectEntry& subject, const std::string& aligned_to);
+SourceKey key_of(const PackJob& job, std::size_t index, const std::string& aligned_to);
 
 }  // namespace regatta

@@ -61,6 +61,9 @@ LabelVolume read_companion(const PackJob& job, const SubjectEntry& subject, cons
 }
 
 Placement place(const PackJob& job, std::size_t index, const Image& image, ArchiveSubject& row, int threads) {
+  if (const Grid* shared = job.shared_grid(index)) {
+    return {image.grid(), *shared, map_along_axes(image.grid(), *shared)};
+  }
   if (!job.atlas || job.atlas->subject == static_cast<std::int64_t>(index)) {
     const GridMap map = image.coded ? map_to_packed_grid(*image.coded, job.preprocess)
                                     : map_to_packed_grid(image.volume, job.preprocess);
@@ -185,6 +188,10 @@ void require_image_grid(const Grid& grid, const Grid& image, const std::string& 
   REGATTA_REQUIRE(same_grid(image.affine, grid.affine, image.shape), DataError, path,
                   ": lies elsewhere in space than its image: affine ", join(grid.affine, " "), ", the image's is ",
                   join(image.affine, " "));
+}
+
+const Grid* PackJob::shared_grid(std::size_t index) const {
+  return index < shared_grids.size() && shared_grids[index] ? &*shared_grids[index] : nullptr;
 }
 
 std::vector<std::string> PackJob::modalities() const {

@@ -66,9 +66,13 @@ struct PackJob {
   const DatasetFile* dataset = nullptr;
   PreprocessOptions preprocess;
   std::optional<PackAtlas> atlas;
+  std::vector<std::optional<Grid>> shared_grids;  ///< place physical: of each subject, where another one's is shared
   std::shared_ptr<SpareMemory> spare = std::make_shared<SpareMemory>();
 
   std::vector<std::string> modalities() const;
+
+  /// The packed grid that a subject shares with another one; null where it has its own.
+  const Grid* shared_grid(std::size_t index) const;
 };
 
 /// The frame to read of labels or a mask: the subject's where they are a series too, else -1.

@@ -181,6 +181,33 @@ GridMap map_to_packed_grid(const Grid& source_grid, const PreprocessOptions& opt
   return map;
 }
 
+std::optional<GridMap> map_along_axes(const Grid& source, const Grid& packed) {
+  constexpr double kNear = 1e-2;
+  const Affine index = multiply(invert(source.affine), packed.affine);
+  const AxisMap axes = axes_to(source.affine, orientation_of(packed.affine));
+  GridMap map;
+  map.source = source;
+  map.packed = packed;
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    const auto row = static_cast<std::size_t>(axes.source[axis]) * 4;
+    map.axis[axis] = axes.source[axis];
+    map.step[axis] = index[row + axis];
+    map.start[axis] = index[row + 3];
+  }
+  GridMap copies = map;  // whole voxels, if that is near enough: they are then copied exactly
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    copies.step[axis] = std::copysign(1.0, map.step[axis]);
+    copies.start[axis] = std::round(map.start[axis]);
+  }
+  for (const GridMap& one : {copies, map}) {
+    const Affine found = affine_of(one);
+    if (is_usable(found) && same_grid(packed.affine, found, packed.shape, kNear)) {
+      return one;
+    }
+  }
+  return std::nullopt;
+}
+
 PreparedImage prepare_image(const Volume& volume, const GridMap& map, const PreprocessOptions& options,
                             const IntensityOptions& intensity, int threads) {
   const IntensityRange range = intensity_range(volume, intensity, options.foreground_above);

@@ -90,11 +90,19 @@ VolumeHeader read_volume_header(const fs::path& path, VolumePart part, const std
   if (kind_of(path) == FileKind::kNpz) {
     const char* name = part == VolumePart::kImage ? "vol" : "seg";
     const NpzArray array = read_npz_frame(path, name, frame, nullptr, nullptr);
-    return {{array.shape, affine_of_orientation(npz_orientation)}, array.voxel_type, "none", 1};
+    return {{array.shape, affine_of_orientation(npz_orientation)}, array.voxel_type, "none", 1, 0};
   }
   const NiftiHeader header = open_nifti(path).header;
   frame_number(frame, header.frames, path.string());
-  return {{header.shape, header.affine}, raw_name(header.format.type), header.affine_source, header.frames};
+  return {{header.shape, header.affine},
+          raw_name(header.format.type),
+          header.affine_source,
+          header.frames,
+          header.space_code};
+}
+
+bool has_space(const std::string& affine_source) {
+  return affine_source != "pixdim" && affine_source != "none";
 }
 
 bool is_volume_name(const fs::path& path) {

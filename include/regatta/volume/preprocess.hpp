@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -46,6 +47,7 @@ struct PreprocessOptions {
   IntensityOptions intensity;
   Json modalities = Json::object();
   std::string type = "uint8";
+  std::string place = "centre";
 
   template <class Self, class V>
   static void visit(Self& s, V&& v) {
@@ -58,6 +60,10 @@ struct PreprocessOptions {
     v("intensity", s.intensity, "");
     v("modalities", s.modalities, "{\"ct\": {intensity options}}: modalities whose intensities are treated otherwise");
     v("type", s.type, "type of the packed voxels", one_of({"uint8", "float32"}));
+    v("place", s.place,
+      "where scans lie to each other: centre: each about its own middle; physical: where their headers say, those that "
+      "pairs and groups join on one grid; affine: aligned, where `/affine` asks for it",
+      one_of({"centre", "physical", "affine"}));
   }
 };
 
@@ -86,6 +92,10 @@ GridMap map_to_packed_grid(const Volume& volume, const PreprocessOptions& option
 /// voxels of the source
 GridMap map_to_packed_grid(const Grid& source, const PreprocessOptions& options,
                            const std::function<Point3()>& foreground_middle);
+
+/// The same map for a packed grid that is given: none unless its axes run along those of the source, within a hundredth
+/// of a voxel over the whole grid.
+std::optional<GridMap> map_along_axes(const Grid& source, const Grid& packed);
 
 struct PreparedImage {
   Grid packed;

@@ -42,7 +42,12 @@ struct VolumeHeader {
   std::string voxel_type;  ///< "int16", "float64" ...
   std::string affine_source;
   std::int64_t frames = 1;  ///< volumes in the file
+  int space_code = 0;       ///< NIfTI's code of the form that the affine is from: 3 Talairach, 4 MNI 152; 0: no space
 };
+
+/// True if the file says where the scan lies: an affine that is neither made up of the spacing alone (NIfTI with sform
+/// and qform code 0) nor of no file at all (npz). @param affine_source  of a volume or header
+bool has_space(const std::string& affine_source);
 
 /// Reads an image: NIfTI (`.nii`, `.nii.gz`, either file of a pair `.hdr` with `.img` or `.img.gz`; any integer or
 /// float type, scl_slope applied) or `.npz` (its array `vol`).

@@ -60,7 +60,8 @@ Oriented oriented(const Grid& grid, const std::string& orientation) {
 
 class Chooser {
  public:
-  Chooser(FoundSet& found, const Survey& survey) : found_(found), survey_(survey) {}
+  Chooser(FoundSet& found, const Survey& survey, const PlaceChoice& place)
+      : found_(found), survey_(survey), place_(place) {}
 
   GridChoice choose() {
     choose_intensity();
@@ -68,6 +69,8 @@ class Chooser {
     for (const SurveyedScan& scan : survey_.scans) {
       scans_.push_back(oriented(scan.grid, options().orientation));
     }
+    options().place = place_.place;
+    reason("place", place_.place, place_.reason);
     choose_spacing();
     choose_shape();
     return std::move(choice_);
@@ -186,19 +189,37 @@ class Chooser {
     spacing_why_ = why;
   }
 
+  /// The box around a scan's foreground, in voxels of a grid that may be another one's.
+  std::array<Point3, 2> foreground_on(const Grid& grid, const SampledImage& sample) const {
+    const Affine across = multiply(invert(grid.affine), survey_.scans[sample.subject].grid.affine);
+    std::array<Point3, 2> box{};
+    for (int corner = 0; corner < 8; ++corner) {
+      Point3 p{};
+      for (std::size_t axis = 0; axis < 3; ++axis) {
+        p[axis] = ((corner >> axis) & 1) != 0 ? sample.foreground[1][axis] + 0.5 : sample.foreground[0][axis] - 0.5;
+      }
+      p = map_point(across, p);
+      for (std::size_t axis = 0; axis < 3; ++axis) {
+        box[0][axis] = corner == 0 ? p[axis] : std::min(box[0][axis], p[axis]);
+        box[1][axis] = corner == 0 ? p[axis] : std::max(box[1][axis], p[axis]);
+      }
+    }
+    return box;
+  }
+
   /// Smallest sizes in mm around which no sampled foreground is cut, with the middle that `center` names.
   Spacing3 foreground_mm(bool around_foreground) const {
     Spacing3 need{};
     for (const SampledImage& sample : survey_.samples) {
-      const auto scan = std::find_if(survey_.scans.begin(), survey_.scans.end(),
-                                     [&](const SurveyedScan& s) { return s.subject == sample.subject; });
-      const AxisMap axes = axes_to(scan->grid.affine, choice_.preprocess.orientation);
-      const Spacing3 spacing = spacing_of(scan->grid.affine);
+      const Grid& grid = survey_.scans[place_.references[sample.subject]].grid;
+      const std::array<Point3, 2> box = foreground_on(grid, sample);
+      const AxisMap axes = axes_to(grid.affine, choice_.preprocess.orientation);
+      const Spacing3 spacing = spacing_of(grid.affine);
       for (std::size_t axis = 0; axis < 3; ++axis) {
         const auto source = static_cast<std::size_t>(axes.source[axis]);
-        const double low = sample.foreground[0][source] - 0.5;
-        const double high = sample.foreground[1][source] + 0.5;
-        const double middle = static_cast<double>(scan->grid.shape[source] - 1) / 2.0;
+        const double low = box[0][source];
+        const double high = box[1][source];
+        const double middle = static_cast<double>(grid.shape[source] - 1) / 2.0;
         const double voxels = around_foreground ? high - low : 2.0 * std::max(high - middle, middle - low);
         need[axis] = std::max(need[axis], voxels * spacing[source]);
       }
@@ -218,13 +239,13 @@ class Chooser {
     Spacing3 whole{};
     for (std::size_t axis = 0; axis < 3; ++axis) {
       std::vector<double> sizes;
-      for (const Oriented& scan : scans_) {
-        sizes.push_back(scan.size_mm[axis]);
+      for (std::size_t i = 0; i < scans_.size(); ++i) {
+        sizes.push_back(scans_[place_.references[i]].size_mm[axis]);
       }
       whole[axis] = quantile(sizes, 0.95);
     }
-    // Scans of one person lie in one space, which must not be shifted by each scan's own foreground.
-    const bool around_foreground = !scans_share_a_space();
+    // Scans that lie in one space must not be shifted by each one's own foreground.
+    const bool around_foreground = place_.place != "physical" && !scans_share_a_space();
     const bool has_background =
         !survey_.samples.empty() &&
         std::all_of(survey_.samples.begin(), survey_.samples.end(), [this](const SampledImage& sample) {
@@ -292,6 +313,7 @@ class Chooser {
 
   FoundSet& found_;
   const Survey& survey_;
+  const PlaceChoice& place_;
   GridChoice choice_;
   std::vector<Oriented> scans_;
   Spacing3 spacing_{};
@@ -313,8 +335,8 @@ Shape3 network_shape(const Shape3& least) {
   return static_cast<double>(voxel_count(by32)) < kCost * static_cast<double>(voxel_count(by16)) ? by32 : by16;
 }
 
-GridChoice choose_grid(FoundSet& found, const Survey& survey) {
-  return Chooser(found, survey).choose();
+GridChoice choose_grid(FoundSet& found, const Survey& survey, const PlaceChoice& place) {
+  return Chooser(found, survey, place).choose();
 }
 
 }  // namespace regatta

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "regatta/volume/preprocess.hpp"
+#include "volume/init/place_choice.hpp"
 #include "volume/init/survey.hpp"
 
 namespace regatta {
@@ -15,7 +16,7 @@ struct GridChoice {
 };
 
 /// @param found  gets notes of scans that differ from the rest
-GridChoice choose_grid(FoundSet& found, const Survey& survey);
+GridChoice choose_grid(FoundSet& found, const Survey& survey, const PlaceChoice& place);
 
 /// Sizes of at least `least` that networks take: multiples of 32 where that costs less than 15 % more voxels than
 /// multiples of 16, which are taken otherwise.

@@ -12,6 +12,7 @@
 #include "regatta/config/recipe.hpp"
 #include "volume/init/checks.hpp"
 #include "volume/init/grid_choice.hpp"
+#include "volume/init/place_choice.hpp"
 #include "volume/init/recipe_choice.hpp"
 #include "volume/init/splits.hpp"
 #include "volume/init/survey.hpp"
@@ -245,7 +246,7 @@ InitPlan plan_dataset(const InitOptions& options) {
                   found.notes.empty() ? "" : "; ", join(found.notes, "; "));
   draw_splits(found, options.val);
   const PairRule pairs = choose_pairs(found);
-  GridChoice grid = choose_grid(found, seen);
+  GridChoice grid = choose_grid(found, seen, choose_place(tree, found, seen, pairs));
   note_oddities(tree, found, seen);
 
   plan.dataset["schema"] = kDatasetSchema;

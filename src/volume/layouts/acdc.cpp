@@ -77,6 +77,7 @@ bool claims_acdc(const ScanTree& tree) {
 FoundSet find_acdc(const ScanTree& tree) {
   FoundSet out;
   out.anatomy = Anatomy::kHeart;
+  out.one_session = true;
   const auto patients = patients_of(tree);
   const bool whole_release = patients.contains(1) && patients.contains(kTrainingPatients);
   for (const auto& [number, folder] : patients) {

@@ -21,6 +21,7 @@ struct FoundSet {
   bool is_ct = false;                   ///< the release says so
   std::vector<std::string> modalities;  ///< as in the data set file
   std::vector<SubjectEntry> subjects;   ///< paths relative to the tree; split "": to be drawn; groups are set
+  bool one_session = false;             ///< a group's scans are of one scanning session: they share a space
   std::vector<PairEntry> pairs;         ///< split "": the one that both subjects are in. Empty: by a rule
   std::string atlas;                    ///< id of a subject of split atlas
   std::set<std::string> known;          ///< files of the layout that no subject uses, and that need no mention

@@ -106,7 +106,8 @@ const ScanHeader* ScanTree::header(const std::string& path) const {
     const VolumeHeader header = read_volume_header(full(path), VolumePart::kImage, "RAS", 0);
     return &headers_
                 .emplace(path,
-                         ScanHeader{header.grid, static_cast<int>(header.frames), header.affine_source != "pixdim"})
+                         ScanHeader{header.grid, static_cast<int>(header.frames), header.affine_source != "pixdim",
+                                    has_space(header.affine_source), header.space_code})
                 .first->second;
   } catch (const DataError& error) {
     unreadable_[path] = error.what();

@@ -22,6 +22,8 @@ struct ScanHeader {
   Grid grid;
   int frames = 1;
   bool is_placed = true;  ///< false: a NIfTI header without sform and qform, left and right are a guess
+  bool has_space = true;  ///< false: that, or an npz
+  int space_code = 0;     ///< as in VolumeHeader
 };
 
 class ScanTree {

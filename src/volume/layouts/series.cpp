@@ -65,6 +65,7 @@ bool claims_series(const ScanTree& tree) {
 
 FoundSet find_series(const ScanTree& tree) {
   FoundSet out;
+  out.one_session = true;
   std::string names = tree.folder().filename().string();
   for (const std::string& path : tree.volumes()) {
     if (!is_series(tree, path) || is_twin(tree, path)) {

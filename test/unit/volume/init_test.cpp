@@ -98,7 +98,8 @@ TEST_CASE("init of a brain set: the foreground is cropped, the atlas is moving, 
   options.folder = folder.path() / "brains";
   const InitPlan plan = plan_dataset(options);
   CHECK(plan.shape == Shape3{32, 32, 32});
-  CHECK(plan.dataset.at("preprocess").at("center") == "foreground");
+  CHECK(plan.dataset.at("preprocess").at("center") == "volume");
+  CHECK(plan.dataset.at("preprocess").at("place") == "physical");  // all on one grid
   CHECK(plan.dataset.at("preprocess").at("intensity").at("kind") == "percentile");
   CHECK(plan.dataset.at("pairs").at("atlas") == "atlas");
   CHECK(plan.recipe.at("model").at("name") == "voxelmorph-2");
@@ -119,6 +120,64 @@ TEST_CASE("init of a brain set: the foreground is cropped, the atlas is moving, 
   CHECK(job.objective.metric == "dice");
   CHECK(job.axes.size() == 2);
   CHECK(recipe_from_json(job.recipe, "recipe").model.name == "voxelmorph-2");
+}
+
+TEST_CASE("init says where scans lie: by their headers where these say something, else about their middles") {
+  const Shape3 shape = {64, 64, 64};
+  const auto place_of = [](const InitPlan& plan) {
+    const std::string line =
+        *std::find_if(plan.choices.begin(), plan.choices.end(), [](const auto& c) { return c.starts_with("place "); });
+    CHECK(line.starts_with(str("place        ", plan.dataset.at("preprocess").at("place").get<std::string>(), ": ")));
+    return line.substr(13);
+  };
+  const auto write = [&](const ScanFolder& folder, int i, int code, double shift) {
+    test::NiftiMaker maker;
+    maker.shape = shape;
+    maker.sform_code = code;
+    maker.affine = spaced(1, 1, 1);
+    maker.affine[3] = shift;
+    maker.values = block(shape, 20 - 2 * i, 40 - 2 * i);
+    test::write_bytes(folder.path() / str("p", i, ".nii"), maker.bytes());
+  };
+  {
+    ScanFolder folder;  // raw scans of different persons, each somewhere in its scanner
+    for (int i = 0; i < 5; ++i) {
+      write(folder, i, 1, 10.0 * i);
+    }
+    const InitPlan plan = plan_for(folder);
+    CHECK(place_of(plan).starts_with("centre: scans of different persons or sessions"));
+    CHECK(plan.dataset.at("preprocess").at("center") == "foreground");
+    CHECK(plan.shape == Shape3{32, 32, 32});
+  }
+  {
+    ScanFolder folder;  // in a template's space: the shape holds all of them about the first one's middle
+    for (int i = 0; i < 5; ++i) {
+      write(folder, i, 4, 2.0 * i);
+    }
+    const InitPlan plan = plan_for(folder);
+    CHECK(place_of(plan) == "physical: all headers have code 4 (MNI 152)");
+    CHECK(plan.dataset.at("preprocess").at("center") == "volume");
+    CHECK(plan.shape[0] >= 32);  // foregrounds lie at 20 to 40 mm along D, reference scans' middles at 31 and more
+    CHECK(plan.shape[1] == 48);  // down to 12 along H and W, about a middle at 31.5
+    CHECK(plan.shape[2] == 48);
+  }
+  {
+    ScanFolder folder;
+    for (int i = 0; i < 5; ++i) {
+      write(folder, i, i == 3 ? 0 : 1, 0.0);
+    }
+    CHECK(place_of(plan_for(folder)).starts_with("centre: not all files say"));
+  }
+  {
+    ScanFolder folder;
+    for (int i = 0; i < 5; ++i) {
+      write(folder, i, 1 + i % 2, 0.0);
+    }
+    CHECK(place_of(plan_for(folder)) == "physical: the grids that pairs join coincide");
+  }
+  ScanFolder hearts;
+  hearts.series("h1.nii.gz", 3, {20, 20, 6}).series("h2.nii.gz", 3, {24, 20, 6}).series("h3.nii.gz", 2, {20, 20, 7});
+  CHECK(place_of(plan_for(hearts)) == "physical: pairs are within groups of one scanning session");
 }
 
 TEST_CASE("init replaces its files only with --force, and a release's own never") {

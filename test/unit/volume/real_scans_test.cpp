@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <set>
 
-#include "regatta/volume/preprocess.hpp"
+#include "regatta/volume/placement.hpp"
 #include "support/catch.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -51,4 +51,31 @@ TEST_CASE("Colin-27 and its AAL labels share a grid and come to 160x192x224") {
   CHECK(packed.packed.shape == Shape3{160, 192, 224});
   const auto packed_labels = prepare_labels(map, map_to_packed_grid(volume, options));
   CHECK(std::set<std::int32_t>(packed_labels.begin(), packed_labels.end()).size() == 117);
+}
+
+TEST_CASE("two real brains: headers are believed until they are a centimetre and a half off, 100 mm is poor") {
+  const auto brain = test::real_data_folder() / "oasis_brain_a.nii.gz";
+  const auto scan = test::real_data_folder() / "voxelmorph_test_scan.npz";
+  if (!std::filesystem::exists(brain) || !std::filesystem::exists(scan)) {
+    REGATTA_SKIP("oasis_brain_a.nii.gz, voxelmorph_test_scan.npz");
+  }
+  const Volume fixed = read_volume(brain);
+  Volume moving = read_volume(scan, "LIA");
+  moving.grid = fixed.grid;  // both were aligned to one template
+  const Foreground a = foreground_of(fixed);
+  const Foreground b = foreground_of(moving);
+  CHECK(overlap_of(a, a, identity_affine()) == 1.0);
+  const double aligned = overlap_of(a, b, identity_affine());
+  CHECK(aligned > 0.8);
+  const auto moved = [&](std::size_t axis, double mm) {
+    Affine shift = identity_affine();
+    shift[4 * axis + 3] = mm;
+    return overlap_of(a, b, shift);
+  };
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    CAPTURE(axis, aligned, moved(axis, 8.0), moved(axis, 16.0), moved(axis, 100.0));
+    CHECK(moved(axis, 8.0) > kAsGoodAsCentred * aligned);
+    CHECK(moved(axis, 16.0) < kAsGoodAsCentred * aligned);
+    CHECK(moved(axis, 100.0) < kPoorOverlap);
+  }
 }
