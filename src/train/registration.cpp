@@ -64,6 +64,29 @@ Recipe read_recipe_record(const SafetensorsFile& file, const std::filesystem::pa
   return recipe;
 }
 
+/// Both scans on the fixed one's packed grid, the moving one where it lies at first.
+void prepare_scans(const TrainedModel& trained, const Volume& fixed, const Volume& moving_file, bool affine,
+                   const std::string& initial, Registration& out) {
+  const DataOptions& data = trained.recipe.data;
+  const auto intensity = [&](const std::string& modality) { return intensity_of(trained.preprocess, modality); };
+  out.fixed = prepare_image(fixed, map_to_packed_grid(fixed, trained.preprocess), trained.preprocess,
+                            intensity(data.fixed_modality));
+  std::optional<Volume> given_space;
+  if (!has_space(fixed.affine_source) || !has_space(moving_file.affine_source)) {
+    given_space = moving_file;
+    given_space->grid.affine = affine_in_space_of(fixed, moving_file, trained.preprocess);
+  }
+  const Volume& moving = given_space ? *given_space : moving_file;
+  out.moving_grid = moving.grid;
+  out.placement = place_moving(fixed, moving, trained.preprocess, initial);
+  if (affine) {
+    out.affine = register_affine(fixed, moving);
+    move_placement(out.placement, fixed, moving, out.affine->fixed_to_moving);
+  }
+  out.moving =
+      prepare_moving(moving, out.fixed.packed, out.placement, trained.preprocess, intensity(data.moving_modality));
+}
+
 }  // namespace
 
 TrainedModel load_trained_model(const std::filesystem::path& path) {
@@ -78,6 +101,9 @@ TrainedModel load_trained_model(const std::filesystem::path& path) {
   read_preprocessing(file, path, trained.preprocess);
   const auto affine = file.metadata.find("affine");
   trained.data_aligned = affine != file.metadata.end() && affine->second == "to_atlas";
+  if (trained.data_aligned) {
+    trained.preprocess.place = "affine";  // which older files do not say
+  }
   trained.model = make_model(trained.recipe.model.name, trained.recipe.model.options);
   trained.converted = load_parameters(trained.model->parameters(), file, path.string());
   trained.weights_xxh3 = file.xxh3;
@@ -85,23 +111,12 @@ TrainedModel load_trained_model(const std::filesystem::path& path) {
 }
 
 Registration register_scans(TrainedModel& trained, const Volume& fixed, const Volume& moving,
-                            const std::string& device_text, bool affine) {
+                            const std::string& device_text, bool affine, const std::string& initial) {
   const at::Device device = choose_device(device_text);
   set_deterministic(trained.recipe.run.tf32);
   const at::NoGradGuard no_grad;
   Registration out;
-  const DataOptions& data = trained.recipe.data;
-  const auto intensity = [&](const std::string& modality) { return intensity_of(trained.preprocess, modality); };
-  out.fixed = prepare_image(fixed, map_to_packed_grid(fixed, trained.preprocess), trained.preprocess,
-                            intensity(data.fixed_modality));
-  if (affine) {
-    out.affine = register_affine(fixed, moving);
-    const Grid aligned = {out.fixed.packed.shape, multiply(out.affine->fixed_to_moving, out.fixed.packed.affine)};
-    out.moving = prepare_image_on(aligned, moving, trained.preprocess, intensity(data.moving_modality));
-  } else {
-    out.moving = prepare_image(moving, map_to_packed_grid(moving, trained.preprocess), trained.preprocess,
-                               intensity(data.moving_modality));
-  }
+  prepare_scans(trained, fixed, moving, affine, initial, out);
   const Shape3& shape = out.fixed.packed.shape;
   PairState pair;
   pair.fixed = as_batch(out.fixed.voxels, shape, device);

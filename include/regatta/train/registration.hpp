@@ -11,7 +11,7 @@
 #include "regatta/config/recipe.hpp"
 #include "regatta/nn/model.hpp"
 #include "regatta/volume/affine_registration.hpp"
-#include "regatta/volume/preprocess.hpp"
+#include "regatta/volume/placement.hpp"
 
 namespace regatta {
 
@@ -40,13 +40,16 @@ struct Registration {
                                          ///< field: where asked for, of the affinely aligned scans
   std::map<std::string, double> after;
   double network_s = 0.0;
+  Placement placement;                       ///< where the moving scan lay at first
+  Grid moving_grid;                          ///< the moving file's; in the fixed scan's space where none was common
   std::optional<AffineRegistration> affine;  ///< what was found first, where it was asked for
 };
 
-/// @param device  "auto", "cpu" or "cuda:N"
-/// @param affine  align the moving scan to the fixed one first; the field then holds both
-/// @throws DataError naming the scan, DeviceError
+/// @param device   "auto", "cpu" or "cuda:N"
+/// @param affine   align the moving scan to the fixed one first; the field then holds both
+/// @param initial  where the moving scan lies at first, see `place_moving`
+/// @throws DataError naming the scan, DeviceError, ConfigError for a place that it cannot have
 Registration register_scans(TrainedModel& trained, const Volume& fixed, const Volume& moving, const std::string& device,
-                            bool affine = false);
+                            bool affine = false, const std::string& initial = "");
 
 }  // namespace regatta
