@@ -13,6 +13,7 @@ namespace regatta {
 namespace {
 
 constexpr double kRedrawEvery = 0.1;
+constexpr double kShortest_s = 0.5;  ///< no rate is told before: "1501154.8/s" of three files says nothing
 constexpr int kBarWidth = 24;
 
 std::string bar(std::int64_t done, std::int64_t total) {
@@ -67,7 +68,7 @@ void Progress::finish(std::string_view extra) {
 void Progress::show(std::int64_t done, std::string_view extra, bool last) {
   shown_s_ = options_.clock->monotonic_s();
   const double elapsed = shown_s_ - start_s_;
-  const double rate = elapsed > 0.0 ? static_cast<double>(done - first_) / elapsed : 0.0;
+  const double rate = elapsed >= kShortest_s ? static_cast<double>(done - first_) / elapsed : 0.0;
   const std::string text = progress_text(label_, done, total_, rate, extra);
   if (!options_.terminal) {
     options_.write(text);
@@ -81,7 +82,8 @@ std::string progress_text(std::string_view label, std::int64_t done, std::int64_
                           std::string_view extra) {
   std::string text = str(label, ' ', done, '/', total, " (", 100 * done / std::max<std::int64_t>(1, total), "%)");
   if (rate > 0.0) {
-    text += rate >= 1.0 ? fmt::format(", {:.1f}/s", rate) : fmt::format(", {:.1f} s each", 1.0 / rate);
+    text += rate >= 1.0 ? fmt::format(", {:.{}f}/s", rate, rate < 100.0 ? 1 : 0)
+                        : fmt::format(", {:.1f} s each", 1.0 / rate);
     if (done < total) {
       text += str(", ", duration_text(static_cast<double>(total - done) / rate), " left");
     }

@@ -51,3 +51,21 @@ TEST_CASE("a terminal gets a bar on one line") {
   CHECK(shown.find("3/4") != std::string::npos);
   CHECK(shown.back() == '\n');
 }
+
+TEST_CASE("no rate is told of work that took no time, and large rates have no decimals") {
+  HandClock clock;
+  std::vector<std::string> lines;
+  ProgressOptions options;
+  options.clock = &clock;
+  options.write = [&](std::string_view text) { lines.emplace_back(text); };
+  Progress quick("verify", 3, options);
+  clock.now += 2e-6;
+  quick.update(3);
+  quick.finish();
+  CHECK(lines.back() == "verify 3/3 (100%)");
+  Progress longer("verify", 3000, options);
+  clock.now += 2.0;
+  longer.update(3000);
+  longer.finish();
+  CHECK(lines.back() == "verify 3000/3000 (100%), 1500/s");
+}
