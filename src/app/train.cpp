@@ -218,7 +218,8 @@ class Train final : public Command {
       log_info(outcome.message, "; the same command continues");
       return ExitCode::kRequeue;
     }
-    throw Error(ExitCode::kDiverged, str(status_name(outcome.status), ": ", outcome.message));
+    throw Error(ExitCode::kDiverged,
+                str(status_name(outcome.status), " at step ", outcome.step, ": ", outcome.message));
   }
 
   static void print_end(const TrialFiles& files, const TrialResult& result) {

@@ -67,7 +67,7 @@ TrainOutcome Trainer::Impl::diverged() {
                   counters.rollbacks, " of ", recipe.guard.rollbacks, " roll-backs made",
                   counters.rollbacks < recipe.guard.rollbacks ? " (no checkpoint to go back to)" : "");
   }
-  return {AttemptStatus::kDiverged, bad_step, str("step ", bad_step, ": ", message), std::nullopt};
+  return {AttemptStatus::kDiverged, bad_step, message, std::nullopt};
 }
 
 /// Makes best.safetensors and the counters agree, whatever earlier attempts left behind.

@@ -124,7 +124,7 @@ TEST_CASE("an atlas with a NaN voxel diverges after the skips, without a checkpo
   const TrainOutcome outcome = train_in(folder / "run", recipe);
   REQUIRE(outcome.status == AttemptStatus::kDiverged);
   CHECK(outcome.step == 1);
-  CHECK_THAT(outcome.message, Catch::Contains("step 1: loss or gradient is not finite; moving 'atlas', fixed 's") &&
+  CHECK_THAT(outcome.message, Catch::StartsWith("loss or gradient is not finite; moving 'atlas', fixed 's") &&
                                   Catch::Contains("10 steps in a row skipped, 0 of 1 roll-backs made (no checkpoint"));
 }
 
