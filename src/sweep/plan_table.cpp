@@ -6,6 +6,7 @@
 
 #include "regatta/base/error.hpp"
 #include "regatta/config/recipe.hpp"
+#include "regatta/config/value_text.hpp"
 #include "regatta/sweep/repeats.hpp"
 
 namespace regatta {
@@ -18,10 +19,6 @@ constexpr std::int64_t kFilesPerTrial =
 /// Weights, first and second moment, and with AMSGrad the largest second moment.
 std::int64_t checkpoint_bytes(const Recipe& recipe, std::int64_t parameters) {
   return parameters * kBytesPerValue * (recipe.optim.amsgrad ? 4 : 3);
-}
-
-std::string cell_text(const Json& value) {
-  return value.is_string() ? value.get<std::string>() : dump_line(value);
 }
 
 /// Columns as wide as their widest cell, two blanks between.
@@ -63,11 +60,12 @@ std::string data_text(const SweepDefinition& definition) {
   const Json& data = definition.base.data;
   const auto member = [&data](const char* pointer) {
     const Json* found = find_pointer(data, pointer);
-    return found == nullptr ? std::string("?") : cell_text(*found);
+    return found == nullptr ? std::string("?") : value_text(*found);
   };
   const Json* archive = find_pointer(definition.job.recipe, "/data/archive");
-  return str(archive == nullptr ? "?" : cell_text(*archive), "  shape ", member("/shape"), ", ", member("/train_pairs"),
-             " training and ", member("/val_pairs"), " validation pairs, fingerprint ", member("/fingerprint"));
+  return str(archive == nullptr ? "?" : value_text(*archive), "  shape ", member("/shape"), ", ",
+             member("/train_pairs"), " training and ", member("/val_pairs"), " validation pairs, fingerprint ",
+             member("/fingerprint"));
 }
 
 /// Of the job and of all trials, each once.
@@ -123,7 +121,7 @@ std::string plan_text(const SweepDefinition& definition, const std::vector<Trial
   for (const TrialPlan& plan : plans) {
     std::vector<std::string> row = {trial_name(plan.trial.number)};
     for (const std::string& pointer : pointers) {
-      row.push_back(cell_text(plan.trial.point.at(pointer)));
+      row.push_back(value_text(plan.trial.point.at(pointer)));
     }
     const auto memory = static_cast<double>(plan.description.forecast_bytes);
     row.insert(row.end(),
@@ -166,7 +164,7 @@ std::string models_text(const Json& answer) {
       REGATTA_REQUIRE(model.is_object() && model.contains(name), DataError, "describe --models: a model without '",
                       name, "'");
     }
-    std::vector<std::string> row = {cell_text(model.at("name")), cell_text(model.at("parameters"))};
+    std::vector<std::string> row = {value_text(model.at("name")), value_text(model.at("parameters"))};
     if (fits) {
       row.push_back(giga_text(model.at("mul_adds").get<double>()));
       row.push_back(giga_text(model.at("mul_adds_published").get<double>()));
@@ -175,13 +173,13 @@ std::string models_text(const Json& answer) {
     } else {
       row.insert(row.end(), 4, "-");
     }
-    row.push_back(str("x", cell_text(model.at("size_multiple"))));
-    row.push_back(fits ? cell_text(model.at("help")) : str("not at this size: ", cell_text(model.at("error"))));
+    row.push_back(str("x", value_text(model.at("size_multiple"))));
+    row.push_back(fits ? value_text(model.at("help")) : str("not at this size: ", value_text(model.at("error"))));
     rows.push_back(std::move(row));
   }
   std::vector<std::string> edges;
   for (const Json& edge : *size) {
-    edges.push_back(cell_text(edge));
+    edges.push_back(value_text(edge));
   }
   return str("one pair of ", join(edges, "x"),
              "; training: NCC 9 + squared differences of the field, Adam with AMSGrad, batch 1\n"

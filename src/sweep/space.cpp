@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "regatta/base/error.hpp"
+#include "regatta/config/value_text.hpp"
 
 namespace regatta {
 namespace {
@@ -123,7 +124,7 @@ std::string point_text(const Point& point) {
   const auto titles = axis_titles(pointers);
   std::vector<std::string> parts;
   for (const auto& [pointer, value] : point) {
-    parts.push_back(str(titles.at(pointer), " ", value.is_string() ? value.get<std::string>() : dump_line(value)));
+    parts.push_back(str(titles.at(pointer), " ", value_text(value)));
   }
   return join(parts, "  ");
 }
