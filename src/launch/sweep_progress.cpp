@@ -51,7 +51,7 @@ std::string sweep_progress_text(const SweepState& state, const TrialBook& book, 
   std::string text = str(counts.done, "/", counts.total, " done, ", counts.running, " running");
   std::optional<TrialState> best = state.best();
   if (best && best->best) {
-    text += str(", best ", metric, " ", short_number(*best->best), " (", trial_name(best->number), ")");
+    text += str(", best trial ", trial_name(best->number), " ", metric, " ", short_number(*best->best));
   }
   for (const auto& [status, count] : counts.by_status) {
     if (status != status_name(TrialStatus::kOk)) {

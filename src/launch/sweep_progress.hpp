@@ -18,7 +18,7 @@ struct RunningTrial {
   double ms_per_step = 0.0;
 };
 
-/// "12/64 done, 4 running, best dice 0.481 (t00003), 2 failed, about 3 min 20 s left"
+/// "12/64 done, 4 running, best trial t00003 dice 0.481, 2 failed, about 3 min 20 s left"
 std::string sweep_progress_text(const SweepState& state, const TrialBook& book, const std::string& metric,
                                 const std::map<std::int64_t, RunningTrial>& running);
 

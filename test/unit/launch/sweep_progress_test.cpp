@@ -62,7 +62,7 @@ TEST_CASE("progress tells what is done, running, best and left") {
   // 4 trials of 100 steps, 150 done, 250 left; 2 a second.
   const std::map<std::int64_t, RunningTrial> running = {{1, {50, 500.0}}};
   CHECK(sweep_progress_text(state, start.book, "dice", running) ==
-        "1/4 done, 1 running, best dice 0.4813 (t00000), about 2 min 05 s left");
+        "1/4 done, 1 running, best trial t00000 dice 0.4813, about 2 min 05 s left");
   CHECK(sweep_progress_bar(state, start.book, running, 8) == "[###-----]");
 }
 
