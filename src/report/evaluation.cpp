@@ -156,7 +156,9 @@ std::string evaluation_text(const MethodEvaluation& evaluation) {
     const MetricSummary s = summarise(evaluation, metric);
     const auto number = [](double v) { return std::isnan(v) ? std::string("-") : number_text(v); };
     table.row({metric.name, number(s.aggregate.mean), number(s.aggregate.std), number(s.aggregate.quantile30),
-               number(s.hardest30), str(s.aggregate.n)});
+               number(s.hardest30),
+               s.aggregate.n == evaluation.cases.size() ? str(s.aggregate.n)
+                                                        : str(s.aggregate.n, " of ", evaluation.cases.size())});
   }
   return table.text();
 }

@@ -61,7 +61,7 @@ double quantile(std::vector<double> values, double share) {
   const double place = share * static_cast<double>(values.size() - 1);
   const auto below = static_cast<std::size_t>(place);
   const double part = place - static_cast<double>(below);
-  if (part == 0.0) {
+  if (part == 0.0 || std::isinf(values[below])) {  // infinite values have no difference
     return values[below];
   }
   return values[below] + part * (values[below + 1] - values[below]);

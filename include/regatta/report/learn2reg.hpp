@@ -25,7 +25,8 @@ struct Aggregate {
   std::size_t n = 0;
 };
 
-/// The quantile of sorted numbers, linear between them (numpy's default). @param share  0..1; values not empty
+/// The quantile of sorted numbers, linear between them (numpy's default); between infinite ones the lower. @param share
+/// 0..1; values not empty
 double quantile(std::vector<double> values, double share);
 
 /// For lower-is-better values the "30" is their 0.7 quantile.

@@ -87,6 +87,16 @@ TEST_CASE("an evaluation is the same after writing and reading") {
   CHECK_THAT(evaluation_text(read), Catch::Contains("dice") && Catch::Contains("0.4750"));
 }
 
+TEST_CASE("a summary says of how many cases it is, and infinite cases have an infinite 30") {
+  MethodEvaluation evaluation = sample("a", 0.1);
+  evaluation.metrics.push_back({"hd95", Better::kLower});
+  evaluation.cases[0].values["hd95"] = std::numeric_limits<double>::infinity();
+  CHECK_THAT(evaluation_text(evaluation), Catch::Contains("1 of 2"));
+  evaluation.cases[1].values["hd95"] = std::numeric_limits<double>::infinity();
+  CHECK(to_json(evaluation)["metrics"]["hd95"]["30"] == "inf");
+  CHECK_THAT(evaluation_text(evaluation), !Catch::Contains(" of 2"));
+}
+
 TEST_CASE("a file that is no evaluation is refused by name") {
   CHECK_THROWS_WITH(evaluation_from_json(Json::array(), "x.json"), Catch::Contains("x.json: not an evaluation"));
   Json json = to_json(sample("a", 0.1));

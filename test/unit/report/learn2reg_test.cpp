@@ -36,6 +36,14 @@ TEST_CASE("aggregates are numpy's mean, std and quantile, NaN left out") {
   CHECK(aggregate({kNaN}, Better::kLower).n == 0);
 }
 
+TEST_CASE("the 30 of infinite values is infinite, not NaN") {
+  CHECK(aggregate({kInfinite, kInfinite}, Better::kLower).quantile30 == kInfinite);
+  CHECK(aggregate({kInfinite, kInfinite}, Better::kLower).mean == kInfinite);
+  CHECK(aggregate({17.0, kInfinite}, Better::kLower).quantile30 == kInfinite);
+  CHECK(aggregate({-kInfinite, 3.0}, Better::kHigher).quantile30 == -kInfinite);
+  CHECK(quantile({1.0, 2.0, 3.0, kInfinite, kInfinite}, 0.5) == 3.0);
+}
+
 TEST_CASE("the 30 of HD95 is its bad end, and Learn2Reg's own good end by name") {
   const std::vector<double> hd95 = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
   CHECK(aggregate(hd95, Better::kLower).quantile30 == Approx(8.0));
