@@ -18,13 +18,16 @@ class CollectCommand : public Command {
                    "directory of the report (default: the sweep's own; needed for several sweeps)");
     app.add_option("--json", json_, "write the JSON here instead of report.json");
     app.add_flag("--no-html", no_html_, "leave report.html out");
-    app.add_option("--rows", rows_, "most rows of the table on the terminal; 0: all")->capture_default_str();
+    app.add_flag("--mixed", mixed_,
+                 "rank sweeps together whose data, validation splits or lengths of training differ; the report names "
+                 "the differences");
+    app.add_option("--rows", rows_, "number of rows of the table on the terminal; 0: all")->capture_default_str();
   }
 
   ExitCode run() override {
     REGATTA_REQUIRE(sweeps_.size() == 1 || !output_.empty(), ConfigError, "collect: ", sweeps_.size(),
                     " sweeps; say with -o DIR where their common report goes");
-    const Report report = read_report({sweeps_.begin(), sweeps_.end()});
+    const Report report = read_report({sweeps_.begin(), sweeps_.end()}, mixed_);
     const fs::path directory = output_.empty() ? fs::path(sweeps_.front()) : fs::path(output_);
     make_directories(directory);
     ReportFiles files = report_files_in(directory);
@@ -50,6 +53,7 @@ class CollectCommand : public Command {
   std::string json_;
   std::size_t rows_ = 40;
   bool no_html_ = false;
+  bool mixed_ = false;
 };
 
 }  // namespace

@@ -20,8 +20,8 @@ class LogsCommand : public Command {
     app.add_option("sweep", sweep_, "the sweep's directory")->required();
     app.add_option("trial", trial_, "42 or t00042")->required();
     app.add_option("--attempt", attempt_, "of this attempt (default: the newest)")->range(1, 1000000);
-    app.add_option("-n,--lines", lines_, "so many lines; 0: all")->capture_default_str();
-    app.add_flag("-f,--follow", follow_, "go on as the log grows, until the trial's attempt has ended");
+    app.add_option("-n,--lines", lines_, "number of lines; 0: all")->capture_default_str();
+    app.add_flag("-f,--follow", follow_, "follow the log until the attempt ends");
   }
 
   ExitCode run() override {
@@ -33,12 +33,14 @@ class LogsCommand : public Command {
     }
     std::cout << '\n';
     if (!log.message.empty()) {
-      std::cout << "reason: " << log.message << '\n';
+      std::cout << (log.status == "running" ? "an earlier attempt ended: " : "reason: ") << log.message << '\n';
     }
     if (!log.reproduce.empty()) {
-      std::cout << "alone:  " << log.reproduce << '\n';
+      std::cout << "the same training alone: " << log.reproduce << '\n';
     }
-    if (log.attempt > 0) {
+    if (log.attempt == 0) {
+      std::cout << "not started yet: there is no log\n";
+    } else {
       std::cout << '\n';
       print(log.file);
       if (follow_) {
@@ -51,6 +53,11 @@ class LogsCommand : public Command {
 
  private:
   void print(const std::filesystem::path& file) {
+    std::error_code error;
+    if (std::filesystem::file_size(file, error) == 0 || error) {
+      std::cout << "the log is " << (error ? "missing" : "empty") << '\n';
+      return;
+    }
     if (lines_ > 0) {
       for (const std::string& line : last_lines_of(file, lines_)) {
         std::cout << line << '\n';

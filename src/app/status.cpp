@@ -18,9 +18,8 @@ class StatusCommand : public Command {
   void declare(Arguments& app) override {
     app.add_option("sweep", sweep_, "the sweep's directory")->required();
     auto* json = app.add_flag("--json", json_, "print JSON");
-    app.add_flag("-w,--watch", watch_, "show it again and again until the sweep is finished, or Ctrl-C")
-        ->excludes(json);
-    app.add_option("--every", every_s_, "seconds between two looks (default: 2 on a terminal, 30 in a log)")
+    app.add_flag("-w,--watch", watch_, "refresh until the sweep is finished, or Ctrl-C")->excludes(json);
+    app.add_option("--every", every_s_, "seconds between updates (default: 2 on a terminal, 30 in a log)")
         ->range(0.1, 86400.0);
   }
 

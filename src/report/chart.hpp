@@ -14,6 +14,8 @@ struct ChartSeries {
   bool line = true;                ///< false: points
   std::string key;                 ///< what a table row of the same thing has as data-key
   std::vector<std::string> hints;  ///< shown by the browser: one for a line, one per point otherwise
+  std::string name{};              ///< for the line under the picture that tells what lies outside
+  bool aside = false;              ///< does not widen the y axis, unless all series are so
 };
 
 struct ChartOptions {
@@ -26,7 +28,9 @@ struct ChartOptions {
   std::vector<double> x_ticks;       ///< preferred to round ones where their labels have room
 };
 
-/// A <figure>. Values that are not finite, and with `x_log` not positive, break a line and are not drawn.
+/// A <figure>. Values that are not finite, and with `x_log` not positive, break a line and are not drawn. The y axis
+/// spans what most series have in common: a line that shoots out of it ends at the edge, a point is drawn there, and
+/// the caption names them.
 std::string chart_figure(const ChartOptions& options, const std::vector<ChartSeries>& series);
 
 /// Round values within [low, high], about `wanted` of them, ascending.

@@ -8,7 +8,12 @@
 #include "regatta/base/checksum.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/base/files.hpp"
+#include "regatta/base/shell.hpp"
 #include "regatta/base/version.hpp"
+#include "regatta/sweep/layout.hpp"
+#include "report/conditions.hpp"
+#include "report/format.hpp"
+#include "report/pair_values.hpp"
 #include "report/read_sweep.hpp"
 #include "report/rows.hpp"
 
@@ -37,6 +42,26 @@ void check_objectives(const std::vector<SweepRows>& sweeps) {
     REGATTA_REQUIRE(objective(rows) == objective(sweeps.front()), ConfigError, rows.sweep.directory,
                     ": /objective: ", objective(rows), ", but ", sweeps.front().sweep.directory, " has ",
                     objective(sweeps.front()), "; sweeps with different objectives cannot be ranked together");
+  }
+}
+
+/// What makes the numbers of the sweeps incomparable is refused, or noted where it is asked for.
+void check_conditions(const std::vector<SweepRows>& sweeps, bool mixed, Report& report) {
+  const std::vector<std::string> differences = condition_differences(sweeps);
+  REGATTA_REQUIRE(differences.empty() || mixed, ConfigError,
+                  "collect: these sweeps are not comparable: ", join(differences, "; "),
+                  "; collect them one by one, or add --mixed to rank them together");
+  for (const std::string& difference : differences) {
+    report.notes.push_back(str("ranked together in spite of different conditions: ", difference));
+  }
+}
+
+/// The first of the ranking may have been best before it was trained, while others got better.
+void note_untrained_winner(Report& report) {
+  const auto winner = report.winner();
+  if (winner && report.trials[*winner].result && report.trials[*winner].result->best_step == 0) {
+    report.notes.push_back(
+        str(report.trial_name(*winner), ": was best before the first step; its weights are those it started from"));
   }
 }
 
@@ -120,6 +145,25 @@ void check_winner_weights(Report& report) {
   }
 }
 
+/// How many have failed in each sweep, and what to type next.
+void print_failures(std::ostream& out, const Report& report) {
+  for (std::size_t s = 0; s < report.sweeps.size(); ++s) {
+    std::map<std::string, std::int64_t> counts;
+    std::string example;
+    for (const ReportTrial& trial : report.trials) {
+      if (trial.sweep == s && has_failed(trial)) {
+        ++counts[trial.status];
+        example = example.empty() ? trial_name(trial.number) : example;
+      }
+    }
+    if (!example.empty()) {
+      const std::string directory = shell_quote(report.sweeps[s].directory);
+      out << counts_text(counts) << "; why: regatta logs " << directory << ' ' << example
+          << "; another try: regatta retry " << directory << " --failed\n";
+    }
+  }
+}
+
 void write_if_changed(const fs::path& path, const std::string& text) {
   std::error_code error;
   if (fs::file_size(path, error) == text.size() && !error && read_file(path) == text) {
@@ -130,7 +174,7 @@ void write_if_changed(const fs::path& path, const std::string& text) {
 
 }  // namespace
 
-Report read_report(const std::vector<fs::path>& sweeps) {
+Report read_report(const std::vector<fs::path>& sweeps, bool mixed) {
   std::vector<SweepRows> contents;
   for (const fs::path& sweep : distinct_directories(sweeps)) {
     contents.push_back(read_sweep(sweep));
@@ -138,6 +182,7 @@ Report read_report(const std::vector<fs::path>& sweeps) {
   REGATTA_REQUIRE(!contents.empty(), ConfigError, "collect: name at least one sweep");
   check_objectives(contents);
   Report report;
+  check_conditions(contents, mixed, report);
   report.build = build_id();
   report.metric = contents.front().metric;
   report.maximise = contents.front().maximise;
@@ -162,8 +207,11 @@ Report read_report(const std::vector<fs::path>& sweeps) {
     }
   }
   note_repeated_trainings(report);
+  find_alike_members(report);
   join_folds(report);
   rank(report);
+  limit_pair_values(report);
+  note_untrained_winner(report);
   check_winner_weights(report);
   return report;
 }
@@ -185,16 +233,23 @@ void print_leaderboard(std::ostream& out, const Report& report, std::size_t rows
   for (const std::string& note : report.notes) {
     out << "note: " << note << '\n';
   }
+  print_failures(out, report);
   const auto winner = report.winner();
   if (!winner) {
     out << '\n' << no_winner_text(report) << '\n';
     return;
   }
+  const ReportPoint& point = report.ranking.front();
+  out << "\nbest: " << score_text(report, point) << '\n';
+  if (point.trials.size() > 1) {
+    out << "best trial of it: " << report.trial_name(*winner) << ", "
+        << measure_text(report.metric, report.trials[*winner].objective) << '\n';
+  }
   if (report.weights_path(*winner).empty()) {
-    out << "\nthe weights of the best trial, " << report.trial_name(*winner) << ", are missing\n";
+    out << "the weights of the best trial, " << report.trial_name(*winner) << ", are missing\n";
     return;
   }
-  out << "\nbest weights: " << report.weights_path(*winner) << "\nregister two scans with them:\n  "
+  out << "best weights: " << report.weights_path(*winner) << "\nregister two scans with them:\n  "
       << register_command(report, *winner) << '\n';
 }
 

@@ -23,6 +23,9 @@ std::vector<std::string> header_fields(const Report& report, const std::vector<s
     fields.push_back(csv_text(axis.pointer));
   }
   fields.push_back(csv_text(report.metric));
+  for (const char* name : {"point_mean", "point_std", "point_n"}) {  // of the objective, by which the rank is given
+    fields.emplace_back(name);
+  }
   for (const std::string& name : metrics) {
     fields.push_back(csv_text(name));
   }
@@ -46,10 +49,10 @@ std::vector<std::string> result_fields(const TrialResult& result, const std::vec
   return fields;
 }
 
-std::vector<std::string> trial_fields(const Report& report, int rank, std::size_t index,
+std::vector<std::string> trial_fields(const Report& report, const ReportPoint& point, std::size_t index,
                                       const std::vector<std::string>& metrics) {
   const ReportTrial& trial = report.trials[index];
-  std::vector<std::string> fields = {rank > 0 ? str(rank) : "",
+  std::vector<std::string> fields = {point.rank > 0 ? str(point.rank) : "",
                                      csv_text(report.sweeps[trial.sweep].name),
                                      str(trial.number),
                                      str(trial.point),
@@ -60,6 +63,9 @@ std::vector<std::string> trial_fields(const Report& report, int rank, std::size_
     fields.push_back(axis_field(axis_value(trial, axis)));
   }
   fields.push_back(trial.objective ? to_text(*trial.objective) : "");
+  fields.push_back(point.objective.mean ? to_text(*point.objective.mean) : "");
+  fields.push_back(point.objective.std ? to_text(*point.objective.std) : "");
+  fields.push_back(str(point.objective.n));
   const std::vector<std::string> result =
       trial.result ? result_fields(*trial.result, metrics) : std::vector<std::string>(metrics.size() + 5);
   fields.insert(fields.end(), result.begin(), result.end());
@@ -76,7 +82,7 @@ std::string leaderboard_csv(const Report& report) {
   std::string text = join(header_fields(report, metrics), ",") + "\n";
   for (const ReportPoint& point : report.ranking) {
     for (const std::size_t index : point.trials) {
-      text += join(trial_fields(report, point.rank, index, metrics), ",") + "\n";
+      text += join(trial_fields(report, point, index, metrics), ",") + "\n";
     }
   }
   return text;

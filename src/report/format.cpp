@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "regatta/base/text.hpp"
+#include "regatta/config/value_text.hpp"
 
 namespace regatta {
 namespace {
@@ -82,10 +83,13 @@ std::string axis_text(const Json& value) {
   if (value.is_number_float()) {
     return general_text(value.get<double>(), 4);
   }
-  if (value.is_string()) {
-    return utf8_text(one_line(value.get_ref<const std::string&>(), 60));
-  }
-  return value.is_null() ? "-" : one_line(dump_line(value), 60);
+  constexpr std::size_t kLongest = 120;
+  return value.is_null() ? "-" : utf8_text(one_line(value_text(value), kLongest));
+}
+
+std::string summary_text(const Summary& summary) {
+  const std::string mean = number_text(summary.mean);
+  return summary.n == 0 || summary.complete() ? mean : str(mean, " (", summary.n, " of ", summary.of, ")");
 }
 
 std::string utf8_text(std::string_view text) {

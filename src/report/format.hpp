@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "regatta/config/json.hpp"
+#include "regatta/report/report.hpp"
 
 namespace regatta {
 
@@ -13,7 +13,10 @@ namespace regatta {
 std::string number_text(double value, int digits = 4);
 std::string number_text(const std::optional<double>& value, int digits = 4);
 
-/// An axis value for a table: numbers with at most 4 digits, text without quotes, anything else as JSON.
+/// The mean; "17.00 (1 of 3)" where not all values are finite.
+std::string summary_text(const Summary& summary);
+
+/// An axis value for a table: numbers with at most 4 digits, anything else as `value_text`.
 std::string axis_text(const Json& value);
 
 /// Bytes that are not UTF-8 become U+FFFD, as in our JSON.

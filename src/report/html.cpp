@@ -2,8 +2,10 @@
 // page fetches nothing, and its content policy forbids it.
 #include <set>
 
+#include "regatta/base/shell.hpp"
 #include "regatta/base/text.hpp"
 #include "regatta/report/report.hpp"
+#include "regatta/sweep/layout.hpp"
 #include "report/format.hpp"
 #include "report/html_assets.hpp"
 #include "report/html_charts.hpp"
@@ -29,32 +31,28 @@ std::string signed_text(double value, int digits) {
   return value >= 0 ? "+" + number_text(value, digits) : number_text(value, digits);
 }
 
-/// "5 ok, 1 failed": in the order of the life of a trial.
-std::string counts_text(const Report& report) {
-  std::vector<std::string> parts;
-  for (const char* status :
-       {"ok", "pruned", "running", "paused", "waiting", "diverged", "infeasible", "failed", "quarantined"}) {
-    if (const auto found = report.totals.by_status.find(status); found != report.totals.by_status.end()) {
-      parts.push_back(str(found->second, " ", status));
-    }
-  }
-  return join(parts, ", ");
-}
-
 std::string cards_html(const Report& report) {
   std::string out = "<div class=\"cards\">\n";
   if (const auto winner = report.winner()) {
+    const ReportPoint& point = report.ranking.front();
     const ReportTrial& trial = report.trials[*winner];
-    out += card(number_text(trial.objective), str("best ", report.metric, ", ", report.trial_name(*winner)));
+    const bool one = point.trials.size() == 1;
+    out += card(number_text(point.objective.mean),
+                one ? str("best ", metric_title(report.metric), ", ", report.trial_name(*winner))
+                    : str("best ", metric_title(report.metric), ", mean of ", of_text(point), " trials"));
     if (report.totals.gain) {
       out += card(signed_text(*report.totals.gain, 3),
-                  str("from ", number_text(*trial.objective - *report.totals.gain), " before training"));
+                  str("from ", number_text(*point.objective.mean - *report.totals.gain), " before training",
+                      one ? "" : ", means"));
     }
-    for (const ReportAxis& axis : report.axes) {
-      out += card(axis_text(axis_value(trial, axis)), axis.label);
+    if (!one) {
+      out += card(number_text(trial.objective), str("its best trial, ", report.trial_name(*winner)));
+    }
+    for (const ReportAxis& axis : point_axes(report)) {
+      out += card(axis_text(trial, axis), axis.label);
     }
   }
-  out += card(str(report.totals.ranked, " of ", report.trials.size()), "trials ranked");
+  out += card(str(report.totals.ranked, " of ", report.trials.size()), "trials scored");
   out += card(duration_text(report.totals.train_s), "training in all");
   return out + "</div>\n";
 }
@@ -67,12 +65,23 @@ std::string winner_html(const Report& report) {
   if (report.trials[*winner].weights.empty()) {
     return "<p class=\"bad\">The weights of the best trial are missing.</p>\n";
   }
-  return str("<p>Register two scans with the best weights:</p>\n<pre>", html_escape(register_command(report, *winner)),
-             "</pre>\n");
+  const bool one = report.ranking.front().trials.size() == 1;
+  return str("<p>Register two scans with the best weights",
+             one ? "" : html_escape(str(", those of the best trial of the best point, ", report.trial_name(*winner))),
+             ":</p>\n<pre>", html_escape(register_command(report, *winner)), "</pre>\n");
 }
 
-std::string name_cell(const Report& report, std::size_t index) {
-  return str("<span class=\"dot k", colour_of(report, index), "\"></span>", html_escape(report.trial_name(index)));
+std::string name_cell(const Report& report, std::size_t index, const std::string& name) {
+  return str("<span class=\"dot k", colour_of(report, index), "\"></span>", html_escape(name));
+}
+
+/// Sorted by its mean; behind all others where it is not of all trials.
+void summary_cell(HtmlTable& table, const Report& report, const ReportPoint& point, const std::string& metric) {
+  const auto found = point.best.find(metric);
+  const Summary summary = metric == report.metric     ? point.objective
+                          : found == point.best.end() ? Summary{}
+                                                      : found->second;
+  table.number_cell(summary.complete() ? summary.mean : std::nullopt, metric_text(report, point, metric));
 }
 
 std::string leaderboard_html(const Report& report) {
@@ -80,46 +89,52 @@ std::string leaderboard_html(const Report& report) {
   const bool replicates = has_replicates(report);
   HtmlTable table;
   table.column("rank", true);
-  table.column(replicates ? "best trial" : "trial", false);
+  table.column(replicates ? "trials" : "trial", false);
   for (const ReportAxis& axis : point_axes(report)) {
     table.column(axis.label, is_numeric(report, axis));
   }
-  table.column(report.metric, true);
+  table.column(metric_title(report.metric), true);
   if (replicates) {
     table.column("std", true);
-    table.column("n", true);
   }
   for (const std::string& name : metrics) {
-    table.column(name, true);
+    table.column(metric_title(name), true);
+  }
+  if (replicates) {
+    table.column("best trial", false);
+    table.column("its " + report.metric, true);
   }
   table.column("status", false);
   for (const ReportPoint& point : report.ranking) {
     const std::size_t shown = shown_trial(point);
     table.row(point_key(point.sweep, point.point), point.rank == 1 ? "first" : "");
-    table.number_cell(point.rank > 0 ? std::optional<double>(point.rank) : std::nullopt, str(point.rank));
-    table.html_cell(name_cell(report, shown), report.trial_name(shown));
+    table.number_cell(point.rank > 0 ? std::optional<double>(point.rank) : std::nullopt,
+                      point.rank > 0 ? str(point.rank) : "-");
+    table.html_cell(name_cell(report, shown, trials_text(report, point)), report.trial_name(point.trials.front()));
     for (const ReportAxis& axis : point_axes(report)) {
-      table.axis_cell(axis_value(report.trials[shown], axis));
+      table.axis_cell(axis_value(report.trials[shown], axis), axis_text(report.trials[shown], axis));
     }
-    table.number_cell(point.objective.mean);
+    summary_cell(table, report, point, report.metric);
     if (replicates) {
       table.number_cell(point.objective.std, 2);
-      table.number_cell(point.objective.n, str(point.objective.n));
     }
     for (const std::string& name : metrics) {
-      const auto found = point.best.find(name);
-      table.number_cell(found == point.best.end() ? std::nullopt : found->second.mean);
+      summary_cell(table, report, point, name);
+    }
+    if (replicates) {
+      table.text_cell(point.best_trial ? report.trial_name(shown) : "-");
+      table.number_cell(point.best_trial ? report.trials[shown].objective : std::nullopt);
     }
     table.text_cell(state_text(report, point));
   }
   return table.html();
 }
 
-/// What a person needs to find out why a trial failed: reason, attempts, the end of the log, how to run it alone.
+/// What a person needs to find out why a trial failed: attempts, the end of the log, what to type next.
 std::string failure_page(const Report& report, std::size_t index) {
   const ReportTrial& trial = report.trials[index];
-  std::string out = str("<details><summary>", html_escape(report.trial_name(index)), ": ",
-                        html_escape(trial.message.empty() ? trial.status : trial.message), "</summary>\n<ul>\n");
+  std::string out = str("<details><summary>", html_escape(report.trial_name(index)),
+                        ": attempts, log and commands</summary>\n<ul>\n");
   for (const ReportAttempt& attempt : trial.attempts) {
     out += str("<li>attempt ", attempt.attempt, " on ", html_escape(attempt.host), ": ", html_escape(attempt.status),
                " at step ", attempt.step, attempt.message.empty() ? "" : ": ", html_escape(attempt.message), "</li>\n");
@@ -128,29 +143,37 @@ std::string failure_page(const Report& report, std::size_t index) {
   if (!trial.log_tail.empty()) {
     out += str("<pre>", html_block(join(trial.log_tail, "\n")), "</pre>\n");
   }
-  return out + str("<p>the same training alone:</p><pre>", html_escape(trial.reproduce), "</pre>\n</details>\n");
+  const std::string of_trial = str(shell_quote(report.sweeps[trial.sweep].directory), " ", trial_name(trial.number));
+  return out + str("<p>The whole log, another try within the sweep, and the same training alone:</p>\n<pre>",
+                   html_block(str("regatta logs ", of_trial, "\nregatta retry ", of_trial, "\n", trial.reproduce)),
+                   "</pre>\n</details>\n");
 }
 
 std::string failures_html(const Report& report) {
-  static const std::set<std::string> kFailures = {"diverged", "infeasible", "failed", "quarantined"};
   HtmlTable table;
   table.column("trial", false);
+  for (const ReportAxis& axis : report.axes) {
+    table.column(axis.label, is_numeric(report, axis));
+  }
   table.column("status", false);
+  table.column("step", true);
   table.column("attempts", true);
   table.column("why", false);
-  table.column("last line of its log", false);
   std::string pages;
   for (std::size_t i = 0; i < report.trials.size(); ++i) {
     const ReportTrial& trial = report.trials[i];
-    if (!kFailures.contains(trial.status)) {
+    if (!has_failed(trial)) {
       continue;
     }
     table.row(point_key(trial.sweep, trial.point));
     table.text_cell(report.trial_name(i));
+    for (const ReportAxis& axis : report.axes) {
+      table.axis_cell(axis_value(trial, axis), axis_text(trial, axis));
+    }
     table.text_cell(trial.status, "bad");
+    table.number_cell(static_cast<double>(trial.step), str(trial.step));
     table.number_cell(static_cast<double>(trial.attempts.size()), str(trial.attempts.size()));
     table.text_cell(trial.message.empty() ? "-" : trial.message, "text");
-    table.text_cell(trial.log_tail.empty() ? "-" : trial.log_tail.back(), "text");
     pages += failure_page(report, i);
   }
   return pages.empty() ? "" : "<h2>Failed trials</h2>\n" + table.html() + pages;
@@ -170,18 +193,18 @@ void trial_cells(HtmlTable& table, const Report& report, std::size_t index) {
   const TrialResult& result = trial.result ? *trial.result : none;
   const auto train_s = of_result(trial, [](const TrialResult& r) { return r.train_s; });
   table.row(point_key(trial.sweep, trial.point));
-  table.html_cell(name_cell(report, index), report.trial_name(index));
+  table.html_cell(name_cell(report, index, report.trial_name(index)), report.trial_name(index));
   table.text_cell(state_text(trial));
   table.number_cell(
       trial.objective ? trial.objective : trial.objective_so_far,
       number_text(trial.objective ? trial.objective : trial.objective_so_far) + (trial.objective ? "" : " so far"));
   table.number_cell(of_result(trial, [](const TrialResult& r) { return static_cast<double>(r.best_step); }),
-                    str(result.best_step, " / ", result.steps));
+                    trial.result ? str(result.best_step, " / ", result.steps) : "-");
   table.number_cell(train_s, time_text(train_s));
   table.number_cell(trial.wall_s, time_text(trial.wall_s));
   table.number_cell(of_result(trial, [](const TrialResult& r) { return r.ms_per_step; }));
   const auto peak = result.peak_device_bytes > 0 ? std::optional<double>(result.peak_device_bytes) : std::nullopt;
-  table.number_cell(peak, bytes_text(peak.value_or(0.0)));
+  table.number_cell(peak, peak ? bytes_text(*peak) : "-");
   table.number_cell(static_cast<double>(trial.attempts.size()), str(trial.attempts.size()));
   table.text_cell(trial.result ? result.determinism : "-");
   table.text_cell(trial.result ? result.resume : "-");
@@ -193,7 +216,7 @@ std::string trials_html(const Report& report) {
   HtmlTable table;
   table.column("trial", false);
   table.column("status", false);
-  table.column(report.metric, true);
+  table.column(metric_title(report.metric), true);
   for (const char* name : {"best step", "training", "wall time", "ms/step", "peak memory", "attempts"}) {
     table.column(name, true);
   }
@@ -229,7 +252,7 @@ std::string provenance_html(const Report& report) {
     out += "<dl>\n";
     out += term("sweep", sweep.name) + term("directory", sweep.directory) + term("identity", sweep.identity);
     out += term("search", str(sweep.sampler, ", ", sweep.trials, " trials, ", sweep.replicates,
-                              sweep.replicates == 1 ? " seed" : " seeds", " a point"));
+                              sweep.replicates == 1 ? " seed" : " seeds", " per point"));
     out += term("data", distinct(report, i, &Provenance::archive)) +
            term("data fingerprint", distinct(report, i, &Provenance::data_fingerprint));
     out += term("trained with", distinct(report, i, &Provenance::build)) +
@@ -263,15 +286,16 @@ std::string report_html(const Report& report) {
           "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; ",
           "script-src 'unsafe-inline'\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n",
           "<title>", title, " - Regatta report</title>\n<style>", kReportStyle, "</style>\n</head>\n<body>\n");
-  out += str("<h1>", title, "</h1>\n<p class=\"soft\">", html_escape(counts_text(report)),
+  out += str("<h1>", title, "</h1>\n<p class=\"soft\">", html_escape(counts_text(report.totals.by_status)),
              " &middot; objective: ", html_escape(report.metric), ", ", report.maximise ? "higher" : "lower",
              " is better</p>\n");
   out += cards_html(report) + winner_html(report);
   out += "<h2>Leaderboard</h2>\n" + leaderboard_html(report);
   if (has_replicates(report)) {
     out +=
-        "<p class=\"soft\">Each row is one point of the search, the mean over its finished trials; std is the sample "
-        "standard deviation, n their number.</p>\n";
+        "<p class=\"soft\">Each row is one point of the search: the mean over those of its trials that were scored. A "
+        "point of which a trial ended without a finite number stands behind all others; std is the sample standard "
+        "deviation.</p>\n";
   }
   out += "<h2>Curves</h2>\n" + charts_html(report);
   out += failures_html(report) + trials_html(report) + notes_html(report) + provenance_html(report);

@@ -54,6 +54,8 @@ svg text.label { font-size: 13px; fill: var(--ink); }
 .k5 .line { stroke: #e69f00; } .k5 circle, .dot.k5 { fill: #e69f00; background: #e69f00; }
 .k6 .line { stroke: #56b4e9; } .k6 circle, .dot.k6 { fill: #56b4e9; background: #56b4e9; }
 circle { fill-opacity: .85; stroke: #fff; stroke-width: 1; }
+circle.off { fill-opacity: .35; }
+p.off { color: var(--soft); font-size: 13px; overflow-wrap: anywhere; }
 svg.dim g { opacity: .18; }
 svg.dim g.lit { opacity: 1; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 3px 18px; margin: 6px 0; font-size: 14px; }

@@ -12,14 +12,12 @@ namespace regatta {
 namespace {
 
 constexpr std::size_t kMostPoints = 240;  // of a line; all values are in report.json
-constexpr int kColours = 6;
+constexpr std::size_t kColours = 6;
 
 std::string trial_hint(const Report& report, std::size_t index) {
   const ReportTrial& trial = report.trials[index];
   std::string hint = report.trial_name(index);
-  for (const ReportAxis& axis : report.axes) {
-    hint += str(", ", axis.label, " ", axis_text(axis_value(trial, axis)));
-  }
+  hint += report.axes.empty() ? "" : ", " + setting_text(report, trial);
   return trial.objective ? str(hint, ": ", report.metric, " ", number_text(*trial.objective)) : hint;
 }
 
@@ -28,6 +26,8 @@ ChartSeries curve_series(const Report& report, std::size_t index, const Curve& c
   series.colour = colour_of(report, index);
   series.key = point_key(report.trials[index].sweep, report.trials[index].point);
   series.hints = {trial_hint(report, index)};
+  series.name = report.trial_name(index);
+  series.aside = has_failed(report.trials[index]);
   const std::size_t stride = curve.step.size() / kMostPoints + 1;
   for (std::size_t i = 0; i < curve.step.size(); ++i) {
     // The last value is always drawn.
@@ -61,7 +61,7 @@ AxisPlaces places_of(const Report& report, const ReportAxis& axis) {
   }
   std::set<std::string> texts;
   for (const ReportTrial& trial : report.trials) {
-    texts.insert(axis_text(axis_value(trial, axis)));
+    texts.insert(axis_text(trial, axis));
   }
   for (const std::string& text : texts) {
     places.place[text] = static_cast<double>(places.names.size());
@@ -84,14 +84,20 @@ std::string axis_figure(const Report& report, const ReportAxis& axis) {
     one.line = false;
     one.colour = colour_of(report, i);
     one.key = point_key(trial.sweep, trial.point);
-    one.x = {places.names.empty() ? value.get<double>() : places.place.at(axis_text(value))};
+    one.x = {places.names.empty() ? value.get<double>() : places.place.at(axis_text(trial, axis))};
     values.insert(one.x.front());
     one.y = {*trial.objective};
     one.hints = {trial_hint(report, i)};
+    one.name = report.trial_name(i);
     series.push_back(std::move(one));
   }
-  ChartOptions options{
-      str(report.metric, " against ", axis.label), axis.label, report.metric, axis.log, places.names, false, {}};
+  ChartOptions options{str(report.metric, has_replicates(report) ? " of each trial" : "", " against ", axis.label),
+                       axis.label,
+                       metric_title(report.metric),
+                       axis.log,
+                       places.names,
+                       false,
+                       {}};
   options.x_log = axis.log && places.names.empty();
   options.x_ticks = values.size() <= 6 ? std::vector<double>(values.begin(), values.end()) : std::vector<double>();
   return chart_figure(options, series);
@@ -109,7 +115,7 @@ std::string legend(const Report& report) {
     }
     out += str("<span data-key=\"", point_key(point.sweep, point.point), "\"><i class=\"dot k",
                colour_of(report, shown), "\"></i>");
-    out += html_escape(str(point.rank, ". ", report.trial_name(shown))) + "</span>\n";
+    out += html_escape(str(point.rank, ". ", trials_text(report, point))) + "</span>\n";
   }
   return out + (others ? "<span><i class=\"dot k0\"></i>others</span>" : "") + "</p>\n";
 }
@@ -134,23 +140,24 @@ std::string history_figure(const Report& report) {
     one.x = {place};
     one.y = {row.objective};
     one.hints = {trial_hint(report, row.trial)};
+    one.name = report.trial_name(row.trial);
     series.push_back(std::move(one));
   }
   series.push_back(std::move(best));
-  return chart_figure({str("Best ", report.metric, " so far"), "finished trials", report.metric, false, {}, true, {}},
-                      series);
+  const std::string title = has_replicates(report)
+                                ? str("Each trial's ", report.metric, ", and the mean of the point that stood first")
+                                : str("Best ", report.metric, " so far");
+  return chart_figure({title, "finished trials", metric_title(report.metric), false, {}, true, {}}, series);
 }
 
 }  // namespace
 
 int colour_of(const Report& report, std::size_t trial) {
   const ReportTrial& row = report.trials[trial];
-  for (const ReportPoint& point : report.ranking) {
-    if (point.rank == 0 || point.rank > kColours) {
-      break;
-    }
-    if (point.sweep == row.sweep && point.point == row.point) {
-      return point.rank;
+  for (std::size_t i = 0; i < report.ranking.size() && i < kColours; ++i) {
+    const ReportPoint& point = report.ranking[i];
+    if (point.rank > 0 && point.sweep == row.sweep && point.point == row.point) {
+      return static_cast<int>(i) + 1;
     }
   }
   return 0;
@@ -162,7 +169,8 @@ std::string point_key(std::size_t sweep, std::int64_t point) {
 
 std::string charts_html(const Report& report) {
   std::string out = legend(report) + "<div class=\"charts\">\n";
-  out += curves_figure(report, str("Validation ", report.metric), report.metric, &ReportTrial::validation);
+  out += curves_figure(report, str("Validation ", report.metric, has_replicates(report) ? " of each trial" : ""),
+                       metric_title(report.metric), &ReportTrial::validation);
   out += curves_figure(report, "Training loss", "loss", &ReportTrial::train_loss);
   for (const ReportAxis& axis : report.axes) {
     out += axis_figure(report, axis);

@@ -33,15 +33,14 @@ void HtmlTable::number_cell(const std::optional<double>& value, int digits) {
 }
 
 void HtmlTable::number_cell(const std::optional<double>& value, std::string_view text) {
-  body_ +=
-      str("<td class=\"n\" data-v=\"", value ? to_text(*value) : "", "\">", html_escape(value ? text : "-"), "</td>");
+  body_ += str("<td class=\"n\" data-v=\"", value ? to_text(*value) : "", "\">", html_escape(text), "</td>");
 }
 
-void HtmlTable::axis_cell(const Json& value) {
+void HtmlTable::axis_cell(const Json& value, std::string_view text) {
   if (value.is_number()) {
-    number_cell(value.get<double>(), axis_text(value));
+    number_cell(value.get<double>(), text);
   } else {
-    text_cell(axis_text(value));
+    text_cell(text);
   }
 }
 

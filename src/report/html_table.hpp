@@ -26,9 +26,11 @@ class HtmlTable {
   /// "-" for nothing, sorted last.
   void number_cell(const std::optional<double>& value, int digits = 4);
 
-  /// Text shown for a number.
+  /// @param value  what the column is sorted by; nothing: last
   void number_cell(const std::optional<double>& value, std::string_view text);
-  void axis_cell(const Json& value);
+
+  /// Sorted by its number where it is one.
+  void axis_cell(const Json& value, std::string_view text);
 
   std::string html() const;
 

@@ -5,6 +5,7 @@
 #include "regatta/base/text.hpp"
 #include "regatta/base/text_table.hpp"
 #include "regatta/report/report.hpp"
+#include "regatta/sweep/layout.hpp"
 #include "report/format.hpp"
 #include "report/rows.hpp"
 
@@ -12,19 +13,24 @@ namespace regatta {
 namespace {
 
 TextTable make_table(const Report& report, const std::vector<std::string>& metrics) {
+  const bool replicates = has_replicates(report);
   TextTable table;
   table.column("rank", TextTable::Align::kRight);
-  table.column("trial", TextTable::Align::kLeft);
+  table.column(replicates ? "trials" : "trial", TextTable::Align::kLeft);
   for (const ReportAxis& axis : point_axes(report)) {
     table.column(one_line(axis.label, 40),
                  is_numeric(report, axis) ? TextTable::Align::kRight : TextTable::Align::kLeft);
   }
-  table.column(one_line(report.metric, 40), TextTable::Align::kRight);
-  if (has_replicates(report)) {
+  table.column(one_line(metric_title(report.metric), 40), TextTable::Align::kRight);
+  if (replicates) {
     table.column("std", TextTable::Align::kRight);
   }
   for (const std::string& name : metrics) {
-    table.column(one_line(name, 40), TextTable::Align::kRight);
+    table.column(one_line(metric_title(name), 40), TextTable::Align::kRight);
+  }
+  if (replicates) {
+    table.column("best trial", TextTable::Align::kLeft);
+    table.column(one_line(str("its ", report.metric), 40), TextTable::Align::kRight);
   }
   table.column("best step", TextTable::Align::kRight);
   table.column("ms/step", TextTable::Align::kRight);
@@ -35,23 +41,27 @@ TextTable make_table(const Report& report, const std::vector<std::string>& metri
 
 std::vector<std::string> point_cells(const Report& report, const ReportPoint& point,
                                      const std::vector<std::string>& metrics) {
+  const bool replicates = has_replicates(report);
   const ReportTrial& trial = report.trials[shown_trial(point)];
-  std::vector<std::string> cells = {point.rank > 0 ? str(point.rank) : "-",
-                                    one_line(report.trial_name(shown_trial(point)), 60)};
+  std::vector<std::string> cells = {point.rank > 0 ? str(point.rank) : "-", one_line(trials_text(report, point), 60)};
   for (const ReportAxis& axis : point_axes(report)) {
-    cells.push_back(axis_text(axis_value(trial, axis)));
+    cells.push_back(axis_text(trial, axis));
   }
-  cells.push_back(number_text(point.objective.mean));
-  if (has_replicates(report)) {
+  cells.push_back(metric_text(report, point, report.metric));
+  if (replicates) {
     cells.push_back(number_text(point.objective.std, 2));
   }
   for (const std::string& name : metrics) {
-    const auto found = point.best.find(name);
-    cells.push_back(found == point.best.end() ? "-" : number_text(found->second.mean));
+    cells.push_back(metric_text(report, point, name));
   }
-  cells.push_back(trial.result ? str(trial.result->best_step, "/", trial.result->steps) : "-");
-  cells.push_back(trial.result ? number_text(trial.result->ms_per_step) : "-");
-  cells.push_back(trial.wall_s ? duration_text(*trial.wall_s) : "-");
+  if (replicates) {
+    cells.push_back(point.best_trial ? trial_name(trial.number) : "-");
+    cells.push_back(point.best_trial ? number_text(trial.objective) : "-");
+  }
+  const bool has_one = !replicates || point.best_trial;
+  cells.push_back(has_one && trial.result ? str(trial.result->best_step, "/", trial.result->steps) : "-");
+  cells.push_back(has_one && trial.result ? number_text(trial.result->ms_per_step) : "-");
+  cells.push_back(has_one && trial.wall_s ? duration_text(*trial.wall_s) : "-");
   cells.push_back(state_text(report, point));
   return cells;
 }
@@ -68,6 +78,10 @@ std::string leaderboard_text(const Report& report, std::size_t rows) {
   std::string text = table.text();
   if (shown < report.ranking.size()) {
     text += str("... and ", report.ranking.size() - shown, " more\n");
+  }
+  if (has_replicates(report)) {
+    text += str("each row: the mean over a point's trials that have a finite ", one_line(report.metric, 40),
+                "; best step, ms/step and time are those of its best trial\n");
   }
   return text;
 }

@@ -1,6 +1,7 @@
 // Statistics over replicates, the ranking of points and the history of the best. Pure functions over a Report.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <set>
 #include <string>
@@ -14,6 +15,8 @@ namespace {
 
 using PointKey = std::pair<std::size_t, std::int64_t>;
 
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+
 bool better(double a, double b, bool maximise) {
   return maximise ? a > b : a < b;
 }
@@ -25,36 +28,140 @@ std::optional<double> finite_objective(const ReportTrial& trial) {
   return std::nullopt;
 }
 
+/// The objective before the first step; nothing if it was not measured.
+std::optional<double> start_of(const Report& report, const ReportTrial& trial) {
+  if (!trial.result) {
+    return std::nullopt;
+  }
+  const auto initial = trial.result->initial.find(report.metric);
+  return initial != trial.result->initial.end() && std::isfinite(initial->second) ? std::optional(initial->second)
+                                                                                  : std::nullopt;
+}
+
+bool beats_start(const Report& report, const ReportTrial& trial) {
+  const auto start = start_of(report, trial);
+  return start ? better(*trial.objective, *start, report.maximise) : !trial.result || trial.result->best_step > 0;
+}
+
+/// Mean of objective minus start, if that is known of all of them.
+std::optional<double> gain_of(const Report& report, const std::vector<std::size_t>& scored) {
+  double sum = 0.0;
+  for (const std::size_t index : scored) {
+    const auto start = start_of(report, report.trials[index]);
+    if (!start) {
+      return std::nullopt;
+    }
+    sum += *report.trials[index].objective - *start;
+  }
+  return scored.empty() ? std::nullopt : std::optional(sum / static_cast<double>(scored.size()));
+}
+
+/// Metrics at the best checkpoints of trials that have ended, NaN where one has no value.
+std::map<std::string, Summary> summarise_metrics(const Report& report, const std::vector<std::size_t>& ended) {
+  std::set<std::string> names;
+  for (const std::size_t index : ended) {
+    if (const auto& result = report.trials[index].result) {
+      for (const auto& [name, value] : result->best) {
+        names.insert(name);
+      }
+    }
+  }
+  std::map<std::string, Summary> summaries;
+  for (const std::string& name : names) {
+    std::vector<double> values;
+    for (const std::size_t index : ended) {
+      const auto& result = report.trials[index].result;
+      const bool has = result && result->best.contains(name);
+      values.push_back(has ? result->best.at(name) : kNaN);
+    }
+    summaries[name] = summarise(values);
+  }
+  return summaries;
+}
+
 /// Replicates of one point, with their statistics.
 ReportPoint summarise_point(const Report& report, const PointKey& key, std::vector<std::size_t> trials) {
   ReportPoint point;
   point.sweep = key.first;
   point.point = key.second;
   point.trials = std::move(trials);
+  std::vector<std::size_t> ended;
+  std::vector<std::size_t> scored;
   std::vector<double> objectives;
-  std::map<std::string, std::vector<double>> metrics;
   for (const std::size_t index : point.trials) {
     const ReportTrial& trial = report.trials[index];
-    const auto objective = finite_objective(trial);
-    if (!objective) {
+    if (!trial.has_ended()) {
       continue;
     }
-    objectives.push_back(*objective);
-    if (!point.best_trial || better(*objective, *report.trials[*point.best_trial].objective, report.maximise)) {
-      point.best_trial = index;
-    }
-    if (trial.result) {
-      for (const auto& [name, value] : trial.result->best) {
-        metrics[name].push_back(value);
-      }
+    const auto objective = finite_objective(trial);
+    ended.push_back(index);
+    objectives.push_back(objective.value_or(kNaN));
+    if (objective) {
+      scored.push_back(index);
+      const bool is_best =
+          !point.best_trial || better(*objective, *report.trials[*point.best_trial].objective, report.maximise);
+      point.best_trial = is_best ? index : point.best_trial;
     }
   }
   point.objective = summarise(objectives);
-  for (const auto& [name, values] : metrics) {
-    point.best[name] = summarise(values);
-  }
+  point.best = summarise_metrics(report, ended);
+  point.gain = gain_of(report, scored);
   return point;
 }
+
+/// Whether a stands before b; neither before the other: they are equal.
+bool stands_before(const Summary& a, const Summary& b, bool maximise) {
+  if (a.n == 0 || b.n == 0) {
+    return a.n > 0 && b.n == 0;
+  }
+  const std::int64_t share_a = std::int64_t{a.n} * b.of;  // n / of, brought to one denominator
+  const std::int64_t share_b = std::int64_t{b.n} * a.of;
+  return share_a != share_b ? share_a > share_b : better(*a.mean, *b.mean, maximise);
+}
+
+/// Points while their trials end one after another.
+class Standings {
+ public:
+  explicit Standings(const Report& report) : report_(report) {
+    for (const ReportPoint& point : report.ranking) {
+      for (const std::size_t index : point.trials) {
+        point_of_[index] = &point;
+      }
+    }
+  }
+
+  /// Takes a trial's objective in. @return the mean of the point that now stands first
+  double add(std::size_t trial) {
+    const ReportPoint* point = point_of_.at(trial);
+    std::vector<double>& values = values_[point];
+    const auto summary_now = [&] {
+      Summary summary = summarise(values);
+      summary.of = summary.n + point->objective.of - point->objective.n;  // those without a value count from the start
+      return summary;
+    };
+    if (!values.empty()) {
+      standing_.erase(standing_.find({summary_now(), point}));
+    }
+    values.push_back(*report_.trials[trial].objective);
+    standing_.insert({summary_now(), point});
+    return *standing_.begin()->first.mean;
+  }
+
+ private:
+  using Entry = std::pair<Summary, const ReportPoint*>;
+  struct Before {
+    bool maximise;
+    bool operator()(const Entry& a, const Entry& b) const {
+      const bool a_first = stands_before(a.first, b.first, maximise);
+      return a_first != stands_before(b.first, a.first, maximise) ? a_first : a.second < b.second;
+    }
+  };
+
+  const Report& report_;
+  std::map<std::size_t, const ReportPoint*> point_of_;
+  std::map<const ReportPoint*, std::vector<double>> values_;
+  std::set<Entry, Before> standing_{Before{report_.maximise}};
+};
 
 void fill_history(Report& report) {
   struct Finished {
@@ -63,7 +170,7 @@ void fill_history(Report& report) {
   };
   std::vector<Finished> finished;
   for (std::size_t i = 0; i < report.trials.size(); ++i) {
-    if (finite_objective(report.trials[i])) {
+    if (report.trials[i].has_ended() && finite_objective(report.trials[i])) {
       const auto& result = report.trials[i].result;
       finished.push_back({result ? result->provenance.finished_utc : "", i});
     }
@@ -71,37 +178,38 @@ void fill_history(Report& report) {
   std::stable_sort(finished.begin(), finished.end(),
                    [](const Finished& a, const Finished& b) { return a.when < b.when; });
   report.history.clear();
+  Standings standings(report);
   for (const Finished& row : finished) {
-    const double objective = *report.trials[row.trial].objective;
-    const bool improves = report.history.empty() || better(objective, report.history.back().best, report.maximise);
-    report.history.push_back({row.trial, objective, improves ? objective : report.history.back().best});
+    report.history.push_back({row.trial, *report.trials[row.trial].objective, standings.add(row.trial)});
   }
 }
 
 void fill_totals(Report& report) {
   report.totals = {};
   report.totals.ranked = static_cast<std::int64_t>(report.history.size());
+  for (const ReportHistory& row : report.history) {
+    report.totals.improved += beats_start(report, report.trials[row.trial]) ? 1 : 0;
+  }
   for (const ReportTrial& trial : report.trials) {
     ++report.totals.by_status[trial.status];
     if (trial.result && std::isfinite(trial.result->train_s)) {
       report.totals.train_s += trial.result->train_s;
     }
   }
-  const auto winner = report.winner();
-  if (!winner || !report.trials[*winner].result) {
-    return;
-  }
-  const ReportTrial& trial = report.trials[*winner];
-  const auto initial = trial.result->initial.find(report.metric);
-  if (initial != trial.result->initial.end() && std::isfinite(initial->second)) {
-    report.totals.gain = *trial.objective - initial->second;
+  if (!report.ranking.empty()) {
+    report.totals.gain = report.ranking.front().gain;
   }
 }
 
 }  // namespace
 
+bool ReportTrial::has_ended() const {
+  return trial_status_from(status).has_value();
+}
+
 Summary summarise(const std::vector<double>& values) {
   Summary summary;
+  summary.of = static_cast<int>(values.size());
   double sum = 0.0;
   for (const double value : values) {
     if (std::isfinite(value)) {
@@ -135,15 +243,14 @@ void rank(Report& report) {
   for (auto& [key, trials] : groups) {
     report.ranking.push_back(summarise_point(report, key, std::move(trials)));
   }
-  std::stable_sort(report.ranking.begin(), report.ranking.end(), [&report](const ReportPoint& a, const ReportPoint& b) {
-    if (!a.objective.mean || !b.objective.mean) {
-      return a.objective.mean.has_value() && !b.objective.mean.has_value();
-    }
-    return better(*a.objective.mean, *b.objective.mean, report.maximise);
-  });
-  int place = 0;
-  for (ReportPoint& point : report.ranking) {
-    point.rank = point.objective.mean ? ++place : 0;
+  const auto before = [&report](const ReportPoint& a, const ReportPoint& b) {
+    return stands_before(a.objective, b.objective, report.maximise);
+  };
+  std::stable_sort(report.ranking.begin(), report.ranking.end(), before);
+  for (std::size_t i = 0; i < report.ranking.size(); ++i) {
+    ReportPoint& point = report.ranking[i];
+    const bool shares = i > 0 && !before(report.ranking[i - 1], point);
+    point.rank = point.objective.n == 0 ? 0 : shares ? report.ranking[i - 1].rank : static_cast<int>(i) + 1;
   }
   fill_history(report);
   fill_totals(report);
@@ -172,7 +279,7 @@ void join_folds(Report& report) {
 void label_axes(std::vector<ReportAxis>& axes) {
   const auto short_form = [](const std::string& pointer) {
     const std::size_t second = pointer.find('/', 1);
-    return second == std::string::npos ? pointer : pointer.substr(second + 1);
+    return pointer.substr(second == std::string::npos ? 1 : second + 1);
   };
   std::map<std::string, int> uses;
   for (const ReportAxis& axis : axes) {

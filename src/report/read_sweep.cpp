@@ -11,6 +11,7 @@
 #include "regatta/base/files.hpp"
 #include "regatta/report/trial_log.hpp"
 #include "regatta/sweep/claims.hpp"
+#include "report/pair_values.hpp"
 
 namespace regatta {
 namespace {
@@ -71,7 +72,7 @@ AttemptRows attempts_in(const std::vector<Json>& records) {
     attempt.step = std::max(attempt.step, whole_number(record, "step").value_or(0));
     if (type == "end") {
       attempt.status = text_member(record, "status");
-      attempt.message = one_line(text_member(record, "message"));
+      attempt.message = message_text(text_member(record, "message"), attempt.step);
     }
   }
   return rows;
@@ -101,6 +102,24 @@ std::optional<TrialResult> read_result(const TrialFiles& files, const TrialState
   }
   notes.push_back(str(trial_name(state.number), ": ", one_line(problem)));
   return std::nullopt;
+}
+
+/// Of the journal's copy of a result only what ranks it.
+TrialResult journal_score(const TrialState& state, const std::string& metric) {
+  TrialResult result;
+  result.best_step = state.best_step;
+  for (const auto& [list, numbers] : {std::pair("best", &result.best), std::pair("initial", &result.initial)}) {
+    const Json* value = state.result.is_object() ? find_pointer(state.result, str("/", list, "/", metric)) : nullptr;
+    if (value == nullptr) {
+      continue;
+    }
+    try {
+      (*numbers)[metric] = number_from_json(*value, list);
+    } catch (const ConfigError&) {
+      continue;  // neither a number nor the text of one
+    }
+  }
+  return result;
 }
 
 void read_curves(const TrialFiles& files, const std::string& metric, ReportTrial& trial,
@@ -158,6 +177,9 @@ void add_result(const TrialFiles& files, const TrialState& state, const std::str
     trial.objective = state.best;
   }
   std::error_code error;
+  if (folders) {
+    add_pair_values(files, trial);
+  }
   if (!folders || fs::is_regular_file(files.best_weights(), error)) {
     trial.weights = str("trials/", trial_name(trial.number), "/best.safetensors");
   } else {
@@ -199,7 +221,7 @@ ReportTrial read_trial(const JournalView& view, const TrialState& state, const J
     trial.objective_so_far = state.best;
   }
   if (state.status && *state.status != TrialStatus::kOk) {
-    trial.message = one_line(state.message);
+    trial.message = message_text(state.message, state.step);
     trial.log_tail = last_lines_of(files.log(state.attempts), kLogTail);
     trial.reproduce = reproduce_command(files.recipe(), view.definition.job.name, trial_name(state.number));
   }
@@ -221,9 +243,10 @@ void add_best_curves(const JournalView& view, SweepRows& rows) {
                     });
   for (std::size_t i = 0; i < count; ++i) {
     read_curves(view.files.trial(ranked[i]->number), rows.metric, *ranked[i], rows.notes);
+    add_pair_values(view.files.trial(ranked[i]->number), *ranked[i]);
   }
   rows.notes.push_back(str(rows.sweep.name, ": more than ", kMostTrialFolders,
-                           " trials, read from the journal alone; curves of the best ", count));
+                           " trials, read from the journal alone; curves, labels and pairs of the best ", count));
 }
 
 }  // namespace
@@ -295,6 +318,9 @@ SweepRows read_sweep(const fs::path& directory) {
   SweepRows rows;
   rows.metric = view.definition.job.objective.metric;
   rows.maximise = view.definition.maximise();
+  const Json* fingerprint = find_pointer(view.definition.base.data, "/fingerprint");
+  rows.data_fingerprint = fingerprint != nullptr && fingerprint->is_string() ? fingerprint->get<std::string>() : "";
+  rows.steps = view.definition.base.steps;
   rows.sweep.name = view.definition.job.name;
   rows.sweep.identity = view.definition.hash;
   rows.sweep.directory = fs::weakly_canonical(directory).string();
@@ -321,6 +347,45 @@ SweepRows read_sweep(const fs::path& directory) {
         str("journal: ", view.skipped, " torn or foreign ", view.skipped == 1 ? "line" : "lines", " left out"));
   }
   return rows;
+}
+
+std::string message_text(const std::string& message, std::int64_t step) {
+  const std::string prefix = str("step ", step, ": ");
+  return one_line(message.starts_with(prefix) ? std::string_view(message).substr(prefix.size()) : message);
+}
+
+Report standing_of(const JournalView& view) {
+  const Space space(view.definition.job);
+  Report report;
+  report.metric = view.definition.job.objective.metric;
+  report.maximise = view.definition.maximise();
+  report.sweeps.resize(1);
+  report.sweeps.front().name = view.definition.job.name;
+  for (const TrialState& state : view.state.trials()) {
+    const TrialPoint point = space.trial(state.number);
+    ReportTrial trial;
+    trial.number = state.number;
+    trial.point = point.index;
+    trial.replicate = point.replicate;
+    trial.axes = point.point;
+    trial.status = view.status_of(state);
+    if (state.status == TrialStatus::kOk) {
+      trial.result = journal_score(state, report.metric);
+      const auto best = trial.result->best.find(report.metric);
+      trial.objective = best == trial.result->best.end() ? state.best : best->second;
+    } else {
+      trial.objective_so_far = state.best;
+    }
+    report.trials.push_back(std::move(trial));
+  }
+  for (const Axis& axis : space.axes()) {
+    report.axes.push_back({axis.pointer(), "", false});
+  }
+  label_axes(report.axes);
+  find_alike_members(report);
+  join_folds(report);
+  rank(report);
+  return report;
 }
 
 std::optional<double> utc_seconds(const std::string& text) {

@@ -34,7 +34,9 @@ struct SweepRows {
   ReportSweep sweep;
   std::vector<ReportAxis> axes;
   std::vector<ReportTrial> trials;
-  std::vector<Json> recipes;  ///< one a trial
+  std::vector<Json> recipes;  ///< one per trial
+  std::string data_fingerprint;
+  std::int64_t steps = 0;  ///< of a training by the base recipe; 0: not known
   std::string metric;
   bool maximise = true;
   std::vector<std::string> notes;
@@ -47,6 +49,12 @@ std::int64_t steps_in_total(const SweepDefinition& definition, const Json& recip
 
 /// trials/tNNNNN/recipe.json, or what it will be. What cannot be read becomes a note.
 Json recipe_of(const JournalView& view, const TrialPoint& trial, std::vector<std::string>& notes);
+
+/// A failure's message on one line, without the "step 12: " that it may begin with: its step is shown beside it.
+std::string message_text(const std::string& message, std::int64_t step);
+
+/// Trials, points and objectives of a sweep as its journal has them, ranked: the standing without a look at any folder.
+Report standing_of(const JournalView& view);
 
 /// Seconds since 1970 of "2026-11-24T03:04:05Z"; nothing for another text.
 std::optional<double> utc_seconds(const std::string& text);

@@ -33,7 +33,10 @@ Json axes_json(const std::map<std::string, Json>& axes) {
 }
 
 Json summary_json(const Summary& summary) {
-  return {{"mean", optional_number(summary.mean)}, {"std", optional_number(summary.std)}, {"n", summary.n}};
+  return {{"mean", optional_number(summary.mean)},
+          {"std", optional_number(summary.std)},
+          {"n", summary.n},
+          {"of", summary.of}};
 }
 
 Json curve_json(const Curve& curve) {
@@ -91,6 +94,14 @@ void add_result(Json& value, const ReportTrial& trial) {
   put("provenance", [](const TrialResult& r) { return write_options(r.provenance); });
 }
 
+Json pairs_json(const std::vector<PairValues>& pairs) {
+  Json list = Json::array();
+  for (const PairValues& pair : pairs) {
+    list.push_back({{"moving", pair.moving}, {"fixed", pair.fixed}, {"values", numbers_json(pair.values)}});
+  }
+  return list;
+}
+
 Json trial_json(const Report& report, std::size_t index) {
   const ReportTrial& trial = report.trials[index];
   Json value;
@@ -108,6 +119,7 @@ Json trial_json(const Report& report, std::size_t index) {
   value["objective_so_far"] = optional_number(trial.objective_so_far);
   value["recipe_hash"] = trial.recipe_hash;
   add_result(value, trial);
+  value["pairs"] = pairs_json(trial.pairs);
   value["message"] = trial.message;
   value["log_tail"] = trial.log_tail;
   value["reproduce"] = trial.reproduce;
@@ -130,6 +142,7 @@ Json point_json(const Report& report, const ReportPoint& point) {
     value["axes"][axis.pointer] = axis_value(report.trials[point.trials.front()], axis);
   }
   value["objective"] = summary_json(point.objective);
+  value["gain"] = optional_number(point.gain);
   value["best"] = Json::object();
   for (const auto& [name, summary] : point.best) {
     value["best"][name] = summary_json(summary);
@@ -146,6 +159,7 @@ Json totals_json(const Report& report) {
   Json value;
   value["trials"] = report.trials.size();
   value["ranked"] = report.totals.ranked;
+  value["improved"] = report.totals.improved;
   value["by_status"] = Json::object();
   for (const auto& [status, count] : report.totals.by_status) {
     value["by_status"][status] = count;
@@ -164,6 +178,7 @@ Json winner_json(const Report& report) {
   Json value;
   value["trial"] = report.trial_name(*index);
   value["objective"] = optional_number(trial.objective);
+  value["point"] = summary_json(report.ranking.front().objective);
   value["weights"] = report.weights_path(*index);
   value["weights_xxh3"] = trial.result ? trial.result->weights_xxh3 : "";
   value["register"] = register_command(report, *index);
@@ -191,7 +206,7 @@ void mask(Json& value, std::string_view rest) {
 }  // namespace
 
 std::optional<std::size_t> Report::winner() const {
-  return ranking.empty() ? std::nullopt : ranking.front().best_trial;
+  return ranking.empty() || totals.improved == 0 ? std::nullopt : ranking.front().best_trial;
 }
 
 std::string Report::trial_name(std::size_t trial) const {
@@ -241,6 +256,12 @@ Json to_json(const Report& report) {
   value["axes"] = Json::array();
   for (const ReportAxis& axis : report.axes) {
     value["axes"].push_back({{"pointer", axis.pointer}, {"label", axis.label}, {"scale", axis.log ? "log" : "linear"}});
+  }
+  value["units"] = Json::object();
+  for (const std::string& name : metric_names(report)) {
+    if (const std::string unit = unit_of(name); !unit.empty()) {
+      value["units"][name] = unit;
+    }
   }
   value["sweeps"] = Json::array();
   for (const ReportSweep& sweep : report.sweeps) {

@@ -1,11 +1,25 @@
 #include "report/rows.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
+#include "regatta/base/text.hpp"
 #include "regatta/sweep/definition.hpp"
+#include "report/format.hpp"
 
 namespace regatta {
+namespace {
+
+/// What a finished trial without a finite objective has instead: "infinite", "not a number".
+std::string unscored_text(const ReportTrial& trial) {
+  if (trial.status != status_name(TrialStatus::kOk)) {
+    return trial.status;
+  }
+  return trial.objective && std::isinf(*trial.objective) ? "infinite" : "not a number";
+}
+
+}  // namespace
 
 std::vector<std::string> other_metrics(const Report& report) {
   std::set<std::string> names;
@@ -17,6 +31,37 @@ std::vector<std::string> other_metrics(const Report& report) {
     }
   }
   return {names.begin(), names.end()};
+}
+
+std::set<std::string> metric_names(const Report& report) {
+  std::set<std::string> names = {report.metric};
+  for (const ReportTrial& trial : report.trials) {
+    if (trial.result) {
+      for (const auto& [name, value] : trial.result->best) {
+        if (name.find('/') == std::string::npos) {
+          names.insert(name);
+        }
+      }
+    }
+  }
+  return names;
+}
+
+std::string unit_of(const std::string& metric) {
+  static const std::map<std::string, std::string> units = {{"folding", "%"}, {"ndv", "%"},     {"hd95", "voxels"},
+                                                           {"tre", "mm"},    {"runtime", "s"}, {"memory", "bytes"}};
+  const auto found = units.find(metric.substr(0, metric.find('/')));
+  return found == units.end() ? "" : found->second;
+}
+
+std::string metric_title(const std::string& metric) {
+  const std::string unit = unit_of(metric);
+  return unit.empty() ? metric : str(metric, " (", unit, ")");
+}
+
+std::string measure_text(const std::string& metric, const std::optional<double>& value) {
+  const std::string unit = unit_of(metric);
+  return str(metric, " ", number_text(value), unit.empty() ? "" : " ", unit);
 }
 
 Json axis_value(const ReportTrial& trial, const ReportAxis& axis) {
@@ -43,6 +88,22 @@ bool is_numeric(const Report& report, const ReportAxis& axis) {
   });
 }
 
+bool has_failed(const ReportTrial& trial) {
+  const auto status = trial_status_from(trial.status);
+  return status && *status != TrialStatus::kOk && *status != TrialStatus::kPruned;
+}
+
+std::string counts_text(const std::map<std::string, std::int64_t>& by_status) {
+  std::vector<std::string> parts;
+  for (const char* status :
+       {"ok", "pruned", "diverged", "infeasible", "failed", "quarantined", "running", "paused", "waiting"}) {
+    if (const auto found = by_status.find(status); found != by_status.end() && found->second > 0) {
+      parts.push_back(str(found->second, " ", status));
+    }
+  }
+  return join(parts, ", ");
+}
+
 std::string state_text(const ReportTrial& trial) {
   const bool under_way = trial.status == "running" || trial.status == "paused";
   if (!under_way || (trial.step == 0 && trial.steps == 0)) {
@@ -56,20 +117,77 @@ std::string state_text(const Report& report, const ReportPoint& point) {
   if (point.trials.size() == 1) {
     return state_text(report.trials[point.trials.front()]);
   }
-  const auto is_ok = [&](std::size_t index) { return report.trials[index].status == status_name(TrialStatus::kOk); };
-  return str(std::count_if(point.trials.begin(), point.trials.end(), is_ok), " of ", point.trials.size(), " ok");
+  std::map<std::string, int> others;
+  for (const std::size_t index : point.trials) {
+    const ReportTrial& trial = report.trials[index];
+    if (!trial.has_ended() || !trial.objective || !std::isfinite(*trial.objective)) {
+      ++others[trial.has_ended() ? unscored_text(trial) : trial.status];
+    }
+  }
+  std::string text = str(point.objective.n, " of ", point.trials.size(), " scored");
+  for (const auto& [what, count] : others) {
+    text += str(", ", count, " ", what);
+  }
+  return text;
+}
+
+std::string trials_text(const Report& report, const ReportPoint& point) {
+  const ReportTrial& first = report.trials[point.trials.front()];
+  const ReportTrial& last = report.trials[point.trials.back()];
+  const std::string name = report.trial_name(point.trials.front());
+  const auto count = static_cast<std::int64_t>(point.trials.size());
+  if (count == 1) {
+    return name;
+  }
+  if (count == 2) {
+    return str(name, ", ", trial_name(last.number));
+  }
+  return last.number - first.number == count - 1 ? str(name, "-", trial_name(last.number))
+                                                 : str(name, " and ", count - 1, " more");
+}
+
+std::string metric_text(const Report& report, const ReportPoint& point, const std::string& metric) {
+  const ReportTrial& first = report.trials[point.trials.front()];
+  if (point.trials.size() == 1 && first.result && first.result->best.contains(metric)) {
+    return number_text(first.result->best.at(metric));
+  }
+  const auto found = point.best.find(metric);
+  return metric == report.metric     ? summary_text(point.objective)
+         : found == point.best.end() ? "-"
+                                     : summary_text(found->second);
 }
 
 std::size_t shown_trial(const ReportPoint& point) {
   return point.best_trial.value_or(point.trials.front());
 }
 
+std::string of_text(const ReportPoint& point) {
+  const auto trials = static_cast<int>(point.trials.size());
+  return point.objective.n == trials ? str(trials) : str(point.objective.n, " of ", trials);
+}
+
+std::string score_text(const Report& report, const ReportPoint& point) {
+  const std::string score = measure_text(report.metric, point.objective.mean);
+  if (point.trials.size() == 1) {
+    return str(score, " (", trials_text(report, point), ")");
+  }
+  return str(score, ", mean of ", of_text(point), " trials (", trials_text(report, point), ")");
+}
+
 std::string no_winner_text(const Report& report) {
   const auto ended = report.totals.by_status.find(status_name(TrialStatus::kOk));
-  return ended == report.totals.by_status.end() || ended->second == 0
-             ? "no trial has finished yet"
-             : str("no trial to rank: ", ended->second, " finished, and '", report.metric,
-                   "' was never a number; do the validation pairs have what it needs?");
+  if (ended == report.totals.by_status.end() || ended->second == 0) {
+    const bool all_done = std::all_of(report.trials.begin(), report.trials.end(),
+                                      [](const ReportTrial& trial) { return trial.has_ended(); });
+    return report.trials.empty() || !all_done ? "no trial has finished yet" : "all trials have failed: nothing to rank";
+  }
+  if (report.totals.ranked == 0) {
+    return str("no trial to rank: ", ended->second, " finished, and '", report.metric,
+               "' was never a finite number; do the validation pairs have what it needs?");
+  }
+  return str("no trial beats the start: '", report.metric, "' was never better than before the first step (",
+             number_text(report.ranking.front().objective.mean),
+             "); train longer, or try other learning rates and loss weights");
 }
 
 bool has_replicates(const Report& report) {

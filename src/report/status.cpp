@@ -9,6 +9,7 @@
 #include "regatta/base/text.hpp"
 #include "report/format.hpp"
 #include "report/read_sweep.hpp"
+#include "report/rows.hpp"
 
 namespace regatta {
 namespace {
@@ -60,12 +61,14 @@ ActiveTrial active_trial(const JournalView& view, const TrialList& list, const T
   return trial;
 }
 
-LostTrial lost_trial(const JournalView& view, const TrialState& state) {
+LostTrial lost_trial(const JournalView& view, const Space& space, const TrialState& state) {
   LostTrial trial;
   trial.name = trial_name(state.number);
   trial.status = status_name(*state.status);
   trial.attempts = state.attempts;
-  trial.message = one_line(state.message);
+  trial.step = state.step;
+  trial.point = short_point_text(space.trial(state.number).point);
+  trial.message = message_text(state.message, state.step);
   trial.log = view.files.trial(state.number).log(state.attempts);
   return trial;
 }
@@ -140,9 +143,40 @@ Json optional_number(const std::optional<double>& value) {
   return value ? number_to_json(*value) : Json();
 }
 
-std::string best_text(const SweepStatus& status) {
-  return status.best ? str("best ", status.metric, " ", number_text(*status.best), " (", status.best_trial, ")")
-                     : str("no ", status.metric, " yet");
+/// The best validation of a trial that is not done, "dice 0.4812 so far (t00003, running)"; empty: none was validated.
+std::string best_so_far_text(const Report& standing) {
+  const ReportTrial* best = nullptr;
+  for (const ReportTrial& trial : standing.trials) {
+    const auto value = trial.has_ended() ? std::nullopt : trial.objective_so_far;
+    const bool is_better =
+        value &&
+        (best == nullptr || (standing.maximise ? *value > *best->objective_so_far : *value < *best->objective_so_far));
+    best = is_better ? &trial : best;
+  }
+  return best == nullptr ? ""
+                         : str(measure_text(standing.metric, best->objective_so_far), " so far (",
+                               trial_name(best->number), ", ", best->status, ")");
+}
+
+std::string best_text(const Report& standing) {
+  if (const auto winner = standing.winner()) {
+    const ReportPoint& point = standing.ranking.front();
+    const std::string text = str("best ", score_text(standing, point));
+    return point.trials.size() == 1 ? text
+                                    : str(text, "; of these the best is ", trial_name(standing.trials[*winner].number),
+                                          ", ", number_text(standing.trials[*winner].objective));
+  }
+  const std::string so_far = best_so_far_text(standing);
+  return so_far.empty() ? no_winner_text(standing) : str(no_winner_text(standing), "; best ", so_far);
+}
+
+/// "4 ok, 1 diverged"
+std::string done_text(const SweepStatus& status) {
+  std::map<std::string, std::int64_t> counts = {{"ok", status.ok}, {"pruned", status.pruned}};
+  for (const LostTrial& trial : status.lost) {
+    ++counts[trial.status];
+  }
+  return counts_text(counts);
 }
 
 std::string active_line(const SweepStatus& status, const ActiveTrial& trial) {
@@ -191,13 +225,15 @@ SweepStatus read_status(const fs::path& sweep, const Clock& clock) {
     } else if (state.status == TrialStatus::kPruned) {
       ++status.pruned;
     } else if (state.status) {
-      status.lost.push_back(lost_trial(view, state));
+      status.lost.push_back(lost_trial(view, space, state));
     }
   }
-  if (const auto best = view.state.best()) {
-    status.best_trial = trial_name(best->number);
-    status.best = best->best;
+  const Report standing = standing_of(view);
+  if (const auto winner = standing.winner()) {
+    status.best_trial = trial_name(standing.trials[*winner].number);
+    status.best = standing.ranking.front().objective.mean;
   }
+  status.best_text = best_text(standing);
   status.left_s = time_left(view, status);
   status.last_record_utc = newest_time(view.records);
   const auto last = utc_seconds(status.last_record_utc);
@@ -216,13 +252,12 @@ std::string status_text(const SweepStatus& status) {
                                      [](const ActiveTrial& t) { return t.status == "running"; });
   const auto paused = static_cast<std::int64_t>(status.active.size()) - running;
   std::string text = str("sweep ", status.name, "  ", status.directory, "\n");
+  const std::string done = done_text(status);
   text += str(status.ok + status.pruned + static_cast<std::int64_t>(status.lost.size()), " of ", status.total,
-              " trials done: ", status.ok, " ok");
-  text += status.pruned > 0 ? str(", ", status.pruned, " pruned") : "";
-  text += str(", ", status.lost.size(), " failed; ", running, " running, ", paused, " paused, ", status.waiting,
-              " waiting\n");
-  text += best_text(status) +
-          (status.left_s ? str("; about ", duration_text(*status.left_s), " left") : std::string()) + "\n";
+              " trials done", done.empty() ? "" : ": ", done, "; ", running, " running, ", paused, " paused, ",
+              status.waiting, " waiting\n");
+  text += str(status.best_text, "\n");
+  text += status.left_s ? str("about ", duration_text(*status.left_s), " left\n") : std::string();
   if (!status.finished && status.silent_s) {
     text += str("last sign of life ", duration_text(*status.silent_s), " ago (", status.last_record_utc, ")\n");
   }
@@ -230,12 +265,19 @@ std::string status_text(const SweepStatus& status) {
     text += active_line(status, trial);
   }
   for (const LostTrial& trial : status.lost) {
-    text += str("  ", trial.name, "  ", trial.status, " after ", trial.attempts,
-                trial.attempts == 1 ? " attempt: " : " attempts: ",
-                trial.message.empty() ? "no message" : trial.message.c_str(), "  (", trial.log.string(), ")\n");
+    text += str("  ", trial.name, "  ", trial.status, " at step ", trial.step,
+                trial.attempts == 1 ? std::string() : str(", after ", trial.attempts, " attempts"), ": ",
+                trial.message.empty() ? "no message" : trial.message.c_str(),
+                trial.point.empty() ? "" : "  (" + one_line(trial.point, 100) + ")", "\n");
+  }
+  if (!status.lost.empty()) {
+    const std::string sweep = shell_quote(status.directory);
+    text += str("  why: regatta logs ", sweep, " ", status.lost.front().name, "; another try: regatta retry ", sweep,
+                " --failed\n");
   }
   if (status.skipped_lines > 0) {
-    text += str("the journal has ", status.skipped_lines, " torn or foreign lines, which were left out\n");
+    text += str("the journal has ", status.skipped_lines, " torn or foreign ",
+                status.skipped_lines == 1 ? "line, which was" : "lines, which were", " left out\n");
   }
   if (status.finished) {
     return text + str("finished; the leaderboard: regatta collect ", shell_quote(status.directory), "\n");
@@ -254,6 +296,7 @@ Json to_json(const SweepStatus& status) {
                 {"pruned", status.pruned}};
   value["best_trial"] = status.best_trial.empty() ? Json() : Json(status.best_trial);
   value["best"] = optional_number(status.best);
+  value["best_text"] = status.best_text;
   value["left_s"] = optional_number(status.left_s);
   value["last_record_utc"] = status.last_record_utc;
   value["silent_s"] = optional_number(status.silent_s);
@@ -278,6 +321,8 @@ Json to_json(const SweepStatus& status) {
     value["failed"].push_back({{"trial", trial.name},
                                {"status", trial.status},
                                {"attempts", trial.attempts},
+                               {"step", trial.step},
+                               {"point", trial.point},
                                {"message", trial.message},
                                {"log", trial.log.string()}});
   }

@@ -25,7 +25,7 @@ TrialLog find_trial_log(const fs::path& sweep, std::int64_t trial, int attempt) 
   REGATTA_REQUIRE(log.attempt <= state.attempts, ConfigError, sweep.string(), ": ", log.name, " attempt ", attempt,
                   ", so far there are ", state.attempts);
   if (state.status != TrialStatus::kOk) {
-    log.message = one_line(state.message);
+    log.message = message_text(state.message, state.step);
   }
   if (log.attempt > 0) {
     log.file = files.log(log.attempt);

@@ -12,8 +12,11 @@ namespace regatta {
 /// Reads sweeps, merges and ranks them; may run while they do. What cannot be read of a single trial becomes a note.
 /// A sweep given twice counts once. Axes are the union; for an axis that a sweep does not vary, its trials show what
 /// their recipe has there.
-/// @throws DataError if a directory is not a sweep; ConfigError if the sweeps have different objectives
-Report read_report(const std::vector<std::filesystem::path>& sweeps);
+/// @param mixed  rank sweeps together whose data, images, validation splits or lengths of training differ; a note names
+///        the differences
+/// @throws DataError if a directory is not a sweep; ConfigError if the sweeps have different objectives, or differ
+///         otherwise without `mixed`
+Report read_report(const std::vector<std::filesystem::path>& sweeps, bool mixed = false);
 
 struct ReportFiles {
   std::filesystem::path json;

@@ -30,14 +30,18 @@ struct Summary {
   std::optional<double> mean;
   std::optional<double> std;
   int n = 0;
+  int of = 0;  ///< all values, those that are not finite included
+
+  bool complete() const { return n == of; }
 };
 
 Summary summarise(const std::vector<double>& values);
 
 struct ReportAxis {
-  std::string pointer;  ///< into the recipe
-  std::string label;    ///< short form for tables, unique in a report
-  bool log = false;     ///< drawn in logarithmic scale
+  std::string pointer;               ///< into the recipe
+  std::string label;                 ///< short form for tables, unique in a report
+  bool log = false;                  ///< drawn in logarithmic scale
+  std::vector<std::string> alike{};  ///< pointers into its values, where these are objects: what all have in common
 };
 
 /// One of the merged sweeps.
@@ -49,6 +53,13 @@ struct ReportSweep {
   std::string sampler;
   std::int64_t trials = 0;  ///< planned
   int replicates = 1;
+};
+
+/// The measures of one validation pair: "dice", "dice/17" ...
+struct PairValues {
+  std::string moving;
+  std::string fixed;
+  std::map<std::string, double> values;
 };
 
 /// How one attempt at a trial went.
@@ -74,8 +85,9 @@ struct ReportTrial {
   int charged = 0;                         ///< attempts that count against the trial
   std::optional<double> objective;         ///< of the best weights, finished trials only
   std::optional<double> objective_so_far;  ///< best validation of a trial that is not finished
-  std::optional<TrialResult> result;
-  std::optional<double> wall_s;  ///< from the first start to the end
+  std::optional<TrialResult> result;       ///< with the means of details such as "dice/17", where pairs could be read
+  std::vector<PairValues> pairs;           ///< at the best checkpoint
+  std::optional<double> wall_s;            ///< from the first start to the end
   std::string recipe_hash;
   std::string weights;                ///< relative to the sweep's directory; empty: none
   std::string message;                ///< why it failed
@@ -83,32 +95,37 @@ struct ReportTrial {
   std::string reproduce;              ///< of a trial that failed: the command that runs it alone
   Curve train_loss;
   Curve validation;  ///< the objective's metric
+
+  /// Done, well or not: it will not go on by itself.
+  bool has_ended() const;
 };
 
 /// One point of the search space with its replicates.
 struct ReportPoint {
-  int rank = 0;  ///< from 1; 0: no finished trial with a finite objective
+  int rank = 0;  ///< from 1, equal points share it; 0: no finished trial with a finite objective
   std::size_t sweep = 0;
   std::int64_t point = 0;
-  std::vector<std::size_t> trials;  ///< indices into Report::trials
-  Summary objective;
-  std::map<std::string, Summary> best;  ///< metrics at the best checkpoints
+  std::vector<std::size_t> trials;      ///< indices into Report::trials
+  Summary objective;                    ///< over the trials that have ended; one without a value is not finite
+  std::map<std::string, Summary> best;  ///< metrics at the best checkpoints, over the same trials
+  std::optional<double> gain;           ///< mean of objective minus its value before training; not known: empty
   std::optional<std::size_t> best_trial;
 };
 
-/// The best objective after each finished trial, in the order in which they ended.
+/// Finished trials with a finite objective, in the order in which they ended.
 struct ReportHistory {
   std::size_t trial = 0;
   double objective = 0.0;
-  double best = 0.0;
+  double best = 0.0;  ///< mean of the point that stood first then
 };
 
 /// Sums over all trials.
 struct ReportTotals {
-  std::int64_t ranked = 0;  ///< finished, with a finite objective
+  std::int64_t ranked = 0;    ///< finished, with a finite objective
+  std::int64_t improved = 0;  ///< of these, better than before training, or with a start that is not known
   std::map<std::string, std::int64_t> by_status;
   double train_s = 0.0;
-  std::optional<double> gain;  ///< the winner's objective minus its value before training
+  std::optional<double> gain;  ///< the best point's
 };
 
 struct Report {
@@ -123,7 +140,7 @@ struct Report {
   ReportTotals totals;
   std::vector<std::string> notes;  ///< what could not be read, one line each
 
-  /// The best trial of the best point.
+  /// The best trial of the best point; nothing if no trial is better than before its training.
   std::optional<std::size_t> winner() const;
 
   /// "brains t00042"; without the sweep's name where there is one sweep only.
@@ -138,8 +155,13 @@ struct Report {
 void join_folds(Report& report);
 
 /// Fills `ranking`, `history` and `totals` from `trials`. Points are ranked by the mean over their finished replicates
-/// with a finite objective; at a tie the earlier sweep and the lower point come first.
+/// with a finite objective. Those of which a trial has ended without one (diverged, failed, infinite) stand behind all
+/// others, by the share that has one, then by the mean. Equal points share a rank; of them the earlier sweep and the
+/// lower point are listed first.
 void rank(Report& report);
+
+/// Fills `ReportAxis::alike`.
+void find_alike_members(Report& report);
 
 /// Short unique labels: the pointer without its first part ("/losses/grad/weight" -> "grad/weight"), the whole pointer
 /// where that is taken.

@@ -31,6 +31,8 @@ struct LostTrial {
   std::string name;
   std::string status;  ///< diverged, infeasible, failed, quarantined
   int attempts = 1;
+  std::int64_t step = 0;
+  std::string point;  ///< axis values
   std::string message;
   std::filesystem::path log;
 };
@@ -45,8 +47,9 @@ struct SweepStatus {
   std::int64_t pruned = 0;
   std::vector<ActiveTrial> active;
   std::vector<LostTrial> lost;
-  std::string best_trial;  ///< empty: none yet
-  std::optional<double> best;
+  std::optional<double> best;  ///< objective of the best point: the mean over its finished trials, as the report ranks
+  std::string best_trial;      ///< the best trial of that point; empty: none yet
+  std::string best_text;       ///< which number `best` is, or why there is none, for people
   std::optional<double> left_s;    ///< of the whole sweep with as many trials at a time as now; not known: empty
   std::string last_record_utc;     ///< the journal's newest line
   std::optional<double> silent_s;  ///< since then, by this machine's clock

@@ -1,4 +1,4 @@
-// Reading sweep directories made by code: finished, half-way, damaged, several at once; and what `status` says of them.
+// Reading sweep directories made by code: finished, half-way, damaged, several at once.
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -6,7 +6,6 @@
 #include "regatta/base/error.hpp"
 #include "regatta/base/files.hpp"
 #include "regatta/report/collect.hpp"
-#include "regatta/report/status.hpp"
 #include "support/catch.hpp"
 #include "support/temporary_folder.hpp"
 #include "unit/report/sample_sweep.hpp"
@@ -15,24 +14,6 @@ namespace regatta::test {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// Ends with trial 4 failed and trial 5 paused at step 60; trial 3 was killed once.
-void run_sample(SampleSweep& sweep) {
-  sweep.run(0);
-  sweep.run(1);
-  sweep.run(2);
-  sweep.start(3);
-  sweep.train(3, 1, 0, 70);
-  sweep.fail(3, 1, AttemptStatus::kSignal, 70, "signal 9");
-  sweep.start(3, 2, 60);
-  sweep.train(3, 2, 60, 150);
-  sweep.finish(3, 2);
-  sweep.start(4);
-  write_file_atomically(sweep.files().trial(4).log(1), "step 1\nloss is not a number\n");
-  sweep.fail(4, 1, AttemptStatus::kDiverged, 10, "loss became nan at step 10, pair s03 -> s01");
-  sweep.start(5);
-  sweep.train(5, 1, 0, 60);
-}
 
 bool mentions(const std::vector<std::string>& notes, const std::string& what) {
   for (const std::string& note : notes) {
@@ -64,7 +45,8 @@ TEST_CASE("a sweep half-way gives a report with every trial's state") {
   // The second attempt began at step 60: what the first wrote beyond it is not shown twice.
   CHECK(report.trials[3].train_loss.step.size() == 75);
   CHECK(report.trials[4].status == "diverged");
-  CHECK(report.trials[4].message == "loss became nan at step 10, pair s03 -> s01");
+  CHECK(report.trials[4].message == "loss became nan, pair s03 -> s01");
+  CHECK(report.trials[4].attempts[0].message == "loss became nan, pair s03 -> s01");
   CHECK(report.trials[4].log_tail.back() == "loss is not a number");
   CHECK(report.trials[4].reproduce.starts_with("regatta train /"));
   CHECK(report.trials[5].status == "running");
@@ -159,7 +141,7 @@ TEST_CASE("a sweep without a finished trial gives a report that says so") {
   finished.totals.by_status["ok"] = 2;
   out.str("");
   print_leaderboard(out, finished);
-  CHECK(out.str().find("no trial to rank: 2 finished, and 'dice' was never a number") != std::string::npos);
+  CHECK(out.str().find("no trial to rank: 2 finished, and 'dice' was never a finite number") != std::string::npos);
   CHECK(to_json(report)["winner"].is_null());
   CHECK_FALSE(leaderboard_csv(report).empty());
 }
@@ -208,6 +190,51 @@ TEST_CASE("the same training in two sweeps is noted once") {
   CHECK(report.notes[0] == "a and b: 6 trainings stand in both: a t00000 = b t00000");
 }
 
+TEST_CASE("sweeps of different data are ranked together only if asked, and the report says so") {
+  const TemporaryFolder folder;
+  SampleSweep first(folder / "a");
+  SampleOptions options;
+  options.seed = 3;
+  options.fingerprint = "0123456789abcdef";
+  SampleSweep second(folder / "b", options);
+  run_sample(first);
+  run_sample(second);
+  CHECK_THROWS_WITH(read_report({first.root(), second.root()}),
+                    Catch::Contains("data fingerprint: ") && Catch::Contains("a has 57a1c3e2b4d60f98") &&
+                        Catch::Contains("b has 0123456789abcdef") && Catch::Contains("add --mixed"));
+  const Report report = read_report({first.root(), second.root()}, true);
+  CHECK(report.ranking.size() == 12);
+  CHECK(mentions(report.notes, "ranked together in spite of different conditions: data fingerprint: "));
+  CHECK_THAT(report_html(report), Catch::Contains("in spite of different conditions"));
+}
+
+TEST_CASE("sweeps of different lengths are ranked together only if asked, unless a sweep varies the length") {
+  const TemporaryFolder folder;
+  SampleSweep first(folder / "a");
+  SampleOptions options;
+  options.steps = 300;
+  SampleSweep second(folder / "b", options);
+  CHECK_THROWS_WITH(read_report({first.root(), second.root()}), Catch::Contains("length of training: ") &&
+                                                                    Catch::Contains("a has 150 steps") &&
+                                                                    Catch::Contains("b has 300 steps"));
+  CHECK(mentions(read_report({first.root(), second.root()}, true).notes, "length of training"));
+  options.weight_axis = "/train/steps";
+  options.list = {100, 200, 300};
+  SampleSweep third(folder / "c", options);
+  CHECK_FALSE(mentions(read_report({first.root(), third.root()}).notes, "length of training"));
+}
+
+TEST_CASE("sweeps that validate on different splits are not ranked together") {
+  const TemporaryFolder folder;
+  SampleSweep first(folder / "a");
+  SampleOptions options;
+  options.val_split = "val2";
+  SampleSweep second(folder / "b", options);
+  CHECK_THROWS_WITH(read_report({first.root(), second.root()}), Catch::Contains("validation split: ") &&
+                                                                    Catch::Contains("a has val,") &&
+                                                                    Catch::Contains("b has val2"));
+}
+
 TEST_CASE("sweeps with different objectives are refused") {
   const TemporaryFolder folder;
   SampleSweep first(folder / "a");
@@ -231,63 +258,21 @@ TEST_CASE("replicates are aggregated per point") {
   const int counts[] = {report.ranking[0].objective.n, report.ranking[1].objective.n};
   CHECK(counts[0] + counts[1] == 5);
   CHECK(report.trials[1].seed == 8);
-  CHECK(leaderboard_text(report).find("2 of 3 ok") != std::string::npos);
+  CHECK(leaderboard_text(report).find("2 of 3 scored") != std::string::npos);
 }
 
-TEST_CASE("status counts, names what runs and what failed, and says how to go on") {
+TEST_CASE("a winner that was best before its training is named in a note") {
   const TemporaryFolder folder;
   SampleSweep sweep(folder / "brains");
-  run_sample(sweep);
-  sweep.clock().seconds += 90;
-  const SweepStatus status = read_status(sweep.root(), sweep.clock());
-  CHECK(status.total == 6);
-  CHECK(status.ok == 4);
-  CHECK(status.waiting == 0);
-  REQUIRE(status.active.size() == 1);
-  CHECK(status.active[0].status == "running");
-  CHECK(status.active[0].step == 60);
-  CHECK(status.active[0].steps == 150);
-  CHECK(status.active[0].ms_per_step == 381.25);
-  CHECK(status.active[0].left_s == Approx(90 * 0.38125));
-  CHECK(status.left_s == Approx(90 * 0.38125));
-  REQUIRE(status.lost.size() == 1);
-  CHECK(status.lost[0].status == "diverged");
-  CHECK(status.silent_s == 90.0);
-  CHECK_FALSE(status.finished);
-  const std::string text = status_text(status);
-  CHECK(text.find("5 of 6 trials done: 4 ok, 1 failed; 1 running, 0 paused, 0 waiting") != std::string::npos);
-  CHECK(text.find("t00005  running  60/150  40 %") != std::string::npos);
-  CHECK(text.find("t00004  diverged after 1 attempt: loss became nan at step 10, pair s03 -> s01") !=
-        std::string::npos);
-  CHECK(text.find("regatta sweep JOB.json -o ") != std::string::npos);
-  CHECK(to_json(status)["active"][0]["left_s"] == Approx(90 * 0.38125));
-}
-
-TEST_CASE("status gives the command that the newest run of the sweep was started with") {
-  const TemporaryFolder folder;
-  SampleSweep sweep(folder / "brains");
-  sweep.journal().append("join", {{"command", "regatta sweep old.json"}});
-  sweep.clock().seconds += 5;
-  sweep.journal().append("join", {{"command", "regatta sweep job.json --ranks 4"}});
-  sweep.journal().commit();
-  CHECK(read_status(sweep.root()).resume == "regatta sweep job.json --ranks 4");
-}
-
-TEST_CASE("a trial whose sweep has left is shown as paused, and a finished sweep points to collect") {
-  const TemporaryFolder folder;
-  SampleSweep sweep(folder / "brains");
-  run_sample(sweep);
-  sweep.journal().append("leave");
-  sweep.journal().commit();
-  CHECK(read_status(sweep.root()).active[0].status == "paused");
-  CHECK(read_report({sweep.root()}).trials[5].status == "paused");
-  CHECK(read_report({sweep.root()}).trials[5].attempts[0].status == "lost");
-  sweep.start(5, 2, 60);
-  sweep.train(5, 2, 60, 150);
-  sweep.finish(5, 2);
-  const SweepStatus status = read_status(sweep.root());
-  CHECK(status.finished);
-  CHECK(status_text(status).find("regatta collect ") != std::string::npos);
+  sweep.run(0);
+  sweep.run(1, [](TrialResult& result) {  // weights that were trained before
+    result.initial["dice"] = 0.9;
+    result.best["dice"] = 0.9;
+    result.best_step = 0;
+  });
+  const Report report = read_report({sweep.root()});
+  CHECK(report.winner() == 1);
+  CHECK(mentions(report.notes, "t00001: was best before the first step; its weights are those it started from"));
 }
 
 }  // namespace regatta::test

@@ -32,6 +32,7 @@ TEST_CASE("axis values are short") {
   CHECK(axis_text("trans\nmorph") == "trans morph");
   CHECK(axis_text(Json::array({16, 32})) == "[16,32]");
   CHECK(axis_text(Json()) == "-");
+  CHECK(axis_text(Json({{"name", "lkunet"}, {"options", {{"head", "half"}}}})) == "lkunet head half");
 }
 
 TEST_CASE("HTML special characters, broken UTF-8 and control characters are made harmless") {

@@ -83,7 +83,7 @@ namespace {
 
 /// Member names of objects, with "*" for elements of arrays and for members whose names are data.
 void collect_names(const Json& value, const std::string& path, std::set<std::string>& names) {
-  static const std::set<std::string> kOpen = {"axes", "best", "initial", "last", "job", "by_status"};
+  static const std::set<std::string> kOpen = {"axes", "best", "initial", "last", "job", "by_status", "values", "units"};
   if (value.is_array()) {
     for (const Json& element : value) {
       collect_names(element, path, names);

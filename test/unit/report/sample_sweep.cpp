@@ -18,6 +18,8 @@ constexpr std::int64_t kSteps = 150;
 
 class SampleDescriber : public Describer {
  public:
+  explicit SampleDescriber(const SampleOptions& options) : options_(options) {}
+
   std::vector<Description> describe(const std::vector<Json>& recipes) override {
     std::vector<Description> answers;
     for (const Json& recipe : recipes) {
@@ -29,9 +31,9 @@ class SampleDescriber : public Describer {
       answer.mul_adds = 1.2e9;
       answer.size_multiple = 16;
       answer.forecast_bytes = 420000000;
-      answer.steps = kSteps;
+      answer.steps = options_.steps;
       answer.metrics = {{"dice", "maximise"}, {"folding", "minimise"}, {"ncc", "maximise"}};
-      answer.data = {{"fingerprint", "57a1c3e2b4d60f98"},
+      answer.data = {{"fingerprint", options_.fingerprint},
                      {"shape", {32, 48, 32}},
                      {"train_pairs", 8},
                      {"val_pairs", 3},
@@ -40,6 +42,9 @@ class SampleDescriber : public Describer {
     }
     return answers;
   }
+
+ private:
+  SampleOptions options_;
 };
 
 JobOptions sample_job(const SampleOptions& options) {
@@ -50,9 +55,11 @@ JobOptions sample_job(const SampleOptions& options) {
     "validation": {"metrics": ["dice", "ncc", "folding"]}})",
                           "sample");
   job.recipe["validation"]["best"] = options.metric;
+  job.recipe["train"]["steps"] = options.steps;
+  job.recipe["data"]["val_split"] = options.val_split;
   job.axes["/optim/lr"].log = {1e-4, 1e-2};
   if (!options.weight_axis.empty()) {
-    job.axes[options.weight_axis].list = {0.5, 1.0, 2.0};
+    job.axes[options.weight_axis].list = options.list;
   }
   job.sampler = "random";
   job.seed = options.seed;
@@ -85,7 +92,7 @@ std::string SetClock::utc_text() const {
 }
 
 SampleSweep::SampleSweep(fs::path root, const SampleOptions& options) : files_{std::move(root)} {
-  SampleDescriber describer;
+  SampleDescriber describer(options);
   definition_ = create_or_open(files_, define_sweep(sample_job(options), describer)).definition;
   plans_ = plan_trials(definition_, 0, definition_.trials, describer);
   owner_.process = this_process();
@@ -170,9 +177,13 @@ TrialResult SampleSweep::result_of(std::int64_t trial, int attempt) const {
   return result;
 }
 
-void SampleSweep::finish(std::int64_t trial, int attempt) {
+void SampleSweep::finish(std::int64_t trial, int attempt, const std::function<void(TrialResult&)>& change) {
   const TrialFiles files = files_.trial(trial);
-  const Json result = to_json(result_of(trial, attempt));
+  TrialResult changed = result_of(trial, attempt);
+  if (change) {
+    change(changed);
+  }
+  const Json result = to_json(changed);
   write_text(files.result(), dump_pretty(result));
   write_text(files.best_weights(), str("weights of ", trial));
   journal_->append("end", {{"trial", trial},
@@ -184,19 +195,36 @@ void SampleSweep::finish(std::int64_t trial, int attempt) {
   commit();
 }
 
-void SampleSweep::run(std::int64_t trial) {
+void SampleSweep::run(std::int64_t trial, const std::function<void(TrialResult&)>& change) {
   hold_ = true;
   start(trial);
   clock_.seconds += 60;
   train(trial, 1, 0, kSteps);
   hold_ = false;
-  finish(trial);
+  finish(trial, 1, change);
 }
 
 void SampleSweep::commit() {
   if (!hold_) {
     journal_->commit();
   }
+}
+
+void run_sample(SampleSweep& sweep) {
+  sweep.run(0);
+  sweep.run(1);
+  sweep.run(2);
+  sweep.start(3);
+  sweep.train(3, 1, 0, 70);
+  sweep.fail(3, 1, AttemptStatus::kSignal, 70, "signal 9");
+  sweep.start(3, 2, 60);
+  sweep.train(3, 2, 60, 150);
+  sweep.finish(3, 2);
+  sweep.start(4);
+  write_file_atomically(sweep.files().trial(4).log(1), "step 1\nloss is not a number\n");
+  sweep.fail(4, 1, AttemptStatus::kDiverged, 10, "step 10: loss became nan, pair s03 -> s01");
+  sweep.start(5);
+  sweep.train(5, 1, 0, 60);
 }
 
 Report hostile_report() {
@@ -258,6 +286,7 @@ Report hostile_report() {
   finish(0, 0.625);
   finish(1, 0.75);
   finish(2, std::nan(""));
+  report.trials[1].pairs = {{"s01", hostile, {{"dice", 0.75}, {"dice/17", 0.7}}}};
   report.trials[3].attempts = {{1, "signal", 10, hostile, hostile}};
   report.trials[3].message = "signal 11 " + hostile;
   report.trials[3].log_tail = {"step 9: loss 0.5", hostile};

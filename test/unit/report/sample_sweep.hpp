@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,6 +22,10 @@ struct SampleOptions {
   std::int64_t seed = 0;
   std::string metric = "dice";
   std::string weight_axis = "/losses/grad/weight";  ///< empty: the learning rate is the only axis
+  Json list = {0.5, 1.0, 2.0};                      ///< of that axis
+  std::string val_split = "val";
+  std::string fingerprint = "57a1c3e2b4d60f98";
+  std::int64_t steps = 150;  ///< of a training, as planned
 };
 
 /// Time that the test sets.
@@ -50,10 +55,11 @@ class SampleSweep {
   void fail(std::int64_t trial, int attempt, AttemptStatus status, std::int64_t step, const std::string& message);
 
   /// result.json, best.safetensors, the journal's end.
-  void finish(std::int64_t trial, int attempt = 1);
+  /// @param change  makes another result of `result_of`
+  void finish(std::int64_t trial, int attempt = 1, const std::function<void(TrialResult&)>& change = {});
 
   /// start, train and finish in one.
-  void run(std::int64_t trial);
+  void run(std::int64_t trial, const std::function<void(TrialResult&)>& change = {});
 
   /// The made-up metric of a trial after a step.
   double dice(std::int64_t trial, std::int64_t step) const;
@@ -71,6 +77,9 @@ class SampleSweep {
   std::map<std::int64_t, std::string> started_;
   bool hold_ = false;  ///< one commit for a whole run
 };
+
+/// Ends with trial 4 diverged and trial 5 running at step 60; trial 3 was killed once.
+void run_sample(SampleSweep& sweep);
 
 /// Three points, two seeds each: one best, one with a failed seed and NaN, one that waits. All names are hostile.
 Report hostile_report();
