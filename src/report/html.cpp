@@ -96,6 +96,7 @@ std::string leaderboard_html(const Report& report) {
   table.column(metric_title(report.metric), true);
   if (replicates) {
     table.column("std", true);
+    table.column("status", false);  // how many the mean is of belongs beside it
   }
   for (const std::string& name : metrics) {
     table.column(metric_title(name), true);
@@ -103,8 +104,9 @@ std::string leaderboard_html(const Report& report) {
   if (replicates) {
     table.column("best trial", false);
     table.column("its " + report.metric, true);
+  } else {
+    table.column("status", false);
   }
-  table.column("status", false);
   for (const ReportPoint& point : report.ranking) {
     const std::size_t shown = shown_trial(point);
     table.row(point_key(point.sweep, point.point), point.rank == 1 ? "first" : "");
@@ -117,6 +119,7 @@ std::string leaderboard_html(const Report& report) {
     summary_cell(table, report, point, report.metric);
     if (replicates) {
       table.number_cell(point.objective.std, 2);
+      table.text_cell(state_text(report, point));
     }
     for (const std::string& name : metrics) {
       summary_cell(table, report, point, name);
@@ -124,8 +127,9 @@ std::string leaderboard_html(const Report& report) {
     if (replicates) {
       table.text_cell(point.best_trial ? report.trial_name(shown) : "-");
       table.number_cell(point.best_trial ? report.trials[shown].objective : std::nullopt);
+    } else {
+      table.text_cell(state_text(report, point));
     }
-    table.text_cell(state_text(report, point));
   }
   return table.html();
 }
