@@ -320,7 +320,7 @@ SweepRows read_sweep(const fs::path& directory) {
   rows.maximise = view.definition.maximise();
   const Json* fingerprint = find_pointer(view.definition.base.data, "/fingerprint");
   rows.data_fingerprint = fingerprint != nullptr && fingerprint->is_string() ? fingerprint->get<std::string>() : "";
-  rows.steps = view.definition.base.steps;
+  rows.steps = length_of(view.definition).base_steps;
   rows.sweep.name = view.definition.job.name;
   rows.sweep.identity = view.definition.hash;
   rows.sweep.directory = fs::weakly_canonical(directory).string();
@@ -355,14 +355,14 @@ std::string message_text(const std::string& message, std::int64_t step) {
 }
 
 Report standing_of(const JournalView& view) {
-  const Space space(view.definition.job);
+  const TrialList list = trials_of(view.definition);
   Report report;
   report.metric = view.definition.job.objective.metric;
   report.maximise = view.definition.maximise();
   report.sweeps.resize(1);
   report.sweeps.front().name = view.definition.job.name;
   for (const TrialState& state : view.state.trials()) {
-    const TrialPoint point = space.trial(state.number);
+    const TrialPoint point = list.trial(state.number);
     ReportTrial trial;
     trial.number = state.number;
     trial.point = point.index;
@@ -378,7 +378,7 @@ Report standing_of(const JournalView& view) {
     }
     report.trials.push_back(std::move(trial));
   }
-  for (const Axis& axis : space.axes()) {
+  for (const Axis& axis : list.axes()) {
     report.axes.push_back({axis.pointer(), "", false});
   }
   label_axes(report.axes);

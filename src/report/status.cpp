@@ -61,13 +61,13 @@ ActiveTrial active_trial(const JournalView& view, const TrialList& list, const T
   return trial;
 }
 
-LostTrial lost_trial(const JournalView& view, const Space& space, const TrialState& state) {
+LostTrial lost_trial(const JournalView& view, const TrialList& list, const TrialState& state) {
   LostTrial trial;
   trial.name = trial_name(state.number);
   trial.status = status_name(*state.status);
   trial.attempts = state.attempts;
   trial.step = state.step;
-  trial.point = short_point_text(space.trial(state.number).point);
+  trial.point = short_point_text(list.trial(state.number).point);
   trial.message = message_text(state.message, state.step);
   trial.log = view.files.trial(state.number).log(state.attempts);
   return trial;
@@ -225,7 +225,7 @@ SweepStatus read_status(const fs::path& sweep, const Clock& clock) {
     } else if (state.status == TrialStatus::kPruned) {
       ++status.pruned;
     } else if (state.status) {
-      status.lost.push_back(lost_trial(view, space, state));
+      status.lost.push_back(lost_trial(view, list, state));
     }
   }
   const Report standing = standing_of(view);
