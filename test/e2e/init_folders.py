@@ -22,7 +22,8 @@ SMALL = {  # the recipe's network with fewer features: they take seconds on two 
               '/model/options={"encoder": [4, 8, 8, 8], "decoder": [8, 8, 8, 8, 8, 4, 4]}',
               "/optim/lr=0.004"],
     "lung": ["/model/options/channels=4", "/optim/lr=0.0003"],
-    "heart": ["/model/options/encoder=[8, 8, 16, 16]", "/model/options/decoder=[16, 16, 16, 16, 16, 8, 8]"],
+    "heart": ["/model/options/encoder=[8, 8, 16, 16]", "/model/options/decoder=[16, 16, 16, 16, 16, 8, 8]",
+              "/optim/lr=0.002"],
 }
 
 
@@ -79,7 +80,7 @@ def check_kind(bin_dir, work, kind):
     check("6 trials" in planned or planned.count("\n") > 6, f"{kind}: planned")
     run(bin_dir, "regatta", "train", out / "recipe.json", "-o", work / "run", "--set", "/train/steps=0",
         "--set", f"/train/epochs={EPOCHS[kind]}",
-        "--set", "/optim/lr=0.002", "--set", "/validation/at_start=false", "--set", "/run/log_every_s=0.1",
+        "--set", "/validation/at_start=false", "--set", "/run/log_every_s=0.1",
         "--device", "cpu", *(word for setting in SMALL[kind] for word in ("--set", setting)))
     seen = losses(work / "run")
     first, last = (sum(epoch) / len(epoch) for epoch in (seen[0], seen[-1]))  # of the same pairs
