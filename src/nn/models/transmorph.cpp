@@ -6,6 +6,7 @@
 
 #include "nn/layers/resize.hpp"
 #include "nn/models/common.hpp"
+#include "nn/models/parts/shifted_grid.hpp"
 #include "nn/models/parts/transmorph_parts.hpp"
 #include "regatta/nn/model.hpp"
 #include "regatta/nn/warp.hpp"
@@ -78,7 +79,9 @@ class Transmorph final : public Model {
     }
     at::Tensor flow = (*head_)({x}).value();  // voxels of the full grid, at half resolution too
     flow = half_ ? upsample_trilinear(flow) : flow;
-    return {.warped = warp(moving, flow, {.shifted_grid = choices_.shifted_grid}), .flow = flow, .regularised = flow};
+    return {.warped = warp(moving, flow, {.shifted_grid = choices_.shifted_grid}),
+            .flow = choices_.shifted_grid ? follow_shifted_grid(flow) : flow,
+            .regularised = flow};
   }
 
   int size_multiple() const override { return kSwinMultiple; }

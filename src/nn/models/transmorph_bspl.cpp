@@ -10,6 +10,7 @@
 
 #include "nn/layers/resize.hpp"
 #include "nn/models/common.hpp"
+#include "nn/models/parts/shifted_grid.hpp"
 #include "nn/models/parts/transmorph_parts.hpp"
 #include "regatta/nn/warp.hpp"
 
@@ -91,8 +92,10 @@ class TransmorphBspl final : public Model {
       control = conv({control});
     }
     const at::Tensor velocity = dense_velocity(control.value(), grid_of(moving), spacing_);
-    const at::Tensor flow = reference_ ? reference_integral(velocity) : integrate(velocity, {.steps = kSteps});
-    return {.warped = sample(moving, flow), .flow = flow, .regularised = velocity};
+    const at::Tensor field = reference_ ? reference_integral(velocity) : integrate(velocity, {.steps = kSteps});
+    return {.warped = sample(moving, field),
+            .flow = reference_ ? follow_shifted_grid(sampling_units(field)) : field,
+            .regularised = velocity};
   }
 
   int size_multiple() const override { return kSwinMultiple; }
@@ -100,16 +103,17 @@ class TransmorphBspl final : public Model {
 
  private:
   /// The published grid takes a voxel as 2 / N of the volume and a position as 2 / (N - 1).
-  at::Tensor sample(const at::Tensor& volume, const at::Tensor& flow) const {
-    if (!reference_) {
-      return warp(volume, flow);
-    }
+  static at::Tensor sampling_units(const at::Tensor& field) {
     std::array<double, 3> factors{};
     for (std::size_t axis = 0; axis < 3; ++axis) {
-      const auto size = static_cast<double>(grid_of(flow)[axis]);
+      const auto size = static_cast<double>(grid_of(field)[axis]);
       factors[axis] = (size - 1.0) / size;
     }
-    return warp(volume, scale_components(flow, factors), {.shifted_grid = true});
+    return scale_components(field, factors);
+  }
+
+  at::Tensor sample(const at::Tensor& volume, const at::Tensor& field) const {
+    return reference_ ? warp(volume, sampling_units(field), {.shifted_grid = true}) : warp(volume, field);
   }
 
   at::Tensor reference_integral(const at::Tensor& velocity) const {
