@@ -127,19 +127,11 @@ std::string help_for_place(const PreprocessOptions& options) {
                                     : "/affine to_atlas may help";
 }
 
-PreprocessOptions settle_options(const DatasetFile& dataset) {
-  PreprocessOptions options = dataset.options.preprocess;
-  const bool aligned = dataset.options.affine == "to_atlas";
-  if (aligned) {
-    options.place = "affine";
-  }
-  if (!options.shape.empty() && !options.spacing_mm.empty()) {
-    return options;
-  }
+Grid first_packed_grid(const DatasetFile& dataset) {
   std::int64_t index = 0;
-  if (aligned) {
+  if (dataset.options.affine == "to_atlas") {
     index = affine_atlas_of(dataset.subjects, dataset.options);
-  } else if (options.place == "physical") {
+  } else if (dataset.options.preprocess.place == "physical") {
     index = space_references(dataset.subjects, dataset.options, dataset.pairs).front();
   }
   const SubjectEntry& first = dataset.subjects[static_cast<std::size_t>(index)];
@@ -147,11 +139,18 @@ PreprocessOptions settle_options(const DatasetFile& dataset) {
       read_volume_header(first.files.front(), VolumePart::kImage, dataset.options.npz_orientation, first.frame);
   Volume blank;  // the shape and spacing of the packed grid do not depend on the voxels
   blank.grid = header.grid;
-  PreprocessOptions plain = options;
+  PreprocessOptions plain = dataset.options.preprocess;
   plain.center = "volume";
-  const Grid packed = map_to_packed_grid(blank, plain).packed;
+  return map_to_packed_grid(blank, plain).packed;
+}
+
+PreprocessOptions settle_options(const DatasetFile& dataset) {
+  PreprocessOptions options = dataset.options.preprocess;
+  if (dataset.options.affine == "to_atlas") {
+    options.place = "affine";
+  }
   if (options.shape.empty()) {
-    for (const std::int64_t size : packed.shape) {
+    for (const std::int64_t size : first_packed_grid(dataset).shape) {
       options.shape.push_back(static_cast<int>(size));
     }
   }

@@ -69,6 +69,10 @@ std::string centred_groups(const DatasetFile& dataset, const std::vector<Archive
 /// What a person may do about scans of a pair that hardly lie on each other.
 std::string help_for_place(const PreprocessOptions& options);
 
+/// Shape and spacing of the first subject's packed grid, from the header; of the atlas's where all are aligned to it,
+/// of the first fixed scan's where scans lie by their headers.
+Grid first_packed_grid(const DatasetFile& dataset);
+
 /// The options as they will be stored: what was left to the first subject is filled in from it.
 PreprocessOptions settle_options(const DatasetFile& dataset);
 
