@@ -23,6 +23,28 @@ constexpr std::array<const char*, 2> kReferenceBuffers = {".grid", "relative_pos
 // A large-kernel block as `LargeKernelConv` registers it.
 constexpr std::array<const char*, 3> kParts = {".layer_regularKernel.0", ".layer_largeKernel.0", ".layer_oneKernel.0"};
 
+/// The name that a parameter has today. VFA's layers were once numbered as in a sequence that counts its activations.
+std::string current_name(const std::string& name) {
+  static const std::map<std::string, std::string> kDouble = {
+      {"0", "conv1"}, {"1", "norm1"}, {"3", "conv2"}, {"4", "norm2"}};
+  static const std::map<std::string, std::string> kSingle = {{"1", "conv"}, {"2", "norm"}};
+  std::vector<std::string> parts = split(name, '.');  // encoder.encoder_conv.0.3.weight
+  if (parts.size() < 4 || parts[0] != "encoder") {
+    return name;
+  }
+  const bool is_double = parts.size() == (parts[1] == "bottleneck_conv" ? 4 : 5) &&
+                         (parts[1] == "encoder_conv" || parts[1] == "decoder_conv" || parts[1] == "bottleneck_conv");
+  const bool is_single = parts.size() == 5 && parts[1] == "upsampling";
+  const auto& layers = is_double ? kDouble : kSingle;
+  std::string& layer = parts[parts.size() - 2];
+  const auto found = layers.find(layer);
+  if ((!is_double && !is_single) || found == layers.end()) {
+    return name;
+  }
+  layer = found->second;
+  return join(parts, ".");
+}
+
 template <class Drop>
 std::int64_t drop_if(SafetensorsFile& file, const Drop& drop) {
   return static_cast<std::int64_t>(std::erase_if(file.tensors, [&](const auto& item) { return drop(item.first); }));
@@ -105,6 +127,26 @@ std::int64_t rename_prefix(SafetensorsFile& file, const std::string& from, const
                     "': two tensors would be named '", one_line(name, 80), "'");
   }
   return count;
+}
+
+std::string use_current_names(SafetensorsFile& file) {
+  std::int64_t count = 0;
+  std::pair<std::string, std::string> example;
+  std::set<std::string> names;
+  for (auto& [name, tensor] : file.tensors) {
+    const bool is_moment = name.starts_with(kTrainingState[0]);  // optim/KIND/PARAMETER
+    const std::size_t start = is_moment ? name.find('/', std::string_view(kTrainingState[0]).size()) + 1 : 0;
+    const std::string today = name.substr(0, start) + current_name(name.substr(start));
+    if (today != name) {
+      example = count == 0 ? std::pair(name, today) : example;
+      name = today;
+      ++count;
+    }
+    REGATTA_REQUIRE(names.insert(name).second, DataError, "two tensors would be named '", one_line(name, 80), "'");
+  }
+  return count == 0 ? ""
+                    : str(count, " tensors have names of an earlier version and get today's: '", example.first,
+                          "' becomes '", example.second, "' and so on");
 }
 
 std::int64_t drop_training_state(SafetensorsFile& file) {

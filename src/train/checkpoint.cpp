@@ -8,6 +8,7 @@
 #include "regatta/base/error.hpp"
 #include "regatta/base/files.hpp"
 #include "regatta/base/log.hpp"
+#include "regatta/nn/weight_edit.hpp"
 #include "train/numbers.hpp"
 
 namespace regatta {
@@ -42,6 +43,9 @@ LoadedCheckpoint load_checkpoint(const TrialFiles& files, const CheckpointFile& 
   const std::string& format = metadata_of(loaded.file, kFormatKey, source);
   REGATTA_REQUIRE(format == kCheckpointFormat, DataError, source, ": format '", one_line(format, 60),
                   "', this build reads '", kCheckpointFormat, "'");
+  if (const std::string renamed = use_current_names(loaded.file); !renamed.empty()) {
+    log_info(source, ": ", renamed);
+  }
   loaded.counters = counters_from_json(metadata_of(loaded.file, "counters", source), source);
   REGATTA_REQUIRE(loaded.counters.step == from.step, DataError, source, ": is of step ", loaded.counters.step,
                   ", its manifest says ", from.step);

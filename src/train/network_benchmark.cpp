@@ -8,6 +8,7 @@
 #include "regatta/base/host_memory.hpp"
 #include "regatta/nn/device.hpp"
 #include "regatta/nn/model.hpp"
+#include "regatta/nn/weight_edit.hpp"
 #include "regatta/nn/weights.hpp"
 #include "regatta/train/baseline.hpp"
 #include "train/benchmark_parts.hpp"
@@ -47,7 +48,9 @@ void measure_inference(const NetworkBenchmarkOptions& options, const at::Device&
   if (options.weights.empty()) {
     model->parameters().initialise(0);
   } else {
-    load_parameters(model->parameters(), read_safetensors(options.weights), options.weights);
+    SafetensorsFile file = read_safetensors(options.weights);
+    use_current_names(file);
+    load_parameters(model->parameters(), file, options.weights);
   }
   if (!options.save_weights.empty()) {
     write_safetensors(options.save_weights, values_of(model->parameters()), {{"model", options.model}});

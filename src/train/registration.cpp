@@ -9,6 +9,7 @@
 #include "regatta/base/error.hpp"
 #include "regatta/nn/device.hpp"
 #include "regatta/nn/metric.hpp"
+#include "regatta/nn/weight_edit.hpp"
 #include "regatta/nn/weights.hpp"
 #include "regatta/train/checkpoint.hpp"
 #include "regatta/volume/resample.hpp"
@@ -42,8 +43,22 @@ std::map<std::string, double> measure(const Recipe& recipe, const PairState& pai
 Json metadata_json(const SafetensorsFile& file, const std::string& key, const std::filesystem::path& path) {
   const auto found = file.metadata.find(key);
   REGATTA_REQUIRE(found != file.metadata.end(), DataError, path.string(), ": metadata '", key, "' is missing",
-                  key == "preprocessing" ? "; regatta convert --preprocess-from ARCHIVE.h5 adds it" : "");
+                  key == "preprocessing"
+                      ? "; regatta convert --preprocess-from ARCHIVE.h5 (or --preprocess DATASET.json) adds it"
+                      : "");
   return parse_json(found->second, str(path.string(), ": metadata '", key, "'"));
+}
+
+void require_weights_format(const SafetensorsFile& file, const std::filesystem::path& path) {
+  const auto found = file.metadata.find(kFormatKey);
+  const std::string format = found == file.metadata.end() ? "" : found->second;
+  const std::string what = format.empty()                ? "names no network (metadata 'format')"
+                           : format == kCheckpointFormat ? "a checkpoint"
+                                                         : str("format '", one_line(format, 60), "'");
+  REGATTA_REQUIRE(format == kWeightsFormat, DataError, path.string(), ": ", what, ", expected '", kWeightsFormat,
+                  "'; make it of this file: regatta convert ", path.filename().string(),
+                  format == kCheckpointFormat ? " --weights-only" : " --model NAME",
+                  " --preprocess DATASET.json -o OUT.safetensors");
 }
 
 /// As the archive was made; what was left to the first subject there is what the archive has.
@@ -90,12 +105,9 @@ void prepare_scans(const TrainedModel& trained, const Volume& fixed, const Volum
 }  // namespace
 
 TrainedModel load_trained_model(const std::filesystem::path& path) {
-  const SafetensorsFile file = read_safetensors(path);
-  const auto format = file.metadata.find(kFormatKey);
-  REGATTA_REQUIRE(format != file.metadata.end() && format->second == kWeightsFormat, DataError, path.string(),
-                  ": not weights of a training (format '",
-                  format == file.metadata.end() ? "none" : one_line(format->second, 60), "', expected '",
-                  kWeightsFormat, "')");
+  SafetensorsFile file = read_safetensors(path);
+  require_weights_format(file, path);
+  const std::string renamed = use_current_names(file);
   TrainedModel trained;
   trained.recipe = read_recipe_record(file, path);
   read_preprocessing(file, path, trained.preprocess);
@@ -106,6 +118,9 @@ TrainedModel load_trained_model(const std::filesystem::path& path) {
   }
   trained.model = make_model(trained.recipe.model.name, trained.recipe.model.options);
   trained.converted = load_parameters(trained.model->parameters(), file, path.string());
+  if (!renamed.empty()) {
+    trained.converted = trained.converted.empty() ? renamed : str(renamed, "; ", trained.converted);
+  }
   trained.weights_xxh3 = file.xxh3;
   return trained;
 }

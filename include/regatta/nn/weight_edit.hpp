@@ -17,6 +17,12 @@ std::int64_t drop_prefix(SafetensorsFile& file, const std::string& prefix);
 /// @throws DataError if two tensors would have one name
 std::int64_t rename_prefix(SafetensorsFile& file, const std::string& from, const std::string& to);
 
+/// Gives tensors that an earlier version named otherwise the names that they have today (VFA's, until they became its
+/// authors'), the optimiser's moments included. Every reader of our own files calls it.
+/// @return what was done, for the log ("88 tensors had names of an earlier version: ..."); empty if nothing
+/// @throws DataError if two tensors would have one name
+std::string use_current_names(SafetensorsFile& file);
+
 /// Removes what a checkpoint has besides the weights: optimiser state and sums for the log. @return how many
 std::int64_t drop_training_state(SafetensorsFile& file);
 

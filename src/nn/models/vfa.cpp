@@ -55,9 +55,11 @@ struct VfaOptions {
 /// Convolution, instance norm, leaky ReLU.
 class NormedConv {
  public:
-  NormedConv(Parameters& parameters, const std::string& conv, const std::string& norm, std::int64_t in,
+  /// Registers `name`.conv`number` and `name`.norm`number`.
+  NormedConv(Parameters& parameters, const std::string& name, const std::string& number, std::int64_t in,
              std::int64_t out)
-      : conv_(parameters, conv, {.in = in, .out = out}), norm_(parameters, norm, out, Activation::leaky(kLeakySlope)) {}
+      : conv_(parameters, str(name, ".conv", number), {.in = in, .out = out}),
+        norm_(parameters, str(name, ".norm", number), out, Activation::leaky(kLeakySlope)) {}
 
   at::Tensor operator()(const std::vector<Feature>& inputs) const { return norm_(conv_(inputs).value()); }
 
@@ -66,12 +68,10 @@ class NormedConv {
   InstanceNorm norm_;
 };
 
-/// Two of them, under the numbers of a sequence that counts its activations.
 class DoubleConv {
  public:
   DoubleConv(Parameters& parameters, const std::string& name, std::int64_t in, std::int64_t out)
-      : first_(parameters, name + ".0", name + ".1", in, out),
-        second_(parameters, name + ".3", name + ".4", out, out) {}
+      : first_(parameters, name, "1", in, out), second_(parameters, name, "2", out, out) {}
 
   at::Tensor operator()(const std::vector<Feature>& inputs) const { return second_({first_(inputs)}); }
 
@@ -133,8 +133,7 @@ class Encoder {
                                                  const VfaOptions& options) {
     std::vector<NormedConv> blocks;
     for (std::int64_t i = 0; i < kDownsamples; ++i) {
-      const std::string prefix = str(name, ".upsampling.", i);
-      blocks.emplace_back(parameters, prefix + ".1", prefix + ".2", map_channels(options, i + 1),
+      blocks.emplace_back(parameters, str(name, ".upsampling.", i), "", map_channels(options, i + 1),
                           map_channels(options, i));
     }
     return blocks;

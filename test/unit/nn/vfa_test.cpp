@@ -119,12 +119,12 @@ TEST_CASE("vfa has the parameter count, names and mul-adds of the reference") {
   CHECK(model->parameters().count() == 2014827);
   const auto& items = model->parameters().items();
   REQUIRE(items.size() == 103);
-  CHECK(items[0].name == "encoder.encoder_conv.0.0.weight");
-  CHECK(items[32].name == "encoder.decoder_conv.0.0.weight");
-  CHECK(items[64].name == "encoder.upsampling.0.1.weight");
+  CHECK(items[0].name == "encoder.encoder_conv.0.conv1.weight");
+  CHECK(items[32].name == "encoder.decoder_conv.0.conv1.weight");
+  CHECK(items[64].name == "encoder.upsampling.0.conv.weight");
   CHECK(items[80].name == "encoder.in_norm.weight");
   CHECK(items[82].name == "encoder.in_conv.weight");
-  CHECK(items[84].name == "encoder.bottleneck_conv.0.weight");
+  CHECK(items[84].name == "encoder.bottleneck_conv.conv1.weight");
   CHECK(items[92].name == "decoder.beta");
   CHECK(items[93].name == "decoder.project.0.weight");
   std::int64_t encoder = 0;
