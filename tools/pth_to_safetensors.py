@@ -5,7 +5,7 @@ usage: pth_to_safetensors.py IN.pth[.tar] OUT.safetensors
 
 Reads with torch.load(weights_only=True): a file with anything but tensors and plain values is refused. The state dict
 is taken as it is, or out of a wrapper such as {"epoch": ..., "state_dict": {...}, "optimizer": ...}. Then:
-regatta convert OUT.safetensors --model NAME --preprocess-from ARCHIVE.h5 -o weights.safetensors
+regatta convert OUT.safetensors --model NAME --preprocess dataset.json -o weights.safetensors
 """
 import collections.abc
 import os
@@ -59,12 +59,13 @@ def unwrap(content, path):
     return content[keys[0]], keys[0], {key: value for key, value in content.items() if key != keys[0]}
 
 
-def main():
-    if len(sys.argv) != 3:
+def main(arguments=None):
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if len(arguments) != 2:
         refuse(__doc__.splitlines()[2])
-    source, target = sys.argv[1:]
+    source, target = map(str, arguments)
     if os.path.exists(target):
-        refuse(f"{target}: is there already")
+        refuse(f"{target}: already exists")
     tensors, wrapper, others = unwrap(load(source), source)
     metadata = {"source": os.path.basename(source)}
     if wrapper:

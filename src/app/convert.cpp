@@ -11,6 +11,7 @@
 #include "app/command.hpp"
 #include "regatta/base/log.hpp"
 #include "regatta/nn/model.hpp"
+#include "regatta/nn/published.hpp"
 #include "regatta/nn/weight_edit.hpp"
 #include "regatta/train/checkpoint.hpp"
 #include "regatta/train/weights_file.hpp"
@@ -65,8 +66,13 @@ class Convert final : public Command {
     app.add_flag("--float", float_, "float32")->excludes(half);
     app.add_option("--model", model_, "the network that the weights belong to: checked, then written into the file");
     app.add_option("--model-options", model_options_, "its options, as JSON")->capture_default_str();
-    app.add_option("--preprocess-from", archive_,
-                   "archive whose preprocessing `regatta register` shall use with these weights");
+    app.add_flag("--as-published", as_published_,
+                 "with --model: the weights are its authors'; the network computes as their program does");
+    auto* const archive = app.add_option("--preprocess-from", archive_,
+                                         "archive whose preprocessing `regatta register` shall use with these weights");
+    app.add_option("--preprocess", dataset_,
+                   "data set file (dataset.json) whose `preprocess` it shall use; no archive is needed")
+        ->excludes(archive);
     app.add_option("--new", new_, "instead of an input: weights of this network, drawn as a training draws them");
     app.add_option("--seed", seed_, "of --new")->capture_default_str();
   }
@@ -74,13 +80,13 @@ class Convert final : public Command {
   ExitCode run() override {
     check_options();
     SafetensorsFile file = new_.empty() ? read_safetensors(input_) : fresh_weights();
-    if (list_) {
+    if (list_) {  // as it stands there
       print_list(file);
     }
     if (output_.empty()) {
       return ExitCode::kOk;
     }
-    REGATTA_REQUIRE(force_ || !fs::exists(output_), DataError, output_, ": is there already; --force replaces it");
+    REGATTA_REQUIRE(force_ || !fs::exists(output_), DataError, output_, ": already exists; use --force to replace it");
     change(file);
     write_safetensors(output_, file.tensors, file.metadata);
     std::cout << output_ << ": " << size_text(file) << '\n';
@@ -93,11 +99,12 @@ class Convert final : public Command {
                     input_.empty() ? "none" : "both");
     REGATTA_REQUIRE(list_ || !output_.empty(), ConfigError, "convert: nothing to do; give -o OUT or --list");
     const bool changes = weights_only_ || fold_ || half_ || float_ || !drops_.empty() || !renames_.empty() ||
-                         !model_.empty() || !archive_.empty();
+                         !model_.empty() || !archive_.empty() || !dataset_.empty();
     REGATTA_REQUIRE(!changes || !output_.empty(), ConfigError, "convert: where to? give -o OUT");
     REGATTA_REQUIRE(new_.empty() || model_.empty(), ConfigError, "convert: --new names the network; leave out --model");
     REGATTA_REQUIRE(!model_.empty() || !new_.empty() || model_options_ == "{}", ConfigError,
                     "convert: --model-options without --model or --new");
+    REGATTA_REQUIRE(!model_.empty() || !as_published_, ConfigError, "convert: --as-published without --model");
   }
 
   SafetensorsFile fresh_weights() const {
@@ -115,6 +122,11 @@ class Convert final : public Command {
   /// Everything that was asked for, in the order in which the help lists it.
   void change(SafetensorsFile& file) const {
     std::vector<std::string> done;
+    if (!metadata_of(file, kFormatKey).empty() || !model_.empty()) {
+      if (std::string renamed = use_current_names(file); !renamed.empty()) {
+        done.push_back(std::move(renamed));
+      }
+    }
     if (metadata_of(file, kFormatKey) == kCheckpointFormat) {
       REGATTA_REQUIRE(weights_only_, ConfigError, input_,
                       ": is a checkpoint, which only its training can read; --weights-only makes weights of it");
@@ -140,7 +152,7 @@ class Convert final : public Command {
     if (!model_.empty()) {
       set_network(file, done);
     }
-    if (!archive_.empty()) {
+    if (!archive_.empty() || !dataset_.empty()) {
       set_preprocessing(file, done);
     }
     for (const std::string& text : done) {
@@ -190,25 +202,112 @@ class Convert final : public Command {
           str("left out ", dropped.size(), " buffers, which are known from the sizes: ", join(dropped, ", ")));
     }
     const ParametersWithoutData names_and_shapes_alone;
-    const auto model = make_model(model_, parse_json(model_options_, "--model-options"));
+    const bool recorded = is_recorded(file);
+    const auto model = make_model(model_, options_of(file));
     check_parameters(model->parameters(), file, str(input_, ": as '", model_, "'"));
+    if (!recorded) {
+      require_told(*model);
+    }
     for (const auto& [key, value] : network_metadata(model_, model->options())) {
       file.metadata[key] = value;
     }
     done.push_back(str("fits '", model_, "' with options ", dump_line(model->options())));
-    if (archive_.empty() && metadata_of(file, "preprocessing").empty()) {
+    if (const PublishedForm* form = published_form(model_);
+        form != nullptr && model->options().at(form->option) == true) {
+      done.push_back(str("computes as published: ", form->effect));
+    }
+    if (archive_.empty() && dataset_.empty() && metadata_of(file, "preprocessing").empty()) {
       log_warning(
-          "without --preprocess-from the file serves /model/init_from, but `regatta register` cannot prepare "
-          "scans for it");
+          "without --preprocess or --preprocess-from the file serves /model/init_from, but `regatta register` cannot "
+          "prepare scans for it");
     }
   }
 
+  /// A file of ours that was made for this network says how it computes.
+  bool is_recorded(const SafetensorsFile& file) const {
+    const Json own = recorded_model(file);
+    return own.is_object() && own.value("name", "") == model_;
+  }
+
+  /// Those given; what is not given as the file's own recipe says, where it is of this network.
+  Json options_of(const SafetensorsFile& file) const {
+    Json options = given_options();
+    const PublishedForm* form = published_form(model_);
+    if (as_published_ && form != nullptr) {
+      REGATTA_REQUIRE(!options.contains(form->option) || options[form->option] == true, ConfigError,
+                      "convert: --as-published beside --model-options with ", form->option, " false: which?");
+      options[form->option] = true;
+    }
+    if (is_recorded(file)) {
+      const Json recorded = recorded_model(file).value("options", Json::object());
+      for (const auto& item : recorded.items()) {
+        if (!options.contains(item.key())) {
+          options[item.key()] = item.value();
+        }
+      }
+    }
+    return options;
+  }
+
+  Json given_options() const {
+    Json options = parse_json(model_options_, "--model-options");
+    require_object(options, "--model-options");
+    return options;
+  }
+
+  /// What neither names nor shapes of another program's weights tell must have been said.
+  void require_told(const Model& model) const {
+    const Json given = given_options();
+    const PublishedForm* form = published_form(model_);
+    REGATTA_REQUIRE(form == nullptr || as_published_ || given.contains(form->option), ConfigError, input_,
+                    ": another program's weights, and names and shapes do not tell which form of '", model_,
+                    "' they were trained as; the wrong one gives a wrong field. Give --as-published for their authors' "
+                    "program (it ",
+                    form->effect, "), or --model-options '{\"", form->option, "\": false}' for one that does not");
+    for (const std::string& option : untold_options(model_)) {
+      if (!given.contains(option)) {
+        log_warning("names and shapes do not tell the option '", option, "' of '", model_, "': taken as ",
+                    dump_line(model.options().at(option)), "; --model-options says otherwise");
+      }
+    }
+  }
+
+  /// "/model" of the recipe that a file of ours carries, else null.
+  Json recorded_model(const SafetensorsFile& file) const {
+    const std::string text = metadata_of(file, kRecipe);
+    if (text.empty() || metadata_of(file, kFormatKey) != kWeightsFormat) {
+      return nullptr;
+    }
+    const Json recipe = parse_json(text, str(input_, ": metadata 'recipe'"));
+    const Json* model = find_pointer(recipe, "/model");
+    return model == nullptr ? Json(nullptr) : *model;
+  }
+
   void set_preprocessing(SafetensorsFile& file, std::vector<std::string>& done) const {
-    const Archive archive = Archive::open(archive_);
-    for (const auto& [key, value] : data_metadata(archive)) {
+    const bool packed = !archive_.empty();
+    const auto metadata =
+        packed ? data_metadata(Archive::open(archive_)) : data_metadata(read_stated_preprocess(dataset_));
+    for (const auto& [key, value] : metadata) {
       file.metadata[key] = value;
     }
-    done.push_back(str("scans will be prepared as in ", archive.path().filename().string()));
+    require_multiples(file);
+    done.push_back(str("scans will be prepared as in ", fs::path(packed ? archive_ : dataset_).filename().string()));
+  }
+
+  /// The prepared scans must fit the file's own network.
+  void require_multiples(const SafetensorsFile& file) const {
+    const Json model = recorded_model(file);
+    if (!model.is_object()) {
+      return;
+    }
+    const ParametersWithoutData names_and_shapes_alone;
+    const std::string name = model.value("name", "");
+    const int multiple = make_model(name, model.value("options", Json::object()))->size_multiple();
+    const Json shape = parse_json(metadata_of(file, "shape"), "shape");
+    for (const Json& size : shape) {
+      REGATTA_REQUIRE(size.get<std::int64_t>() % multiple == 0, ConfigError, archive_.empty() ? dataset_ : archive_,
+                      ": shape ", dump_line(shape), ", '", name, "' takes multiples of ", multiple);
+    }
   }
 
   void note_history(SafetensorsFile& file, const std::vector<std::string>& done) const {
@@ -287,7 +386,9 @@ class Convert final : public Command {
   std::vector<std::string> renames_;
   std::string model_;
   std::string model_options_ = "{}";
+  bool as_published_ = false;
   std::string archive_;
+  std::string dataset_;
   std::string new_;
   std::uint64_t seed_ = 0;
 };

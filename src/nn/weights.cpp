@@ -16,6 +16,7 @@
 #include "regatta/base/checksum.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/base/files.hpp"
+#include "regatta/base/listed_error.hpp"
 
 namespace regatta {
 namespace {
@@ -102,6 +103,50 @@ std::string mismatch(const Parameter& parameter, const at::Tensor* found) {
   return "";
 }
 
+/// Other programs' files are told by their first bytes, and what to do with them.
+void refuse_other_formats(const std::string& bytes, const std::string& source) {
+  const auto starts = [&](std::string_view magic) { return std::string_view(bytes).starts_with(magic); };
+  const bool torch = starts("PK\x03\x04") || starts("\x80\x02\x8a\x0a");  // its zip archives, its older pickles
+  const std::string name = std::filesystem::path(source).filename().string();
+  REGATTA_REQUIRE(!torch, DataError, source,
+                  ": saved by PyTorch, which this program does not read; first make safetensors of it: "
+                  "python3 tools/pth_to_safetensors.py ",
+                  name, " OUT.safetensors");
+  REGATTA_REQUIRE(!starts("\x89HDF\r\n\x1a\n"), DataError, source,
+                  ": HDF5 (an archive of `regatta pack`, or weights of Keras), weights as safetensors expected");
+}
+
+using NamedPointers = std::map<std::string, const at::Tensor*>;
+
+/// What would make most of the missing names fit: a prefix that the file's names have, or lack. Empty if nothing would.
+std::string prefix_hint(const std::vector<std::string>& missing, const NamedPointers& surplus) {
+  if (missing.empty() || surplus.empty()) {
+    return "";
+  }
+  const auto fits = [&](const std::string& from, const std::string& to) {  // surplus names, FROM replaced by TO
+    const auto count = std::count_if(missing.begin(), missing.end(), [&](const std::string& name) {
+      return name.starts_with(to) && surplus.contains(from + name.substr(to.size()));
+    });
+    return 2 * static_cast<std::size_t>(count) > missing.size();
+  };
+  for (const auto& [name, tensor] : surplus) {
+    const std::string& wanted = missing.front();
+    if (name.size() > wanted.size() && name.ends_with(wanted)) {
+      const std::string prefix = name.substr(0, name.size() - wanted.size());
+      if (fits(prefix, "")) {
+        return str("the names begin with '", one_line(prefix, 80), "': regatta convert --rename ", prefix, "=");
+      }
+    }
+    if (name.size() < wanted.size() && wanted.ends_with(name)) {
+      const std::string prefix = wanted.substr(0, wanted.size() - name.size());
+      if (fits("", prefix)) {
+        return str("the names lack '", prefix, "' in front: regatta convert --rename =", prefix);
+      }
+    }
+  }
+  return "";
+}
+
 }  // namespace
 
 const char* safetensors_type(const at::Tensor& tensor, const std::string& name) {
@@ -141,6 +186,7 @@ void write_safetensors(const std::filesystem::path& path, const NamedTensors& te
 SafetensorsFile read_safetensors(const std::filesystem::path& path) {
   const std::string source = path.string();
   const std::string bytes = read_file(path, kLargestFile);
+  refuse_other_formats(bytes, source);
   std::size_t data_start = 0;
   SafetensorsHeader header = decode_header(bytes, source, data_start);
   SafetensorsFile file;
@@ -156,26 +202,36 @@ SafetensorsFile read_safetensors(const std::filesystem::path& path) {
 
 void check_parameters(const Parameters& parameters, const SafetensorsFile& file, const std::string& source,
                       const std::vector<std::string>& ignored_prefixes) {
-  std::map<std::string, const at::Tensor*> unused;
+  NamedPointers unused;
   for (const auto& [name, tensor] : file.tensors) {
     unused[name] = &tensor;
   }
   std::vector<std::string> faults;
+  std::vector<std::string> missing;
   for (const Parameter& parameter : parameters.items()) {
     const auto found = unused.find(parameter.name);
+    if (found == unused.end()) {
+      missing.push_back(parameter.name);
+    }
     if (std::string fault = mismatch(parameter, found == unused.end() ? nullptr : found->second); !fault.empty()) {
       faults.push_back(std::move(fault));
     }
     unused.erase(parameter.name);
   }
+  std::erase_if(unused, [&](const auto& item) {
+    return std::any_of(ignored_prefixes.begin(), ignored_prefixes.end(),
+                       [&](const std::string& prefix) { return item.first.starts_with(prefix); });
+  });
   for (const auto& [name, tensor] : unused) {
-    const bool ignored = std::any_of(ignored_prefixes.begin(), ignored_prefixes.end(),
-                                     [&name](const std::string& prefix) { return name.starts_with(prefix); });
-    if (!ignored) {
-      faults.push_back(str("'", one_line(name, 80), "' is not a parameter of this network"));
-    }
+    faults.push_back(str("'", one_line(name, 80), "' is not a parameter of this network"));
   }
-  REGATTA_REQUIRE(faults.empty(), DataError, source, ": ", join(faults, "; "));
+  if (faults.empty()) {
+    return;
+  }
+  if (std::string hint = prefix_hint(missing, unused); !hint.empty()) {
+    faults.insert(faults.begin(), std::move(hint));
+  }
+  throw ListedError(source, faults);
 }
 
 std::string load_parameters(Parameters& parameters, const SafetensorsFile& file, const std::string& source,

@@ -67,6 +67,9 @@ void resolve_model(ResolvedRecipe& resolved, const SafetensorsFile* initial, Jso
   }
   if (initial != nullptr) {
     check_parameters(model->parameters(), *initial, initial_weights_source(choice.init_from));
+    if (std::string note = form_note(*initial, choice); !note.empty()) {
+      resolved.notes.push_back(std::move(note));
+    }
     resolved.init_from_xxh3 = initial->xxh3;
     identity["model"]["init_from"] = initial->xxh3;
   }

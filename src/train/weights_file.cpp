@@ -25,6 +25,15 @@ std::map<std::string, std::string> data_metadata(const Archive& archive) {
           {"preprocessing", dump_line(archive.preprocessing())}};
 }
 
+std::map<std::string, std::string> data_metadata(const StatedPreprocess& stated) {
+  const PreprocessOptions& options = stated.preprocess;
+  return {{"affine", stated.aligned ? "to_atlas" : "none"},
+          {"shape", dump_line(Json(options.shape))},
+          {"spacing", dump_line(Json(options.spacing_mm))},
+          {"orientation", options.orientation},
+          {"preprocessing", dump_line(write_options(options))}};
+}
+
 std::map<std::string, std::string> network_metadata(const std::string& model, const Json& options) {
   const Json recipe = {{"schema", kRecipeSchema}, {"model", {{"name", model}, {"options", options}}}};
   return {{kFormatKey, kWeightsFormat}, {"recipe", dump_line(recipe)}, {"build", build_id()}};

@@ -1,14 +1,18 @@
 #!/usr/bin/env python3
-"""Checks the way of weights out of this program into PyTorch and back, for every network.
+"""Checks the way of weights out of this program into PyTorch and back.
 
-usage: check_weights.py BIN_DIR [MODEL...]      Python with torch; skips by name without it
+usage: check_weights.py BIN_DIR [NETWORK...]      Python with torch; skips by name without it
 
-For each network of `regatta-engine describe --models`: fresh weights written by `regatta convert --new`, turned into a
-.pth by tools/safetensors_to_pth.py, must load with torch.load(weights_only=True) under the same names and shapes with
-the values that stand in the file; and back through tools/pth_to_safetensors.py and `regatta convert --model`, which
-checks names and shapes against the network, the bytes of the data must be the same. The real LKU-Net file is checked
-where it is ($REGATTA_TEST_DATA, else shared/data beside the checkout).
+Against the lists of test/golden/state_dict_keys, which have every key, shape and type of the original programs' state
+dicts: fresh weights written by `regatta convert --new`, turned into a .pth by tools/safetensors_to_pth.py --buffers, have
+just these and load into such a module with load_state_dict(strict=True), with the values that stand in the file; that
+state dict, back through tools/pth_to_safetensors.py and `regatta convert --model`, gives the bytes of the beginning.
+Networks of more than 20 million parameters are not written: their buffers are made from names and shapes alone, which
+test/unit/nn/state_dict_keys_test.cpp compares with the networks. Networks without a list go the same way against
+themselves. The real LKU-Net file is checked where it is ($REGATTA_TEST_DATA, else shared/data beside the checkout).
 """
+import collections
+import concurrent.futures
 import fractions
 import json
 import os
@@ -28,7 +32,18 @@ except ImportError as missing:
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
+import pth_to_safetensors  # noqa: E402
 import safetensors_io  # noqa: E402
+import safetensors_to_pth  # noqa: E402
+LISTS = ROOT / "test/golden/state_dict_keys"
+SIZE = "64x96x128"  # of the lists
+LARGE = 20_000_000  # parameters
+TYPES = {"float32": torch.float32, "int64": torch.int64}
+SWIN = {"embed_dim": 12, "window": [2, 3, 4]}
+# Networks without a list, and small ones of a family whose lists are too large to be written.
+OTHERS = {"voxelmorph-custom": {}, "unet": {}, "fourier-net-plus": {"channels": 8}, "lkunet-affine": {"channels": 2, "size": [32, 32, 32]},
+          "transmorph-affine": {"embed_dim": 12, "size": [64, 96, 128]}, "transmorph": {**SWIN, "position": "sinusoidal"},
+          "transmorph-diff": {**SWIN, "reference": True}, "transmorph-bspl": {**SWIN, "reference": False}}
 LKUNET = ("lkunet_c4_ixi.pth", 84, 522_950)
 
 
@@ -65,44 +80,138 @@ def values_equal(tensor, raw):
     return tensor.dtype == torch.float32 and torch.frombuffer(bytearray(raw), dtype=torch.float32).equal(tensor.flatten())
 
 
-def check_network(engine, name, parameters, folder):
-    ours, pth, back, again = (folder / file for file in ("ours.safetensors", "w.pth", "back.safetensors", "again.safetensors"))
-    run(engine, "convert", "--new", name, "--seed", 5, "-o", ours)
-    tool("safetensors_to_pth.py", ours, pth, "--wrap", "state_dict")
-    tensors = torch.load(pth, weights_only=True)["state_dict"]
-    raw, data = read_raw(ours)
-    check(list(tensors) == list(raw), f"{name}: {len(raw)} names in the same order")
-    check(all(list(tensors[key].shape) == shape for key, (_, shape, _) in raw.items()), f"{name}: shapes")
-    check(sum(tensor.numel() for tensor in tensors.values()) == parameters, f"{name}: {parameters} parameters")
-    check(all(values_equal(tensors[key], part) for key, (_, _, part) in raw.items()), f"{name}: values")
-    del tensors, raw
-    tool("pth_to_safetensors.py", pth, back)
-    run(engine, "convert", back, "--model", name, "-o", again)
-    check(read_raw(again)[1] == data, f"{name}: back through .pth, {len(data)} bytes equal")
+def read_list(name):
+    """Key -> (shape, type) of the original's state dict."""
+    lines = (LISTS / f"{name}.txt").read_text().splitlines()
+    rows = [line.split() for line in lines if not line.startswith("#")]
+    return {key: ([int(size) for size in shape.split("x")], TYPES[kind]) for key, shape, kind in rows}
+
+
+def is_buffer(key):
+    return key.endswith((".grid", "relative_position_index"))
+
+
+def module_of(keys):
+    """A module with the parameters and buffers of a list."""
+    top = torch.nn.Module()
+    for key, (shape, kind) in keys.items():
+        *path, last = key.split(".")
+        module = top
+        for part in path:
+            if part not in dict(module.named_children()):
+                module.add_module(part, torch.nn.Module())
+            module = dict(module.named_children())[part]
+        value = torch.full(shape, -7, dtype=kind)
+        if is_buffer(key):
+            module.register_buffer(last, value)
+        else:
+            module.register_parameter(last, torch.nn.Parameter(value))
+    return top
+
+
+def layout_of(tensors):
+    return {key: (list(tensor.shape), tensor.dtype) for key, tensor in tensors.items()}
+
+
+def check_network(engine, model, options, listed, name, parameters):
+    """Out and back. listed: the original's keys, or None."""
+    with tempfile.TemporaryDirectory(prefix="regatta-weights-") as temporary:
+        folder = pathlib.Path(temporary)
+        ours, pth, back, again = (folder / file for file in ("ours.safetensors", "w.pth", "back.safetensors", "again.safetensors"))
+        network = ("--model-options", json.dumps(options))
+        run(engine, "convert", "--new", model, *network, "--seed", 5, "-o", ours)
+        safetensors_to_pth.main([str(part) for part in (ours, pth, "--wrap", "state_dict", "--buffers", "--size", SIZE)])
+        tensors = torch.load(pth, weights_only=True)["state_dict"]
+        raw, data = read_raw(ours)
+        keys = [key for key in tensors if not is_buffer(key)]
+        check(keys == list(raw) and all(values_equal(tensors[key], raw[key][2]) for key in keys), f"{name}: {len(raw)} names in order, and values")
+        if listed:
+            check(layout_of(tensors) == listed, f"{name}: the {len(listed)} keys, shapes and types of the original")
+            original = module_of(listed)
+            original.load_state_dict(tensors, strict=True)
+            torch.save(original.state_dict(), pth)
+        if not options:
+            check(sum(tensors[key].numel() for key in keys) == parameters, f"{name}: {parameters} parameters")
+        pth_to_safetensors.main([pth, back])
+        form = safetensors_to_pth.AS_PUBLISHED.get(model)
+        network = network if not form or form in options else ("--model-options", json.dumps({**options, form: False}))
+        run(engine, "convert", back, "--model", model, *network, "-o", again)
+        check(read_raw(again)[1] == data, f"{name}: back through .pth, {len(data)} bytes equal")
+
+
+def check_large(model, options, listed, name):
+    """The buffers of a network that is not written."""
+    tensors = collections.OrderedDict((key, torch.empty(shape, dtype=kind, device="meta")) for key, (shape, kind) in listed.items() if not is_buffer(key))
+    safetensors_to_pth.add_buffers(tensors, model, options, [int(size) for size in SIZE.split("x")], name)
+    check(layout_of(tensors) == listed, f"{name}: buffers by names and shapes, {len(listed)} keys as the original's")
+
+
+def check_networks(engine, wanted):
+    models = {model["name"]: model for model in json.loads(run(engine, "describe", "--models"))["models"]}
+    rows = [(row["model"], row["options"], read_list(name), name) for name, row in json.loads((LISTS / "networks.json").read_text()).items()]
+    rows += [(model, options, None, f"{model}, no list") for model, options in OTHERS.items()]
+    listed = {row[0] for row in rows}
+    check(listed == set(models), f"{len(rows)} networks and forms, every one of {len(models)} among them")
+    jobs = []
+    for model, options, keys, name in rows:
+        if wanted and model not in wanted:
+            continue
+        if keys and sum(torch.Size(shape).numel() for key, (shape, _) in keys.items() if not is_buffer(key)) > LARGE:
+            check_large(model, {**models[model]["options"], **options}, keys, name)
+        else:
+            jobs.append((engine, model, options, keys, name, models[model]["parameters"]))
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:  # most of the time is the engine's start
+        for done in [pool.submit(check_network, *job) for job in jobs]:
+            done.result()
 
 
 def check_buffers(engine, folder):
-    """What safetensors_to_pth.py adds for the original programs, and that our side leaves it out again."""
-    ours, pth, back, again = (folder / file for file in ("ours.safetensors", "w.pth", "back.safetensors", "again.safetensors"))
-    run(engine, "convert", "--new", "voxelmorph-1", "-o", ours)
-    tool("safetensors_to_pth.py", ours, pth, "--buffers", "voxelmorph", "--size", "16x32x48")
-    grid = torch.load(pth, weights_only=True)["transformer.grid"]
-    check(grid.shape == (1, 3, 16, 32, 48) and grid.dtype == torch.float32 and grid[0, :, 3, 7, 11].tolist() == [3, 7, 11],
-          "voxelmorph: transformer.grid holds each voxel's coordinates")
-    tool("pth_to_safetensors.py", pth, back)
-    run(engine, "convert", back, "--model", "voxelmorph-1", "-o", again)
-    check(read_raw(again)[1] == read_raw(ours)[1], "voxelmorph: the buffer is left out again")
-
+    """The values of what safetensors_to_pth.py adds, and what it refuses."""
+    ours, pth = folder / "ours.safetensors", folder / "w.pth"
+    run(engine, "convert", "--new", "voxelmorph", "-o", ours)
+    tool("safetensors_to_pth.py", ours, pth, "--buffers", "--size", "16x32x48")
+    tensors = torch.load(pth, weights_only=True)
+    for key, shape in (("transformer.grid", (16, 32, 48)), ("integrate.transformer.grid", (8, 16, 24))):
+        grid = tensors[key]
+        check(grid.shape == (1, 3, *shape) and grid.dtype == torch.float32 and grid[0, :, 3, 7, 11].tolist() == [3, 7, 11],
+              f"voxelmorph: {key} holds each voxel's coordinates")
     window = (2, 3, 4)
-    table = {"transformer.layers.0.blocks.0.attn.relative_position_bias_table": torch.zeros(3 * 5 * 7, 4)}
-    torch.save(table, folder / "swin.pth")
-    tool("pth_to_safetensors.py", folder / "swin.pth", folder / "swin.safetensors")
-    tool("safetensors_to_pth.py", folder / "swin.safetensors", folder / "swin_full.pth", "--buffers", "transmorph", "--size", "32x32x32",
-         "--window", ",".join(map(str, window)))
-    index = torch.load(folder / "swin_full.pth", weights_only=True)["transformer.layers.0.blocks.0.attn.relative_position_index"]
-    tokens = [(a, b, c) for a in range(2) for b in range(3) for c in range(4)]
+    run(engine, "convert", "--new", "transmorph-bspl", "--model-options", json.dumps(SWIN), "--force", "-o", ours)
+    shown = tool("safetensors_to_pth.py", ours, folder / "bspl.pth", "--buffers")
+    check("buffers" in shown, "transmorph-bspl: buffers that no size is needed for")
+    tensors = torch.load(folder / "bspl.pth", weights_only=True)
+    index = tensors["transformer.layers.0.blocks.0.attn.relative_position_index"]
+    tokens = [(a, b, c) for a in range(window[0]) for b in range(window[1]) for c in range(window[2])]
     expected = [[((p[0] - q[0] + 1) * 5 + (p[1] - q[1] + 2)) * 7 + (p[2] - q[2] + 3) for q in tokens] for p in tokens]
     check(index.dtype == torch.int64 and index.tolist() == expected, "transmorph: relative_position_index as in models.md 4.3")
+    torch.save(tensors, folder / "back.pth")
+    tool("pth_to_safetensors.py", folder / "back.pth", folder / "back.safetensors")
+    for arguments, expected in (((ours, folder / "no", "--buffers", "--size", "64"), "three whole numbers"),
+                                ((folder / "back.safetensors", folder / "no", "--buffers"), "does not name its network")):
+        done = subprocess.run([sys.executable, ROOT / "tools/safetensors_to_pth.py", *arguments], capture_output=True, text=True)
+        check(done.returncode != 0 and expected in done.stderr and not (folder / "no").exists(), f"refused: {expected}")
+    done = subprocess.run([sys.executable, ROOT / "tools/safetensors_to_pth.py", ours, folder / "no"], capture_output=True, text=True)
+    check(done.returncode == 0 and "trained with reference false" in done.stderr and "--buffers" in done.stdout, "warned: not as published, without buffers")
+
+
+def former_names(tensors):
+    """VFA's names as they were in versions before its authors' were known."""
+    layers = {"conv1": "0", "norm1": "1", "conv2": "3", "norm2": "4", "conv": "1", "norm": "2"}
+    return {".".join(layers.get(part, part) for part in key.split(".")): tensor for key, tensor in tensors.items()}
+
+
+def check_former_vfa(engine, folder):
+    """Files with VFA's former names are read, said, and written under today's."""
+    ours, old, new = folder / "ours.safetensors", folder / "old.safetensors", folder / "new.safetensors"
+    run(engine, "convert", "--new", "vfa", "-o", ours)
+    tensors, metadata = safetensors_io.read(ours)
+    safetensors_io.write(old, former_names(tensors), {key: value for key, value in metadata.items() if not key.startswith("xxh3")})
+    check(sum(".0.weight" in key for key in safetensors_io.read(old)[0]) > 8, "vfa: a file with former names")
+    done = subprocess.run([sys.executable, ROOT / "tools/safetensors_to_pth.py", old, folder / "no"], capture_output=True, text=True)
+    check(done.returncode == 1 and "names of an earlier version" in done.stderr, "vfa: former names do not go to PyTorch")
+    done = subprocess.run([engine, "convert", old, "-o", new], capture_output=True, text=True)
+    check(done.returncode == 0 and "88 tensors have names of an earlier version" in done.stderr, "vfa: former names are read, and it is said")
+    check(read_raw(new)[0] == read_raw(ours)[0], "vfa: and written under today's names, values equal")
 
 
 def check_refusals(folder):
@@ -116,8 +225,10 @@ def check_refusals(folder):
 
 
 def refused(engine, code, expected, *arguments):
+    """Returns the lines of the message."""
     done = subprocess.run([str(part) for part in (engine, "convert", *arguments)], capture_output=True, text=True)
-    check(done.returncode == code and expected in done.stderr and len(done.stderr.strip().splitlines()) == 1, f"refused: {expected}")
+    check(done.returncode == code and expected in done.stderr, f"refused: {expected}" if expected in done.stderr else f"{expected}: got {done.stderr}")
+    return done.stderr.strip().splitlines()
 
 
 def metadata_of(path):
@@ -144,7 +255,7 @@ def check_commands(engine, folder):
     check(metadata["format"] == "regatta weights 1" and json.loads(metadata["recipe"])["model"]["options"] == {"folded": True} and
           len(json.loads(metadata["converted"])[0]["done"]) == 4, "metadata: format, recipe with the option folded, history")
     before = out.read_bytes()
-    refused(engine, 3, "is there already; --force replaces it", out, "--float", "-o", out)
+    refused(engine, 3, "already exists; use --force to replace it", out, "--float", "-o", out)
     check(out.read_bytes() == before and len(list(folder.iterdir())) == 2, "a file that is there stays as it is, nothing is left beside it")
     run(engine, "convert", out, "--float", "--drop", "net1.ec3.folded.b", "--force", "-o", out)
     check([entry[:2] for entry in read_raw(out)[0].values()] == [("F32", [1, 1, 5, 5, 5])], "--force, --float, --drop")
@@ -153,6 +264,46 @@ def check_commands(engine, folder):
     refused(engine, 3, "'net1.ec3.folded.weight' is not a parameter of this network", out, "--model", "voxelmorph-1", "-o", again)
     refused(engine, 2, "give an input file or --new MODEL", "-o", again)
     check(not again.exists(), "nothing is written by what is refused")
+
+
+def check_foreign(engine, folder):
+    """Another program's file: asked for what it does not tell, made ready for `register` from a data set file alone."""
+    ours, theirs, pth, out = (folder / file for file in ("ours.safetensors", "theirs.safetensors", "theirs.pth", "out.safetensors"))
+    run(engine, "convert", "--new", "voxelmorph-diff", "-o", ours)
+    tensors, _ = safetensors_io.read(ours)
+    safetensors_io.write(theirs, tensors, {})
+    lines = refused(engine, 2, "--as-published for their authors' program", theirs, "--model", "voxelmorph-diff", "-o", out)
+    check(len(lines) == 1 and '"reference": false' in lines[0] and not out.exists(), "asked which of two forms is meant")
+    for flags, value in ((("--as-published",), True), (("--model-options", '{"reference": false}'), False)):
+        run(engine, "convert", theirs, "--model", "voxelmorph-diff", *flags, "--force", "-o", out)
+        model = json.loads(metadata_of(out)["recipe"])["model"]
+        check(model["options"]["reference"] is value, f"the file says it: reference {value}")
+        check(("computes as published" in metadata_of(out)["converted"]) is value, "its history too")
+    run(engine, "convert", theirs, "--model", "voxelmorph-diff", "--as-published", "--force", "-o", out)
+    run(engine, "convert", out, "--model", "voxelmorph-diff", "-o", folder / "kept.safetensors")
+    check(json.loads(metadata_of(folder / "kept.safetensors")["recipe"])["model"]["options"]["reference"], "a file that says it is not asked again")
+    refused(engine, 2, "--as-published beside", theirs, "--model", "voxelmorph-diff", "--as-published", "--model-options", '{"reference": false}', "-o", ours)
+
+    torch.save(tensors, pth)
+    lines = refused(engine, 3, "python3 tools/pth_to_safetensors.py theirs.pth", pth, "--list")
+    check(len(lines) == 1, "a .pth names the tool that reads it")
+    safetensors_io.write(folder / "module.safetensors", {f"module.{key}": value for key, value in tensors.items()}, {})
+    lines = refused(engine, 3, "--rename module.=", folder / "module.safetensors", "--model", "voxelmorph-diff", "--as-published", "-o", folder / "no")
+    check(len(lines) == 2 + 2 * len(tensors) and max(map(len, lines)) < 300, f"what does not fit is a list of {len(lines)} lines, with what would help")
+
+    prepared = folder / "dataset.json"
+    preprocess = {"orientation": "LIA", "spacing_mm": [1, 1, 1], "shape": [160, 192, 224], "intensity": {"kind": "none"}, "type": "float32"}
+    prepared.write_text(json.dumps({"preprocess": preprocess}))
+    ready = folder / "ready.safetensors"
+    run(engine, "convert", theirs, "--model", "voxelmorph-diff", "--as-published", "--preprocess", prepared, "-o", ready)
+    found = {key: json.loads(metadata_of(ready)[key]) for key in ("shape", "spacing", "preprocessing")}
+    check(found["shape"] == [160, 192, 224] and found["spacing"] == [1, 1, 1] and found["preprocessing"]["orientation"] == "LIA",
+          "preprocessing stated without an archive")
+    prepared.write_text(json.dumps({"preprocess": {**preprocess, "shape": [160, 190, 224]}}))
+    refused(engine, 2, "takes multiples of 16", theirs, "--model", "voxelmorph-diff", "--as-published", "--preprocess", prepared, "-o", folder / "no")
+    prepared.write_text(json.dumps({"preprocess": {"orientation": "LIA"}}))
+    refused(engine, 2, "/preprocess/shape: empty", theirs, "--model", "voxelmorph-diff", "--as-published", "--preprocess", prepared, "-o", folder / "no")
+    check(not (folder / "no").exists(), "nothing is written by what is refused")
 
 
 def check_real_file(engine, folder):
@@ -181,20 +332,12 @@ def check_real_file(engine, folder):
 
 
 def main():
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     engine = pathlib.Path(sys.argv[1]) / "regatta-engine"
-    models = json.loads(run(engine, "describe", "--models"))["models"]
-    wanted = sys.argv[2:] or [model["name"] for model in models]
-    for model in models:
-        if model["name"] in wanted:
-            with tempfile.TemporaryDirectory(prefix="regatta-weights-") as folder:
-                check_network(engine, model["name"], model["parameters"], pathlib.Path(folder))
-    with tempfile.TemporaryDirectory(prefix="regatta-weights-") as folder:
-        check_buffers(engine, pathlib.Path(folder))
-    with tempfile.TemporaryDirectory(prefix="regatta-weights-") as folder:
-        check_commands(engine, pathlib.Path(folder))
-    with tempfile.TemporaryDirectory(prefix="regatta-weights-") as folder:
-        check_refusals(pathlib.Path(folder))
-        check_real_file(engine, pathlib.Path(folder))
+    check_networks(engine, sys.argv[2:])
+    for part in (check_buffers, check_former_vfa, check_commands, check_foreign, lambda _, folder: check_refusals(folder), check_real_file):
+        with tempfile.TemporaryDirectory(prefix="regatta-weights-") as folder:
+            part(engine, pathlib.Path(folder))
 
 
 if __name__ == "__main__":

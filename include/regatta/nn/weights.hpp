@@ -26,12 +26,14 @@ void write_safetensors(const std::filesystem::path& path, const NamedTensors& te
                        const std::map<std::string, std::string>& metadata);
 
 /// Checks header size, offsets (inside the file, without overlap or gap), shapes against bytes, duplicate names and,
-/// where the metadata has them, checksums. @throws DataError, one line naming the file and the tensor
+/// where the metadata has them, checksums. @throws DataError, one line naming the file and the tensor; for files of
+/// PyTorch and HDF5 with what to do
 SafetensorsFile read_safetensors(const std::filesystem::path& path);
 
 /// Names, shapes and types of the file against the parameters, strictly: missing, surplus and differently shaped ones
-/// are listed in one DataError. Names starting with a prefix in `ignored` may be surplus. float16 and bfloat16 fit
-/// float32 parameters. Tensors without data (the Meta device) will do on both sides.
+/// are listed in one ListedError, headed by the prefix that would make them fit. Names starting with a prefix in
+/// `ignored` may be surplus. float16 and bfloat16 fit float32 parameters. Tensors without data (the Meta device) will
+/// do on both sides.
 void check_parameters(const Parameters& parameters, const SafetensorsFile& file, const std::string& source,
                       const std::vector<std::string>& ignored_prefixes = {});
 

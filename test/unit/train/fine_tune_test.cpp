@@ -5,10 +5,12 @@
 
 #include "regatta/base/error.hpp"
 #include "regatta/base/files.hpp"
+#include "regatta/nn/model.hpp"
 #include "regatta/nn/weight_edit.hpp"
 #include "regatta/train/checkpoint.hpp"
 #include "regatta/train/registration.hpp"
 #include "regatta/train/run_folder.hpp"
+#include "regatta/train/weights_file.hpp"
 #include "support/catch.hpp"
 #include "support/temporary_folder.hpp"
 #include "unit/train/scene.hpp"
@@ -126,6 +128,37 @@ TEST_CASE("a checkpoint and another program's file with its buffers serve as a s
   recipe.train.steps = 1;
   REQUIRE(train_in(trained.folder / "half", recipe, recorder).status == AttemptStatus::kOk);
   CHECK(recorder.validations.at(0).metrics.at("ncc") == Approx(trained.result.best.at("ncc")).epsilon(0.01));
+}
+
+TEST_CASE("weights of another form of the network than the recipe's are noted, foreign ones where they may be") {
+  const TemporaryFolder folder;
+  const fs::path archive = write_scene(folder.path());
+  Recipe recipe = scene_recipe(archive);
+  recipe.model.name = "voxelmorph-diff";
+  recipe.model.options = Json::object();
+  const auto model = make_model("voxelmorph-diff", Json::object());
+  model->parameters().initialise(1);
+  NamedTensors tensors;
+  for (const Parameter& parameter : model->parameters().items()) {
+    tensors.emplace_back(parameter.name, parameter.value.detach());
+  }
+  recipe.model.init_from = (folder / "w.safetensors").string();
+  const auto notes = [&](const std::map<std::string, std::string>& metadata, bool reference) {
+    write_safetensors(folder / "w.safetensors", tensors, metadata);
+    recipe.model.options = Json{{"reference", reference}};
+    RecipeResolver resolver;
+    std::string text;
+    for (const std::string& note : resolver.resolve(recipe).notes) {
+      text += note + "\n";
+    }
+    return text;
+  };
+  CHECK_THAT(notes({}, false), Catch::Contains("/model/options/reference must be true"));
+  CHECK_THAT(notes({}, true), !Catch::Contains("reference"));
+  const auto published = network_metadata("voxelmorph-diff", Json{{"reference", true}});
+  CHECK_THAT(notes(published, true), !Catch::Contains("reference"));
+  CHECK_THAT(notes(published, false),
+             Catch::Contains("trained with reference true, /model/options/reference is false"));
 }
 
 TEST_CASE("weights that changed between reading the recipe and starting are refused") {
