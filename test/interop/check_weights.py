@@ -282,7 +282,7 @@ def check_foreign(engine, folder):
     run(engine, "convert", theirs, "--model", "voxelmorph-diff", "--as-published", "--force", "-o", out)
     run(engine, "convert", out, "--model", "voxelmorph-diff", "-o", folder / "kept.safetensors")
     check(json.loads(metadata_of(folder / "kept.safetensors")["recipe"])["model"]["options"]["reference"], "a file that says it is not asked again")
-    refused(engine, 2, "--as-published beside", theirs, "--model", "voxelmorph-diff", "--as-published", "--model-options", '{"reference": false}', "-o", ours)
+    refused(engine, 2, "--as-published beside", theirs, "--model", "voxelmorph-diff", "--as-published", "--model-options", '{"reference": false}', "-o", folder / "no")
 
     torch.save(tensors, pth)
     lines = refused(engine, 3, "python3 tools/pth_to_safetensors.py theirs.pth", pth, "--list")
