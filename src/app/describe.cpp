@@ -10,6 +10,7 @@
 #include "regatta/train/memory_forecast.hpp"
 #include "regatta/train/model_table.hpp"
 #include "regatta/train/resolve.hpp"
+#include "regatta/train/training_benchmark.hpp"
 
 namespace regatta::app {
 namespace {
@@ -48,6 +49,14 @@ Json description_of(const ResolvedRecipe& resolved, MemoryForecast& memory) {
   return value;
 }
 
+Json measured(const ResolvedRecipe& resolved, const Archive& archive, int steps) {
+  const TrainingTimes times = benchmark_training(resolved, archive, steps);
+  return {{"device", times.device},
+          {"step_ms", times.step_ms},
+          {"validation_pair_ms", times.validation_pair_ms},
+          {"load_s", times.load_s}};
+}
+
 class Describe final : public Command {
  public:
   void declare(Arguments& app) override {
@@ -56,17 +65,19 @@ class Describe final : public Command {
         "--size", size_,
         "DxHxW: with --models, at which to tell their work and memory; alone, tell the memory of the recipes "
         "at this size, without their archives");
+    app.add_option("--measure", measure_steps_, "also time so many training steps of each recipe, and a validation")
+        ->range(1, 1000);
   }
 
   ExitCode run() override {
     const auto shape = size_.empty() ? std::nullopt : std::optional(shape_from(size_));
-    std::cout << dump_line(models_ ? model_table(shape) : describe_recipes(shape)) << std::endl;
+    std::cout << dump_line(models_ ? model_table(shape) : describe_recipes(shape, measure_steps_)) << std::endl;
     REGATTA_REQUIRE(std::cout.good(), DataError, "cannot write to stdout");
     return ExitCode::kOk;
   }
 
  private:
-  static Json describe_recipes(const std::optional<Shape3>& shape) {
+  static Json describe_recipes(const std::optional<Shape3>& shape, int measure_steps) {
     const std::string text(std::istreambuf_iterator<char>(std::cin), {});
     const Json request = parse_json(text, "stdin");
     const Json* recipes = request.is_object() ? find_pointer(request, "/recipes") : nullptr;
@@ -79,8 +90,16 @@ class Describe final : public Command {
     for (const Json& recipe : *recipes) {
       try {
         const Recipe options = recipe_from_json(recipe, "recipe");
-        answers.push_back(shape ? memory_of(options, *shape, label_count)
-                                : description_of(resolver.resolve(options), memory));
+        if (shape) {
+          answers.push_back(memory_of(options, *shape, label_count));
+          continue;
+        }
+        const ResolvedRecipe resolved = resolver.resolve(options);
+        Json answer = description_of(resolved, memory);
+        if (measure_steps > 0) {
+          answer["measured"] = measured(resolved, resolver.archive(resolved.recipe.data.archive), measure_steps);
+        }
+        answers.push_back(answer);
       } catch (const Error& error) {
         Json failure;
         failure["error"] = error.what();
@@ -95,6 +114,7 @@ class Describe final : public Command {
 
   bool models_ = false;
   std::string size_;
+  int measure_steps_ = 0;
 };
 
 }  // namespace

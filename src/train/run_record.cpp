@@ -64,6 +64,14 @@ Json environment_of(const c10::Device& device, int threads) {
   return environment;
 }
 
+std::string determinism_of(const ResolvedRecipe& resolved, const c10::Device& device) {
+  return device.is_cuda() && resolved.numerical_on_cuda ? "numerical" : "bitwise";
+}
+
+std::string resume_kind(const std::string& determinism, const std::string& before, const std::string& difference) {
+  return determinism == "bitwise" && before != "numerical" && difference.empty() ? "bitwise" : "numerical";
+}
+
 std::map<std::string, std::string> checkpoint_metadata(const ResolvedRecipe& resolved, const TrainingCounters& counters,
                                                        const Json& environment) {
   return {{kFormatKey, kCheckpointFormat},
@@ -122,7 +130,7 @@ TrialResult make_result(const TrainSetup& setup, const TrainingCounters& counter
   result.train_s = ledger.train_s;
   result.ms_per_step = counters.step > 0 ? 1000.0 * ledger.step_s / static_cast<double>(counters.step) : 0.0;
   result.peak_device_bytes = peak_device_bytes(setup.device);
-  result.determinism = setup.device.is_cuda() && resolved.numerical_on_cuda ? "numerical" : "bitwise";
+  result.determinism = determinism_of(resolved, setup.device);
   result.resume = ledger.resume;
   result.attempts = setup.attempt;
   result.skipped_steps = counters.skipped_steps;

@@ -11,8 +11,15 @@
 
 namespace regatta {
 
-/// Build, LibTorch, device, instruction set and threads: while they are the same, a resume is bitwise.
+/// Build, LibTorch, device, instruction set and threads: while they are the same, a resume is as exact as the training.
 Json environment_of(const c10::Device& device, int threads);
+
+/// Whether the same training on this device gives the same bits again: "bitwise" or "numerical".
+std::string determinism_of(const ResolvedRecipe& resolved, const c10::Device& device);
+
+/// What is said of a resume: bitwise only where the training is, every earlier resume was, and nothing differs.
+/// @param before  of the attempts so far: none, bitwise, numerical @param difference  of the environments; empty: none
+std::string resume_kind(const std::string& determinism, const std::string& before, const std::string& difference);
 
 /// Metadata of a checkpoint.
 std::map<std::string, std::string> checkpoint_metadata(const ResolvedRecipe& resolved, const TrainingCounters& counters,

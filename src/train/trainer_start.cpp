@@ -52,8 +52,11 @@ void Trainer::Impl::prepare(const Archive& given) {
     const std::string now_utc = std::exchange(ledger, loaded->ledger).started_utc;
     ledger.started_utc = ledger.started_utc.empty() ? now_utc : ledger.started_utc;
     note.resume_reason = compare_environment(loaded->file);
-    const bool bitwise = note.resume_reason.empty() && ledger.resume != "numerical";
-    ledger.resume = bitwise ? "bitwise" : "numerical";
+    const std::string determinism = determinism_of(setup.resolved, setup.device);
+    ledger.resume = resume_kind(determinism, ledger.resume, note.resume_reason);
+    if (note.resume_reason.empty() && determinism != "bitwise") {
+      note.resume_reason = str(recipe.model.name, " trains on a GPU with rounding errors that differ from run to run");
+    }
     note.checkpoint = loaded->from.path.string();
     submitted_step = published_step = counters.step;
     submitted_validation = counters.validated_step;

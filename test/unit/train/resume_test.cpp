@@ -10,6 +10,7 @@
 #include "regatta/nn/weights.hpp"
 #include "support/catch.hpp"
 #include "support/temporary_folder.hpp"
+#include "train/run_record.hpp"
 #include "unit/train/scene.hpp"
 
 namespace regatta {
@@ -62,6 +63,20 @@ TEST_CASE("a training that left at step 5 ends with the bytes of one that did no
   CHECK(second.start.resume == "bitwise");
   CHECK(ended.result->attempts == 2);
   check_same(folder / "parts", folder / "whole");
+}
+
+TEST_CASE("a resume is called bitwise only where the training is, nothing differs and no earlier resume was not") {
+  ResolvedRecipe resolved;
+  resolved.numerical_on_cuda = true;  // LKU-Net diff, SYMNet ...
+  const c10::Device gpu(c10::kCUDA, 0);
+  const c10::Device cpu(c10::kCPU);
+  CHECK(determinism_of(resolved, gpu) == "numerical");
+  CHECK(resume_kind(determinism_of(resolved, gpu), "none", "") == "numerical");
+  CHECK(resume_kind(determinism_of(resolved, cpu), "none", "") == "bitwise");
+  resolved.numerical_on_cuda = false;
+  CHECK(resume_kind(determinism_of(resolved, gpu), "bitwise", "") == "bitwise");
+  CHECK(resume_kind(determinism_of(resolved, gpu), "bitwise", "/driver: 1 -> 2") == "numerical");
+  CHECK(resume_kind(determinism_of(resolved, gpu), "numerical", "") == "numerical");
 }
 
 TEST_CASE("leaving at any moment, validation included, changes no byte") {
