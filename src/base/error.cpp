@@ -3,9 +3,15 @@
 #include <array>
 
 namespace regatta {
+namespace {
+
+/// Of base/signals, as a shell has it: 128 + SIGINT. Nothing returns it, so it has no name among the codes.
+constexpr auto kInterrupted = static_cast<ExitCode>(130);
+
+}  // namespace
 
 std::span<const ExitCodeRow> exit_code_rows() {
-  static constexpr std::array<ExitCodeRow, 14> kRows = {{
+  static constexpr std::array<ExitCodeRow, 15> kRows = {{
       {ExitCode::kOk, "ok", "done, or nothing left to do"},
       {ExitCode::kFailure, "failure", "finished, but something asked for failed (a trial, a check)"},
       {ExitCode::kConfig, "config", "wrong command line, job or recipe; nothing was started"},
@@ -18,9 +24,12 @@ std::span<const ExitCodeRow> exit_code_rows() {
       {ExitCode::kDiverged, "diverged", "loss or weights became non-finite"},
       {ExitCode::kNoCheckpoint, "no checkpoint", "checkpoints exist but none verifies; --fresh starts anew"},
       {ExitCode::kBug, "bug", "an error of the program itself; please report it"},
-      {ExitCode::kRequeue, "requeue", "saved at a signal or time limit; the same command continues"},
+      {ExitCode::kRequeue, "requeue", "saved at a signal (Ctrl-C once) or time limit; the same command continues"},
       {ExitCode::kNoGain, "no gain",
-       "saved, but neither this start of the Slurm job nor the one before gained a checkpoint"},
+       "neither this start of the Slurm job nor the one before gained a checkpoint, or its time limit is too short for "
+       "any trial"},
+      {kInterrupted, "interrupted",
+       "Ctrl-C twice: ended without saving; the same command continues from the last checkpoint"},
   }};
   return kRows;
 }

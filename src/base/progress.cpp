@@ -14,6 +14,8 @@ namespace {
 
 constexpr double kRedrawEvery = 0.1;
 constexpr double kShortest_s = 0.5;  ///< no rate is told before: "1501154.8/s" of three files says nothing
+constexpr double kLater_s = 30.0;
+constexpr double kPart = 0.1;  ///< of the time so far: between lines of a log
 constexpr int kBarWidth = 24;
 
 std::string bar(std::int64_t done, std::int64_t total) {
@@ -30,9 +32,16 @@ void write_stderr(std::string_view text) {
 
 }  // namespace
 
+ProgressOptions ProgressOptions::for_stderr() {
+  ProgressOptions options = for_stderr(ProgressOptions().every_s);
+  options.later_every_s = kLater_s;
+  return options;
+}
+
 ProgressOptions ProgressOptions::for_stderr(double every_s) {
   ProgressOptions options;
   options.every_s = every_s;
+  options.later_every_s = every_s;
   options.terminal = ::isatty(STDERR_FILENO) == 1;
   return options;
 }
@@ -55,8 +64,10 @@ Progress::Progress(std::string label, std::int64_t total, ProgressOptions option
 
 void Progress::update(std::int64_t done, std::string_view extra) {
   done_ = done;
-  const double every = options_.terminal ? kRedrawEvery : options_.every_s;
-  if (options_.clock->monotonic_s() - shown_s_ >= every) {
+  const double now_s = options_.clock->monotonic_s();
+  const double in_log_s =
+      std::clamp(kPart * (now_s - start_s_), options_.every_s, std::max(options_.every_s, options_.later_every_s));
+  if (now_s - shown_s_ >= (options_.terminal ? kRedrawEvery : in_log_s)) {
     show(done, extra, false);
   }
 }

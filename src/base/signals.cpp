@@ -2,8 +2,11 @@
 
 #include <array>
 #include <csignal>
+#include <cstring>
 
 #include <unistd.h>
+
+#include "regatta/base/text.hpp"
 
 namespace regatta {
 namespace {
@@ -40,6 +43,12 @@ bool leave_requested() {
 
 int leave_signal() {
   return seen_signal;
+}
+
+std::string leave_signal_text(int number) {
+  const char* name = ::sigabbrev_np(number);
+  const std::string text = name == nullptr ? str("signal ", number) : str("SIG", name);
+  return number == SIGINT ? str(text, " (Ctrl-C; a second one ends at once, without saving)") : text;
 }
 
 void ignore_leave_signals() {

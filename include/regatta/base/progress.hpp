@@ -12,12 +12,16 @@ namespace regatta {
 
 struct ProgressOptions {
   double every_s = 5.0;          ///< seconds between lines in a log; a terminal is redrawn ten times a second
+  double later_every_s = 5.0;    ///< as the job grows longer, a tenth of the time so far, up to this
   const Clock* clock = nullptr;  ///< null: the machine's
   bool terminal = false;         ///< draw a bar
   std::function<void(std::string_view)> write;  ///< empty: bars to stderr, lines to the log
 
-  /// A bar if stderr is a terminal, otherwise lines every `every_s` seconds.
-  static ProgressOptions for_stderr(double every_s = 5.0);
+  /// A bar if stderr is a terminal, otherwise lines every 5 seconds at first, later every 30.
+  static ProgressOptions for_stderr();
+
+  /// The same with lines every `every_s` seconds.
+  static ProgressOptions for_stderr(double every_s);
 };
 
 class Progress {
@@ -45,7 +49,7 @@ class Progress {
   double shown_s_;
 };
 
-/// "pack 12/400 (3%), 3.1/s, 2 min 05 s left, extra"; rate and time left only once they are known.
+/// "pack 12/400 (3%), 3.1/s, 2 min 05 s left, extra"; rate and time left only once they are known, after half a second.
 /// @param rate  units a second, 0: unknown
 std::string progress_text(std::string_view label, std::int64_t done, std::int64_t total, double rate,
                           std::string_view extra);

@@ -69,3 +69,24 @@ TEST_CASE("no rate is told of work that took no time, and large rates have no de
   longer.finish();
   CHECK(lines.back() == "verify 3000/3000 (100%), 1500/s");
 }
+
+TEST_CASE("the log of a job of hours gets a line every 30 seconds, after every 5 at first") {
+  HandClock clock;
+  int lines = 0;
+  ProgressOptions options = ProgressOptions::for_stderr();
+  options.clock = &clock;
+  options.terminal = false;
+  options.write = [&](std::string_view) { ++lines; };
+  Progress progress("pack", 100000, options);
+  const auto run_until = [&](double end) {
+    while (clock.now < end) {
+      progress.update(static_cast<std::int64_t>(clock.now += 1.0));
+    }
+  };
+  run_until(100.0 + 50.0);
+  CHECK(lines == 10);
+  run_until(100.0 + 3600.0);
+  lines = 0;
+  run_until(100.0 + 7200.0);
+  CHECK(lines == 120);
+}
