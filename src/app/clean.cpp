@@ -12,7 +12,7 @@ class CleanCommand : public Command {
   void declare(Arguments& app) override {
     app.add_option("sweep", sweep_, "the sweep's directory")->required();
     app.add_flag("--failed", options_.failed,
-                 "also checkpoints of failed trials; `regatta retry` then starts them anew");
+                 "also checkpoints of failed trials: `regatta retry` then starts them from the beginning");
     app.add_flag("--final", options_.final,
                  "also checkpoints that finished trials keep (/checkpoint/keep_final); the sweep can then not be "
                  "extended by epochs");
@@ -26,9 +26,14 @@ class CleanCommand : public Command {
         std::cout << path.string() << '\n';
       }
     }
-    std::cout << (options_.dry_run ? "would remove " : "removed ") << cleaned.files << " files, "
-              << bytes_text(static_cast<double>(cleaned.bytes))
-              << "; best weights, metrics and logs stay, trials that are not done are left alone" << std::endl;
+    if (cleaned.files == 0) {
+      std::cout << "nothing to remove";
+    } else {
+      std::cout << (options_.dry_run ? "would remove " : "removed ") << cleaned.files
+                << (cleaned.files == 1 ? " file, " : " files, ") << bytes_text(static_cast<double>(cleaned.bytes));
+    }
+    std::cout << "; best weights, metrics and logs are kept, trials that have not ended keep their checkpoints"
+              << (options_.failed ? "" : ", so do failed ones (--failed removes these too)") << std::endl;
     return ExitCode::kOk;
   }
 

@@ -3,6 +3,7 @@
 
 #include "app/command.hpp"
 #include "app/trial_argument.hpp"
+#include "regatta/sweep/next_command.hpp"
 #include "regatta/sweep/steer.hpp"
 
 namespace regatta::app {
@@ -22,15 +23,17 @@ class RetryCommand : public Command {
     for (const std::string& text : trials_) {
       numbers.push_back(trial_number(text));
     }
-    const auto again = order_retry({sweep_}, numbers);
-    std::vector<std::string> names;
-    for (const std::int64_t number : again) {
-      names.push_back(trial_name(number));
+    const SweepFiles files{sweep_};
+    const auto again = order_retry(files, numbers);
+    if (again.empty()) {
+      std::cout << "no trial has failed: nothing to try again" << std::endl;
+      return ExitCode::kOk;
     }
-    std::cout << (again.empty() ? "no trial has failed"
-                                : str("to be tried again, from their newest checkpoints: ", join(names, " "),
-                                      "\na running job takes them up; else give the command that submitted the sweep"))
-              << std::endl;
+    for (const RetriedTrial& trial : again) {
+      std::cout << trial_name(trial.number) << ": to be tried again, from "
+                << (trial.step > 0 ? str("its checkpoint of step ", trial.step) : std::string("the beginning")) << '\n';
+    }
+    std::cout << "a job that is at work on the sweep takes them up; without one: " << next_command(files) << std::endl;
     return ExitCode::kOk;
   }
 

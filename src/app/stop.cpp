@@ -2,6 +2,7 @@
 #include <iostream>
 
 #include "app/command.hpp"
+#include "regatta/sweep/next_command.hpp"
 #include "regatta/sweep/steer.hpp"
 
 namespace regatta::app {
@@ -15,17 +16,23 @@ class StopCommand : public Command {
   }
 
   ExitCode run() override {
-    const StopOrder order = order_stop({sweep_}, drain_);
+    const SweepFiles files{sweep_};
+    const StopOrder order = order_stop(files, drain_);
     for (const std::string& place : order.running) {
-      std::cout << place << (drain_ ? ": leaves when its trials have ended\n" : ": saves and leaves within seconds\n");
+      std::cout << place
+                << (drain_ ? ": leaves when its trials have ended\n"
+                           : ": saves its trials and leaves within seconds\n");
     }
     if (order.running.empty()) {
-      std::cout << "nobody works on it now\n";
+      std::cout << "no job is at work on it\n";
     }
     if (!order.jobs.empty()) {
-      std::cout << "these Slurm jobs leave at once if they start again: " << join(order.jobs, ", ") << '\n';
+      std::cout << "Slurm jobs that end at once if they start (again): " << join(order.jobs, ", ") << '\n';
     }
-    std::cout << "the command that submitted the sweep, given again, continues it" << std::endl;
+    if (!order.finished) {
+      std::cout << "to continue later: " << next_command(files) << '\n';
+    }
+    std::cout << std::flush;
     return ExitCode::kOk;
   }
 

@@ -5,8 +5,11 @@
 #include "regatta/base/log.hpp"
 #include "regatta/base/shell.hpp"
 #include "regatta/launch/submission.hpp"
+#include "regatta/report/collect.hpp"
 #include "regatta/sweep/definition.hpp"
+#include "regatta/sweep/given_job.hpp"
 #include "regatta/sweep/journal.hpp"
+#include "regatta/sweep/next_command.hpp"
 
 namespace regatta::app {
 namespace {
@@ -14,6 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kMostJobs = 1000;
+constexpr std::size_t kRows = 20;  ///< of the leaderboard
 
 void print_submitted(const SubmissionPlan& plan, const SubmittedJobs& done) {
   const std::string root = shell_quote(plan.files.root.string());
@@ -29,16 +33,19 @@ void print_submitted(const SubmissionPlan& plan, const SubmittedJobs& done) {
     std::cout << "report  " << done.collect << "  (when all others have ended)\n";
   }
   if (!plan.requeue && plan.chain == 1) {
-    std::cout << "note    jobs of this cluster do not requeue themselves: the same command continues the sweep after "
-                 "the time limit, and --chain K puts K jobs into the queue at once\n";
+    std::cout
+        << "note    jobs of this cluster do not requeue themselves: after the time limit the same command continues "
+           "the sweep; --chain K puts K jobs into the queue at once\n";
   }
   std::cout << "\nstatus  regatta status " << root << "\nlogs    regatta logs " << root << " TRIAL, and " << root
             << "/slurm/*.log\nqueue   squeue --job " << join(done.jobs, ",") << "\nstop    regatta stop " << root
             << std::endl;
 }
 
-/// What the job asks for beyond what its sweep has is there before the jobs are.
-void open_and_extend(const SweepFiles& files, const SweepDefinition& definition, Describer& describer) {
+/// What the job asks for beyond what its sweep has is there before the jobs are. A folder asks for nothing more.
+/// @return whether all trials have ended
+bool open_and_extend(const SweepFiles& files, const GivenJob& given, const SweepDefinition& definition,
+                     Describer& describer) {
   OpenedSweep opened = create_or_open(files, definition);
   SweepState state(rules_of(opened.definition));
   JournalReader reader(files.journal());
@@ -48,15 +55,16 @@ void open_and_extend(const SweepFiles& files, const SweepDefinition& definition,
     return state;
   };
   extend_sweep(files, std::move(opened), read_state, describer, said);
-  for (const std::string& line : said) {
+  for (const std::string& line : given.sweep ? std::vector<std::string>() : said) {
     log_info(line);
   }
+  return read_state().finished();
 }
 
 class SubmitCommand : public Command {
  public:
   void declare(Arguments& app) override {
-    app.add_option("job", options_.job, "job file")->required();
+    app.add_option("job", options_.job, "job file, or the folder of a sweep to continue it")->required();
     app.add_option("sweep_options", options_.sweep_options, "after --: options of `regatta sweep`");
     app.add_option("-o,--output", options_.directory, "the sweep's directory (default: runs/NAME)");
     app.add_option("--nodes", options_.nodes, "so many jobs of one node, together on the sweep")
@@ -65,7 +73,8 @@ class SubmitCommand : public Command {
     app.add_flag("--single-job", options_.single_job, "instead one job of that many nodes");
     app.add_option("--chain", options_.chain, "so many jobs one after the other, where jobs may not requeue themselves")
         ->range(1, kMostJobs);
-    app.add_option("--time", options_.time, "time limit of a job (default: the script's, 12:00:00)");
+    app.add_option("--time", options_.time,
+                   "time limit of a job: minutes, 90min, 12h, HH:MM:SS, D-HH (default: the script's, 12:00:00)");
     app.add_option("--site", options_.site, "the cluster's profile: NAME of env/NAME.sh, or a path")
         ->envname("REGATTA_SITE");
     app.add_option("--account", options_.account, "as sbatch");
@@ -93,18 +102,27 @@ class SubmitCommand : public Command {
   ExitCode run() override {
     check_sweep_options();
     options_.collect = !no_collect_;
-    JobOptions job = read_job(options_.job);
+    GivenJob given = read_given_job(options_.job);
+    const SweepFiles files = files_of(given, options_.directory);
+    options_.directory = files.root;
     const fs::path home = fs::path(program_path(Program::kRegatta)).parent_path().parent_path();
-    const SubmissionPlan plan = plan_submission(options_, job.name, home);
-    apply_settings(job, options_.settings, !fs::exists(plan.files.job()));
+    SubmissionPlan plan = plan_submission(options_, given.job.name, home);
+    apply_settings(given.job, options_.settings, !fs::exists(files.job()));
     if (print_) {
+      remember_command(plan, options_, true);
       std::cout << submission_text(plan) << std::flush;
       return ExitCode::kOk;
     }
     ProgramDescriber describer(worker_.empty() ? program_path(Program::kEngine) : worker_);
-    const SweepDefinition definition = define_sweep(job, describer);
+    const SweepDefinition definition = define_sweep(given.job, describer);
     plan_trials(definition, 0, definition.trials, describer);
-    open_and_extend(plan.files, definition, describer);
+    if (open_and_extend(files, given, definition, describer)) {
+      std::cout << "all trials of this sweep have ended: nothing was queued\n\n";
+      print_leaderboard(std::cout, read_report({files.root}), kRows);
+      std::cout << "full report: regatta collect " << shell_quote(files.root.string()) << std::endl;
+      return ExitCode::kOk;
+    }
+    remember_command(plan, options_, is_as_born(files, definition));
     print_submitted(plan, submit_jobs(plan));
     return ExitCode::kOk;
   }

@@ -1,8 +1,10 @@
 // `regatta sweep JOB`: runs or resumes a sweep, as one of the ranks that mpirun or srun started, alone, or by starting
 // ranks here.
+#include <cstdlib>
 #include <iostream>
 
 #include "app/command.hpp"
+#include "regatta/base/shell.hpp"
 #include "regatta/launch/sweep_run.hpp"
 #include "regatta/report/collect.hpp"
 
@@ -14,16 +16,19 @@ constexpr std::size_t kRows = 20;
 void show_end(const SweepEnd& end) {
   if (end.finished) {
     print_leaderboard(std::cout, read_report({end.directory}), kRows);
-    std::cout << "full report: regatta collect " << end.directory.string() << std::endl;
+    std::cout << "full report: regatta collect " << shell_quote(end.directory.string()) << std::endl;
   } else {
-    std::cout << "saved; this continues it: " << end.resume_command << std::endl;
+    const bool comes_back = std::getenv("REGATTA_BATCH") != nullptr;  // slurm/sweep.sbatch requeues itself
+    std::cout << (end.started ? "saved" : "no trial was started")
+              << (comes_back ? "; goes on when the job runs again, or with: " : "; to continue: ") << end.next_command
+              << std::endl;
   }
 }
 
 class SweepCommand : public Command {
  public:
   void declare(Arguments& app) override {
-    app.add_option("job", job_, "job file")->required();
+    app.add_option("job", job_, "job file, or the folder of a sweep to continue it")->required();
     app.add_option("-o,--output", output_, "the sweep's directory (default: runs/NAME)");
     app.add_option("--ranks", ranks_, "start so many ranks on this machine, one trial each at a time")->range(1, 4096);
     app.add_option("--set", settings_, "POINTER=VALUE over the base recipe, for example /optim/lr=0.001");
@@ -32,7 +37,8 @@ class SweepCommand : public Command {
     app.add_option("--threads", threads_,
                    "CPU threads of a trial (default: the job's, else a rank's share of the processors)")
         ->range(1, 1024);
-    app.add_option("--leave-after", leave_after_, "save and leave after so long, as HH:MM:SS (default: Slurm's limit)");
+    app.add_option("--leave-after", leave_after_,
+                   "save and leave after this time: 90min, 12h, HH:MM:SS (default: at Slurm's limit)");
     // For tests: waiting times as JSON (include/regatta/launch/sweep_times.hpp).
     app.add_option("--times", times_)->hidden();
     // For tests: stands in for regatta-engine, both as `worker` and as `describe`.
@@ -50,10 +56,10 @@ class SweepCommand : public Command {
     run.device = device_;
     run.threads = threads_;
     run.ranks = ranks_;
-    run.leave_after_s = seconds_of_leave_after();
     if (!times_.empty()) {
       read_options(parse_json(times_, "--times"), run.times);
     }
+    run.leave_after_s = leave_after_.empty() ? 0.0 : leave_after_s(leave_after_, run.times);
     run.worker = worker_.empty() ? program_path(Program::kEngine) : worker_;
     return run_sweep(run, show_end);
   }
@@ -70,22 +76,13 @@ class SweepCommand : public Command {
     for (const std::string& setting : settings_) {
       add("--set", setting);
     }
+    add("--ranks", ranks_ > 0 ? str(ranks_) : "");
     add("--device", device_);
     add("--threads", threads_ > 0 ? str(threads_) : "");
     add("--leave-after", leave_after_);
     add("--times", times_);
     add("--worker", worker_);
     return arguments;
-  }
-
-  double seconds_of_leave_after() const {
-    if (leave_after_.empty()) {
-      return 0.0;
-    }
-    const auto seconds = parse_duration(leave_after_);
-    REGATTA_REQUIRE(seconds && *seconds > 0, ConfigError, "--leave-after '", one_line(leave_after_, 40),
-                    "', expected D-HH:MM:SS, HH:MM:SS or MM:SS");
-    return *seconds;
   }
 
   std::string job_;

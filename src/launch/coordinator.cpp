@@ -6,6 +6,7 @@
 
 #include "regatta/base/error.hpp"
 #include "regatta/base/log.hpp"
+#include "regatta/base/signals.hpp"
 
 namespace regatta {
 namespace {
@@ -86,7 +87,7 @@ void Coordinator::take(const Letter& letter) {
     seat.idle = true;
     changed_ = true;
   } else if (type == "leaving") {
-    begin_leave(str("signal ", letter.body.at("signal").get<int>()), ExitCode::kRequeue);
+    begin_leave(leave_signal_text(letter.body.at("signal").get<int>()), ExitCode::kRequeue);
   } else if (type == "left") {
     seat.left = true;
   } else if (!seat.attempt || seat.attempt->first != letter.body.at("trial").get<std::int64_t>()) {
@@ -201,7 +202,7 @@ void Coordinator::look_at_journal() {
     log_info("`regatta stop --drain`: running trials end, no new ones begin");
   }
   if (const auto left_s = time_left_.seconds(); left_s && *left_s <= 0) {
-    begin_leave("the job's time is over", ExitCode::kRequeue);
+    begin_leave("the time limit is near", ExitCode::kRequeue);
   }
 }
 
@@ -247,6 +248,7 @@ bool Coordinator::hand_out_to(int rank) {
   Seat& seat = seats_[static_cast<std::size_t>(rank)];
   seat.idle = false;
   seat.attempt = {next->trial, next->attempt};
+  started_ = true;
   running_[next->trial] = {};
   const Json letter = make_letter(
       "assign",
@@ -337,14 +339,29 @@ void Coordinator::leave_if_idle() {
   }
   const auto left_s = time_left_.seconds();
   if (left_s && !forecast_.fits_a_part(*left_s - times_.signal_early_s)) {
-    begin_leave(
-        str(duration_text(std::max(*left_s, 0.0)), " left, too short for loading (", duration_text(forecast_.load_s()),
-            "), some steps and a save (", duration_text(forecast_.save_s()), ")"),
-        ExitCode::kRequeue);
+    leave_for_lack_of_time(*left_s);
   } else if (clock_.monotonic_s() - worked_s_ > times_.idle_leave_s) {
     begin_leave(str("other jobs have had the rest of the trials for ", duration_text(times_.idle_leave_s)),
                 ExitCode::kOk);
   }
+}
+
+/// The same job again has more time, unless its whole limit is too short.
+void Coordinator::leave_for_lack_of_time(double left_s) {
+  const std::string need =
+      str("loading (", duration_text(forecast_.load_s()), "), some work (", duration_text(forecast_.work_s()),
+          ") and saving (", duration_text(forecast_.save_s()), ")",
+          times_.signal_early_s > 0 ? str("; Slurm may signal ", duration_text(times_.signal_early_s), " early")
+                                    : std::string());
+  const auto whole_s = time_left_.whole_s();
+  if (!started_ && whole_s && !forecast_.fits_a_part(*whole_s - times_.signal_early_s)) {
+    log_error("the time limit leaves ", duration_text(std::max(*whole_s, 0.0)),
+              " until the signal to save, too short for any trial: ", need,
+              ". Give a longer time limit, or signal later; not requeued");
+    begin_leave("no trial can start in this job", ExitCode::kNoGain);
+    return;
+  }
+  begin_leave(str(duration_text(std::max(left_s, 0.0)), " left, too short for ", need), ExitCode::kRequeue);
 }
 
 void Coordinator::close(ExitCode code) {

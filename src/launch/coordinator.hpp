@@ -54,6 +54,9 @@ class Coordinator {
   /// Records wait for the disk: look again soon.
   bool is_waiting() const { return !pending_.empty(); }
 
+  /// A trial has been handed to a rank.
+  bool has_started() const { return started_; }
+
  private:
   struct Seat {
     bool idle = false;
@@ -78,6 +81,7 @@ class Coordinator {
   void begin_leave(const std::string& reason, ExitCode code);
   ExitCode code_of_leave() const;
   void leave_if_idle();
+  void leave_for_lack_of_time(double left_s);
   void beat();
   void close_when_over();
   void close(ExitCode code);
@@ -102,6 +106,7 @@ class Coordinator {
   bool leaving_ = false;
   bool draining_ = false;  ///< no new trials: `regatta stop --drain`
   ExitCode leave_code_ = ExitCode::kRequeue;
+  bool started_ = false;
   bool gained_ = false;  ///< a checkpoint or a finished trial more than at the start
   bool closed_ = false;
   double leave_s_ = 0.0;

@@ -6,6 +6,8 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include "regatta/base/text.hpp"
+
 namespace regatta {
 namespace {
 
@@ -49,6 +51,14 @@ std::vector<int> cpu_slice(const std::vector<int>& cpus, int index, int sharers)
 
 int threads_of_share(const std::vector<int>& cpus, int sharers) {
   return std::max(1, static_cast<int>(cpus.size()) / std::max(sharers, 1));
+}
+
+std::string share_text(const std::vector<int>& cpus, int sharers) {
+  const auto counted = [](std::size_t count) { return str(count, count == 1 ? " processor" : " processors"); };
+  if (sharers > 1 && cpus.size() < static_cast<std::size_t>(sharers)) {
+    return str(counted(cpus.size()), " shared by ", sharers, " ranks");
+  }
+  return str(counted(cpu_slice(cpus, 0, sharers).size()), sharers > 1 ? " per rank" : "");
 }
 
 }  // namespace regatta

@@ -1,6 +1,7 @@
 // Which processors the children of a rank may use. mpirun binds a rank to one core; its trials are not to inherit that.
 #pragma once
 
+#include <string>
 #include <vector>
 
 namespace regatta {
@@ -16,5 +17,9 @@ std::vector<int> cpu_slice(const std::vector<int>& cpus, int index, int sharers)
 
 /// CPU threads of a trial: the sharers' part of the processors, at least 1.
 int threads_of_share(const std::vector<int>& cpus, int sharers);
+
+/// For people: "8 processors per rank", "1 processor per rank", or of ranks that have none of their own "2 processors
+/// shared by 4 ranks".
+std::string share_text(const std::vector<int>& cpus, int sharers);
 
 }  // namespace regatta

@@ -81,7 +81,7 @@ ExitCode wait_for_mpirun(pid_t pid) {
     REGATTA_REQUIRE(ended == 0 || errno == EINTR, CommError, "mpirun: waitpid: ", std::strerror(errno));
     if (leave_requested() && !told) {
       told = true;
-      log_info("signal ", leave_signal(), ": asking all ranks to save and leave");
+      log_info(leave_signal_text(leave_signal()), ": asking all ranks to save and leave");
       ::kill(pid, SIGUSR2);
     }
     std::this_thread::sleep_for(kLook);

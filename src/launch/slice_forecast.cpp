@@ -32,7 +32,7 @@ double SliceForecast::high(std::vector<double> values, double otherwise) {
 }
 
 bool SliceForecast::fits_a_part(double left_s) const {
-  return load_s() + save_s() + std::max(guess_.least_work_s, load_s()) <= left_s;
+  return load_s() + work_s() + save_s() <= left_s;
 }
 
 bool SliceForecast::fits_whole(double left_s, std::int64_t steps_left) const {

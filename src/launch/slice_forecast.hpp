@@ -2,6 +2,7 @@
 // the leave) costs loading, steps and a save; how long these take is what this job has seen so far. Pure.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -28,6 +29,9 @@ class SliceForecast {
   double load_s() const { return high(load_s_, guess_.load_s); }
 
   double save_s() const { return high(save_s_, guess_.save_s); }
+
+  /// The least that is worth loading for.
+  double work_s() const { return std::max(guess_.least_work_s, load_s()); }
 
   /// A slice of any trial is: it trains for a while, saves, and goes on in another job.
   bool fits_a_part(double left_s) const;

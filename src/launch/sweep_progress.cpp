@@ -11,7 +11,10 @@ namespace regatta {
 namespace {
 
 constexpr double kTerminalEvery_s = 0.5;
-constexpr double kLogSameText_s = 60.0;  ///< a log repeats a line that has not changed only so often
+constexpr double kLogFirst_s = 5.0;
+constexpr double kLogLater_s = 30.0;
+constexpr double kLogPart = 0.1;          ///< of the time so far: between lines of a log, within these bounds
+constexpr double kLogSameText_s = 300.0;  ///< a log repeats a line that has not changed only so often
 
 /// Estimated from the mean length of the trials, so that nothing goes over all of them.
 struct Work {
@@ -75,7 +78,9 @@ std::string sweep_progress_bar(const SweepState& state, const TrialBook& book,
 }
 
 bool SweepProgress::is_due() const {
-  return clock_.monotonic_s() - last_s_ >= (terminal_ ? kTerminalEvery_s : log_every_s_);
+  const double now_s = clock_.monotonic_s();
+  const double log_every_s = std::clamp(kLogPart * (now_s - start_s_), kLogFirst_s, kLogLater_s);
+  return now_s - last_s_ >= (terminal_ ? kTerminalEvery_s : log_every_s);
 }
 
 void SweepProgress::show(const std::string& bar, const std::string& text) {

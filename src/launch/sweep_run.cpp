@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "launch/again_words.hpp"
 #include "launch/coordinator.hpp"
 #include "launch/cpu_share.hpp"
 #include "launch/launcher_place.hpp"
@@ -18,9 +19,9 @@
 #include "launch/time_left.hpp"
 #include "regatta/base/log.hpp"
 #include "regatta/base/process.hpp"
-#include "regatta/base/shell.hpp"
 #include "regatta/base/signals.hpp"
 #include "regatta/base/version.hpp"
+#include "regatta/sweep/next_command.hpp"
 
 namespace regatta {
 namespace {
@@ -28,7 +29,6 @@ namespace {
 constexpr int kPauseMs = 10;
 constexpr int kShortPauseMs = 1;
 constexpr double kPartTimeout_s = 120.0;
-constexpr double kSignalLead_s = 300.0;  ///< of slurm/sweep.sbatch
 
 /// What the ranks tell each other before the event loop.
 struct Roster {
@@ -37,6 +37,7 @@ struct Roster {
   bool finished = false;      ///< rank 0's: nothing is left to do
   std::vector<int> all_cpus;  ///< of the job on this machine
   std::vector<int> cpus;      ///< this rank's share
+  int cpu_sharers = 1;        ///< ranks that share all of them, this one included
   int threads = 1;            ///< of this rank's share
   int local_rank = 0;
   int local_size = 1;
@@ -66,7 +67,7 @@ Roster call_the_roll(Ranks& ranks, const LauncherPlace& place, const SweepStart*
     all.push_back(parse_json(text, "roll"));
   }
   Roster roster;
-  int cpu_sharers = 0;
+  roster.cpu_sharers = 0;
   int cpu_index = 0;
   for (int rank = 0; rank < ranks.size(); ++rank) {
     const Json& other = all[static_cast<std::size_t>(rank)];
@@ -77,14 +78,14 @@ Roster call_the_roll(Ranks& ranks, const LauncherPlace& place, const SweepStart*
     roster.local_rank += rank < ranks.rank() ? 1 : 0;
     roster.local_size += rank != ranks.rank() ? 1 : 0;
     const bool shares = other.at("cpus") == own["cpus"];
-    cpu_sharers += shares ? 1 : 0;
+    roster.cpu_sharers += shares ? 1 : 0;
     cpu_index += shares && rank < ranks.rank() ? 1 : 0;
   }
   roster.wanted_device = all.front().at("device").get<std::string>();
   roster.finished = all.front().at("finished").get<bool>();
   roster.all_cpus = cpus;
-  roster.cpus = cpu_slice(cpus, cpu_index, cpu_sharers);
-  roster.threads = threads_of_share(cpus, cpu_sharers);
+  roster.cpus = cpu_slice(cpus, cpu_index, roster.cpu_sharers);
+  roster.threads = threads_of_share(cpus, roster.cpu_sharers);
   return roster;
 }
 
@@ -112,22 +113,6 @@ bool is_on_terminal(const LauncherPlace& place) {
                                              : ::isatty(STDOUT_FILENO) != 0;
 }
 
-/// What a person types to continue this sweep, from any folder.
-std::string command_again(const SweepRun& run, const std::filesystem::path& directory) {
-  std::string command = str("regatta sweep ", shell_quote(std::filesystem::absolute(run.job).string()), " -o ",
-                            shell_quote(std::filesystem::absolute(directory).string()));
-  if (run.ranks > 0) {
-    command += str(" --ranks ", run.ranks);
-  }
-  for (const std::string& setting : run.settings) {
-    command += str(" --set ", shell_quote(setting));
-  }
-  if (!run.device.empty()) {
-    command += str(" --device ", run.device);
-  }
-  return command;
-}
-
 /// When this job has to save and leave.
 std::unique_ptr<TimeLeft> find_time_left(const SweepRun& run) {
   if (run.leave_after_s > 0) {
@@ -137,8 +122,7 @@ std::unique_ptr<TimeLeft> find_time_left(const SweepRun& run) {
   if (!place.slurm) {
     return std::make_unique<NoTimeLimit>();
   }
-  const auto lead = parse_duration(environment_variable("REGATTA_SIGNAL_S").value_or(""));
-  return std::make_unique<SlurmTimeLeft>(place, lead.value_or(kSignalLead_s));
+  return std::make_unique<SlurmTimeLeft>(place, signal_lead_s());
 }
 
 CoordinatorTimes coordinator_times(const SweepRun& run) {
@@ -164,14 +148,15 @@ SupervisorTimes supervisor_times(const SweepRun& run) {
 
 /// What only rank 0 has while the sweep runs.
 struct Lead {
-  Lead(Ranks& ranks, SweepStart& start, const Roster& roster, const SweepRun& run, bool terminal)
+  Lead(Ranks& ranks, SweepStart& start, const Roster& roster, const SweepRun& run, const LauncherPlace& place)
       : writer(start.sweep->files().journal(), this_job()),
         journal(writer),
         owner{this_process(), this_job(), writer.shard()},
-        progress(std::cout, terminal, system_clock()),
-        time_left(find_time_left(run)) {
+        progress(std::cout, is_on_terminal(place), system_clock()),
+        time_left(find_time_left(run)),
+        again(again_words(run, {place, ranks.size(), start.as_born, time_left->limit_s()})) {
     Json join = join_fields(owner, ranks.size());
-    join["command"] = command_again(run, start.sweep->files().root);
+    join["again"] = again;
     journal.append("join", std::move(join));
     const int asked = run.threads > 0 ? run.threads : start.job.threads_per_trial;
     coordinator.emplace(ranks, start, journal, owner, roster.hosts, asked > 0 ? asked : roster.threads, progress,
@@ -183,6 +168,7 @@ struct Lead {
   Owner owner;
   SweepProgress progress;
   std::unique_ptr<TimeLeft> time_left;
+  std::vector<std::string> again;  ///< words of the command that starts a job like this one
   std::optional<Coordinator> coordinator;
 };
 
@@ -209,8 +195,15 @@ ExitCode run_event_loop(Ranks& ranks, Supervisor& supervisor, Coordinator* coord
   return static_cast<ExitCode>(*supervisor.finish_code());
 }
 
-ExitCode train_all(Ranks& ranks, Spawner& spawner, SweepStart* start, const Roster& roster, const SweepRun& run,
-                   bool terminal) {
+/// What the ranks of a job have done together; all but the code is known on rank 0 alone.
+struct Work {
+  ExitCode code = ExitCode::kOk;
+  bool started = false;            ///< a trial was begun or continued
+  std::vector<std::string> again;  ///< words of the command that continues
+};
+
+Work train_all(Ranks& ranks, Spawner& spawner, SweepStart* start, const Roster& roster, const SweepRun& run,
+               const LauncherPlace& place) {
   const GpuChoice gpu = take_gpu(ranks, roster);
   set_log_place(str("rank ", ranks.rank(), " ", roster.hosts[static_cast<std::size_t>(ranks.rank())],
                     gpu.is_gpu() ? str(" gpu ", gpu.visible) : std::string(" cpu")));
@@ -219,11 +212,15 @@ ExitCode train_all(Ranks& ranks, Spawner& spawner, SweepStart* start, const Rost
       supervisor_times(run));
   std::optional<Lead> lead;
   if (start != nullptr) {
-    lead.emplace(ranks, *start, roster, run, terminal);
-    log_info(ranks.size(), ranks.size() == 1 ? " rank, " : " ranks, ", gpu.is_gpu() ? "one GPU each" : "on the CPU",
-             ", ", roster.cpus.size(), " processors a rank, build ", build_id());
+    lead.emplace(ranks, *start, roster, run, place);
+    log_info(ranks.size(), ranks.size() == 1 ? " rank" : " ranks",
+             !gpu.is_gpu()       ? " on the CPU"
+             : ranks.size() == 1 ? ", one GPU"
+                                 : ", one GPU each",
+             ", ", share_text(roster.all_cpus, roster.cpu_sharers), ", build ", build_id());
   }
-  return run_event_loop(ranks, supervisor, lead ? &*lead->coordinator : nullptr);
+  const ExitCode code = run_event_loop(ranks, supervisor, lead ? &*lead->coordinator : nullptr);
+  return lead ? Work{code, lead->coordinator->has_started(), lead->again} : Work{code, false, {}};
 }
 
 }  // namespace
@@ -258,20 +255,21 @@ ExitCode run_sweep(const SweepRun& run, const std::function<void(const SweepEnd&
                   " is the launcher's rank ", place.rank);
 
   const Roster roster = call_the_roll(*ranks, place, start.get(), run);
-  ExitCode code = ExitCode::kOk;
+  Work work;
   if (!roster.finished) {
-    code = train_all(*ranks, spawner, start.get(), roster, run, is_on_terminal(place));
+    work = train_all(*ranks, spawner, start.get(), roster, run, place);
   }
   if (start) {
     start->sweep->refresh();
     const bool finished = start->sweep->state().finished();
     if (finished) {
-      code = exit_code_of(start->sweep->state());
+      work.code = exit_code_of(start->sweep->state());
     }
-    at_end({start->sweep->files().root, finished, command_again(run, start->sweep->files().root)});
+    const std::filesystem::path& root = start->sweep->files().root;
+    at_end({root, finished, work.started, command_text(work.again, root)});
   }
   ranks->leave(kPartTimeout_s);
-  return code;
+  return work.code;
 }
 
 }  // namespace regatta

@@ -6,6 +6,8 @@
 #include "regatta/base/error.hpp"
 #include "regatta/base/log.hpp"
 #include "regatta/config/settings.hpp"
+#include "regatta/sweep/given_job.hpp"
+#include "regatta/sweep/next_command.hpp"
 
 namespace regatta {
 namespace {
@@ -26,14 +28,14 @@ void require_own_options(const SweepRun& run, const JobOptions& job, bool is_new
 
 SweepStart::SweepStart(const SweepRun& run, Describer& describer, JobProbe& probe)
     : own_book(std::make_unique<TrialBook>()), book(*own_book) {
-  job = read_job(run.job);
-  namespace fs = std::filesystem;
-  const SweepFiles files{
-      fs::absolute(run.directory.empty() ? fs::path("runs") / job.name : run.directory).lexically_normal()};
-  const bool is_new = !fs::exists(files.job());
+  const GivenJob given = read_given_job(run.job);
+  job = given.job;
+  const SweepFiles files = files_of(given, run.directory);
+  const bool is_new = !std::filesystem::exists(files.job());
   apply_settings(job, run.settings, is_new);
   require_own_options(run, job, is_new);
   OpenedSweep opened = create_or_open(files, define_sweep(job, describer));
+  as_born = is_as_born(files, opened.asked);
   const StaleRule stale{run.times.stale_s, run.times.stale_without_squeue_s, run.times.stop_s + run.times.heartbeat_s};
   sweep = std::make_unique<Sweep>(files, rules_of(opened.definition), this_job(), probe, system_clock(), stale);
   std::vector<std::string> said = opened.asked.notes;
@@ -42,6 +44,9 @@ SweepStart::SweepStart(const SweepRun& run, Describer& describer, JobProbe& prob
     return sweep->state();
   };
   definition = extend_sweep(files, std::move(opened), read_state, describer, said);
+  if (given.sweep) {
+    said.clear();  // a folder asks for no more and no less than the sweep has
+  }
   for (const std::string& line : said) {
     log_info(line);
   }

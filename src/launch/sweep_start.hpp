@@ -25,6 +25,7 @@ struct SweepStart {
 
   JobOptions job;              ///< as given now
   SweepDefinition definition;  ///< as born, with the resources given now and all extensions
+  bool as_born = true;         ///< the sweep's folder holds all that the job says
   std::unique_ptr<Sweep> sweep;
   std::unique_ptr<TrialBook> own_book;
   TrialBook& book;

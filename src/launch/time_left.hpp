@@ -15,6 +15,12 @@ class TimeLeft {
 
   /// Until the job is to leave; negative after that. Nothing: there is no limit that we know of.
   virtual std::optional<double> seconds() = 0;
+
+  /// Of a job from its start until it is to leave; nothing where that is not known.
+  virtual std::optional<double> whole_s() { return std::nullopt; }
+
+  /// Slurm's time limit of the job, if there is one.
+  virtual std::optional<double> limit_s() { return std::nullopt; }
 };
 
 class NoTimeLimit final : public TimeLeft {
@@ -43,15 +49,24 @@ class SlurmTimeLeft final : public TimeLeft {
   SlurmTimeLeft(JobPlace place, double lead_s, const Clock& clock = system_clock());
 
   std::optional<double> seconds() override;
+  std::optional<double> whole_s() override;
+  std::optional<double> limit_s() override;
 
  private:
-  std::optional<double> ask() const;
+  void ask_if_due();
+  void ask();
+  bool take_answer(const std::string& answer, double now_s);
 
   JobPlace place_;
   double lead_s_;
   const Clock& clock_;
-  std::optional<double> end_s_;  ///< on the monotonic clock
+  std::optional<double> end_s_;    ///< on the monotonic clock
+  std::optional<double> limit_s_;  ///< Slurm's limit
   double asked_s_ = -1e9;
 };
+
+/// How long before its limit a job of slurm/sweep.sbatch is signalled: REGATTA_SIGNAL_S, else 300.
+/// @throws ConfigError if that is no number
+double signal_lead_s();
 
 }  // namespace regatta

@@ -7,6 +7,7 @@
 #include "regatta/base/error.hpp"
 #include "regatta/base/shell.hpp"
 #include "regatta/base/text.hpp"
+#include "regatta/sweep/next_command.hpp"
 #include "report/format.hpp"
 #include "report/read_sweep.hpp"
 #include "report/rows.hpp"
@@ -122,23 +123,6 @@ std::string newest_time(const std::vector<Json>& records) {
   return newest;
 }
 
-/// The command that the newest run was started with, as its "join" says; the general form if none says it.
-std::string resume_command(const std::vector<Json>& records, const std::string& directory) {
-  std::string command = str("regatta sweep JOB.json -o ", shell_quote(directory));
-  std::string newest;
-  for (const Json& record : records) {
-    const auto given = record.find("command");
-    const auto time = record.find("time");
-    const bool tells = record.value("type", Json()) == "join" && given != record.end() && given->is_string() &&
-                       time != record.end() && time->is_string();
-    if (tells && time->get<std::string>() >= newest) {
-      newest = time->get<std::string>();
-      command = given->get<std::string>();
-    }
-  }
-  return command;
-}
-
 Json optional_number(const std::optional<double>& value) {
   return value ? number_to_json(*value) : Json();
 }
@@ -242,7 +226,7 @@ SweepStatus read_status(const fs::path& sweep, const Clock& clock) {
     status.silent_s = std::max(0.0, *now - *last);
   }
   if (!status.finished) {
-    status.resume = resume_command(view.records, status.directory);
+    status.resume = next_command(view.records, status.directory);
   }
   return status;
 }

@@ -81,6 +81,22 @@ std::vector<std::string> notes_of(const SweepDefinition& definition, const std::
   return notes;
 }
 
+/// Lines of work, memory, disk and time.
+std::string totals_text(const PlanTotals& totals, const std::optional<PlanTime>& time) {
+  const auto bytes = [](std::int64_t count) { return bytes_text(static_cast<double>(count)); };
+  std::string text = str(totals.trials, totals.trials == 1 ? " trial, " : " trials, ", totals.steps, " steps in all\n",
+                         "memory  up to ", bytes(totals.most_device_bytes), " on the GPU per trial");
+  if (totals.least_device_bytes < totals.most_device_bytes) {
+    text += str("; ", bytes(totals.least_device_bytes),
+                " if the volumes are streamed, which is automatic where they do not fit (/run/data)");
+  }
+  text += str("\ndisk    ", bytes(totals.kept_bytes), " in about ", totals.files,
+              " files at the end; until then up to ", bytes(totals.running_bytes), " more per running trial\n");
+  return text + (time ? plan_time_text(*time)
+                      : std::string("time    not known; --measure trains a few steps here to forecast it, --bench FILE "
+                                    "uses a file of `regatta bench --networks`\n"));
+}
+
 }  // namespace
 
 PlanTotals plan_totals(const std::vector<TrialPlan>& plans) {
@@ -103,7 +119,8 @@ PlanTotals plan_totals(const std::vector<TrialPlan>& plans) {
   return totals;
 }
 
-std::string plan_text(const SweepDefinition& definition, const std::vector<TrialPlan>& plans) {
+std::string plan_text(const SweepDefinition& definition, const std::vector<TrialPlan>& plans,
+                      const std::optional<PlanTime>& time) {
   const JobOptions& job = definition.job;
   std::vector<std::string> pointers;
   for (const auto& [pointer, axis] : job.axes) {
@@ -118,6 +135,9 @@ std::string plan_text(const SweepDefinition& definition, const std::vector<Trial
   for (const char* title : {"seed", "parameters", "steps", "memory"}) {
     rows[0].emplace_back(title);
   }
+  if (time) {
+    rows[0].emplace_back("time");
+  }
   for (const TrialPlan& plan : plans) {
     std::vector<std::string> row = {trial_name(plan.trial.number)};
     for (const std::string& pointer : pointers) {
@@ -126,25 +146,23 @@ std::string plan_text(const SweepDefinition& definition, const std::vector<Trial
     const auto memory = static_cast<double>(plan.description.forecast_bytes);
     row.insert(row.end(),
                {str(plan.seed), str(plan.description.parameters), str(plan.description.steps), bytes_text(memory)});
+    if (time) {
+      const auto seconds = time->trial_s.at(rows.size() - 1);
+      row.push_back(seconds ? duration_text(*seconds) : "?");
+    }
     rows.push_back(std::move(row));
   }
   std::string notes;
   for (const std::string& note : notes_of(definition, plans)) {
     notes += str("note: ", note, '\n');
   }
-  const PlanTotals totals = plan_totals(plans);
+  for (const std::string& note : time ? time->notes : std::vector<std::string>()) {
+    notes += str("note: ", note, '\n');
+  }
   return str("sweep ", job.name, "  experiment ", definition.hash, "\nobjective ", job.objective.metric, " (",
-             job.objective.direction, ")  sampler ", job.sampler, " (of: ", sampler_names(), ")  replicates ",
-             job.replicates, "\ndata ", data_text(definition), "\n\n", table_text(rows), "\n", totals.trials,
-             " trials, ", totals.steps, " steps; memory of a trial up to ",
-             bytes_text(static_cast<double>(totals.most_device_bytes)),
-             totals.least_device_bytes < totals.most_device_bytes
-                 ? str(", where that is too much ", bytes_text(static_cast<double>(totals.least_device_bytes)),
-                       " with volumes that take turns (/run/data)")
-                 : std::string(),
-             "; disk ", bytes_text(static_cast<double>(totals.kept_bytes)), " and about ", totals.files,
-             " files when all is done, and up to ", bytes_text(static_cast<double>(totals.running_bytes)),
-             " more for each trial that runs\n", notes);
+             job.objective.direction, ")  sampler ", job.sampler, " (available: ", sampler_names(), ")  replicates ",
+             job.replicates, "\ndata ", data_text(definition), "\n\n", table_text(rows), "\n",
+             totals_text(plan_totals(plans), time), notes);
 }
 
 std::string models_text(const Json& answer) {
@@ -187,7 +205,8 @@ std::string models_text(const Json& answer) {
              table_text(rows));
 }
 
-Json plan_json(const SweepDefinition& definition, const std::vector<TrialPlan>& plans) {
+Json plan_json(const SweepDefinition& definition, const std::vector<TrialPlan>& plans,
+               const std::optional<PlanTime>& time) {
   const PlanTotals totals = plan_totals(plans);
   Json trials = Json::array();
   for (const TrialPlan& plan : plans) {
@@ -226,6 +245,7 @@ Json plan_json(const SweepDefinition& definition, const std::vector<TrialPlan>& 
             {"kept_bytes", totals.kept_bytes},
             {"running_bytes", totals.running_bytes},
             {"files", totals.files}}},
+          {"time", time ? to_json(*time) : Json()},
           {"samplers", samplers},
           {"trials", trials}};
 }

@@ -82,6 +82,7 @@ class Cleaner {
 StopOrder order_stop(const SweepFiles& files, bool drain) {
   const SweepState state = read_state(files);
   StopOrder order;
+  order.finished = state.finished();
   std::vector<std::string> shards;
   for (const auto& [shard, owner] : state.owners()) {
     if (!state.has_left(shard)) {
@@ -99,7 +100,7 @@ StopOrder order_stop(const SweepFiles& files, bool drain) {
   return order;
 }
 
-std::vector<std::int64_t> order_retry(const SweepFiles& files, const std::vector<std::int64_t>& trials) {
+std::vector<RetriedTrial> order_retry(const SweepFiles& files, const std::vector<std::int64_t>& trials) {
   const SweepState state = read_state(files);
   std::vector<std::int64_t> chosen = trials;
   if (chosen.empty()) {
@@ -126,7 +127,12 @@ std::vector<std::int64_t> order_retry(const SweepFiles& files, const std::vector
     }
     writer.commit();
   }
-  return chosen;
+  std::vector<RetriedTrial> retried;
+  for (const std::int64_t number : chosen) {
+    const auto checkpoints = list_checkpoints(files.trial(number));
+    retried.push_back({number, checkpoints.empty() ? 0 : checkpoints.front().step});
+  }
+  return retried;
 }
 
 Cleaned clean_sweep(const SweepFiles& files, const CleanOptions& options) {

@@ -140,7 +140,8 @@ TEST_CASE("a signal to the parent of mpirun, or to one rank alone: all save, all
     CHECK(bench.state().trial(trial).checkpoint_step > 0);
     CHECK(bench.state().trial(trial).charged == 0);
   }
-  CHECK(text_of(bench.output).find("this continues it: regatta sweep") != std::string::npos);
+  CHECK(text_of(bench.output).find(str("saved; to continue: regatta sweep ", bench.sweep.string(), " --ranks 4\n")) !=
+        std::string::npos);
 }
 
 TEST_CASE("two jobs on one sweep share its trials and never run one twice") {
@@ -212,7 +213,7 @@ TEST_CASE("`regatta stop` while a sweep runs: all save, the job ends with 0, the
   }
   CHECK(bench.state().counts().paused == (drain ? 0 : 2));
   CHECK(bench.state().counts().done == (drain ? 2 : 0));
-  CHECK(text_of(bench.output).find("this continues it") != std::string::npos);
+  CHECK(text_of(bench.output).find("to continue: regatta sweep") != std::string::npos);
   SweepProcess again(command, fake(100, 1), bench.output);
   REQUIRE(again.wait(60) == 0);
   CHECK(bench.state().finished());
@@ -224,14 +225,75 @@ TEST_CASE("`regatta stop` while a sweep runs: all save, the job ends with 0, the
 TEST_CASE("--leave-after: a job saves and leaves by itself; the same command goes on") {
   const Bench bench;
   auto command = bench.command(2);
-  command.insert(command.end(), {"--leave-after", "10", "--times", R"({"load_s": 0, "save_s": 0, "least_work_s": 0})"});
+  command.insert(command.end(),
+                 {"--leave-after", "10s", "--times", R"({"load_s": 0, "save_s": 0, "least_work_s": 0})"});
   SweepProcess run(command, fake(4000, 20), bench.output);
   const int code = run.wait();
   INFO(text_of(bench.output));
   REQUIRE(code == 85);
-  CHECK(text_of(bench.output).find("the job's time is over") != std::string::npos);
+  CHECK(text_of(bench.output).find("the time limit is near") != std::string::npos);
   CHECK(bench.state().counts().paused >= 1);
   CHECK(bench.state().trial(0).checkpoint_step > 0);
+}
+
+TEST_CASE("a time without a unit, or too short for any trial, is refused before anything starts") {
+  const Bench bench;
+  const auto [time, said] = GENERATE(
+      std::pair<std::string, std::string>{"12", "--leave-after: '12': give a unit, for example 12min or 12s"},
+      std::pair<std::string, std::string>{"1:00",
+                                          "no trial can start in 1 min 00 s: a trial needs 20 s to load, 60 s of "
+                                          "work and 10 s to save, together 1 min 30 s"});
+  auto command = bench.command(GENERATE(1, 2));
+  command.insert(command.end(), {"--leave-after", time});
+  SweepProcess run(command, fake(10, 1), bench.output);
+  CHECK(run.wait(20) == 2);
+  CHECK_THAT(text_of(bench.output), Catch::Contains(said));
+  CHECK_FALSE(fs::exists(bench.sweep));
+}
+
+TEST_CASE("a sweep that was moved goes on by its folder alone, and leaves the place where it was") {
+  const Bench bench;
+  {
+    SweepProcess run(bench.command(2), fake(400, 20), bench.output);
+    for (int i = 0; i < 400 && bench.state().trial(1).checkpoint_step == 0; ++i) {
+      sleep_s(0.05);
+    }
+    ::kill(run.pid(), SIGTERM);
+    REQUIRE(run.wait(30) == 85);
+  }
+  const fs::path moved = bench.folder / "moved";
+  fs::rename(bench.sweep, moved);
+  fs::remove(bench.job);
+  SweepProcess again({"sweep", moved.string(), "--ranks", "2"}, fake(400, 1), bench.folder / "again.txt");
+  const int code = again.wait();
+  INFO(text_of(bench.folder / "again.txt"));
+  REQUIRE(code == 0);
+  CHECK(text_of(bench.folder / "again.txt").starts_with(moved.string() + "\n"));
+  CHECK_FALSE(fs::exists(bench.sweep));
+  const auto list = starts(moved, 0);
+  REQUIRE(list.size() == 2);
+  CHECK(list[1].second > 0);
+}
+
+TEST_CASE("a second Ctrl-C ends a sweep at once with 130; the same command goes on from the checkpoints") {
+  const Bench bench;
+  const int ranks = GENERATE(1, 2);
+  {
+    SweepProcess run(bench.command(ranks), fake(400, 20, R"({"0": "hang@20"})"), bench.output);
+    for (int i = 0; i < 400 && bench.state().trial(0).checkpoint_step < 20; ++i) {
+      sleep_s(0.05);
+    }
+    ::kill(run.pid(), SIGINT);
+    sleep_s(1.0);
+    REQUIRE_FALSE(run.has_ended());
+    ::kill(run.pid(), SIGINT);
+    CHECK(run.wait(20) == 130);
+    CHECK(run.left_behind().empty());
+  }
+  CHECK_THAT(text_of(bench.output), Catch::Contains("SIGINT (Ctrl-C; a second one ends at once, without saving)"));
+  SweepProcess again(bench.command(2), fake(400, 1), bench.folder / "again.txt");
+  REQUIRE(again.wait(60) == 0);
+  CHECK(starts(bench.sweep, 0).back().second == 20);
 }
 
 TEST_CASE("an error on one rank ends all with its code") {

@@ -26,7 +26,7 @@ stage "three jobs at work"
 mapfile -t victims < <(pids_of_job "$killed" regatta-launch fake_worker)
 [ "${#victims[@]}" -ge 4 ] || fail "job $killed has the processes ${victims[*]}"
 kill -KILL "${victims[@]}"
-tried_again() { grep -q 'once more in 15 s' "$sweep/slurm/regatta-scenario-$killed.log"; }
+tried_again() { grep -q 'once more in 15 s' "$sweep/slurm/scenario-$killed.log"; }
 wait_until 60 "the end of the killed step" tried_again
 stage "job $killed: ${#victims[@]} processes killed"
 pause

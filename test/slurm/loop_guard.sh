@@ -22,5 +22,5 @@ stage "ended"
 state_of "$job"
 expect "job" "$(field "$job" JobState) $(field "$job" ExitCode)" "FAILED 86:0"
 [ "$(field "$job" Restarts)" -le 2 ] || fail "it requeued itself $(field "$job" Restarts) times"
-expect "a line says why" "$(grep -c 'gained nothing: not requeued' "$sweep"/slurm/regatta-scenario-*.log)" 1
+expect "a line says why" "$(grep -c 'gained nothing: not requeued' "$sweep"/slurm/scenario-[0-9]*.log)" 1
 nobody_left

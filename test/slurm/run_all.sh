@@ -12,7 +12,7 @@ export REGATTA_TEST_REQUEUES=${REGATTA_TEST_REQUEUES:-20}
 {
   slurmctld -V 2>/dev/null || /usr/sbin/slurmctld -V
   "$bin/regatta" --version | head -n 1
-  for scenario in time_limit array elastic node_crash link_cut preemption requeue_chain loop_guard; do
+  for scenario in time_limit array elastic node_crash link_cut preemption requeue_chain loop_guard what_next; do
     begin=$SECONDS code=0
     "$here/$scenario.sh" "$bin" >"$out/$scenario.log" 2>&1 || code=$?
     case $code in

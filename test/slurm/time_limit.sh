@@ -16,7 +16,7 @@ wait_until 120 "the end" has_ended "$job"
 stage "ended"
 state_of "$job"
 expect "job" "$(field "$job" JobState)" COMPLETED
-expect "put itself back" "$(grep -c 'saved, and back in the queue' "$sweep"/slurm/regatta-scenario-*.log)" "$(field "$job" Restarts)"
+expect "put itself back" "$(grep -c 'saved, and back in the queue' "$sweep"/slurm/scenario-[0-9]*.log)" "$(field "$job" Restarts)"
 wait_until 60 "the report job" has_ended "$report"
 state_of "$report"
 expect "report job" "$(field "$report" JobState)" COMPLETED

@@ -14,8 +14,8 @@ namespace regatta {
 
 /// What the user asks for; empty or 0: the site's or the script's own value.
 struct SubmitOptions {
-  std::filesystem::path job;
-  std::filesystem::path directory;    ///< the sweep's; empty: runs/<job name>
+  std::filesystem::path job;          ///< job file, or the folder of a sweep to continue
+  std::filesystem::path directory;    ///< the sweep's
   std::vector<std::string> settings;  ///< --set of `regatta sweep`
   std::string site;                   ///< name or path of a profile
   int nodes = 1;
@@ -51,17 +51,21 @@ struct SubmissionPlan {
   int array = 1;                  ///< jobs at the same time
   int nodes_of_a_job = 1;
   int chain = 1;
-  bool requeue = true;  ///< jobs put themselves back into the queue
-  int signal_s = 0;     ///< seconds before the time limit at which trials save
-  std::string time;     ///< time limit
+  bool requeue = true;             ///< jobs put themselves back into the queue
+  int signal_s = 0;                ///< seconds before the time limit at which trials save
+  std::string time;                ///< time limit, as Slurm writes it
+  std::vector<std::string> again;  ///< words of the `regatta submit` that continues the sweep (sweep/next_command.hpp)
 };
 
 /// Puts what Slurm must know into the scripts. Reads the site's profile; writes and starts nothing.
 /// @param name  the job's; @param home  the folder that holds bin/ of the programs
 /// @throws ConfigError: a value that a batch script may not hold, a missing option that the site needs, a time limit
-/// above the site's or too short to save in
+/// above the site's or too short for any trial to begin
 SubmissionPlan plan_submission(const SubmitOptions& options, const std::string& name,
                                const std::filesystem::path& home);
+
+/// What a person types to continue, for the journal and for the jobs. @param as_born  see `sweep_words`
+void remember_command(SubmissionPlan& plan, const SubmitOptions& options, bool as_born);
 
 /// The scripts and commands, as a person would type them.
 std::string submission_text(const SubmissionPlan& plan);

@@ -13,8 +13,8 @@
 namespace regatta {
 
 struct SweepRun {
-  std::filesystem::path job;          ///< job file
-  std::filesystem::path directory;    ///< the sweep's; empty: runs/<job name>
+  std::filesystem::path job;          ///< job file, or the folder of a sweep to continue
+  std::filesystem::path directory;    ///< the sweep's; empty: runs/<job name>, or the folder that `job` names
   std::vector<std::string> settings;  ///< "POINTER=VALUE" over the base recipe
   std::string device;                 ///< auto, cpu, cuda; empty: as the recipe says
   int threads = 0;                    ///< CPU threads of a trial; 0: the job's threads_per_trial, else a rank's share
@@ -27,8 +27,9 @@ struct SweepRun {
 /// How a sweep, or this job's part in it, ended.
 struct SweepEnd {
   std::filesystem::path directory;
-  bool finished = false;       ///< every trial is done
-  std::string resume_command;  ///< continues it
+  bool finished = false;     ///< every trial is done
+  bool started = false;      ///< a trial was begun or continued by this job
+  std::string next_command;  ///< continues it; empty if it was finished before
 };
 
 /// Starts or continues a sweep; collective over all ranks. The first line on rank 0's stdout is the sweep's directory.

@@ -3,8 +3,8 @@
 // lines.
 //
 // Every record has "type", "time" (UTC, informative only), "shard" and "seq" (1, 2, ... per shard), and by type:
-//   join        host, pid, boot, start_ticks, cluster, job, restart, nodes, ranks, build, command   first of a shard
-//   submit      cluster, jobs[, collect]                 job numbers in Slurm's queue; the only record of its shard
+//   join        host, pid, boot, start_ticks, cluster, job, restart, nodes, ranks, build, again   first of a shard
+//   submit      cluster, jobs[, collect], again          job numbers in Slurm's queue; the only record of its shard
 //   extend      trials                                   larger total, as earlier versions wrote it
 //   extension   extension, first, trials[, added, length]   see sweep/extension.hpp; alone in a shard of its number
 //   start       trial, attempt, rank, host, recipe_hash, resume_step, seen[, length]   before the trial is handed out

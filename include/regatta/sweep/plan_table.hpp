@@ -1,11 +1,13 @@
-// A planned sweep as `regatta plan` shows it: one row a trial, totals, disk by the retention rule.
+// A planned sweep as `regatta plan` shows it: one row per trial, totals, disk by the retention rule.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "regatta/sweep/definition.hpp"
+#include "regatta/sweep/plan_time.hpp"
 
 namespace regatta {
 
@@ -26,11 +28,13 @@ struct PlanTotals {
 /// one its newest checkpoints (weights and optimiser state), one more while it is replaced, and the best weights.
 PlanTotals plan_totals(const std::vector<TrialPlan>& plans);
 
-/// For people: a head, a table with a row a trial, totals.
-std::string plan_text(const SweepDefinition& definition, const std::vector<TrialPlan>& plans);
+/// For people: a head, a table with a row per trial, totals. @param time  if it has been forecast
+std::string plan_text(const SweepDefinition& definition, const std::vector<TrialPlan>& plans,
+                      const std::optional<PlanTime>& time = {});
 
 /// For programs: the same and every resolved recipe.
-Json plan_json(const SweepDefinition& definition, const std::vector<TrialPlan>& plans);
+Json plan_json(const SweepDefinition& definition, const std::vector<TrialPlan>& plans,
+               const std::optional<PlanTime>& time = {});
 
 /// The networks as a table. @param answer  of `regatta-engine describe --models` @throws DataError if it is none
 std::string models_text(const Json& answer);

@@ -15,16 +15,23 @@ namespace regatta {
 struct StopOrder {
   std::vector<std::string> running;  ///< "job 4711 on node3": writers that have not left
   std::vector<std::string> jobs;     ///< Slurm jobs, "<cluster>/<id>", which leave at once whenever they start again
+  bool finished = false;             ///< every trial had ended before
 };
 
 /// Appends a "stop" record for all writers that have not left and all Slurm jobs known to the sweep. Jobs that are
 /// submitted later are not stopped. @param drain  running trials may end @throws DataError
 StopOrder order_stop(const SweepFiles& files, bool drain);
 
+/// A trial that is to be tried again.
+struct RetriedTrial {
+  std::int64_t number = 0;
+  std::int64_t step = 0;  ///< of its newest checkpoint; 0: there is none (any more), it starts from the beginning
+};
+
 /// Appends "retry" records: the attempts so far count no longer, so that these trials are started again, from their
-/// newest checkpoint. @param trials  numbers; empty: all that ended without weights
+/// newest checkpoint where they have one. @param trials  numbers; empty: all that ended without weights
 /// @return the trials, ascending @throws ConfigError: a trial that is not done, or is ok
-std::vector<std::int64_t> order_retry(const SweepFiles& files, const std::vector<std::int64_t>& trials);
+std::vector<RetriedTrial> order_retry(const SweepFiles& files, const std::vector<std::int64_t>& trials);
 
 struct Cleaned {
   std::int64_t files = 0;

@@ -1,7 +1,6 @@
 // A batch script whose `#SBATCH` lines are changed and whose other text stays as it is.
 #pragma once
 
-#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -34,9 +33,5 @@ class BatchScript {
   std::string before_;
   std::string after_;
 };
-
-/// Seconds of a time as Slurm writes it: MM, MM:SS, HH:MM:SS, D-HH, D-HH:MM or D-HH:MM:SS.
-/// @throws ConfigError naming `what`
-std::int64_t slurm_time_s(const std::string& text, const std::string& what);
 
 }  // namespace regatta

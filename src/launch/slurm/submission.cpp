@@ -2,21 +2,26 @@
 #include "regatta/launch/submission.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
+#include <optional>
 
 #include "launch/slurm/batch_script.hpp"
+#include "regatta/base/duration.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/base/files.hpp"
 #include "regatta/base/run_program.hpp"
 #include "regatta/base/shell.hpp"
+#include "regatta/launch/sweep_times.hpp"
 #include "regatta/sweep/journal.hpp"
+#include "regatta/sweep/next_command.hpp"
 
 namespace regatta {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::int64_t kEarly_s = 30;  // Slurm sends its signal up to so much before it was asked to
+constexpr double kMinute_s = 60.0;  // Slurm rounds time limits up to these
 
 std::string absolute_text(const fs::path& path) {
   const std::string text = fs::absolute(path).lexically_normal().string();
@@ -94,23 +99,52 @@ void set_gpus(BatchScript& script, const SubmitOptions& options, const SiteProfi
   set_if_given(script, "--mem", choose(options.mem, site.mem));
 }
 
+/// The value of an option of `regatta sweep`, given as two words or as one with '='; the last one counts.
+std::optional<std::string> value_of(const std::vector<std::string>& words, const std::string& option) {
+  std::optional<std::string> value;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    if (words[i] == option && i + 1 < words.size()) {
+      value = words[i + 1];
+    } else if (words[i].starts_with(option + "=")) {
+      value = words[i].substr(option.size() + 1);
+    }
+  }
+  return value;
+}
+
+/// Refuses a time limit under which the ranks would leave before any trial could begin, at every start of the job.
+void check_time_limit(const SubmissionPlan& plan, double limit_s, const SubmitOptions& options) {
+  SweepTimes times;
+  if (const auto given = value_of(options.sweep_options, "--times")) {
+    read_options(parse_json(*given, "--times"), times);
+  }
+  if (const auto leave = value_of(options.sweep_options, "--leave-after")) {
+    leave_after_s(*leave, times);
+  }
+  const double whole_s = std::ceil(limit_s / kMinute_s) * kMinute_s;
+  const double other_s = times.signal_early_s + times.start_s + least_slice_s(times);
+  const double needed_s = plan.signal_s + other_s;
+  const double latest_s = whole_s - other_s;
+  REGATTA_REQUIRE(whole_s >= needed_s, ConfigError, "--time ", plan.time, ": no trial can start in ", whole_s,
+                  " s: trials are told to save ", plan.signal_s, " s before the limit (--signal-s) or up to ",
+                  times.signal_early_s, " s earlier, and before that a job needs ", times.start_s, " s to start, ",
+                  least_slice_text(times), ": together ", needed_s, " s. Give --time ",
+                  clock_text(std::ceil(needed_s / kMinute_s) * kMinute_s), " or more",
+                  latest_s >= 10 ? str(", or --signal-s ", std::floor(latest_s), " or less") : std::string());
+}
+
 /// The time limit, and the signal that comes before it.
 void set_times(BatchScript& script, SubmissionPlan& plan, const SubmitOptions& options, const SiteProfile& site) {
-  plan.time = choose(options.time, script.value("--time"));
-  std::int64_t time_s = slurm_time_s(plan.time, "--time");
+  double time_s = duration_s(choose(options.time, script.value("--time")), "--time", BareNumber::kMinutes);
   if (!site.max_time.empty()) {
-    const std::int64_t longest_s = slurm_time_s(site.max_time, site.file.string() + ": /max_time");
-    if (options.time.empty() && time_s > longest_s) {
-      plan.time = site.max_time;
-      time_s = longest_s;
-    }
-    REGATTA_REQUIRE(time_s <= longest_s, ConfigError, "--time ", plan.time, ": this cluster allows ", site.max_time,
+    const double longest_s = duration_s(site.max_time, site.file.string() + ": /max_time", BareNumber::kMinutes);
+    time_s = options.time.empty() ? std::min(time_s, longest_s) : time_s;
+    REGATTA_REQUIRE(time_s <= longest_s, ConfigError, "--time ", options.time, ": this cluster allows ", site.max_time,
                     " (", site.file.string(), ")");
   }
+  plan.time = clock_text(time_s);
   plan.signal_s = choose(options.signal_s, site.signal_s);
-  REGATTA_REQUIRE(time_s > plan.signal_s + kEarly_s, ConfigError, "--time ", plan.time,
-                  ": trials would be told to save ", plan.signal_s,
-                  " s before it ends, which is at once; give more, or a smaller --signal-s");
+  check_time_limit(plan, time_s, options);
   script.set("--time", plan.time);
   script.set("--signal", str("USR2@", plan.signal_s));
 }
@@ -118,7 +152,7 @@ void set_times(BatchScript& script, SubmissionPlan& plan, const SubmitOptions& o
 BatchJob sweep_job(SubmissionPlan& plan, const SubmitOptions& options, const std::string& name,
                    const SiteProfile& site) {
   BatchScript script(kSweepScript);
-  script.set("--job-name", "regatta-" + name);
+  script.set("--job-name", name);
   script.set("--nodes", str(plan.nodes_of_a_job));
   if (plan.array > 1) {
     script.set("--array", str("0-", plan.array - 1));
@@ -139,7 +173,8 @@ BatchJob sweep_job(SubmissionPlan& plan, const SubmitOptions& options, const std
   const std::string folder = (plan.files.root / "slurm").string();
   job.options = {"--parsable", "--export=ALL", log_option(folder, plan.array > 1 ? "%x-%A_%a.log" : "%x-%j.log")};
   job.options.insert(job.options.end(), options.sbatch.begin(), options.sbatch.end());
-  job.arguments = {absolute_text(options.job), "-o", plan.files.root.string()};
+  const bool continues = fs::is_directory(options.job);  // a sweep's folder, not a job file
+  job.arguments = {continues ? plan.files.root.string() : absolute_text(options.job), "-o", plan.files.root.string()};
   for (const std::string& setting : options.settings) {
     job.arguments.insert(job.arguments.end(), {"--set", setting});
   }
@@ -150,7 +185,7 @@ BatchJob sweep_job(SubmissionPlan& plan, const SubmitOptions& options, const std
 BatchJob collect_job(const SubmissionPlan& plan, const SubmitOptions& options, const std::string& name,
                      const SiteProfile& site) {
   BatchScript script(kCollectScript);
-  script.set("--job-name", "regatta-collect-" + name);
+  script.set("--job-name", name + "-report");
   set_queue(script, options, site);
   script.remove("--output");
   BatchJob job;
@@ -217,6 +252,7 @@ void record_submission(const SubmissionPlan& plan, const SubmittedJobs& done) {
   if (!done.collect.empty()) {
     fields["collect"] = done.collect;
   }
+  fields["again"] = plan.again;
   writer.append("submit", std::move(fields));
   writer.commit();
 }
@@ -230,7 +266,7 @@ SubmissionPlan plan_submission(const SubmitOptions& options, const std::string& 
   require_printable(options.settings, "--set");
   require_printable(options.sweep_options, "after --");
   SubmissionPlan plan;
-  plan.files.root = absolute_text(options.directory.empty() ? fs::path("runs") / name : options.directory);
+  plan.files.root = absolute_text(options.directory);
   plan.chain = options.chain;
   plan.requeue = options.chain == 1 && site.requeue == "yes";
   plan.array = options.single_job ? 1 : options.nodes;
@@ -248,6 +284,45 @@ SubmissionPlan plan_submission(const SubmitOptions& options, const std::string& 
     plan.environment["REGATTA_MAX_REQUEUES"] = "0";
   }
   return plan;
+}
+
+void remember_command(SubmissionPlan& plan, const SubmitOptions& options, bool as_born) {
+  std::vector<std::string>& words = plan.again;
+  words = {"regatta", "submit"};
+  const auto append = [&words](const std::vector<std::string>& more) {
+    words.insert(words.end(), more.begin(), more.end());
+  };
+  const auto append_option = [&append](const char* option, const std::string& value) {
+    if (!value.empty() && value != "0") {
+      append({option, value});
+    }
+  };
+  append(sweep_words(as_born, absolute_text(options.job)));
+  append_option("--nodes", options.nodes > 1 ? str(options.nodes) : "");
+  append(options.single_job ? std::vector<std::string>{"--single-job"} : std::vector<std::string>());
+  append_option("--chain", options.chain > 1 ? str(options.chain) : "");
+  append_option("--time", options.time);
+  append_option("--site", options.site);
+  append_option("--account", options.account);
+  append_option("--qos", options.qos);
+  append_option("--partition", options.partition);
+  append_option("--constraint", options.constraint);
+  append_option("--mem", options.mem);
+  append_option("--gpus-per-node", str(options.gpus_per_node));
+  append_option("--cpus-per-gpu", str(options.cpus_per_gpu));
+  append_option("--signal-s", str(options.signal_s));
+  append(options.collect ? std::vector<std::string>() : std::vector<std::string>{"--no-collect"});
+  for (const std::string& option : options.sbatch) {
+    append({"--sbatch=" + option});
+  }
+  for (const std::string& setting : as_born ? std::vector<std::string>() : options.settings) {
+    append({"--set", setting});
+  }
+  if (!options.sweep_options.empty()) {
+    append({"--"});
+    append(options.sweep_options);
+  }
+  plan.environment[kAgainVariable] = dump_line(Json(words));
 }
 
 std::string submission_text(const SubmissionPlan& plan) {

@@ -19,8 +19,10 @@ using test::StubSweep;
 class SetTimeLeft final : public TimeLeft {
  public:
   std::optional<double> seconds() override { return left_s; }
+  std::optional<double> whole_s() override { return limit_s; }
 
   std::optional<double> left_s;
+  std::optional<double> limit_s;  ///< from the start of the job until it is to leave
 };
 
 /// A coordinator at work on a stub sweep, over 3 ranks.
@@ -227,6 +229,20 @@ TEST_CASE("a Slurm job that gains nothing in two starts in a row is not to be re
   other.time_left.left_s = 5.0;
   all_ask(other);
   CHECK(code_after_leave(other) == static_cast<int>(ExitCode::kRequeue));
+}
+
+TEST_CASE("a job whose whole time limit is too short for a trial is not requeued even once") {
+  StubSweep stub(2);
+  Office never(stub, slurm_job(0));
+  never.time_left.left_s = 115.0;
+  never.time_left.limit_s = 120.0;  // 60 s of early signal, 90 s for a trial
+  all_ask(never);
+  CHECK(code_after_leave(never) == static_cast<int>(ExitCode::kNoGain));
+  Office late(stub, {"cluster", "78", 0, true, ""});
+  late.time_left.left_s = 115.0;
+  late.time_left.limit_s = 7200.0;  // its next start has time
+  all_ask(late);
+  CHECK(code_after_leave(late) == static_cast<int>(ExitCode::kRequeue));
 }
 
 TEST_CASE("`regatta stop` lets a job save and leave with 0, also at its later starts; a new job goes on") {

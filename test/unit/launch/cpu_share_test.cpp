@@ -30,6 +30,15 @@ TEST_CASE("more ranks than processors share them all, with one thread each") {
   CHECK(threads_of_share(cpus, 1) == 2);
 }
 
+TEST_CASE("processors are said as they are shared") {
+  CHECK(share_text({0, 1}, 4) == "2 processors shared by 4 ranks");
+  CHECK(share_text({0}, 2) == "1 processor shared by 2 ranks");
+  CHECK(share_text({0, 1}, 2) == "1 processor per rank");
+  CHECK(share_text({0, 1, 2, 3}, 2) == "2 processors per rank");
+  CHECK(share_text({0, 1}, 1) == "2 processors");
+  CHECK(share_text({0}, 1) == "1 processor");
+}
+
 TEST_CASE("a process may run somewhere") {
   CHECK_FALSE(job_cpus(false).empty());
   CHECK(job_cpus(true).size() >= job_cpus(false).size());

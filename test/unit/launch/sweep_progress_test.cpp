@@ -66,7 +66,7 @@ TEST_CASE("progress tells what is done, running, best and left") {
   CHECK(sweep_progress_bar(state, start.book, running, 8) == "[###-----]");
 }
 
-TEST_CASE("a log gets a line every few seconds, the same line only once a minute; a terminal is redrawn") {
+TEST_CASE("a log gets a line every 5 seconds at first, later every 30; the same line only every 5 minutes") {
   StillClock clock;
   std::ostringstream log;
   SweepProgress lines(log, false, clock);
@@ -79,8 +79,20 @@ TEST_CASE("a log gets a line every few seconds, the same line only once a minute
   lines.show("[##]", "two");
   clock.now_s = 70;
   lines.show("[##]", "two");
+  clock.now_s = 310;
+  lines.show("[##]", "two");
   lines.finish();
   CHECK(log.str() == "one\ntwo\ntwo\n");
+  clock.now_s = 7200;
+  lines.show("[##]", "three");
+  clock.now_s += 29;
+  CHECK_FALSE(lines.is_due());
+  clock.now_s += 1;
+  CHECK(lines.is_due());
+}
+
+TEST_CASE("a terminal is redrawn in place") {
+  StillClock clock;
   std::ostringstream terminal;
   SweepProgress bar(terminal, true, clock);
   bar.show("[#-]", "one");

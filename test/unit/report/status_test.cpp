@@ -103,18 +103,27 @@ TEST_CASE("status counts, names what runs and what failed, and says how to go on
   CHECK(text.find("t00004  diverged at step 10: loss became nan, pair s03 -> s01  (weight ") != std::string::npos);
   CHECK(text.find("why: regatta logs " + status.directory + " t00004; another try: regatta retry ") !=
         std::string::npos);
-  CHECK(text.find("regatta sweep JOB.json -o ") != std::string::npos);
+  CHECK_THAT(text, Catch::Contains("regatta s") && Catch::Contains(status.directory));
   CHECK(to_json(status)["active"][0]["left_s"] == Approx(90 * 0.38125));
 }
 
 TEST_CASE("status gives the command that the newest run of the sweep was started with") {
   const TemporaryFolder folder;
   SampleSweep sweep(folder / "brains");
-  sweep.journal().append("join", {{"command", "regatta sweep old.json"}});
+  sweep.journal().append("join", {{"again", {"regatta", "sweep", "{}"}}});
   sweep.clock().seconds += 5;
-  sweep.journal().append("join", {{"command", "regatta sweep job.json --ranks 4"}});
+  sweep.journal().append("join", {{"again", {"regatta", "sweep", "{}", "--ranks", "4"}}});
   sweep.journal().commit();
-  CHECK(read_status(sweep.root()).resume == "regatta sweep job.json --ranks 4");
+  CHECK(read_status(sweep.root()).resume == str("regatta sweep ", read_status(sweep.root()).directory, " --ranks 4"));
+}
+
+TEST_CASE("the command that continues a sweep follows its folder when that is moved or copied") {
+  const TemporaryFolder folder;
+  SampleSweep sweep(folder / "brains");
+  sweep.journal().append("join", {{"again", {"regatta", "sweep", "{}", "--ranks", "4"}}});
+  sweep.journal().commit();
+  std::filesystem::copy(sweep.root(), folder / "copy", std::filesystem::copy_options::recursive);
+  CHECK_THAT(read_status(folder / "copy").resume, Catch::EndsWith("/copy --ranks 4"));
 }
 
 TEST_CASE("a trial whose sweep has left is shown as paused, and a finished sweep points to collect") {

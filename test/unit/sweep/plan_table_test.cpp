@@ -7,7 +7,7 @@ using namespace regatta;
 using test::FakeDescriber;
 using test::small_job;
 
-TEST_CASE("the plan's text has a row a trial and the totals") {
+TEST_CASE("the plan's text has a row per trial and the totals") {
   FakeDescriber describer;
   const SweepDefinition definition = define_sweep(small_job(), describer);
   const auto plans = plan_trials(definition, 0, definition.trials, describer);
@@ -16,10 +16,33 @@ TEST_CASE("the plan's text has a row a trial and the totals") {
                   "t00000  0.5     0.0001  7     1000        20     1.0 MiB\n"
                   "t00001  0.5     0.01    7     1000        20     1.0 MiB\n") != std::string::npos);
   CHECK(text.find("t00005  2       0.01") != std::string::npos);
-  CHECK(text.find("6 trials, 120 steps; memory of a trial up to 1.0 MiB, where that is too much 512.0 KiB with volumes "
-                  "that take turns (/run/data); disk ") != std::string::npos);
-  CHECK(text.find("sampler grid (of: grid, random)") != std::string::npos);
+  CHECK(
+      text.find("\n6 trials, 120 steps in all\n"
+                "memory  up to 1.0 MiB on the GPU per trial; 512.0 KiB if the volumes are streamed, which is automatic "
+                "where they do not fit (/run/data)\n"
+                "disk    23.4 KiB in about 60 files at the end; until then up to ") != std::string::npos);
+  CHECK(text.find("\ntime    not known; --measure trains a few steps here") != std::string::npos);
+  CHECK(text.find("sampler grid (available: grid, random)") != std::string::npos);
   CHECK(text.find("fingerprint f00d") != std::string::npos);
+}
+
+TEST_CASE("a forecast of time is a column and a line of the plan") {
+  FakeDescriber describer;
+  const SweepDefinition definition = define_sweep(small_job(), describer);
+  const auto plans = plan_trials(definition, 0, definition.trials, describer);
+  PlanTime time;
+  time.device = "cpu";
+  time.source = "5 steps measured here";
+  time.trial_s = {90.0, 90.0, 90.0, 90.0, 90.0, std::nullopt};
+  time.notes = {"time: why"};
+  const std::string text = plan_text(definition, plans, time);
+  CHECK(text.find("t00000  0.5     0.0001  7     1000        20     1.0 MiB  1 min 30 s\n") != std::string::npos);
+  CHECK(text.find("20     1.0 MiB  ?\n") != std::string::npos);
+  CHECK(text.find("\ntime    1 min 30 s per trial, 7 min 30 s for 5 of 6 trials, one at a time on this CPU") !=
+        std::string::npos);
+  CHECK(text.find("\nnote: time: why\n") != std::string::npos);
+  CHECK(plan_json(definition, plans, time).at("time").at("sum_s") == 450.0);
+  CHECK(plan_json(definition, plans).at("time").is_null());
 }
 
 TEST_CASE("disk follows the retention rule") {

@@ -97,7 +97,10 @@ TEST_CASE("draining can be made a stop, a stop cannot be made draining") {
 
 TEST_CASE("failed trials get another chance, others are refused by name") {
   Scene scene;
-  CHECK(order_retry(scene.files, {}) == std::vector<std::int64_t>{1, 2});
+  const auto retried = order_retry(scene.files, {});
+  REQUIRE(retried.size() == 2);
+  CHECK(retried[0].number == 1);
+  CHECK(retried[1].number == 2);
   CHECK(scene.state().trial(1).phase == TrialPhase::kPaused);
   CHECK(scene.state().trial(2).charged == 0);
   CHECK(scene.state().claimable(2, [](const std::string&) { return false; })->attempt == 4);
@@ -105,6 +108,21 @@ TEST_CASE("failed trials get another chance, others are refused by name") {
   CHECK_THROWS_WITH(order_retry(scene.files, {0}), Catch::Contains("t00000 is ok"));
   CHECK_THROWS_WITH(order_retry(scene.files, {3}), Catch::Contains("t00003 is running"));
   CHECK_THROWS_WITH(order_retry(scene.files, {6}), Catch::Contains("0 to 5"));
+}
+
+TEST_CASE("a trial to be tried again is said to start from its checkpoint only while it has one") {
+  Scene scene;
+  const TrialFiles own = scene.files.trial(1);
+  make_directories(own.checkpoints(1));
+  write_file_atomically(own.checkpoints(1) / checkpoint_name(10), "w");
+  write_file_atomically(own.manifest(1),
+                        str(R"({"checkpoints": [{"file": ")", checkpoint_name(10), R"(", "step": 10}]})"));
+  CHECK(order_retry(scene.files, {1}).front().step == 10);
+  scene.start(1, 2, "diverged");
+  scene.writer.append("end", {{"trial", 1}, {"attempt", 2}, {"status", "diverged"}, {"step", 10}, {"message", "m"}});
+  scene.writer.commit();
+  clean_sweep(scene.files, {.failed = true});
+  CHECK(order_retry(scene.files, {1}).front().step == 0);
 }
 
 TEST_CASE("cleaning removes checkpoints of finished trials and old temporary files, and nothing else") {

@@ -36,16 +36,3 @@ TEST_CASE("no value can begin a new line or a second option") {
   }
   CHECK(script.text() == "#SBATCH --nodes=1\n");
 }
-
-TEST_CASE("times as Slurm writes them") {
-  CHECK(slurm_time_s("90", "--time") == 5400);
-  CHECK(slurm_time_s("90:30", "--time") == 5430);
-  CHECK(slurm_time_s("12:00:00", "--time") == 43200);
-  CHECK(slurm_time_s("2-12", "--time") == 216000);
-  CHECK(slurm_time_s("1-0:30", "--time") == 88200);
-  CHECK(slurm_time_s("1-00:00:05", "--time") == 86405);
-  for (const char* text : {"", "-", "x", "1:2:3:4", "1-", "-1", "1:", "12h", "1-2-3", "1234567", "1 0"}) {
-    CAPTURE(text);
-    CHECK_THROWS_WITH(slurm_time_s(text, "--time"), Catch::StartsWith("--time: '"));
-  }
-}

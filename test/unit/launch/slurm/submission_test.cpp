@@ -9,6 +9,7 @@
 #include "regatta/base/error.hpp"
 #include "regatta/base/files.hpp"
 #include "regatta/sweep/journal.hpp"
+#include "regatta/sweep/next_command.hpp"
 #include "support/catch.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -74,14 +75,14 @@ constexpr int kNever = 1000;
 
 TEST_CASE("without a site the scripts keep their own values") {
   const SubmissionPlan plan = plan_with([](SubmitOptions&) {});
-  for (const char* line : {"\n#SBATCH --job-name=regatta-mine\n", "\n#SBATCH --nodes=1\n", "\n#SBATCH --requeue\n",
+  for (const char* line : {"\n#SBATCH --job-name=mine\n", "\n#SBATCH --nodes=1\n", "\n#SBATCH --requeue\n",
                            "\n#SBATCH --gpus-per-node=4\n", "\n#SBATCH --ntasks-per-node=4\n",
                            "\n#SBATCH --signal=USR2@300\n", "\n#SBATCH --time=12:00:00\n"}) {
     CHECK_THAT(plan.sweep.text, Contains(line));
   }
   CHECK_THAT(plan.sweep.text, !Contains("--array"));
   REQUIRE(plan.collect.size() == 1);
-  CHECK_THAT(plan.collect[0].text, Contains("\n#SBATCH --job-name=regatta-collect-mine\n"));
+  CHECK_THAT(plan.collect[0].text, Contains("\n#SBATCH --job-name=mine-report\n"));
   CHECK(plan.environment.at("REGATTA_HOME") == "/opt/regatta");
   CHECK(plan.environment.at("REGATTA_SIGNAL_S") == "300");
   CHECK_FALSE(plan.environment.contains("REGATTA_SITE"));
@@ -127,7 +128,7 @@ TEST_CASE("a site's values, and the user's before them") {
   };
   const SubmissionPlan changed = plan_with(more, profile);
   CHECK_THAT(changed.sweep.text, Contains("--gres=gpu:a100:2\n") && Contains("--partition=mine\n") &&
-                                     Contains("--signal=USR2@60\n") && Contains("--time=30\n"));
+                                     Contains("--signal=USR2@60\n") && Contains("--time=00:30:00\n"));
   CHECK(changed.collect.empty());
 }
 
@@ -137,12 +138,77 @@ TEST_CASE("what cannot work is refused with one line") {
   CHECK_THROWS_WITH(plan_with([](SubmitOptions&) {}, "#REGATTA needs=acount\n"), Contains("'acount'"));
   CHECK_THROWS_WITH(plan_with([](SubmitOptions& o) { o.time = "2-0"; }, "#REGATTA max_time=24:00:00\n"),
                     Contains("--time 2-0: this cluster allows 24:00:00"));
-  CHECK_THROWS_WITH(plan_with([](SubmitOptions& o) { o.time = "5"; }), Contains("--signal-s"));
+  CHECK_THROWS_WITH(plan_with([](SubmitOptions& o) { o.time = "soon"; }),
+                    Contains("--time: 'soon': expected MINUTES, HH:MM:SS"));
   CHECK_THROWS_WITH(plan_with([](SubmitOptions& o) { o.account = "a\n#SBATCH --uid=0"; }), Contains("--account: "));
   CHECK_THROWS_WITH(plan_with([](SubmitOptions& o) { o.directory = "a\nb"; }), Contains("control characters"));
   CHECK_THROWS_WITH(plan_with([](SubmitOptions& o) { o.job = "a\x1b[0m"; }), Contains("control characters"));
   CHECK_THROWS_WITH(plan_with([](SubmitOptions& o) { o.sbatch = {"--comment=a\nb"}; }), Contains("--sbatch: "));
   CHECK_THROWS_WITH(plan_with([](SubmitOptions& o) { o.directory = "a\\b"; }), Contains("backslash"));
+}
+
+TEST_CASE("a time limit under which no trial can ever start is refused, with the arithmetic") {
+  const auto limit = [](const std::string& time, int signal_s) {
+    return [time, signal_s](SubmitOptions& o) {
+      o.time = time;
+      o.signal_s = signal_s;
+    };
+  };
+  CHECK_THROWS_WITH(
+      plan_with(limit("3", 60)),
+      Contains("--time 00:03:00: no trial can start in 180 s: trials are told to save 60 s before the limit "
+               "(--signal-s) or up to 60 s earlier, and before that a job needs 10 s to start, 20 s to "
+               "load, 60 s of work and 10 s to save: together 220 s. Give --time 00:04:00 or more, or "
+               "--signal-s 20 or less"));
+  CHECK_THROWS_WITH(plan_with(limit("7", 300)), Contains("together 460 s. Give --time 00:08:00 or more"));
+  for (const auto& fits : {limit("4", 60), limit("8", 300), limit("3", 20), limit("7:01", 300)}) {
+    CHECK_NOTHROW(plan_with(fits));  // Slurm rounds 7:01 up to 8 minutes
+  }
+  CHECK_THROWS_WITH(plan_with([](SubmitOptions&) {}, "#REGATTA max_time=00:07:00\n"), Contains("no trial can start"));
+}
+
+TEST_CASE("options of the sweep that decide when a trial may start count for the time limit") {
+  CHECK_NOTHROW(plan_with([](SubmitOptions& o) {
+    o.time = "1";
+    o.signal_s = 10;
+    o.sweep_options = {"--times", R"({"signal_early_s": 0, "load_s": 1, "save_s": 1, "least_work_s": 1})"};
+  }));
+  CHECK_THROWS_WITH(plan_with([](SubmitOptions& o) { o.sweep_options = {"--leave-after=1min"}; }),
+                    Contains("--leave-after 1min: no trial can start in 1 min 00 s: a trial needs 20 s to load"));
+  CHECK_THROWS_WITH(plan_with([](SubmitOptions& o) {
+                      o.sweep_options = {"--leave-after", "3600"};
+                    }),
+                    Contains("--leave-after: '3600': give a unit"));
+}
+
+TEST_CASE("a time limit means the same in every form") {
+  for (const char* form : {"90", "90min", "1:30:00", "1h30min", "90:00", "5400s"}) {
+    INFO(form);
+    const SubmissionPlan plan = plan_with([&](SubmitOptions& o) { o.time = form; });
+    CHECK(plan.time == "01:30:00");
+    CHECK_THAT(plan.sweep.text, Contains("--time=01:30:00\n"));
+  }
+}
+
+TEST_CASE("the jobs and the journal know the command that continues, with the folder left open") {
+  SubmitOptions options;
+  options.job = "/jobs/job.json";
+  options.directory = "/data/sweep";
+  options.nodes = 2;
+  options.time = "2h";
+  options.account = "abc";
+  options.collect = false;
+  options.settings = {"/optim/lr=0.1"};
+  options.sbatch = {"--exclusive"};
+  options.sweep_options = {"--threads", "4"};
+  SubmissionPlan plan = plan_submission(options, "mine", "/opt/regatta");
+  remember_command(plan, options, true);
+  CHECK(command_text(plan.again, "/moved") ==
+        "regatta submit /moved --nodes 2 --time 2h --account abc --no-collect --sbatch=--exclusive -- --threads 4");
+  CHECK(parse_json(plan.environment.at("REGATTA_AGAIN"), "again") == Json(plan.again));
+  remember_command(plan, options, false);
+  CHECK(std::count(plan.again.begin(), plan.again.end(), "/optim/lr=0.1") == 1);
+  CHECK(plan.again[2] == "/jobs/job.json");
 }
 
 TEST_CASE("paths and options travel as words of their own, whatever is in them") {
@@ -167,7 +233,8 @@ TEST_CASE("a chain is handed in link by link, then the report; the journal knows
   const FakeSlurm slurm(folder.path(), kNever);
   SubmitOptions options = options_for(folder.path());
   options.chain = 2;
-  const SubmissionPlan plan = plan_submission(options, "mine", "/opt/regatta");
+  SubmissionPlan plan = plan_submission(options, "mine", "/opt/regatta");
+  remember_command(plan, options, true);
   make_directories(plan.files.journal());
   const SubmittedJobs done = submit_jobs(plan);
   CHECK(done.jobs == std::vector<std::string>{"101", "102"});
@@ -185,6 +252,7 @@ TEST_CASE("a chain is handed in link by link, then the report; the journal knows
   CHECK(records[0].at("jobs") == Json{"101", "102"});
   CHECK(records[0].at("collect") == "103");
   CHECK(records[0].at("cluster") == "box");
+  CHECK(records[0].at("again") == Json{"regatta", "submit", "{}", "--chain", "2"});
 }
 
 TEST_CASE("what went into the queue before an error is named and recorded") {
