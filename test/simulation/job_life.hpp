@@ -37,7 +37,7 @@ struct Job::Life {
         journal(writer, std::move(wake)),
         owner{{str("node", job), "boot", 100, view_number}, place, writer.shard()},
         time_left(leave_s, world.clock),
-        progress(nowhere, false, world.clock, world.options.progress_every_s),
+        progress(nowhere, false, world.clock),
         coordinator(ranks, start, journal, owner,
                     std::vector<std::string>(static_cast<std::size_t>(world.options.ranks), owner.process.host), 1,
                     progress, time_left, CoordinatorTimes{}, world.clock),

@@ -41,7 +41,6 @@ struct SimulationOptions {
   double list_lag_s = 60;
   double squeue_lag_s = 60;
   double squeue_silent = 0.05;
-  double progress_every_s = 5;
 
   template <class Self, class V>
   static void visit(Self& s, V&& v) {
@@ -78,7 +77,6 @@ struct SimulationOptions {
     v("list_lag_s", s.list_lag_s, "how far its listing of the journal's directory is behind, at most", at_least(0));
     v("squeue_lag_s", s.squeue_lag_s, "squeue still lists a job that has ended for so long", at_least(0));
     v("squeue_silent", s.squeue_silent, "share of hours in which squeue does not answer", between(0, 1));
-    v("progress_every_s", s.progress_every_s, "between a coordinator's progress lines", at_least(1));
   }
 };
 
