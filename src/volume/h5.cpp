@@ -1,9 +1,9 @@
 #include "h5.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cstring>
+#include <optional>
+
+#include "string_records.hpp"
 
 namespace regatta::h5 {
 namespace {
@@ -57,32 +57,36 @@ Handle open_table(hid_t parent, const std::string& name, const Dims& dims, const
   return set;
 }
 
+int descriptor_of(hid_t object, const std::string& source) {
+  const Handle file(REGATTA_H5(H5Iget_file_id(object), source, "find the file"), H5Fclose);
+  void* descriptor = nullptr;
+  REGATTA_H5(H5Fget_vfd_handle(file.id(), H5P_DEFAULT, &descriptor), source, "find the file");
+  return *static_cast<int*>(descriptor);
+}
+
 /// Only variable-length strings are read into pointers; anything else in that place would be read as addresses.
 void require_string_type(hid_t type, const std::string& name, const std::string& source) {
   REGATTA_REQUIRE(H5Tis_variable_str(type) > 0, DataError, source, ": ", name, ": expected variable-length strings");
 }
 
-/// HDF5 makes room for the length that a string's record names before it looks for the string, up to 4 GiB each. So the
-/// records of a contiguous table are read as they stand in the file: 4 bytes of length, then where the string lies.
-void require_lengths(hid_t set, std::size_t count, std::uint64_t most, const std::string& name,
-                     const std::string& source) {
-  constexpr std::size_t kRecordBytes = 16;  // of files with 64-bit addresses; others are refused by their size
+/// HDF5 trusts what a string's record says: it makes room for its length before it looks for the string, and takes its
+/// place in a heap from an unchecked index. So the records are read as they stand in the file, and checked first.
+/// @param most  bytes that the strings may have together
+void require_sound(const std::vector<StringRecord>& records, hid_t object, std::uint64_t most, const std::string& name,
+                   const std::string& source) {
+  const std::string fault = fault_of(records, descriptor_of(object, source), most);
+  REGATTA_REQUIRE(fault.empty(), DataError, source, ": ", name, ": ", fault);
+}
+
+std::vector<StringRecord> records_of_table(hid_t set, std::size_t count, const std::string& name,
+                                           const std::string& source) {
   const haddr_t offset = H5Dget_offset(set);
-  const Handle file(REGATTA_H5(H5Iget_file_id(set), source, "find the file"), H5Fclose);
-  void* descriptor = nullptr;
-  REGATTA_H5(H5Fget_vfd_handle(file.id(), H5P_DEFAULT, &descriptor), source, "find the file");
-  std::vector<char> records(count * kRecordBytes);
-  REGATTA_REQUIRE(offset != HADDR_UNDEF && H5Dget_storage_size(set) == records.size() &&
-                      pread(*static_cast<int*>(descriptor), records.data(), records.size(),
-                            static_cast<off_t>(offset)) == static_cast<ssize_t>(records.size()),
-                  DataError, source, ": ", name, ": a plain table of ", count, " strings expected");
-  std::uint64_t bytes = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    std::uint32_t length = 0;
-    std::memcpy(&length, &records[i * kRecordBytes], sizeof length);
-    bytes += length;
-  }
-  REGATTA_REQUIRE(bytes <= most, DataError, source, ": ", name, ": strings of ", bytes, " bytes in a file of ", most);
+  const auto records = offset == HADDR_UNDEF || H5Dget_storage_size(set) != count * kStringRecordBytes
+                           ? std::vector<StringRecord>{}
+                           : read_string_records(descriptor_of(set, source), offset, count);
+  REGATTA_REQUIRE(records.size() == count, DataError, source, ": ", name, ": a plain table of ", count,
+                  " strings expected");
+  return records;
 }
 
 }  // namespace
@@ -211,6 +215,11 @@ std::string read_string_attribute(hid_t parent, const std::string& name, const s
                          H5Aclose);
   const Handle stored(H5Aget_type(attribute.id()), H5Tclose);
   require_string_type(stored.id(), "attribute " + name, source);
+  H5O_info_t info{};
+  REGATTA_H5(H5Oget_info(parent, &info), source, "find the attribute " + name);
+  const std::optional<StringRecord> record = read_attribute_record(descriptor_of(parent, source), info.addr, name);
+  REGATTA_REQUIRE(record.has_value(), DataError, source, ": attribute ", name, ": a plain string expected");
+  require_sound({*record}, parent, file_bytes(parent, source), "attribute " + name, source);
   const Handle type = string_type();
   std::vector<char*> raw(1, nullptr);
   read_attribute(parent, name, type.id(), 1, static_cast<void*>(raw.data()), source);
@@ -268,7 +277,7 @@ std::vector<std::string> read_strings(hid_t parent, const std::string& name, std
   const Handle type = string_type();
   const hsize_t points = count;
   const Handle space(H5Screate_simple(1, &points, nullptr), H5Sclose);
-  require_lengths(set.id(), count, file_bytes(parent, source), name, source);
+  require_sound(records_of_table(set.id(), count, name, source), parent, file_bytes(parent, source), name, source);
   std::vector<char*> raw(count, nullptr);
   const herr_t done = H5Dread(set.id(), type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, static_cast<void*>(raw.data()));
   const std::string reason = done < 0 ? last_error() : "";

@@ -1,4 +1,5 @@
 // Archives made to hurt: one line, exit code 3, and no more memory than twice what the file implies.
+#include <cstring>
 #include <functional>
 
 #include <hdf5.h>
@@ -386,6 +387,34 @@ TEST_CASE("a truncated archive is refused at every length") {
   for (std::size_t length = 0; length < good.size(); length += good.size() / 40) {
     require_refused(reading_changed(folder, good.substr(0, length)), "b.h5: ", good.size());
   }
+}
+
+// HDF5 would follow them: found as a crash that came and went with the layout of memory.
+TEST_CASE("a string's record that points to no string of its heap is refused, of tables and of attributes") {
+  const TemporaryFolder folder;
+  write_small_archive(folder / "a.h5", 0);
+  const std::string good = test::read_bytes(folder / "a.h5");
+  const std::uint64_t heap = good.find("GCOL");
+  REQUIRE(heap != std::string::npos);
+  int records = 0;  // others are bytes that look like one
+  for (std::size_t at = 4; at + 12 < good.size(); ++at) {
+    std::uint64_t address = 0;
+    std::memcpy(&address, good.data() + at, sizeof address);
+    std::uint32_t length = 0;
+    std::memcpy(&length, good.data() + at - 4, sizeof length);
+    if (address != heap || length == 0 || length > 4096) {
+      continue;
+    }
+    for (const std::uint32_t index : {0x1300U, 0xFFFFU, 0xFFFFFFFFU}) {
+      std::string bytes = good;
+      std::memcpy(bytes.data() + at + 8, &index, sizeof index);
+      INFO("record at " << at - 4 << ", index " << index);
+      const test::Attempt done = reading_changed(folder, bytes);
+      CHECK(done.exit_code == static_cast<int>(ExitCode::kData));
+      records += done.text.find("a string whose place in the file is damaged") != std::string::npos ? 1 : 0;
+    }
+  }
+  CHECK(records >= 60);
 }
 
 TEST_CASE("no changed word of an archive gives more than one line or much memory") {
