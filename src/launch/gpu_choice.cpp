@@ -1,6 +1,8 @@
 // GPUs by CUDA_VISIBLE_DEVICES, NVML and /proc.
 #include "regatta/launch/gpu_choice.hpp"
 
+#include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 
 #include "launch/nvml.hpp"
@@ -70,6 +72,15 @@ int count_gpus() {
   }
   const int listed = count_entries("/proc/driver/nvidia/gpus", "");
   return listed > 0 ? listed : count_entries("/dev", "nvidia");
+}
+
+int count_visible_gpus() {
+  GpuSituation situation;
+  if (const char* visible = std::getenv("CUDA_VISIBLE_DEVICES"); visible != nullptr) {
+    situation.visible = visible;
+  }
+  situation.present = count_gpus();
+  return std::min(static_cast<int>(visible_devices(situation).size()), situation.present);
 }
 
 std::string gpu_identity(const GpuChoice& choice) {

@@ -32,6 +32,9 @@ GpuChoice choose_gpu(const GpuSituation& situation);
 /// GPUs of this machine: NVML's count where its library is there, else /proc/driver/nvidia/gpus, else /dev/nvidia0...
 int count_gpus();
 
+/// Those of them that CUDA would see here: CUDA_VISIBLE_DEVICES may name fewer.
+int count_visible_gpus();
+
 /// What tells one GPU from another on its machine: NVML's UUID of the chosen device, or the text of `choice.visible`
 /// where there is no NVML. (Under cgroups every task may see its own GPU as number 0: numbers alone prove nothing.)
 std::string gpu_identity(const GpuChoice& choice);
