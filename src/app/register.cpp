@@ -76,6 +76,9 @@ class Register final : public Command {
     const Volume fixed = read_volume(fixed_, npz_orientation_, fixed_frame_);
     const Volume moving = read_volume(moving_, npz_orientation_, moving_frame_);
     const std::optional<LabelVolume> labels = read_labels(moving);
+    if (const std::string doubt = space_doubt(moving.grid, moving.space); moving.space.qform && !doubt.empty()) {
+      log_warning(moving_, ": ", doubt);
+    }
     const bool align = affine_ || aligns_of_itself(trained);
     const Registration found = register_scans(trained, fixed, moving, device_, align, initial_);
     warn_of_place(found);
@@ -139,7 +142,7 @@ class Register final : public Command {
       }
     }
     outside.share = static_cast<double>(beyond) / static_cast<double>(warped.size());
-    write_nifti(output_ / "warped.nii.gz", std::span<const float>(warped), fixed.grid);
+    write_nifti(output_ / "warped.nii.gz", std::span<const float>(warped), fixed.grid, fixed.space);
     write_field(found, fixed);
     if (was_given_space(found, moving)) {
       write_nifti(output_ / kPlaced, std::span<const float>(moving.voxels), found.moving_grid);
@@ -150,9 +153,9 @@ class Register final : public Command {
   void write_field(const Registration& found, const Volume& fixed) const {
     if (field_format_ == "learn2reg") {
       const std::vector<float> between = displacement_between(found.field, fixed.grid, found.moving_grid);
-      write_learn2reg_displacement(field_path(), between, fixed.grid);
+      write_learn2reg_displacement(field_path(), between, fixed.grid, fixed.space);
     } else {
-      write_displacement(field_path(), found.field, fixed.grid);
+      write_displacement(field_path(), found.field, fixed.grid, fixed.space);
     }
   }
 
@@ -194,7 +197,7 @@ class Register final : public Command {
 
   void write_labels(const Registration& found, const Volume& fixed, const LabelVolume& labels) const {
     const auto warped = warp_labels_with_field(labels.labels, found.moving_grid, found.field, fixed.grid);
-    write_nifti(output_ / "warped_labels.nii.gz", std::span<const std::int32_t>(warped), fixed.grid);
+    write_nifti(output_ / "warped_labels.nii.gz", std::span<const std::int32_t>(warped), fixed.grid, fixed.space);
     if (!same_grid(labels.grid.affine, found.moving_grid.affine, labels.grid.shape)) {
       write_nifti(output_ / kPlacedLabels, std::span<const std::int32_t>(labels.labels), found.moving_grid);
     }

@@ -11,6 +11,7 @@
 #include <zlib.h>
 
 #include "regatta/base/error.hpp"
+#include "regatta/base/remarks.hpp"
 #include "regatta/volume/nifti.hpp"
 
 namespace regatta {
@@ -96,15 +97,28 @@ void ByteReader::skip(std::uint64_t bytes, const char* what) {
   }
 }
 
+void ByteReader::allow_trailing(std::uint64_t most, bool is_footer) {
+  most_trailing_ = most;
+  is_footer_ = is_footer;
+}
+
 void ByteReader::require_end() {
-  char extra = 0;
-  const int got = ::gzread(handle_of(file_), &extra, 1);
-  REGATTA_REQUIRE(got <= 0, DataError, name_, ": holds more than its header implies: data go on after byte ",
-                  position_);
+  std::array<char, 1U << 15> buffer{};
+  std::uint64_t rest = 0;
+  int got = 0;
+  while ((got = ::gzread(handle_of(file_), buffer.data(), static_cast<unsigned>(buffer.size()))) > 0) {
+    rest += static_cast<std::uint64_t>(got);
+    REGATTA_REQUIRE(rest <= most_trailing_, DataError, name_,
+                    ": holds more than its header implies: data go on after byte ", position_);
+  }
   int code = Z_OK;
   const char* reason = ::gzerror(handle_of(file_), &code);
   REGATTA_REQUIRE(got == 0 && (code == Z_OK || code == Z_STREAM_END), DataError, name_,
                   ": damaged gzip data: ", one_line(reason));
+  if (rest > 0 && !is_footer_) {
+    remark("files with bytes behind their voxels",
+           str(name_, ": bytes behind the voxels that its header tells of: ", rest, ", not read"));
+  }
 }
 
 std::uint64_t inflate_whole(const std::filesystem::path& path) {
@@ -128,6 +142,7 @@ void ByteReader::require_whole(std::uint64_t bytes) const {
   }
   ByteReader trial(path_);
   trial.skip(bytes, "voxels");
+  trial.allow_trailing(most_trailing_, is_footer_);
   trial.require_end();
 }
 

@@ -21,12 +21,16 @@ class ByteReader {
 
   void skip(std::uint64_t bytes, const char* what);
 
-  /// @throws DataError if anything follows, or if the gzip checksum is wrong
+  /// How many bytes may follow what is read: none until this is called. @param is_footer  they belong to the format
+  void allow_trailing(std::uint64_t most, bool is_footer);
+
+  /// Reads on to the end and remarks on bytes that do not belong there.
+  /// @throws DataError if more follows than is allowed, or if the gzip checksum is wrong
   void require_end();
 
-  /// Before memory is taken for them: that the whole file has as many bytes as its header implies. The last bytes of a
-  /// gzip file say what it inflates to; where they say otherwise (some writers join several gzip files), all of it is
-  /// inflated once for nothing. @throws DataError as `read` and `require_end`
+  /// Before memory is taken for them: that the whole file has as many bytes as its header implies, and those that are
+  /// allowed to follow. The last bytes of a gzip file say what it inflates to; where they say otherwise (some writers
+  /// join several gzip files), all of it is inflated once for nothing. @throws DataError as `read` and `require_end`
   void require_whole(std::uint64_t bytes) const;
 
   /// The most bytes that the file can hold: its size, or for gzip its size times deflate's largest ratio.
@@ -44,6 +48,8 @@ class ByteReader {
   std::uint64_t file_bytes_ = 0;
   std::uint64_t position_ = 0;
   bool gzip_ = false;
+  std::uint64_t most_trailing_ = 0;
+  bool is_footer_ = false;
 };
 
 }  // namespace regatta

@@ -105,10 +105,10 @@ std::vector<ValueCount> CodedVolume::values() const {
 }
 
 bool read_coded_volume(const std::filesystem::path& path, int frame, CodedVolume& out) {
-  if (!is_nifti_name(path)) {
+  if (!is_scan_name(path)) {
     return false;
   }
-  const NiftiFile file = open_nifti(path);
+  const NiftiFile file = open_scan(path);
   const NiftiHeader& header = file.header;
   const Coding coding = coding_of(header.format.type);
   if (coding.bytes == 0) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <limits>
 #include <string_view>
 
 #include "regatta/base/error.hpp"
@@ -142,8 +143,47 @@ Spacing3 spacing_of(const Affine& a) {
   return out;
 }
 
-bool same_grid(const Affine& a, const Affine& b, const Shape3& shape, double tolerance) {
+Affine nearest_right_angled(const Affine& a, const Shape3& shape) {
+  const Spacing3 length = spacing_of(a);
+  Affine turn = identity_affine();  // the axes, of length 1
+  for (std::size_t row = 0; row < 3; ++row) {
+    for (std::size_t axis = 0; axis < 3; ++axis) {
+      turn[row * 4 + axis] = a[row * 4 + axis] / length[axis];
+    }
+  }
+  for (int round = 0; round < 40; ++round) {  // Newton's iteration, quadratic: the mean with the inverse's transpose
+    const Affine inverse = invert(turn);
+    double change = 0.0;
+    for (std::size_t row = 0; row < 3; ++row) {
+      for (std::size_t axis = 0; axis < 3; ++axis) {
+        const double next = 0.5 * (turn[row * 4 + axis] + inverse[axis * 4 + row]);
+        change = std::max(change, std::abs(next - turn[row * 4 + axis]));
+        turn[row * 4 + axis] = next;
+      }
+    }
+    if (change < 1e-15) {
+      break;
+    }
+  }
+  Affine out = identity_affine();
+  Point3 middle{};
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    middle[axis] = static_cast<double>(shape[axis] - 1) / 2.0;
+    for (std::size_t row = 0; row < 3; ++row) {
+      out[row * 4 + axis] = turn[row * 4 + axis] * length[axis];
+    }
+  }
+  const Point3 wanted = map_point(a, middle);
+  const Point3 offset = map_vector(out, middle);
+  for (std::size_t row = 0; row < 3; ++row) {
+    out[row * 4 + 3] = wanted[row] - offset[row];
+  }
+  return out;
+}
+
+double largest_shift(const Affine& a, const Affine& b, const Shape3& shape) {
   const Affine back = invert(a);
+  double largest = 0.0;
   for (int corner = 0; corner < 8; ++corner) {
     Point3 p{};
     for (std::size_t axis = 0; axis < 3; ++axis) {
@@ -151,12 +191,17 @@ bool same_grid(const Affine& a, const Affine& b, const Shape3& shape, double tol
     }
     const Point3 q = map_point(back, map_point(b, p));
     for (std::size_t axis = 0; axis < 3; ++axis) {
-      if (!(std::abs(q[axis] - p[axis]) <= tolerance)) {
-        return false;
+      const double shift = std::abs(q[axis] - p[axis]);
+      if (!(shift <= largest)) {
+        largest = std::isnan(shift) ? std::numeric_limits<double>::infinity() : shift;
       }
     }
   }
-  return true;
+  return largest;
+}
+
+bool same_grid(const Affine& a, const Affine& b, const Shape3& shape, double tolerance) {
+  return largest_shift(a, b, shape) <= tolerance;
 }
 
 std::string orientation_of(const Affine& a) {

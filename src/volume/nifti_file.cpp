@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <vector>
 
+#include "mgh_file.hpp"
 #include "regatta/base/error.hpp"
 
 namespace regatta {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::uint64_t kLeastTrailing = std::uint64_t{1} << 20;
 
 struct Names {
   fs::path header;
@@ -33,16 +36,18 @@ Names names_of(const fs::path& path) {
   return {path, fs::exists(packed) ? packed : plain};
 }
 
-void require_size(const NiftiHeader& header, const ByteReader& in, const std::string& source) {
+}  // namespace
+
+void require_size(const NiftiHeader& header, ByteReader& in, const std::string& source) {
   const std::uint64_t need = header.data_offset + header.data_bytes();
+  const std::uint64_t most_trailing = std::max(kLeastTrailing, header.data_bytes());
   REGATTA_REQUIRE(need <= in.limit(), DataError, source, ": truncated: the header asks for ", need, " bytes, the ",
                   in.is_gzip() ? "gzip file of " : "file has ", in.file_bytes(),
                   in.is_gzip() ? " bytes cannot hold them" : "");
-  REGATTA_REQUIRE(in.is_gzip() || need == in.file_bytes(), DataError, source, ": wrong size: the header asks for ",
-                  need, " bytes, the file has ", in.file_bytes());
+  REGATTA_REQUIRE(in.is_gzip() || in.file_bytes() - need <= most_trailing, DataError, source,
+                  ": wrong size: the header asks for ", need, " bytes, the file has ", in.file_bytes());
+  in.allow_trailing(most_trailing, header.has_footer);
 }
-
-}  // namespace
 
 std::int64_t frame_number(int frame, std::int64_t frames, const std::string& source) {
   REGATTA_REQUIRE(frame >= 0 || frames == 1, DataError, source, ": header: dim[4] ", frames,
@@ -60,6 +65,14 @@ bool is_nifti_name(const fs::path& path) {
     }
   }
   return false;
+}
+
+bool is_scan_name(const fs::path& path) {
+  return is_nifti_name(path) || is_mgh_name(path);
+}
+
+NiftiFile open_scan(const fs::path& path) {
+  return is_mgh_name(path) ? open_mgh(path) : open_nifti(path);
 }
 
 std::vector<fs::path> files_of(const fs::path& path) {

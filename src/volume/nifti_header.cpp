@@ -7,13 +7,13 @@
 #include <vector>
 
 #include "regatta/base/error.hpp"
+#include "regatta/base/remarks.hpp"
 
 namespace regatta {
 namespace {
 
-constexpr std::int64_t kLargestDim = std::int64_t{1} << 20;
-constexpr std::int64_t kMostVoxels = std::int64_t{1} << 34;
 constexpr int kIntentVector = 1007;
+constexpr int kLargestCode = 32767;
 
 /// Reads fields by offset in the file's byte order.
 class Fields {
@@ -119,8 +119,11 @@ constexpr TypeRow kTypes[] = {
 RawType type_of(const RawHeader& h, const std::string& source) {
   for (const TypeRow& row : kTypes) {
     if (row.code == h.datatype) {
-      REGATTA_REQUIRE(h.bitpix == static_cast<int>(8 * raw_bytes(row.type)), DataError, source, ": header: bitpix ",
-                      h.bitpix, ", ", 8 * raw_bytes(row.type), " expected for datatype ", row.code);
+      if (h.bitpix != static_cast<int>(8 * raw_bytes(row.type))) {
+        remark("files whose bitpix contradicts their datatype",
+               str(source, ": header: bitpix ", h.bitpix, ", ", 8 * raw_bytes(row.type), " expected for datatype ",
+                   row.code, ": read as ", raw_name(row.type)));
+      }
       return row.type;
     }
   }
@@ -216,25 +219,32 @@ Affine affine_of_qform(const RawHeader& h) {
 
 /// sform before qform before pixdim (methods 3, 2, 1), in millimetres.
 void set_affine(const RawHeader& h, const std::string& source, NiftiHeader& out) {
+  const int unit = h.units & 7;
+  const double scale = unit == 1 ? 1e3 : unit == 3 ? 1e-3 : 1.0;  // metres, micrometres
+  const auto in_mm = [scale](Affine affine) {
+    std::transform(affine.begin(), affine.begin() + 12, affine.begin(),
+                   [scale](double value) { return value * scale; });
+    return affine;
+  };
+  out.space.sform_code = std::clamp(h.sform_code, 0, kLargestCode);
+  if (h.qform_code > 0) {
+    if (const Affine qform = in_mm(affine_of_qform(h)); is_usable(qform)) {
+      out.space.qform_code = std::min(h.qform_code, kLargestCode);
+      out.space.qform = qform;
+    }
+  }
   if (h.sform_code > 0) {
     std::copy(std::begin(h.srow), std::end(h.srow), out.affine.begin());
     out.affine[15] = 1.0;
     out.affine_source = "sform";
-    out.space_code = h.sform_code;
   } else if (h.qform_code > 0) {
     out.affine = affine_of_qform(h);
     out.affine_source = "qform";
-    out.space_code = h.qform_code;
   } else {
     out.affine = {h.pixdim[1], 0, 0, 0, 0, h.pixdim[2], 0, 0, 0, 0, h.pixdim[3], 0, 0, 0, 0, 1};
     out.affine_source = "pixdim";
   }
-  const int unit = h.units & 7;
-  if (unit == 1 || unit == 3) {  // metres, micrometres
-    const double scale = unit == 1 ? 1e3 : 1e-3;
-    std::transform(out.affine.begin(), out.affine.begin() + 12, out.affine.begin(),
-                   [scale](double value) { return value * scale; });
-  }
+  out.affine = in_mm(out.affine);
   REGATTA_REQUIRE(is_usable(out.affine), DataError, source, ": header: ", out.affine_source, " affine ",
                   join(out.affine, " "), ": singular or not finite");
 }

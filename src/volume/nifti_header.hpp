@@ -8,9 +8,13 @@
 #include <string>
 
 #include "regatta/volume/geometry.hpp"
+#include "regatta/volume/volume.hpp"
 #include "voxel_decode.hpp"
 
 namespace regatta {
+
+inline constexpr std::int64_t kLargestDim = std::int64_t{1} << 20;
+inline constexpr std::int64_t kMostVoxels = std::int64_t{1} << 34;
 
 /// What a caller can use: scalar volumes, one or a series; a displacement field.
 enum class NiftiContent { kScalar, kField };
@@ -26,9 +30,10 @@ struct NiftiHeader {
   bool components_first = false;  ///< of four dimensions the first is the components', as VoxelMorph writes them
   RawFormat format;
   Affine affine{};
-  std::string affine_source;      ///< sform, qform or pixdim
-  int space_code = 0;             ///< of that form; 0 of pixdim
+  std::string affine_source;  ///< sform, qform or pixdim
+  FileSpace space;
   std::uint64_t data_offset = 0;  ///< of the first voxel, from the start of the file that holds it
+  bool has_footer = false;        ///< bytes behind the voxels belong to the format
 
   /// Of one volume, with all its components.
   std::uint64_t frame_bytes() const;

@@ -9,8 +9,10 @@
 #include <zlib.h>
 
 #include "nifti_header.hpp"
+#include "nifti_space.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/base/files.hpp"
+#include "regatta/base/remarks.hpp"
 #include "regatta/volume/nifti.hpp"
 
 namespace regatta {
@@ -78,72 +80,27 @@ void put(std::vector<std::byte>& header, std::size_t offset, T value) {
   std::memcpy(header.data() + offset, &value, sizeof(T));
 }
 
-/// Quaternion of a rotation matrix (columns = axes), qfac = -1 if it reflects. False if the axes are not orthogonal.
-bool quaternion_of(const Affine& a, std::array<double, 3>& quaternion, double& qfac) {
-  const Spacing3 length = spacing_of(a);
-  double r[3][3];
-  for (std::size_t row = 0; row < 3; ++row) {
-    for (std::size_t column = 0; column < 3; ++column) {
-      r[row][column] = a[row * 4 + column] / length[column];
-    }
-  }
-  for (std::size_t i = 0; i < 3; ++i) {
-    const std::size_t j = (i + 1) % 3;
-    if (std::abs(r[0][i] * r[0][j] + r[1][i] * r[1][j] + r[2][i] * r[2][j]) > 1e-5) {
-      return false;
-    }
-  }
-  const double det = r[0][0] * (r[1][1] * r[2][2] - r[1][2] * r[2][1]) -
-                     r[0][1] * (r[1][0] * r[2][2] - r[1][2] * r[2][0]) +
-                     r[0][2] * (r[1][0] * r[2][1] - r[1][1] * r[2][0]);
-  qfac = det < 0.0 ? -1.0 : 1.0;
-  for (auto& row : r) {
-    row[2] *= qfac;
-  }
-  // Squares of 2a, 2b, 2c, 2d; the largest is divided by, so that no small root is taken.
-  const std::array<double, 4> square = {1 + r[0][0] + r[1][1] + r[2][2], 1 + r[0][0] - r[1][1] - r[2][2],
-                                        1 - r[0][0] + r[1][1] - r[2][2], 1 - r[0][0] - r[1][1] + r[2][2]};
-  const auto largest = std::max_element(square.begin(), square.end()) - square.begin();
-  const double root = std::sqrt(square[static_cast<std::size_t>(largest)]);
-  std::array<double, 4> q{};
-  const double ab = r[2][1] - r[1][2];
-  const double ac = r[0][2] - r[2][0];
-  const double ad = r[1][0] - r[0][1];
-  const double bc = r[0][1] + r[1][0];
-  const double bd = r[0][2] + r[2][0];
-  const double cd = r[1][2] + r[2][1];
-  switch (largest) {
-    case 0: q = {root * root, ab, ac, ad}; break;
-    case 1: q = {ab, root * root, bc, bd}; break;
-    case 2: q = {ac, bc, root * root, cd}; break;
-    default: q = {ad, bd, cd, root * root}; break;
-  }
-  const double sign = q[0] < 0.0 ? -0.5 : 0.5;
-  quaternion = {sign * q[1] / root, sign * q[2] / root, sign * q[3] / root};
-  return true;
-}
-
-void put_affine(std::vector<std::byte>& header, const Affine& affine) {
-  const Spacing3 spacing = spacing_of(affine);
-  std::array<double, 3> quaternion{};
-  double qfac = 1.0;
-  const bool rigid = quaternion_of(affine, quaternion, qfac);
-  put(header, 76, static_cast<float>(qfac));
+void put_space(std::vector<std::byte>& header, const Affine& affine, const FileSpace& space) {
+  const Affine& right_angled = space.qform.value_or(affine);
+  const Spacing3 spacing = spacing_of(right_angled);
+  const Quaternion turn = space.qform ? quaternion_of(*space.qform) : Quaternion{};
+  put(header, 76, static_cast<float>(turn.qfac));
   for (std::size_t i = 0; i < 3; ++i) {
     put(header, 80 + 4 * i, static_cast<float>(spacing[i]));
-    put(header, 256 + 4 * i, static_cast<float>(quaternion[i]));
-    put(header, 268 + 4 * i, static_cast<float>(affine[i * 4 + 3]));
+    put(header, 256 + 4 * i, static_cast<float>(turn.bcd[i]));
+    put(header, 268 + 4 * i, static_cast<float>(right_angled[i * 4 + 3]));
   }
-  put(header, 252, static_cast<std::int16_t>(rigid ? 1 : 0));
-  put(header, 254, std::int16_t{1});
+  put(header, 252, static_cast<std::int16_t>(space.qform_code));
+  put(header, 254, static_cast<std::int16_t>(space.sform_code));
   for (std::size_t i = 0; i < 12; ++i) {
     put(header, 280 + 4 * i, static_cast<float>(affine[i]));
   }
 }
 
 /// Header and empty extension, 352 bytes.
-std::vector<std::byte> make_header(const std::string& name, const Grid& grid, std::int16_t datatype,
-                                   std::size_t voxel_bytes, bool vector) {
+std::vector<std::byte> make_header(const std::filesystem::path& path, const Grid& grid, const FileSpace& like,
+                                   std::int16_t datatype, std::size_t voxel_bytes, bool vector) {
+  const std::string name = path.string();
   REGATTA_REQUIRE(is_usable(grid.affine), DataError, name, ": affine ", join(grid.affine, " "),
                   ": singular or not finite");
   std::vector<std::byte> header(kDataOffset);
@@ -167,7 +124,11 @@ std::vector<std::byte> make_header(const std::string& name, const Grid& grid, st
   put(header, 108, static_cast<float>(kDataOffset));
   put(header, 112, 1.0F);             // ITK reads past the buffer of a vector image whose slope is neither 0 nor 1
   put(header, 123, std::uint8_t{2});  // millimetres
-  put_affine(header, grid.affine);
+  const FileSpace space = written_space(grid, like);
+  if (const std::string doubt = space_doubt(grid, space); !doubt.empty()) {
+    remark("folders with such files", str("scans written to ", path.parent_path().string(), "/: ", doubt));
+  }
+  put_space(header, grid.affine, space);
   std::memcpy(header.data() + 344, "n+1", 4);
   return header;
 }
@@ -188,11 +149,11 @@ void put_volume(Output& out, std::span<const T> voxels, const Grid& grid) {
 }
 
 template <class T>
-void write_scalar(const std::filesystem::path& path, std::span<const T> voxels, const Grid& grid,
+void write_scalar(const std::filesystem::path& path, std::span<const T> voxels, const Grid& grid, const FileSpace& like,
                   std::int16_t datatype) {
   REGATTA_REQUIRE(static_cast<std::int64_t>(voxels.size()) == voxel_count(grid.shape), BugError, path.string(), ": ",
                   voxels.size(), " voxels for a grid of ", shape_text(grid.shape));
-  const auto header = make_header(path.string(), grid, datatype, sizeof(T), false);
+  const auto header = make_header(path, grid, like, datatype, sizeof(T), false);
   Output out(path);
   out.write(header.data(), header.size());
   put_volume(out, voxels, grid);
@@ -201,28 +162,32 @@ void write_scalar(const std::filesystem::path& path, std::span<const T> voxels, 
 
 }  // namespace
 
-void write_nifti(const std::filesystem::path& path, std::span<const float> voxels, const Grid& grid) {
-  write_scalar(path, voxels, grid, 16);
+void write_nifti(const std::filesystem::path& path, std::span<const float> voxels, const Grid& grid,
+                 const FileSpace& like) {
+  write_scalar(path, voxels, grid, like, 16);
 }
 
-void write_nifti(const std::filesystem::path& path, std::span<const std::uint8_t> voxels, const Grid& grid) {
-  write_scalar(path, voxels, grid, 2);
+void write_nifti(const std::filesystem::path& path, std::span<const std::uint8_t> voxels, const Grid& grid,
+                 const FileSpace& like) {
+  write_scalar(path, voxels, grid, like, 2);
 }
 
-void write_nifti(const std::filesystem::path& path, std::span<const std::int16_t> voxels, const Grid& grid) {
-  write_scalar(path, voxels, grid, 4);
+void write_nifti(const std::filesystem::path& path, std::span<const std::int16_t> voxels, const Grid& grid,
+                 const FileSpace& like) {
+  write_scalar(path, voxels, grid, like, 4);
 }
 
-void write_nifti(const std::filesystem::path& path, std::span<const std::int32_t> voxels, const Grid& grid) {
-  write_scalar(path, voxels, grid, 8);
+void write_nifti(const std::filesystem::path& path, std::span<const std::int32_t> voxels, const Grid& grid,
+                 const FileSpace& like) {
+  write_scalar(path, voxels, grid, like, 8);
 }
 
 void write_nifti_series(const std::filesystem::path& path, std::span<const std::int16_t> voxels, const Grid& grid,
-                        int frames) {
+                        int frames, const FileSpace& like) {
   const auto count = static_cast<std::size_t>(voxel_count(grid.shape));
   REGATTA_REQUIRE(frames >= 2 && frames <= 32767 && voxels.size() == count * static_cast<std::size_t>(frames), BugError,
                   path.string(), ": ", voxels.size(), " voxels for ", frames, " frames of ", shape_text(grid.shape));
-  auto header = make_header(path.string(), grid, 4, sizeof(std::int16_t), false);
+  auto header = make_header(path, grid, like, 4, sizeof(std::int16_t), false);
   put(header, 40, std::int16_t{4});
   put(header, 48, static_cast<std::int16_t>(frames));
   Output out(path);
@@ -233,11 +198,12 @@ void write_nifti_series(const std::filesystem::path& path, std::span<const std::
   out.commit();
 }
 
-void write_displacement(const std::filesystem::path& path, std::span<const float> field, const Grid& grid) {
+void write_displacement(const std::filesystem::path& path, std::span<const float> field, const Grid& grid,
+                        const FileSpace& like) {
   const std::int64_t voxels = voxel_count(grid.shape);
   REGATTA_REQUIRE(static_cast<std::int64_t>(field.size()) == 3 * voxels, BugError, path.string(), ": ", field.size(),
                   " values for a field on ", shape_text(grid.shape));
-  const auto header = make_header(path.string(), grid, 16, sizeof(float), true);
+  const auto header = make_header(path, grid, like, 16, sizeof(float), true);
   Output out(path);
   out.write(header.data(), header.size());
   const auto [d, h, w] = grid.shape;
@@ -260,11 +226,12 @@ void write_displacement(const std::filesystem::path& path, std::span<const float
   out.commit();
 }
 
-void write_learn2reg_displacement(const std::filesystem::path& path, std::span<const float> field, const Grid& grid) {
+void write_learn2reg_displacement(const std::filesystem::path& path, std::span<const float> field, const Grid& grid,
+                                  const FileSpace& like) {
   const auto voxels = static_cast<std::size_t>(voxel_count(grid.shape));
   REGATTA_REQUIRE(field.size() == 3 * voxels, BugError, path.string(), ": ", field.size(), " values for a field on ",
                   shape_text(grid.shape));
-  auto header = make_header(path.string(), grid, 16, sizeof(float), false);
+  auto header = make_header(path, grid, like, 16, sizeof(float), false);
   put(header, 40, std::int16_t{4});
   put(header, 48, std::int16_t{3});
   Output out(path);

@@ -250,8 +250,9 @@ Shape3 squeeze(std::vector<std::int64_t> shape, const std::string& what) {
   return {shape[0], shape[1], shape[2]};
 }
 
-void decode_array(std::string_view bytes, const NpyHeader& header, const Shape3& shape, const std::string& what,
-                  std::vector<float>* image, std::vector<std::int32_t>* labels) {
+/// @return labels that were rounded
+std::int64_t decode_array(std::string_view bytes, const NpyHeader& header, const Shape3& shape, const std::string& what,
+                          std::vector<float>* image, std::vector<std::int32_t>* labels) {
   VoxelSink sink(what, shape, image, labels);
   const std::size_t voxel = raw_bytes(header.format.type);
   const auto* raw = reinterpret_cast<const std::byte*>(bytes.data()) + header.data;
@@ -267,6 +268,7 @@ void decode_array(std::string_view bytes, const NpyHeader& header, const Shape3&
       sink.put_run(i * run, values);
     }
   }
+  return sink.tell_rounded();
 }
 
 /// @throws DataError unless the array's bytes are those of its shape
@@ -315,10 +317,9 @@ NpzArray read_npz(const std::filesystem::path& path, const std::string& name, st
   const NpyHeader header = parse_npy(bytes, what);
   const Shape3 shape = squeeze(header.shape, what);
   require_size(bytes, header, what);
-  if (image != nullptr || labels != nullptr) {
-    decode_array(bytes, header, shape, what, image, labels);
-  }
-  return {shape, raw_name(header.format.type)};
+  const bool voxels = image != nullptr || labels != nullptr;
+  return {shape, raw_name(header.format.type),
+          voxels ? decode_array(bytes, header, shape, what, image, labels) : std::int64_t{0}};
 }
 
 NpzField read_npz_field(const std::filesystem::path& path) {

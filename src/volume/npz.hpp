@@ -13,6 +13,7 @@ namespace regatta {
 struct NpzArray {
   Shape3 shape{};
   std::string voxel_type;
+  std::int64_t rounded = 0;  ///< labels that were whole but for rounding
 };
 
 /// Reads the array `name`.npy into `image` or `labels` (exactly one is not null; both null: the header alone).

@@ -57,6 +57,7 @@ LabelVolume read_companion(const PackJob& job, const SubjectEntry& subject, cons
   const std::string& orientation = job.dataset->options.npz_orientation;
   LabelVolume labels = read_label_volume(path, orientation, companion_frame(subject, path, orientation));
   require_image_grid(labels.grid, image, path);
+  job.rounded->add(labels);
   return labels;
 }
 
@@ -161,20 +162,22 @@ void add_mask(const PackJob& job, const SubjectEntry& subject, const Placement& 
   REGATTA_REQUIRE(any, DataError, subject.mask, ": the mask is empty on the packed grid");
 }
 
-void add_keypoints(const PackJob& job, const SubjectEntry& subject, const Placement& placement, PackedSubject& out) {
-  const std::string& space = job.dataset->options.keypoint_space;
-  const Affine to_packed = invert(placement.packed.affine);
-  for (Point3 point : read_keypoints(subject.keypoints)) {
+}  // namespace
+
+std::vector<Point3> packed_keypoints(const DatasetFile& dataset, const std::string& path, const ArchiveSubject& row) {
+  const std::string& space = dataset.options.keypoint_space;
+  const Affine to_packed = invert(row.affine);
+  std::vector<Point3> points;
+  for (Point3 point : read_keypoints(path)) {
     if (space == "voxel") {
-      point = map_point(placement.source.affine, point);
+      point = map_point(row.original_affine, point);
     } else if (space == "lps") {
       point = {-point[0], -point[1], point[2]};
     }
-    out.row.keypoints.push_back(map_point(to_packed, point));
+    points.push_back(map_point(to_packed, point));
   }
+  return points;
 }
-
-}  // namespace
 
 int companion_frame(const SubjectEntry& subject, const std::string& path, const std::string& npz_orientation) {
   const bool series =
@@ -192,6 +195,13 @@ void require_image_grid(const Grid& grid, const Grid& image, const std::string& 
 
 const Grid* PackJob::shared_grid(std::size_t index) const {
   return index < shared_grids.size() && shared_grids[index] ? &*shared_grids[index] : nullptr;
+}
+
+std::string RoundedValues::text() const {
+  const std::lock_guard lock(mutex_);
+  return values_ == 0 ? ""
+                      : str("label maps and masks: ", values_, " values of ", files_, files_ == 1 ? " file" : " files",
+                            " were whole numbers only up to rounding, and were rounded");
 }
 
 std::vector<std::string> PackJob::modalities() const {
@@ -221,7 +231,7 @@ std::shared_ptr<PackedSubject> prepare_subject(const PackJob& job, std::size_t i
     add_mask(job, subject, placement, out, threads);
   }
   if (!subject.keypoints.empty()) {
-    add_keypoints(job, subject, placement, out);
+    out.row.keypoints = packed_keypoints(*job.dataset, subject.keypoints, out.row);
   }
   return made;
 }

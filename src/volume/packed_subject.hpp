@@ -56,6 +56,24 @@ class Spare {
   std::vector<T> spare_;
 };
 
+/// Labels and masks that were whole but for rounding, over all subjects.
+class RoundedValues {
+ public:
+  void add(const LabelVolume& labels) {
+    const std::lock_guard lock(mutex_);
+    files_ += labels.rounded > 0 ? 1 : 0;
+    values_ += labels.rounded;
+  }
+
+  /// One line; "" if there are none.
+  std::string text() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::int64_t files_ = 0;
+  std::int64_t values_ = 0;
+};
+
 struct SpareMemory {
   Spare<CodedVolume> volumes;
   Spare<LargeVector<std::byte>> images;
@@ -68,12 +86,17 @@ struct PackJob {
   std::optional<PackAtlas> atlas;
   std::vector<std::optional<Grid>> shared_grids;  ///< place physical: of each subject, where another one's is shared
   std::shared_ptr<SpareMemory> spare = std::make_shared<SpareMemory>();
+  std::shared_ptr<RoundedValues> rounded = std::make_shared<RoundedValues>();
 
   std::vector<std::string> modalities() const;
 
   /// The packed grid that a subject shares with another one; null where it has its own.
   const Grid* shared_grid(std::size_t index) const;
 };
+
+/// Points of a key-point file of one subject, in voxels of its packed grid. @param row  of that subject, packed
+/// @throws DataError naming the file
+std::vector<Point3> packed_keypoints(const DatasetFile& dataset, const std::string& path, const ArchiveSubject& row);
 
 /// The frame to read of labels or a mask: the subject's where they are a series too, else -1.
 int companion_frame(const SubjectEntry& subject, const std::string& path, const std::string& npz_orientation);

@@ -14,11 +14,11 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t kSlicesAtOnce = 16;  // a cache line of float32 along w
 
-enum class FileKind { kNifti, kNpz };
+enum class FileKind { kScan, kNpz };
 
 FileKind kind_of(const fs::path& path) {
-  if (is_nifti_name(path)) {
-    return FileKind::kNifti;
+  if (is_scan_name(path)) {
+    return FileKind::kScan;
   }
   REGATTA_REQUIRE(is_volume_name(path), DataError, path.string(), ": unknown kind of file, ", volume_endings(),
                   " expected");
@@ -31,9 +31,10 @@ NpzArray read_npz_frame(const fs::path& path, const char* name, int frame, std::
   return read_npz(path, name, image, labels);
 }
 
-NiftiHeader read_nifti(const fs::path& path, int frame, std::vector<float>* image, std::vector<std::int32_t>* labels) {
+/// @param labels  exactly one of it and `image` is given
+NiftiHeader read_scan(const fs::path& path, int frame, std::vector<float>* image, LabelVolume* labels) {
   const std::string source = path.string();
-  const NiftiFile file = open_nifti(path);
+  const NiftiFile file = open_scan(path);
   const NiftiHeader& header = file.header;
   const auto before = static_cast<std::uint64_t>(frame_number(frame, header.frames, source));
   const std::uint64_t after = static_cast<std::uint64_t>(header.frames) - before - 1;
@@ -44,7 +45,7 @@ NiftiHeader read_nifti(const fs::path& path, int frame, std::vector<float>* imag
   const std::int64_t depth = std::min(kSlicesAtOnce, header.shape[2]);
   std::vector<std::byte> raw(static_cast<std::size_t>(depth * plane) * raw_bytes(header.format.type));
   std::vector<double> values;
-  VoxelSink sink(source, header.shape, image, labels);
+  VoxelSink sink(source, header.shape, image, labels == nullptr ? nullptr : &labels->labels);
   for (std::int64_t k = 0; k < header.shape[2]; k += depth) {
     const std::int64_t slices = std::min(depth, header.shape[2] - k);
     const auto count = static_cast<std::size_t>(slices * plane);
@@ -53,6 +54,9 @@ NiftiHeader read_nifti(const fs::path& path, int frame, std::vector<float>* imag
   }
   in.skip(after * header.frame_bytes(), "voxels");
   in.require_end();
+  if (labels != nullptr) {
+    labels->rounded = sink.tell_rounded();
+  }
   return header;
 }
 
@@ -66,9 +70,10 @@ Volume read_volume(const fs::path& path, const std::string& npz_orientation, int
     out.affine_source = "none";
     return out;
   }
-  const NiftiHeader header = read_nifti(path, frame, &out.voxels, nullptr);
+  const NiftiHeader header = read_scan(path, frame, &out.voxels, nullptr);
   out.grid = {header.shape, header.affine};
   out.affine_source = header.affine_source;
+  out.space = header.space;
   return out;
 }
 
@@ -76,11 +81,13 @@ LabelVolume read_label_volume(const fs::path& path, const std::string& npz_orien
   LabelVolume out;
   out.source = path.string();
   if (kind_of(path) == FileKind::kNpz) {
-    out.grid = {read_npz_frame(path, "seg", frame, nullptr, &out.labels).shape, affine_of_orientation(npz_orientation)};
+    const NpzArray array = read_npz_frame(path, "seg", frame, nullptr, &out.labels);
+    out.grid = {array.shape, affine_of_orientation(npz_orientation)};
+    out.rounded = array.rounded;
     out.affine_source = "none";
     return out;
   }
-  const NiftiHeader header = read_nifti(path, frame, nullptr, &out.labels);
+  const NiftiHeader header = read_scan(path, frame, nullptr, &out);
   out.grid = {header.shape, header.affine};
   out.affine_source = header.affine_source;
   return out;
@@ -90,15 +97,12 @@ VolumeHeader read_volume_header(const fs::path& path, VolumePart part, const std
   if (kind_of(path) == FileKind::kNpz) {
     const char* name = part == VolumePart::kImage ? "vol" : "seg";
     const NpzArray array = read_npz_frame(path, name, frame, nullptr, nullptr);
-    return {{array.shape, affine_of_orientation(npz_orientation)}, array.voxel_type, "none", 1, 0};
+    return {{array.shape, affine_of_orientation(npz_orientation)}, array.voxel_type, "none", 1, {}};
   }
-  const NiftiHeader header = open_nifti(path).header;
+  const NiftiHeader header = open_scan(path).header;
   frame_number(frame, header.frames, path.string());
-  return {{header.shape, header.affine},
-          raw_name(header.format.type),
-          header.affine_source,
-          header.frames,
-          header.space_code};
+  return {
+      {header.shape, header.affine}, raw_name(header.format.type), header.affine_source, header.frames, header.space};
 }
 
 bool has_space(const std::string& affine_source) {
@@ -106,11 +110,11 @@ bool has_space(const std::string& affine_source) {
 }
 
 bool is_volume_name(const fs::path& path) {
-  return is_nifti_name(path) || path.filename().string().ends_with(".npz");
+  return is_scan_name(path) || path.filename().string().ends_with(".npz");
 }
 
 const char* volume_endings() {
-  return ".nii, .nii.gz, .hdr with .img or .img.gz, or .npz";
+  return ".nii, .nii.gz, .hdr with .img or .img.gz, .mgz, .mgh, or .npz";
 }
 
 }  // namespace regatta

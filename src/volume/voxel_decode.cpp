@@ -7,6 +7,8 @@
 #include <limits>
 
 #include "regatta/base/error.hpp"
+#include "regatta/base/remarks.hpp"
+#include "regatta/volume/volume.hpp"
 
 namespace regatta {
 namespace {
@@ -110,23 +112,37 @@ VoxelSink::VoxelSink(std::string source, const Shape3& shape, std::vector<float>
   }
 }
 
+std::string VoxelSink::place_of(std::int64_t index) const {
+  return str("voxel [", index / (shape_[1] * shape_[2]), ",", index / shape_[2] % shape_[1], ",", index % shape_[2],
+             "]");
+}
+
 void VoxelSink::put(std::int64_t index, double value) {
   const auto at = static_cast<std::size_t>(index);
-  const auto place = [&] {
-    return str("voxel [", index / (shape_[1] * shape_[2]), ",", index / shape_[2] % shape_[1], ",", index % shape_[2],
-               "]");
-  };
   if (image_ != nullptr) {
-    REGATTA_REQUIRE(std::abs(value) <= double{std::numeric_limits<float>::max()}, DataError, source_, ": ", place(),
-                    ": ", value, ", finite float32 values allowed");
+    REGATTA_REQUIRE(std::abs(value) <= double{std::numeric_limits<float>::max()}, DataError, source_, ": ",
+                    place_of(index), ": ", value, ", finite float32 values allowed");
     (*image_)[at] = static_cast<float>(value);
     return;
   }
-  REGATTA_REQUIRE(value >= std::numeric_limits<std::int32_t>::min() &&
-                      value <= std::numeric_limits<std::int32_t>::max() && value == std::floor(value),
-                  DataError, source_, ": ", place(), ": value ", value,
-                  ", whole numbers of 32 bits expected of labels and masks");
-  (*labels_)[at] = static_cast<std::int32_t>(value);
+  const double whole = std::nearbyint(value);
+  REGATTA_REQUIRE(whole >= std::numeric_limits<std::int32_t>::min() &&
+                      whole <= std::numeric_limits<std::int32_t>::max() && std::abs(value - whole) <= kLabelRounding,
+                  DataError, source_, ": ", place_of(index), ": value ", value,
+                  ", whole numbers of 32 bits expected of labels and masks, within ", kLabelRounding);
+  (*labels_)[at] = static_cast<std::int32_t>(whole);
+  if (value != whole && rounded_++ == 0) {
+    first_rounded_ = str(value, " at ", place_of(index));
+  }
+}
+
+std::int64_t VoxelSink::tell_rounded() const {
+  if (rounded_ > 0) {
+    remark("label maps with rounded values",
+           str(source_, ": ", rounded_, " of ", voxel_count(shape_),
+               " values are whole numbers only up to rounding, the first is ", first_rounded_, ": rounded"));
+  }
+  return rounded_;
 }
 
 bool VoxelSink::are_all_allowed(std::span<const double> values) const {

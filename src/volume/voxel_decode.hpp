@@ -26,7 +26,8 @@ struct RawFormat {
 /// @param raw  out.size() values of the format
 void decode_values(const std::byte* raw, const RawFormat& format, std::span<double> out);
 
-/// Where decoded values go. Rejects what is no image voxel or no label, naming file and voxel.
+/// Where decoded values go. Rejects what is no image voxel or no label, naming file and voxel. Labels within
+/// `kLabelRounding` of a whole number are rounded.
 class VoxelSink {
  public:
   /// Exactly one of `image` and `labels` is given and is filled; both [D, H, W].
@@ -42,12 +43,17 @@ class VoxelSink {
   /// Values in memory order, from voxel number `first` on.
   void put_run(std::int64_t first, std::span<const double> values);
 
+  /// To be called at the end: remarks on labels that were rounded. @return how many
+  std::int64_t tell_rounded() const;
+
  private:
   bool are_all_allowed(std::span<const double> values) const;
   template <class From, class To>
   void transpose(std::int64_t first_w, std::int64_t slices, const From* values, std::vector<To>& to) const;
   template <class From>
   void transpose(std::int64_t first_w, std::int64_t slices, const From* values);
+
+  std::string place_of(std::int64_t index) const;
 
   /// Checks one value, and names it where it is not allowed.
   void put(std::int64_t index, double value);
@@ -56,6 +62,8 @@ class VoxelSink {
   Shape3 shape_;
   std::vector<float>* image_;
   std::vector<std::int32_t>* labels_;
+  std::int64_t rounded_ = 0;
+  std::string first_rounded_;  ///< value and place
 };
 
 }  // namespace regatta

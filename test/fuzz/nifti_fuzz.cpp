@@ -21,7 +21,7 @@ constexpr std::size_t kPairHeader = 352;
 
 std::filesystem::path write_scan(const std::uint8_t* bytes, std::size_t size) {
   static const regatta::fuzz::TemporaryInput input;
-  const std::uint8_t kind = size > 0 ? bytes[0] % 4 : 0;
+  const std::uint8_t kind = size > 0 ? bytes[0] % 6 : 0;
   bytes += size > 0 ? 1 : 0;
   size -= size > 0 ? 1 : 0;
   if (kind < 2) {
@@ -29,6 +29,9 @@ std::filesystem::path write_scan(const std::uint8_t* bytes, std::size_t size) {
   }
   if (kind == 2) {
     return input.write("scan.npz", bytes, size);
+  }
+  if (kind > 3) {
+    return input.write(kind == 4 ? "scan.mgh" : "scan.mgz", bytes, size);
   }
   const std::size_t header = std::min(size, kPairHeader);
   input.write("pair.img", bytes + header, size - header);
@@ -80,7 +83,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
       check_codes(path, last, volume);
     });
     one_line_or_none([&] { regatta::read_label_volume(path, "RAS", 0); });
-    if (path.extension() != ".npz" && path.extension() != ".hdr") {
+    if (path.extension() == ".nii" || path.extension() == ".gz") {
       one_line_or_none([&] { regatta::read_displacement(path); });
     }
   });

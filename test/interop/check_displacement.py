@@ -37,6 +37,32 @@ def resampled(folder, moving, method, outside):
     return SimpleITK.GetArrayFromImage(SimpleITK.Resample(image, fixed, transform, method, outside))
 
 
+def worst_corner(image, affine):
+    """The largest distance, in voxels, between where SimpleITK and an affine (RAS) put a corner."""
+    worst = 0.0
+    for corner in numpy.ndindex(2, 2, 2):
+        voxel = [c * (n - 1) for c, n in zip(corner, image.GetSize())]
+        theirs = numpy.array(image.TransformIndexToPhysicalPoint(voxel)) * [-1, -1, 1]
+        worst = max(worst, numpy.abs((numpy.linalg.inv(affine) @ [*theirs, 1])[:3] - voxel).max())
+    return worst
+
+
+def check_sheared(folder, grids):
+    """ITK takes right angles alone: what it reads must lie where we say, and what it cannot read we warn of."""
+    for name, readable in (("kept", True), ("nearest", True), ("alone", False)):
+        affine = numpy.array(grids[f"sheared_{name}_affine"]).reshape(4, 4)
+        for kind in ("image", "field"):
+            path = str(folder / f"sheared_{name}_{kind}.nii.gz")
+            check(numpy.allclose(nibabel.load(path).get_sform(), affine, atol=1e-4), f"nibabel: sform of sheared_{name}_{kind}")
+            try:
+                read = SimpleITK.ReadImage(path)
+            except RuntimeError:
+                check(not readable, f"SimpleITK refuses sheared_{name}_{kind}, as its warning says")
+                continue
+            shift = worst_corner(read, affine)
+            check(readable and shift < 0.1, f"SimpleITK reads sheared_{name}_{kind}, {shift:.4f} voxels from where we put it")
+
+
 def main():
     folder = pathlib.Path(tempfile.mkdtemp(prefix="regatta-interop-"))
     environment = dict(os.environ, REGATTA_INTEROP_FOLDER=str(folder))
@@ -51,6 +77,7 @@ def main():
     header = nibabel.load(folder / "displacement.nii.gz").header
     check(header["dim"][0] == 5 and tuple(header["dim"][4:6]) == (1, 3) and header["intent_code"] == 1007, "nibabel: 5-D, intent 1007")
 
+    check_sheared(folder, grids)
     ours = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(folder / "warped.nii.gz")))
     theirs = resampled(folder, "moving.nii", SimpleITK.sitkLinear, -1.0)
     inside = (ours >= 0) & (theirs >= 0)

@@ -46,6 +46,14 @@ bool is_usable(const Affine& a);
 /// Lengths of the columns, in mm.
 Spacing3 spacing_of(const Affine& a);
 
+/// The rotation with spacing that is closest to an affine: the axes of its polar decomposition, their lengths kept, and
+/// the middle of a grid of this shape at the same place. An affine whose axes are at right angles comes back as it is,
+/// but for rounding.
+Affine nearest_right_angled(const Affine& a, const Shape3& shape);
+
+/// How far apart the two put a corner of a grid of this shape: the largest difference along any axis, in voxels of `a`.
+double largest_shift(const Affine& a, const Affine& b, const Shape3& shape);
+
 /// True if both map every corner of a grid of this shape to the same place within `tolerance` voxels of `a`.
 bool same_grid(const Affine& a, const Affine& b, const Shape3& shape, double tolerance = 1e-2);
 

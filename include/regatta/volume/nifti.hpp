@@ -8,21 +8,40 @@
 #include <vector>
 
 #include "regatta/volume/geometry.hpp"
+#include "regatta/volume/volume.hpp"
 
 namespace regatta {
 
-/// Writes a scalar volume atomically as NIfTI-1, gzip (level 1) if the name ends in .gz.
-/// The affine goes into the sform (code 1) and, where it is a rotation with spacing, into the qform as well.
+/// The codes and the qform that are written for a grid. The affine is the sform. ITK, ANTs and Slicer take a file whose
+/// axes are not at right angles by its qform alone: the qform of `like` is kept, so that they put the file where they
+/// put the original; else it is the nearest rotation, where that stays within `kQformShift` of the sform; else there is
+/// none. Codes are those of `like`, or 1.
+/// @param like  of the file that has this grid; none: {}
+FileSpace written_space(const Grid& grid, const FileSpace& like);
+
+inline constexpr double kQformShift = 0.1;  ///< voxels, at the corners of the volume
+
+/// What other programs make of a file with this grid and this space: one line, or "" if they all agree with our reading
+/// of it within `kQformShift`.
+std::string space_doubt(const Grid& grid, const FileSpace& space);
+
+/// Writes a scalar volume atomically as NIfTI-1, gzip (level 1) if the name ends in .gz. A `space_doubt` of the grid is
+/// remarked on once per folder.
 /// @param voxels  [D, H, W], as many as the grid has
+/// @param like    see `written_space`
 /// @throws DataError if a dimension exceeds 32767 or the disk refuses
-void write_nifti(const std::filesystem::path& path, std::span<const float> voxels, const Grid& grid);
-void write_nifti(const std::filesystem::path& path, std::span<const std::uint8_t> voxels, const Grid& grid);
-void write_nifti(const std::filesystem::path& path, std::span<const std::int16_t> voxels, const Grid& grid);
-void write_nifti(const std::filesystem::path& path, std::span<const std::int32_t> voxels, const Grid& grid);
+void write_nifti(const std::filesystem::path& path, std::span<const float> voxels, const Grid& grid,
+                 const FileSpace& like = {});
+void write_nifti(const std::filesystem::path& path, std::span<const std::uint8_t> voxels, const Grid& grid,
+                 const FileSpace& like = {});
+void write_nifti(const std::filesystem::path& path, std::span<const std::int16_t> voxels, const Grid& grid,
+                 const FileSpace& like = {});
+void write_nifti(const std::filesystem::path& path, std::span<const std::int32_t> voxels, const Grid& grid,
+                 const FileSpace& like = {});
 
 /// Writes a 4-D series in the same way. @param voxels  [frames, D, H, W], 2..32767 frames
 void write_nifti_series(const std::filesystem::path& path, std::span<const std::int16_t> voxels, const Grid& grid,
-                        int frames);
+                        int frames, const FileSpace& like = {});
 
 /// Reads a file to its end, inflating it if it is gzip, and throws the bytes away. @return their number
 std::uint64_t inflate_whole(const std::filesystem::path& path);
@@ -30,10 +49,15 @@ std::uint64_t inflate_whole(const std::filesystem::path& path);
 /// Writes a displacement field that ITK, ANTs and SimpleITK read as a transform: 5-D (X, Y, Z, 1, 3), intent 1007,
 /// float32, components in LPS millimetres, fixed grid to moving point; scl_slope 1.
 /// @param field  [3, D, H, W], voxels of `grid`, components in the order D, H, W
-void write_displacement(const std::filesystem::path& path, std::span<const float> field, const Grid& grid);
+/// @param like   see `written_space`
+void write_displacement(const std::filesystem::path& path, std::span<const float> field, const Grid& grid,
+                        const FileSpace& like = {});
 
 /// Writes a displacement field as Learn2Reg's evaluation and LUMIR's take it: 4-D (D, H, W, 3), float32, voxels of the
-/// moving array. @param field  as above, but between the two arrays: see `displacement_between`
-void write_learn2reg_displacement(const std::filesystem::path& path, std::span<const float> field, const Grid& grid);
+/// moving array.
+/// @param field  as above, but between the two arrays: see `displacement_between`
+/// @param like   see `written_space`
+void write_learn2reg_displacement(const std::filesystem::path& path, std::span<const float> field, const Grid& grid,
+                                  const FileSpace& like = {});
 
 }  // namespace regatta

@@ -15,7 +15,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<std::string_view, 6> kEndings = {".nii.gz", ".nii", ".npz", ".hdr", ".img", ".img.gz"};
+constexpr std::array<std::string_view, 8> kEndings = {".nii.gz", ".nii", ".mgz", ".mgh",
+                                                      ".npz",    ".hdr", ".img", ".img.gz"};
 
 /// The voxels of a pair, which its .hdr stands for.
 bool is_half(const std::string& path) {
@@ -26,29 +27,64 @@ bool lies_in(const fs::path& inner, const fs::path& outer) {
   return std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end()).first == outer.end();
 }
 
-/// Each folder is entered once, whatever links lead to it, and none that would lead round in a circle.
-class Entrance {
+/// Collects the files below a folder. Each folder is entered once, whatever links lead to it, and none that would lead
+/// round in a circle.
+class Walk {
  public:
-  explicit Entrance(const fs::path& folder) : root_(fs::weakly_canonical(folder)), entered_({root_}) {}
+  explicit Walk(const fs::path& folder)
+      : root_(folder), real_root_(fs::weakly_canonical(folder)), entered_({real_root_}) {}
 
-  bool may_enter(const fs::directory_entry& folder) {
-    const fs::path target = fs::weakly_canonical(folder.path());
-    if (folder.is_symlink()) {
-      std::error_code error;
-      fs::directory_iterator listed(target, error);
-      if (error) {
-        log_warning(folder.path().string(), ": a link to a folder that cannot be listed, left out: ", error.message());
-      }
-      if (error || lies_in(target, root_) || lies_in(root_, target)) {
-        return false;
-      }
-    }
-    return entered_.insert(target).second;
+  std::vector<TreeFile> files() {
+    std::error_code error;
+    fs::directory_iterator entries(root_, error);
+    require_listed(root_, error);
+    enter(root_, std::move(entries));
+    return std::move(files_);
   }
 
  private:
+  static void require_listed(const fs::path& folder, const std::error_code& error) {
+    REGATTA_REQUIRE(!error, DataError, folder.string(), ": cannot be listed: ", error.message());
+  }
+
+  void enter(const fs::path& folder, fs::directory_iterator entries) {
+    std::error_code error;
+    for (; entries != fs::directory_iterator(); entries.increment(error)) {
+      require_listed(folder, error);
+      if (!entries->path().filename().string().starts_with('.')) {
+        visit(*entries);
+      }
+    }
+    require_listed(folder, error);
+  }
+
+  void visit(const fs::directory_entry& entry) {
+    std::error_code error;
+    if (!entry.is_directory(error)) {  // a symbolic link to nowhere has no size: its header will say so
+      const std::uintmax_t bytes = fs::file_size(entry.path(), error);
+      files_.push_back({entry.path().lexically_relative(root_).generic_string(), error ? 0 : bytes});
+      return;
+    }
+    const fs::path target = fs::weakly_canonical(entry.path());
+    fs::directory_iterator entries(entry.path(), error);
+    if (entry.is_symlink()) {
+      if (error) {
+        log_warning(entry.path().string(), ": a link to a folder that cannot be listed, left out: ", error.message());
+      }
+      if (error || lies_in(target, real_root_) || lies_in(real_root_, target)) {
+        return;
+      }
+    }
+    if (entered_.insert(target).second) {
+      require_listed(entry.path(), error);
+      enter(entry.path(), std::move(entries));
+    }
+  }
+
   fs::path root_;
+  fs::path real_root_;
   std::set<fs::path> entered_;
+  std::vector<TreeFile> files_;
 };
 
 }  // namespace
@@ -58,23 +94,7 @@ ScanTree ScanTree::read(const fs::path& folder) {
   tree.folder_ = folder;
   std::error_code error;
   REGATTA_REQUIRE(fs::is_directory(folder, error), DataError, folder.string(), ": not a folder");
-  Entrance entrance(folder);
-  fs::recursive_directory_iterator walk(folder, fs::directory_options::follow_directory_symlink, error);
-  for (; !error && walk != fs::recursive_directory_iterator(); walk.increment(error)) {
-    const bool hidden = walk->path().filename().string().starts_with('.');
-    if (walk->is_directory(error)) {
-      if (hidden || !entrance.may_enter(*walk)) {
-        walk.disable_recursion_pending();
-      }
-      continue;
-    }
-    if (!hidden) {
-      std::error_code no_size;  // a symbolic link to nowhere: its header will say so
-      const std::uintmax_t bytes = fs::file_size(walk->path(), no_size);
-      tree.files_.push_back({walk->path().lexically_relative(folder).generic_string(), no_size ? 0 : bytes});
-    }
-  }
-  REGATTA_REQUIRE(!error, DataError, folder.string(), ": cannot be listed: ", error.message());
+  tree.files_ = Walk(folder).files();
   std::sort(tree.files_.begin(), tree.files_.end(),
             [](const TreeFile& a, const TreeFile& b) { return a.path < b.path; });
   for (const TreeFile& file : tree.files_) {
@@ -107,7 +127,7 @@ const ScanHeader* ScanTree::header(const std::string& path) const {
     return &headers_
                 .emplace(path,
                          ScanHeader{header.grid, static_cast<int>(header.frames), header.affine_source != "pixdim",
-                                    has_space(header.affine_source), header.space_code})
+                                    has_space(header.affine_source), header.space.code()})
                 .first->second;
   } catch (const DataError& error) {
     unreadable_[path] = error.what();

@@ -23,14 +23,14 @@ struct ScanHeader {
   int frames = 1;
   bool is_placed = true;  ///< false: a NIfTI header without sform and qform, left and right are a guess
   bool has_space = true;  ///< false: that, or an npz
-  int space_code = 0;     ///< as in VolumeHeader
+  int space_code = 0;     ///< as FileSpace::code
 };
 
 class ScanTree {
  public:
   /// Hidden files and folders are left out. Folders behind symbolic links are entered, each once, unless they lead back
   /// into this one or to one that holds it.
-  /// @throws DataError if the folder is missing or cannot be listed
+  /// @throws DataError if the folder is missing; naming the folder, if it or one below cannot be listed
   static ScanTree read(const std::filesystem::path& folder);
 
   const std::filesystem::path& folder() const { return folder_; }

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <map>
+#include <tuple>
 
 #include <nlohmann/json.hpp>
 
@@ -90,6 +91,19 @@ TEST_CASE("files for the interoperability check are written", "[.interop]") {
   Json record;
   record["fixed_affine"] = fixed.affine;
   record["moving_affine"] = moving.affine;
+  // Sheared grids, as tilted CTs have them: with the original's qform, with the nearest rotation, with neither.
+  FileSpace own;
+  own.sform_code = 1;
+  own.qform_code = 1;
+  own.qform = fixed.affine;
+  for (const auto& [name, shear, like] : {std::tuple("kept", 4e-4, own), std::tuple("nearest", 4e-4, FileSpace{}),
+                                          std::tuple("alone", 0.1, FileSpace{})}) {
+    const Grid grid = {fixed.shape, multiply(fixed.affine, {1, 0, 0, 0, 0, 1, shear, 0, 0, 0, 1, 0, 0, 0, 0, 1})};
+    const std::string prefix = str("sheared_", name, "_");
+    write_nifti(folder / (prefix + "image.nii.gz"), std::span<const float>(blobs(grid)), grid, like);
+    write_displacement(folder / (prefix + "field.nii.gz"), on_fixed, grid, like);
+    record[prefix + "affine"] = grid.affine;
+  }
   write_file_atomically(folder / "grids.json", dump_pretty(record));
 }
 

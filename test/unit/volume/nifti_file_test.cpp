@@ -89,6 +89,8 @@ TEST_CASE("broken pairs and Analyze files are refused by name") {
   write_bytes(folder / "short.img", maker.voxels().substr(1));
   require_error(reading("short.hdr"), "short.img: truncated: the header asks for 96 bytes, the file has 95");
   write_bytes(folder / "short.img", maker.voxels() + "x");
+  CHECK(reading("short.hdr").empty());
+  write_bytes(folder / "short.img", maker.voxels() + std::string((1 << 20) + 1, 'x'));
   require_error(reading("short.hdr"), "short.img: wrong size");
   write_bytes(folder / "short.hdr", maker.header().substr(0, 300));
   require_error(reading("short.img"), "short.hdr: header: truncated");
@@ -168,7 +170,7 @@ TEST_CASE("the end of a series and its checksum are checked whichever frame is r
   damaged[good.size() - 7] = static_cast<char>(damaged[good.size() - 7] ^ 1);  // its CRC-32
   write_bytes(folder / "crc.nii.gz", damaged);
   write_bytes(folder / "short.nii.gz", test::gzip(maker.bytes().substr(0, maker.bytes().size() - 1)));
-  write_bytes(folder / "long.nii.gz", test::gzip(maker.bytes() + "x"));
+  write_bytes(folder / "long.nii.gz", test::gzip(maker.bytes() + std::string((1 << 20) + 1, 'x')));
   write_bytes(folder / "short.nii", maker.bytes().substr(0, maker.bytes().size() - 1));
   const int frame = GENERATE(0, 1, 2);
   const auto reading = [&](const char* name) { return error_text([&] { read_volume(folder / name, "RAS", frame); }); };

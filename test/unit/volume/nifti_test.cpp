@@ -136,7 +136,6 @@ TEST_CASE("broken headers are refused by the field that is wrong") {
   require_error(broken(44, std::int16_t{0}), "dim[2] 0");
   require_error(broken(70, std::int16_t{128}), "datatype 128, allowed: integers");
   require_error(broken(70, std::int16_t{32}), "datatype 32");
-  require_error(broken(72, std::int16_t{16}), "bitpix 16, 32 expected");
   require_error(broken(108, 100.0F), "vox_offset 100");
   require_error(broken(108, std::numeric_limits<float>::quiet_NaN()), "vox_offset nan");
   require_error(broken(280, std::numeric_limits<float>::infinity()), "sform affine inf");
@@ -176,17 +175,41 @@ TEST_CASE("truncated, lengthened and damaged files are refused") {
        {std::size_t{0}, std::size_t{3}, std::size_t{200}, std::size_t{352}, good.size() - 1}) {
     require_error(reading(folder, good.substr(0, length)), "truncated");
   }
-  require_error(reading(folder, good + "x"), "wrong size");
+  require_error(reading(folder, good + std::string((1 << 20) + 1, 'x')), "wrong size");
   const std::string packed = test::gzip(good);
   for (const std::size_t length : {packed.size() / 4, packed.size() - 9, packed.size() - 1}) {
     require_error(reading(folder, packed.substr(0, length), "v.nii.gz"), "v.nii.gz: ");
   }
-  require_error(reading(folder, test::gzip(good + "x"), "v.nii.gz"), "holds more than its header implies");
+  require_error(reading(folder, test::gzip(good + std::string((1 << 20) + 1, 'x')), "v.nii.gz"),
+                "holds more than its header implies");
   std::string damaged = packed;
   damaged[packed.size() - 6] = static_cast<char>(damaged[packed.size() - 6] ^ 1);  // its CRC-32
   require_error(reading(folder, damaged, "v.nii.gz"), "damaged gzip data");
   require_error(error_text([&] { read_volume(folder / "none.nii"); }), "none.nii: cannot open");
   require_error(error_text([&] { read_volume(folder.path()); }), "unknown kind of file, .nii, .nii.gz, .hdr with");
+}
+
+TEST_CASE("bytes behind the voxels, and a bitpix that contradicts the datatype, do not stop a scan from being read") {
+  const TemporaryFolder folder;
+  NiftiMaker maker;
+  maker.datatype = 4;
+  const std::string good = maker.bytes();
+  write_bytes(folder / "good.nii", good);
+  const std::vector<float> voxels = read_volume(folder / "good.nii").voxels;
+  for (const std::size_t trailing : {1U, 160U, 1U << 20}) {
+    CHECK(reading(folder, good + std::string(trailing, 'x')).empty());
+    CHECK(read_volume(folder / "v.nii").voxels == voxels);
+    CHECK(reading(folder, test::gzip(good + std::string(trailing, 'x')), "v.nii.gz").empty());
+    CHECK(read_volume(folder / "v.nii.gz").voxels == voxels);
+  }
+  maker.second = GENERATE(false, true);
+  std::string bytes = maker.bytes();
+  for (const int bitpix : {0, 8, 32, -16}) {
+    poke(bytes, maker.second ? 14 : 72, static_cast<std::int16_t>(bitpix));
+    CHECK(reading(folder, bytes).empty());
+    CHECK(read_volume(folder / "v.nii").voxels == voxels);
+    CHECK(read_volume_header(folder / "v.nii", VolumePart::kImage).voxel_type == "int16");
+  }
 }
 
 TEST_CASE("no single flipped bit of a header crashes or gives more than one line") {
@@ -214,6 +237,50 @@ TEST_CASE("voxels that are not finite, and labels that are no integers, are name
   maker.values[1 * 12 + 2 * 4 + 3] = 2.5;
   write_bytes(folder / "v.nii", maker.bytes());
   require_error(error_text([&] { read_label_volume(folder / "v.nii"); }), "voxel [3,2,1]: value 2.5");
+}
+
+TEST_CASE("labels that are whole but for rounding are rounded and counted") {
+  const TemporaryFolder folder;
+  NiftiMaker maker;
+  maker.values.assign(24, 0.0);
+  maker.values[1] = 2.99985;
+  maker.values[2] = 3.00005;
+  maker.values[3] = 46.991;
+  maker.values[4] = -1.0099;
+  maker.values[5] = 47.0;
+  write_bytes(folder / "v.nii", maker.bytes());
+  const LabelVolume labels = read_label_volume(folder / "v.nii");
+  CHECK(labels.rounded == 4);
+  CHECK(labels.labels[6] == 3);  // [1,0,0]
+  CHECK(labels.labels[12] == 3);
+  CHECK(labels.labels[18] == 47);
+  CHECK(labels.labels[2] == -1);  // [0,1,0]
+  CHECK(labels.labels[8] == 47);
+  maker.values[4] = -1.02;
+  maker.datatype = 64;
+  write_bytes(folder / "v.nii", maker.bytes());
+  require_error(error_text([&] { read_label_volume(folder / "v.nii"); }),
+                "voxel [0,1,0]: value -1.02, whole numbers of 32 bits expected of labels and masks, within 0.01");
+  maker.values[4] = 2147483647.6;
+  write_bytes(folder / "v.nii", maker.bytes());
+  require_error(error_text([&] { read_label_volume(folder / "v.nii"); }), "voxel [0,1,0]: value 2147483647.6");
+}
+
+TEST_CASE("labels stored with a slope, as nibabel writes them into an integer header, are rounded") {
+  const TemporaryFolder folder;
+  NiftiMaker maker;
+  maker.datatype = 4;
+  maker.slope = 47.0 / 65535.0;
+  maker.inter = 47.0 * 32768.0 / 65535.0;
+  maker.values.assign(24, -32768.0);
+  maker.values[0] = -28585.0;  // 2.99994
+  maker.values[1] = 32767.0;   // 47
+  write_bytes(folder / "v.nii", maker.bytes());
+  CHECK(read_volume(folder / "v.nii").voxels[0] == Approx(2.99994).epsilon(1e-6));
+  const LabelVolume labels = read_label_volume(folder / "v.nii");
+  CHECK(labels.labels[0] == 3);
+  CHECK(labels.labels[6] == 47);
+  CHECK(labels.labels[1] == 0);
 }
 
 TEST_CASE("what we write as NIfTI we read back, affine and all") {

@@ -52,6 +52,16 @@ TEST_CASE("vol and seg are read from stored and deflated npz in C and Fortran or
   }
 }
 
+TEST_CASE("labels of an npz that are whole but for rounding are rounded in both orders") {
+  const TemporaryFolder folder;
+  std::vector<double> values = counted();
+  values[23] = 22.9998;
+  write_bytes(folder / "x.npz", test::zip({{"seg.npy", npy(kShape, values, "<f8", GENERATE(false, true))}}, true));
+  const LabelVolume labels = read_label_volume(folder / "x.npz");
+  CHECK(labels.labels[23] == 23);
+  CHECK(labels.rounded == 1);
+}
+
 TEST_CASE("broken npz files are refused with one line") {
   const TemporaryFolder folder;
   const std::string good = test::zip({{"vol.npy", npy(kShape, counted())}}, true);
