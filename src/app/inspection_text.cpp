@@ -149,11 +149,18 @@ std::string pairs_text(const Archive& archive) {
   for (const char* name : {"split", "moving", "fixed", "moving's group", "fixed's group"}) {
     table.column(name, Align::kLeft);
   }
+  if (archive.has_keypoints()) {
+    table.column("points", Align::kRight);
+  }
   for (const std::string& split : archive.splits()) {
     for (const ArchivePair& pair : archive.pairs(split)) {
       const ArchiveSubject& moving = archive.subjects()[static_cast<std::size_t>(pair.moving)];
       const ArchiveSubject& fixed = archive.subjects()[static_cast<std::size_t>(pair.fixed)];
-      table.row({split, moving.id, fixed.id, group_of(moving), group_of(fixed)});
+      std::vector<std::string> row = {split, moving.id, fixed.id, group_of(moving), group_of(fixed)};
+      if (archive.has_keypoints()) {
+        row.push_back(str(keypoints_of(archive.subjects(), pair).fixed.size()));
+      }
+      table.row(std::move(row));
     }
   }
   return table.text();

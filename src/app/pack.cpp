@@ -53,19 +53,21 @@ class Pack final : public Command {
       log_warning(warning);
     }
     const std::string reused = s.reused > 0 ? str(", ", s.reused, " of them packed before") : std::string();
-    std::cout << str("subjects     ", s.subjects, " (", counts(s.split_subjects), ')', reused, '\n',  //
-                     "pairs        ", counts(s.split_pairs), '\n',                                    //
-                     "grid         ", shape_text(s.shape), ", ", spacing_text(s.spacing), " mm, ", s.orientation, '\n',
-                     "voxels       ", s.type == VoxelType::kUint8 ? "uint8" : "float32",
-                     s.modalities.size() > 1 ? ", " + join(s.modalities, ", ") : std::string(), '\n',  //
-                     "labels       ", s.labels, " values, in ", s.labelled, " subjects\n",             //
-                     s.masked > 0 ? str("masks        in ", s.masked, " subjects\n") : std::string(),
-                     s.with_keypoints > 0 ? str("key-points   in ", s.with_keypoints, " subjects\n") : std::string(),
-                     "fingerprint  ", s.fingerprint, '\n',  //
-                     "archive      ", options_.output.string(), ", ", bytes_text(static_cast<double>(s.bytes)), ", ",
-                     duration_text(s.seconds), '\n',  //
-                     "look at      ", s.qc.front().string(),
-                     s.qc.size() > 1 ? str(" and ", s.qc.size() - 1, " more pages") : std::string(), '\n');
+    std::cout << str(
+        "subjects     ", s.subjects, " (", counts(s.split_subjects), ')', reused, '\n',  //
+        "pairs        ", counts(s.split_pairs), '\n',                                    //
+        "grid         ", shape_text(s.shape), ", ", spacing_text(s.spacing), " mm, ", s.orientation, '\n',
+        "voxels       ", s.type == VoxelType::kUint8 ? "uint8" : "float32",
+        s.modalities.size() > 1 ? ", " + join(s.modalities, ", ") : std::string(), '\n',  //
+        "labels       ", s.labels, " values, in ", s.labelled, " subjects\n",             //
+        s.masked > 0 ? str("masks        in ", s.masked, " subjects\n") : std::string(),
+        s.with_keypoints > 0 ? str("key-points   in ", s.with_keypoints, " subjects\n") : std::string(),
+        s.pairs_with_keypoints > 0 ? str("key-points   of ", s.pairs_with_keypoints, " pairs\n") : std::string(),
+        "fingerprint  ", s.fingerprint, '\n',  //
+        "archive      ", options_.output.string(), ", ", bytes_text(static_cast<double>(s.bytes)), ", ",
+        duration_text(s.seconds), '\n',  //
+        "look at      ", s.qc.front().string(),
+        s.qc.size() > 1 ? str(" and ", s.qc.size() - 1, " more pages") : std::string(), '\n');
   }
 
   std::string dataset_;

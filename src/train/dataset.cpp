@@ -328,12 +328,11 @@ at::Tensor Dataset::gather_masks(const std::vector<std::int64_t>& subjects, cons
 }
 
 void Dataset::gather_keypoints(const ArchivePair& pair, const Flips& flips, PairState& state) const {
-  const auto& moving = subjects_[static_cast<std::size_t>(pair.moving)].keypoints;
-  const auto& fixed = subjects_[static_cast<std::size_t>(pair.fixed)].keypoints;
-  if (moving.empty() || moving.size() != fixed.size()) {
+  const KeypointLists lists = keypoints_of(subjects_, pair);
+  if (lists.fixed.empty()) {
     return;
   }
-  const auto tensor_of = [&](const std::vector<Point3>& points) {
+  const auto tensor_of = [&](std::span<const Point3> points) {
     at::Tensor out = at::empty({static_cast<std::int64_t>(points.size()), 3}, at::dtype(at::kFloat));
     float* to = out.mutable_data_ptr<float>();
     for (const Point3& point : points) {
@@ -343,8 +342,8 @@ void Dataset::gather_keypoints(const ArchivePair& pair, const Flips& flips, Pair
     }
     return out.to(volumes_on_device_->images.device());
   };
-  state.moving_keypoints = tensor_of(moving);
-  state.fixed_keypoints = tensor_of(fixed);
+  state.moving_keypoints = tensor_of(lists.moving);
+  state.fixed_keypoints = tensor_of(lists.fixed);
   // Each scan's own: where scans were aligned to an atlas, a packed voxel is as large as it is in the scan.
   state.moving_axes_mm = voxel_axes(subjects_[static_cast<std::size_t>(pair.moving)].affine, flips);
   state.fixed_axes_mm = voxel_axes(subjects_[static_cast<std::size_t>(pair.fixed)].affine, flips);

@@ -37,7 +37,7 @@ SplitFacts split_facts(const Archive& archive, const std::string& split, const c
     const ArchiveSubject& moving = subject_of(archive, pair.moving);
     const ArchiveSubject& fixed = subject_of(archive, pair.fixed);
     facts.labels += moving.has_labels && fixed.has_labels ? 1 : 0;
-    facts.keypoints += !moving.keypoints.empty() && moving.keypoints.size() == fixed.keypoints.size() ? 1 : 0;
+    facts.keypoints += keypoints_of(archive.subjects(), pair).fixed.empty() ? 0 : 1;
     facts.moving_masks += moving.has_mask ? 1 : 0;
     facts.fixed_masks += fixed.has_mask ? 1 : 0;
   }

@@ -39,12 +39,14 @@ struct Archive::Impl {
   h5::Handle images;
   h5::Handle labels;
   h5::Handle masks;
-  bool keypoints = false;
+  bool keypoints = false;  ///< of subjects or of pairs
 
   void read_attributes();
   void open_volumes();
   void read_subjects();
   void read_pairs();
+  void read_pair_keypoints(hid_t pairs);
+  std::vector<Point3> read_points(hid_t parent, const char* name) const;
   void read_keypoints(hid_t subjects);
   h5::Handle open_companion(const char* set_name, const h5::Dims& of_images) const;
   void read_volume(const h5::Handle& set, std::int64_t subject, std::size_t modality, std::size_t value_bytes,
@@ -196,20 +198,49 @@ void Archive::Impl::read_keypoints(hid_t subjects) {
   std::vector<std::int64_t> ends(count());
   h5::read_numbers(subjects, layout::kKeypointEnds, H5T_NATIVE_INT64, {count()}, ends.data(), source);
   keypoints = h5::exists(file.id(), layout::kKeypoints);
-  std::vector<Point3> points;
-  if (keypoints) {
-    const h5::Dims dims = h5::dims_of(h5::open_dataset(file.id(), layout::kKeypoints, source).id(), source);
-    REGATTA_REQUIRE(dims.size() == 2 && dims[1] == 3 && dims[0] <= h5::file_bytes(file.id(), source) / sizeof(Point3),
-                    DataError, source, ": keypoints: shape [", join(dims, ","), "], [K,3] expected");
-    points.resize(dims[0]);
-    h5::read_numbers(file.id(), layout::kKeypoints, H5T_NATIVE_DOUBLE, dims, points.data(), source);
-  }
+  const std::vector<Point3> points = keypoints ? read_points(file.id(), layout::kKeypoints) : std::vector<Point3>();
   std::int64_t begin = 0;
   for (std::size_t i = 0; i < count(); ++i) {
     REGATTA_REQUIRE(ends[i] >= begin && ends[i] <= static_cast<std::int64_t>(points.size()), DataError, source,
                     ": subjects/keypoint_ends: ", ends[i], " of '", contents.subjects[i].id, "', ", begin, "..",
                     points.size(), " expected");
     contents.subjects[i].keypoints.assign(points.begin() + begin, points.begin() + ends[i]);
+    begin = ends[i];
+  }
+}
+
+std::vector<Point3> Archive::Impl::read_points(hid_t parent, const char* table) const {
+  const h5::Dims dims = h5::dims_of(h5::open_dataset(parent, table, source).id(), source);
+  REGATTA_REQUIRE(dims.size() == 2 && dims[1] == 3 && dims[0] <= h5::file_bytes(file.id(), source) / sizeof(Point3),
+                  DataError, source, ": ", table, ": shape [", join(dims, ","), "], [K,3] expected");
+  std::vector<Point3> points(dims[0]);
+  h5::read_numbers(parent, table, H5T_NATIVE_DOUBLE, dims, points.data(), source);
+  return points;
+}
+
+void Archive::Impl::read_pair_keypoints(hid_t pairs) {
+  const std::size_t n = contents.pairs.size();
+  if (!h5::exists(pairs, layout::kPairKeypointEnds)) {
+    return;
+  }
+  std::vector<std::int64_t> ends(n);
+  h5::read_numbers(pairs, layout::kPairKeypointEnds, H5T_NATIVE_INT64, {n}, ends.data(), source);
+  const std::vector<Point3> moving = read_points(pairs, layout::kMovingKeypoints);
+  const std::vector<Point3> fixed = read_points(pairs, layout::kFixedKeypoints);
+  REGATTA_REQUIRE(moving.size() == fixed.size(), DataError, source, ": pairs: ", moving.size(), " moving and ",
+                  fixed.size(), " fixed key-points, as many of both expected");
+  std::int64_t begin = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    REGATTA_REQUIRE(ends[i] >= begin && ends[i] <= static_cast<std::int64_t>(moving.size()), DataError, source,
+                    ": pairs/own_keypoint_ends: ", ends[i], " of pair ", i, ", ", begin, "..", moving.size(),
+                    " expected");
+    if (ends[i] > begin) {
+      PairKeypoints own;
+      own.moving.assign(moving.begin() + begin, moving.begin() + ends[i]);
+      own.fixed.assign(fixed.begin() + begin, fixed.begin() + ends[i]);
+      contents.pairs[i].keypoints = std::make_shared<const PairKeypoints>(std::move(own));
+      keypoints = true;
+    }
     begin = ends[i];
   }
 }
@@ -232,6 +263,7 @@ void Archive::Impl::read_pairs() {
                     ": pair ", i, ": (", moving[i], ", ", fixed[i], "), subjects 0..", subjects - 1);
     contents.pairs.push_back({splits[i], moving[i], fixed[i]});
   }
+  read_pair_keypoints(at);
 }
 
 void Archive::Impl::read_volume(const h5::Handle& set, std::int64_t subject, std::size_t modality,
@@ -263,6 +295,15 @@ Archive::~Archive() {
 
 const std::string& group_of(const ArchiveSubject& subject) {
   return subject.group.empty() ? subject.id : subject.group;
+}
+
+KeypointLists keypoints_of(const std::vector<ArchiveSubject>& subjects, const ArchivePair& pair) {
+  if (pair.keypoints) {
+    return {pair.keypoints->moving, pair.keypoints->fixed};
+  }
+  const std::vector<Point3>& moving = subjects[static_cast<std::size_t>(pair.moving)].keypoints;
+  const std::vector<Point3>& fixed = subjects[static_cast<std::size_t>(pair.fixed)].keypoints;
+  return moving.size() == fixed.size() ? KeypointLists{moving, fixed} : KeypointLists{};
 }
 
 Archive Archive::open(const std::filesystem::path& path) {

@@ -57,6 +57,10 @@ inline constexpr const char* kMaskChecksum = "mask_xxh3";
 inline constexpr const char* kPairs = "pairs";
 inline constexpr const char* kMoving = "moving";
 inline constexpr const char* kFixed = "fixed";
+// Key-points of pairs that have their own, all pairs' one after the other; the three are absent if no pair has.
+inline constexpr const char* kPairKeypointEnds = "own_keypoint_ends";
+inline constexpr const char* kMovingKeypoints = "moving_keypoints";
+inline constexpr const char* kFixedKeypoints = "fixed_keypoints";
 
 inline constexpr std::int64_t kMostSubjects = 1000000;
 inline constexpr std::size_t kMostModalities = 64;

@@ -72,7 +72,11 @@ std::string fingerprint_of(const ArchiveContents& contents) {
   }
   table["pairs"] = Json::array();
   for (const ArchivePair& p : contents.pairs) {
-    table["pairs"].push_back({p.split, p.moving, p.fixed});
+    Json row = {p.split, p.moving, p.fixed};
+    if (p.keypoints) {
+      row.push_back({p.keypoints->moving, p.keypoints->fixed});
+    }
+    table["pairs"].push_back(std::move(row));
   }
   return hash_json(table);
 }
@@ -110,6 +114,7 @@ struct ArchiveWriter::Impl {
   void write_volume(const h5::Handle& set, const h5::Dims& start, std::size_t value_bytes,
                     std::span<const std::byte> values) const;
   void write_tables();
+  void write_pairs();
 };
 
 void ArchiveWriter::Impl::create() {
@@ -199,14 +204,7 @@ void ArchiveWriter::Impl::write_tables() {
                       source);
   }
 
-  const h5::Handle pairs = h5::create_group(file.id(), layout::kPairs, source);
-  const hsize_t p = contents.pairs.size();
-  const auto moving = column(contents.pairs, [](const ArchivePair& pair) { return pair.moving; });
-  const auto fixed = column(contents.pairs, [](const ArchivePair& pair) { return pair.fixed; });
-  h5::write_strings(pairs.id(), layout::kSplit,
-                    column(contents.pairs, [](const ArchivePair& pair) { return pair.split; }), source);
-  h5::write_numbers(pairs.id(), layout::kMoving, h5::type_id<std::int64_t>(), {p}, moving.data(), source);
-  h5::write_numbers(pairs.id(), layout::kFixed, h5::type_id<std::int64_t>(), {p}, fixed.data(), source);
+  write_pairs();
 
   const auto attribute = [&](const char* name, const std::string& value) {
     h5::write_attribute(file.id(), name, value, source);
@@ -219,6 +217,32 @@ void ArchiveWriter::Impl::write_tables() {
   h5::write_attribute(file.id(), layout::kSpacing, h5::type_id<double>(), 3, header.spacing.data(), source);
   h5::write_attribute(file.id(), layout::kImageScale, h5::type_id<double>(), 1, &contents.image_scale, source);
   attribute(layout::kPreprocessing, header.preprocessing);
+}
+
+void ArchiveWriter::Impl::write_pairs() {
+  const h5::Handle pairs = h5::create_group(file.id(), layout::kPairs, source);
+  const hsize_t p = contents.pairs.size();
+  const auto moving = column(contents.pairs, [](const ArchivePair& pair) { return pair.moving; });
+  const auto fixed = column(contents.pairs, [](const ArchivePair& pair) { return pair.fixed; });
+  h5::write_strings(pairs.id(), layout::kSplit,
+                    column(contents.pairs, [](const ArchivePair& pair) { return pair.split; }), source);
+  h5::write_numbers(pairs.id(), layout::kMoving, h5::type_id<std::int64_t>(), {p}, moving.data(), source);
+  h5::write_numbers(pairs.id(), layout::kFixed, h5::type_id<std::int64_t>(), {p}, fixed.data(), source);
+  PairKeypoints all;
+  std::vector<std::int64_t> ends;
+  for (const ArchivePair& pair : contents.pairs) {
+    if (pair.keypoints) {
+      all.moving.insert(all.moving.end(), pair.keypoints->moving.begin(), pair.keypoints->moving.end());
+      all.fixed.insert(all.fixed.end(), pair.keypoints->fixed.begin(), pair.keypoints->fixed.end());
+    }
+    ends.push_back(static_cast<std::int64_t>(all.moving.size()));
+  }
+  if (!all.moving.empty()) {
+    const h5::Dims dims = {all.moving.size(), 3};
+    h5::write_numbers(pairs.id(), layout::kPairKeypointEnds, h5::type_id<std::int64_t>(), {p}, ends.data(), source);
+    h5::write_numbers(pairs.id(), layout::kMovingKeypoints, h5::type_id<double>(), dims, all.moving.data(), source);
+    h5::write_numbers(pairs.id(), layout::kFixedKeypoints, h5::type_id<double>(), dims, all.fixed.data(), source);
+  }
 }
 
 ArchiveWriter::ArchiveWriter(const std::filesystem::path& path, ArchiveHeader header) {
@@ -310,6 +334,9 @@ void ArchiveWriter::set_pairs(std::vector<ArchivePair> pairs) {
                         pair.fixed < impl_->header.subjects,
                     DataError, impl_->source, ": pair (", pair.moving, ", ", pair.fixed, "), subjects 0..",
                     impl_->header.subjects - 1);
+    REGATTA_REQUIRE(!pair.keypoints || (!pair.keypoints->moving.empty() &&
+                                        pair.keypoints->moving.size() == pair.keypoints->fixed.size()),
+                    BugError, impl_->source, ": key-points of pair (", pair.moving, ", ", pair.fixed, ")");
   }
   impl_->contents.pairs = std::move(pairs);
 }

@@ -100,6 +100,29 @@ std::vector<SubjectEntry> read_subjects(const Json& list, const std::vector<std:
   return subjects;
 }
 
+std::map<std::pair<std::int64_t, std::int64_t>, PairKeypointFiles> read_pair_keypoints(
+    const std::vector<SubjectEntry>& subjects, const Json& pairs, const std::filesystem::path& folder) {
+  std::map<std::pair<std::int64_t, std::int64_t>, PairKeypointFiles> out;
+  for (std::size_t i = 0; i < pairs.size(); ++i) {
+    const std::string pointer = str("/pairs/explicit/", i);
+    PairEntry entry;
+    read_options(pairs[i], entry, pointer);
+    REGATTA_REQUIRE(entry.moving_keypoints.empty() == entry.fixed_keypoints.empty(), ConfigError, pointer,
+                    ": one of moving_keypoints and fixed_keypoints is missing");
+    if (entry.moving_keypoints.empty()) {
+      continue;
+    }
+    const auto path = [&](const std::string& name) { return (folder / name).lexically_normal().string(); };
+    const PairKeypointFiles files = {path(entry.moving_keypoints), path(entry.fixed_keypoints)};
+    const auto [at, fresh] = out.emplace(std::pair(subject_index(subjects, entry.moving, pointer + "/moving"),
+                                                   subject_index(subjects, entry.fixed, pointer + "/fixed")),
+                                         files);
+    REGATTA_REQUIRE(fresh || at->second == files, ConfigError, pointer,
+                    ": the same pair has other key-points further up in the list");
+  }
+  return out;
+}
+
 std::map<std::int32_t, std::int32_t> read_merge(const Json& merge) {
   require_object(merge, "/labels/merge");
   std::map<std::int32_t, std::int32_t> out;
@@ -134,6 +157,16 @@ void require_one_place(const DatasetOptions& options) {
 
 }  // namespace
 
+std::optional<PairKeypointFiles> DatasetFile::keypoint_files(const ArchivePair& pair) const {
+  if (const auto found = pair_keypoints.find({pair.moving, pair.fixed}); found != pair_keypoints.end()) {
+    return found->second;
+  }
+  if (const auto found = pair_keypoints.find({pair.fixed, pair.moving}); found != pair_keypoints.end()) {
+    return PairKeypointFiles{found->second.fixed, found->second.moving};
+  }
+  return std::nullopt;
+}
+
 std::int32_t DatasetFile::label(std::int32_t value) const {
   if (const auto found = merged.find(value); found != merged.end()) {
     return found->second;
@@ -154,6 +187,8 @@ DatasetFile dataset_from_json(const Json& value, const std::filesystem::path& fo
   dataset.subjects = read_subjects(dataset.options.subjects, read_modalities(dataset.options), real_folder(folder));
   dataset.merged = read_merge(dataset.options.labels.merge);
   dataset.pairs = make_pairs(dataset.subjects, dataset.options);
+  dataset.pair_keypoints =
+      read_pair_keypoints(dataset.subjects, dataset.options.pairs.explicit_pairs, real_folder(folder));
   if (dataset.options.affine == "to_atlas") {
     affine_atlas_of(dataset.subjects, dataset.options);
   }

@@ -17,15 +17,6 @@ namespace {
 constexpr const char* kSplits[] = {"train", "val", "test"};
 using Members = std::vector<std::int64_t>;
 
-std::int64_t index_of(const std::vector<SubjectEntry>& subjects, const std::string& id, const std::string& pointer) {
-  for (std::size_t i = 0; i < subjects.size(); ++i) {
-    if (subjects[i].id == id) {
-      return static_cast<std::int64_t>(i);
-    }
-  }
-  throw ConfigError(str(pointer, ": '", one_line(id, 60), "' is no subject's id"));
-}
-
 /// A split whose pairs are to be made. @param number  of the random draw
 struct Split {
   std::string name;
@@ -87,8 +78,8 @@ std::vector<ArchivePair> read_explicit_pairs(const std::vector<SubjectEntry>& su
     const std::string pointer = str("/pairs/explicit/", i);
     PairEntry entry;
     read_options(rule.explicit_pairs[i], entry, pointer);
-    const ArchivePair pair = {entry.split, index_of(subjects, entry.moving, pointer + "/moving"),
-                              index_of(subjects, entry.fixed, pointer + "/fixed")};
+    const ArchivePair pair = {entry.split, subject_index(subjects, entry.moving, pointer + "/moving"),
+                              subject_index(subjects, entry.fixed, pointer + "/fixed")};
     REGATTA_REQUIRE(pair.moving != pair.fixed, ConfigError, pointer, ": moving and fixed are both '", entry.fixed, "'");
     REGATTA_REQUIRE(!entry.split.empty(), ConfigError, pointer, "/split: empty, train, val or test expected");
     pairs.push_back(pair);
@@ -107,7 +98,7 @@ std::vector<ArchivePair> listed_in(const std::vector<ArchivePair>& listed, const
 void add_ruled_pairs(const std::vector<SubjectEntry>& subjects, const PairRule& rule, const Split& split,
                      std::vector<ArchivePair>& out) {
   if (rule.rule == "atlas") {
-    add_atlas_pairs(index_of(subjects, rule.atlas, "/pairs/atlas"), split, out);
+    add_atlas_pairs(subject_index(subjects, rule.atlas, "/pairs/atlas"), split, out);
   } else if (rule.rule != "explicit") {
     add_ordered_pairs(rule, split, out);
   }
@@ -228,16 +219,26 @@ void require_separate_pairs(const std::vector<SubjectEntry>& subjects, const Dat
 
 }  // namespace
 
+std::int64_t subject_index(const std::vector<SubjectEntry>& subjects, const std::string& id,
+                           const std::string& pointer) {
+  for (std::size_t i = 0; i < subjects.size(); ++i) {
+    if (subjects[i].id == id) {
+      return static_cast<std::int64_t>(i);
+    }
+  }
+  throw ConfigError(str(pointer, ": '", one_line(id, 60), "' is no subject's id"));
+}
+
 bool is_atlas(const SubjectEntry& subject, const DatasetOptions& options) {
   return subject.split == "atlas" || subject.id == options.pairs.atlas;
 }
 
 std::int64_t affine_atlas_of(const std::vector<SubjectEntry>& subjects, const DatasetOptions& options) {
   if (!options.affine_atlas.empty()) {
-    return index_of(subjects, options.affine_atlas, "/affine_atlas");
+    return subject_index(subjects, options.affine_atlas, "/affine_atlas");
   }
   if (!options.pairs.atlas.empty()) {
-    return index_of(subjects, options.pairs.atlas, "/pairs/atlas");
+    return subject_index(subjects, options.pairs.atlas, "/pairs/atlas");
   }
   const Members atlases = members_of(subjects, "atlas");
   REGATTA_REQUIRE(atlases.size() == 1, ConfigError, "/affine_atlas: missing, and ", atlases.size(),

@@ -12,6 +12,10 @@ namespace regatta {
 ///         scans lie in two splits, a listed pair that trains on what another split is kept for
 std::vector<ArchivePair> make_pairs(const std::vector<SubjectEntry>& subjects, const DatasetOptions& options);
 
+/// @throws ConfigError for an id that no subject has
+std::int64_t subject_index(const std::vector<SubjectEntry>& subjects, const std::string& id,
+                           const std::string& pointer);
+
 /// Atlases belong to no split. A subject that others are aligned to is not one for that alone.
 bool is_atlas(const SubjectEntry& subject, const DatasetOptions& options);
 

@@ -4,7 +4,9 @@
 #include <atomic>
 #include <exception>
 #include <mutex>
+#include <set>
 #include <thread>
+#include <utility>
 
 #include "inspection_measure.hpp"
 #include "inspection_rules.hpp"
@@ -12,6 +14,7 @@
 #include "regatta/base/clock.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/base/progress.hpp"
+#include "regatta/volume/keypoints.hpp"
 
 namespace regatta {
 namespace {
@@ -53,11 +56,33 @@ std::vector<SubjectMeasure> measure_all(const Archive& archive, int threads) {
   return out;
 }
 
+/// Key-points of pairs that have their own count for both scans.
+void add_pair_keypoints(const Archive& archive, std::vector<SubjectMeasure>& measures) {
+  if (!archive.has_keypoints()) {
+    return;
+  }
+  std::set<std::pair<std::int64_t, std::int64_t>> seen;  // folds repeat pairs
+  for (const std::string& split : archive.splits()) {
+    for (const ArchivePair& pair : archive.pairs(split)) {
+      if (!pair.keypoints || !seen.insert({pair.moving, pair.fixed}).second) {
+        continue;
+      }
+      for (const auto& [subject, points] :
+           {std::pair(pair.moving, &pair.keypoints->moving), std::pair(pair.fixed, &pair.keypoints->fixed)}) {
+        SubjectInspection& shown = measures[static_cast<std::size_t>(subject)].shown;
+        shown.keypoints += std::ssize(*points);
+        shown.keypoints_outside += count_outside(*points, archive.shape());
+      }
+    }
+  }
+}
+
 }  // namespace
 
 Inspection inspect_archive(const Archive& archive, int threads) {
   threads = threads > 0 ? threads : available_threads();
   std::vector<SubjectMeasure> measures = measure_all(archive, threads);
+  add_pair_keypoints(archive, measures);
   Inspection out;
   apply_rules(measures, archive, threads, out);
   for (SubjectMeasure& measure : measures) {

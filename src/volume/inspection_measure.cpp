@@ -6,6 +6,7 @@
 #include "box_average.hpp"
 #include "orientation_check.hpp"
 #include "regatta/base/checksum.hpp"
+#include "regatta/volume/keypoints.hpp"
 
 namespace regatta {
 namespace {
@@ -206,13 +207,7 @@ SubjectMeasure measure_subject(const Archive& archive, std::int64_t subject) {
     s.mask_share = static_cast<double>(set) / static_cast<double>(mask.size());
   }
   s.keypoints = static_cast<std::int64_t>(row.keypoints.size());
-  s.keypoints_outside = std::count_if(row.keypoints.begin(), row.keypoints.end(), [&](const Point3& p) {
-    bool inside = true;
-    for (std::size_t axis = 0; axis < 3; ++axis) {
-      inside = inside && p[axis] >= -0.5 && p[axis] <= static_cast<double>(archive.shape()[axis]) - 0.5;
-    }
-    return !inside;
-  });
+  s.keypoints_outside = count_outside(row.keypoints, archive.shape());
   return out;
 }
 

@@ -1,5 +1,6 @@
 #include "regatta/volume/keypoints.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <string_view>
@@ -44,6 +45,16 @@ std::vector<Point3> read_keypoints(const std::filesystem::path& path) {
   }
   REGATTA_REQUIRE(!points.empty(), DataError, path.string(), ": no key-points");
   return points;
+}
+
+std::int64_t count_outside(std::span<const Point3> points, const Shape3& shape) {
+  return std::count_if(points.begin(), points.end(), [&](const Point3& point) {
+    bool inside = true;
+    for (std::size_t axis = 0; axis < 3; ++axis) {
+      inside = inside && point[axis] >= -0.5 && point[axis] <= static_cast<double>(shape[axis]) - 0.5;
+    }
+    return !inside;
+  });
 }
 
 }  // namespace regatta

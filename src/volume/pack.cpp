@@ -17,6 +17,7 @@
 #include "pack_keys.hpp"
 #include "pack_store.hpp"
 #include "packed_subject.hpp"
+#include "pair_keypoints.hpp"
 #include "pair_overlap.hpp"
 #include "parallel.hpp"
 #include "regatta/base/clock.hpp"
@@ -76,7 +77,7 @@ class Packer {
   void hold_written(std::size_t index, const PackedSubject& subject);
   std::vector<fs::path> write_sheet(const SubjectSheet& sheet) const;
   void require_same_grid(std::size_t index, const PackedSubject& subject);
-  void look_at(const ArchiveSubject& row, const Shape3& shape);
+  void look_at(const ArchiveSubject& row);
   void look_at_pairs();
   PackSummary summary(double seconds) const;
 
@@ -89,7 +90,7 @@ class Packer {
   std::optional<PackStore> store_;
   std::optional<ArchiveWriter> writer_;
   std::optional<PairOverlaps> overlaps_;
-  std::vector<ArchiveSubject> rows_;
+  std::vector<ArchiveSubject> rows_;  ///< of what is written
   std::size_t reused_ = 0;
   std::vector<std::int64_t> label_ids_;
   Shape3 shape_{};
@@ -291,23 +292,12 @@ void Packer::require_same_grid(std::size_t index, const PackedSubject& subject) 
 }
 
 /// Notes what a person should look at.
-void Packer::look_at(const ArchiveSubject& row, const Shape3& shape) {
+void Packer::look_at(const ArchiveSubject& row) {
   if (std::isfinite(row.affine_ncc)) {
     const std::string doubt = alignment_doubt(row.affine_ncc, row.atlas_to_subject);
     warn(doubt.empty() ? doubt : str("'", row.id, "': its alignment to the atlas is doubtful: ", doubt));
   }
-  std::size_t outside = 0;
-  for (const Point3& point : row.keypoints) {
-    bool inside = true;
-    for (std::size_t axis = 0; axis < 3; ++axis) {
-      inside = inside && point[axis] >= -0.5 && point[axis] <= static_cast<double>(shape[axis]) - 0.5;
-    }
-    outside += inside ? 0 : 1;
-  }
-  if (outside > 0) {
-    warnings_.push_back(
-        str("'", row.id, "': ", outside, " of ", row.keypoints.size(), " key-points lie outside the packed grid"));
-  }
+  warn(outside_text(str("'", row.id, "'"), row.keypoints, shape_));
 }
 
 /// Pairs that are put wrongly, with the option that would help, and what centring does to scans of a group.
@@ -355,7 +345,7 @@ void Packer::write() {
       require_same_grid(i, subject);
       return 0;
     });
-    look_at(row, subject.shape);
+    look_at(row);
     if (!writer_) {
       ArchiveHeader header;
       header.name = dataset_.options.name;
@@ -398,7 +388,7 @@ void Packer::write() {
       subjects().size(), threads_, [&](std::size_t i) { return packed(i); }, write_one);
   progress.finish();
   look_at_pairs();
-  writer_->set_pairs(dataset_.pairs);
+  writer_->set_pairs(pairs_with_keypoints(dataset_, rows_, shape_, warnings_));
   auto pictures = std::async(std::launch::async, [&] { return write_sheet(*sheet); });
   writer_->sync();
   qc_ = pictures.get();
@@ -427,6 +417,7 @@ PackSummary Packer::summary(double seconds) const {
   }
   for (const ArchivePair& pair : dataset_.pairs) {
     ++out.split_pairs[pair.split];
+    out.pairs_with_keypoints += dataset_.keypoint_files(pair) ? 1 : 0;
   }
   out.reused = static_cast<std::int64_t>(reused_);
   out.shape = shape_;
@@ -473,6 +464,7 @@ PackSummary Packer::run() {
       label_ids_ = collect_label_ids();
     }
     write();
+    warn(job_.rounded->text());
   } catch (const Error&) {
     keep_what_is_done();
     throw;

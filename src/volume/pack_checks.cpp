@@ -43,11 +43,20 @@ SubjectCheck check_subject(const DatasetFile& dataset, const SubjectEntry& subje
 }
 
 void require_keypoint_pairs(const DatasetFile& dataset) {
+  for (const auto& [pair, files] : dataset.pair_keypoints) {
+    const std::size_t moving = read_keypoints(files.moving).size();
+    const std::size_t fixed = read_keypoints(files.fixed).size();
+    REGATTA_REQUIRE(moving == fixed, DataError, files.moving, ": ", moving, " key-points, and ", fixed, " in ",
+                    files.fixed, ": row n of both files must be the same place");
+  }
   std::vector<std::size_t> counts;
   for (const SubjectEntry& subject : dataset.subjects) {
     counts.push_back(subject.keypoints.empty() ? 0 : read_keypoints(subject.keypoints).size());
   }
   for (const ArchivePair& pair : dataset.pairs) {
+    if (dataset.keypoint_files(pair)) {
+      continue;
+    }
     const auto moving = static_cast<std::size_t>(pair.moving);
     const auto fixed = static_cast<std::size_t>(pair.fixed);
     REGATTA_REQUIRE(counts[moving] == 0 || counts[fixed] == 0 || counts[moving] == counts[fixed], DataError,

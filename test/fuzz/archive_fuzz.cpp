@@ -54,7 +54,10 @@ constexpr std::array kObjects = {"images",
                                  "subjects/mask_xxh3",
                                  "pairs/split",
                                  "pairs/moving",
-                                 "pairs/fixed"};
+                                 "pairs/fixed",
+                                 "pairs/own_keypoint_ends",
+                                 "pairs/moving_keypoints",
+                                 "pairs/fixed_keypoints"};
 constexpr std::array kAttributes = {"format",      "schema",        "name",        "orientation", "spacing_mm",
                                     "image_scale", "preprocessing", "fingerprint", "tables_xxh3"};
 constexpr std::array<hsize_t, 16> kEdges = {
@@ -258,7 +261,9 @@ void write_archive(const std::filesystem::path& path, regatta::VoxelType type, i
     const std::vector<std::byte> images(modalities.size() * kVoxels * bytes, std::byte{60});
     writer.add(subject, images, std::vector<std::uint8_t>(kVoxels, 2), std::vector<std::uint8_t>(kVoxels, 1));
   }
-  writer.set_pairs({{"train", 0, 1}, {"train", 1, 0}});
+  const auto own =
+      std::make_shared<const regatta::PairKeypoints>(regatta::PairKeypoints{{{0.0, 1.0, 1.5}}, {{2.0, 2.0, 0.0}}});
+  writer.set_pairs({{"train", 0, 1}, {"train", 1, 0, own}});
   writer.finish();
 }
 
@@ -300,6 +305,13 @@ void read_archive(const std::filesystem::path& path) {
   for (const std::string& split : archive.splits()) {
     for (const regatta::ArchivePair& pair : archive.pairs(split)) {
       require(pair.moving >= 0 && pair.moving < subjects && pair.fixed >= 0 && pair.fixed < subjects);
+      const regatta::KeypointLists points = regatta::keypoints_of(archive.subjects(), pair);
+      require(points.moving.size() == points.fixed.size());
+      for (const auto& list : {points.moving, points.fixed}) {
+        for (const regatta::Point3& point : list) {
+          require(std::all_of(point.begin(), point.end(), [](double x) { return std::isfinite(x); }));
+        }
+      }
     }
   }
   for (const regatta::ArchiveSubject& subject : archive.subjects()) {

@@ -64,6 +64,13 @@ def nifti2(dims, datatype, bits, order="<", magic=b"n+2\0\r\n\x1a\n", offset=544
     return head + bytes(500 - len(head)) + struct.pack(order + "i", 2) + bytes(40)
 
 
+def mgh(dims, kind, delta=(1.0, 1.5, 2.0), good=1):
+    """A header of FreeSurfer's MGH."""
+    head = struct.pack(">7ih", 1, *dims, kind, 0, good)
+    head += struct.pack(">15f", *delta, -1, 0, 0, 0, 0, -1, 0, 1, 0, 3.0, -4.0, 5.0)
+    return head + bytes(284 - len(head))
+
+
 def npz(arrays):
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as file:
@@ -94,6 +101,14 @@ def nifti(folder):
     (folder / "joined").write_bytes(b"\1" + b"".join(
         gzip.compress(part, mtime=0) for part in (one_file["uint8"][:200], one_file["uint8"][200:])))
     (folder / "npz").write_bytes(b"\2" + npz({"vol": ((4, 3, 2), "<f4", reals), "seg": ((4, 3, 2), "|u1", voxels)}))
+    freesurfer = {
+        "mgh_uint8": mgh([4, 3, 2, 1], 0) + voxels,
+        "mgh_float32": mgh([4, 3, 2, 1], 3) + struct.pack(">24f", *range(24)) + b"footer",
+        "mgh_frames": mgh([4, 3, 1, 2], 4, good=0) + struct.pack(">24h", *range(24)),
+    }
+    for name, data in freesurfer.items():
+        (folder / name).write_bytes(b"\4" + data)
+        (folder / f"{name}_gz").write_bytes(b"\5" + gzip.compress(data, 9, mtime=0))
     (folder / "pair").write_bytes(b"\3" + nifti1(dims, 2, 8, magic=b"ni1\0", offset=0.0) + voxels)
     (folder / "analyze").write_bytes(b"\3" + nifti1(dims, 2, 8, magic=bytes(4), offset=0.0) + voxels)
 

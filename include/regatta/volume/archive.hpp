@@ -39,11 +39,27 @@ struct ArchiveSubject {
 /// The subject's group; its id where it has none.
 const std::string& group_of(const ArchiveSubject& subject);
 
+/// Points of a pair alone: row n of both is the same place. A scan of two pairs has other points in each.
+struct PairKeypoints {
+  std::vector<Point3> moving;  ///< voxels of the packed grid
+  std::vector<Point3> fixed;
+};
+
 struct ArchivePair {
   std::string split;
   std::int64_t moving = 0;  ///< index into subjects
   std::int64_t fixed = 0;
+  std::shared_ptr<const PairKeypoints> keypoints = nullptr;  ///< null: those of its two subjects
 };
+
+/// The key-points of a pair, of as many places in both scans; empty if it has none.
+struct KeypointLists {
+  std::span<const Point3> moving;
+  std::span<const Point3> fixed;
+};
+
+/// The pair's own, else its subjects', where both have as many.
+KeypointLists keypoints_of(const std::vector<ArchiveSubject>& subjects, const ArchivePair& pair);
 
 class Archive {
  public:

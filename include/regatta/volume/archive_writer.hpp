@@ -45,6 +45,7 @@ class ArchiveWriter {
   std::vector<std::uint64_t> add(ArchiveSubject subject, std::span<const std::byte> images,
                                  std::span<const std::uint8_t> labels = {}, std::span<const std::uint8_t> mask = {});
 
+  /// A pair's own key-points, where it has any, are as many in both scans.
   /// @throws DataError if a pair names a subject that is not there
   void set_pairs(std::vector<ArchivePair> pairs);
 

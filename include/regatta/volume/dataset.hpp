@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "regatta/config/options.hpp"
@@ -31,7 +33,7 @@ struct SubjectEntry {
   template <class Self, class V>
   static void visit(Self& s, V&& v) {
     v("id", s.id, "unique name: letters, digits and . _ - + = @");
-    v("image", s.image, ".nii, .nii.gz or .npz (its array vol); relative to the data set file");
+    v("image", s.image, ".nii, .nii.gz, .mgz or .npz (its array vol); relative to the data set file");
     v("images", s.images,
       "instead of `image`, of several modalities: {\"t1\": file, \"t2\": file}, names of /modalities");
     v("labels", s.labels, "label map on the image's grid (npz: its array seg); empty: none");
@@ -48,13 +50,26 @@ struct PairEntry {
   std::string split;
   std::string moving;
   std::string fixed;
+  std::string moving_keypoints = {};
+  std::string fixed_keypoints = {};
 
   template <class Self, class V>
   static void visit(Self& s, V&& v) {
     v("split", s.split, "train, val or test", one_of({"train", "val", "test"}));
     v("moving", s.moving, "id of the subject that is warped");
     v("fixed", s.fixed, "id of the subject that it is warped onto");
+    v("moving_keypoints", s.moving_keypoints,
+      "text file as the subjects' `keypoints`, for this pair in whatever split it is; empty: the subject's own");
+    v("fixed_keypoints", s.fixed_keypoints, "the same places in the fixed scan");
   }
+};
+
+/// Files of the key-points of one pair.
+struct PairKeypointFiles {
+  std::string moving;
+  std::string fixed;
+
+  bool operator==(const PairKeypointFiles&) const = default;
 };
 
 struct PairRule {
@@ -74,7 +89,8 @@ struct PairRule {
     v("count", s.count, "pairs a split, for `random`", between(1, 100000000));
     v("seed", s.seed, "of the draw, for `random`", between(0, 9007199254740991.0));
     v("explicit", s.explicit_pairs,
-      "list of {split, moving, fixed}; under another rule, a split that is named here has these pairs alone");
+      "list of {split, moving, fixed, moving_keypoints, fixed_keypoints}; under another rule, a split that is named "
+      "here has these pairs alone");
   }
 };
 
@@ -141,9 +157,14 @@ struct DatasetOptions {
 /// A data set file, checked, with its lists read.
 struct DatasetFile {
   DatasetOptions options;
-  std::vector<SubjectEntry> subjects;           ///< paths made absolute or relative to the working directory
-  std::vector<ArchivePair> pairs;               ///< in the order train, val, test
+  std::vector<SubjectEntry> subjects;  ///< paths made absolute or relative to the working directory
+  std::vector<ArchivePair> pairs;      ///< in the order train, val, test
+  /// Of pairs that have their own, by moving and fixed subject; paths as those of the subjects.
+  std::map<std::pair<std::int64_t, std::int64_t>, PairKeypointFiles> pair_keypoints = {};
   std::map<std::int32_t, std::int32_t> merged;  ///< old label to new; values not here: see options.labels.others
+
+  /// The pair's own files, also of the pair the other way round; none: its subjects'.
+  std::optional<PairKeypointFiles> keypoint_files(const ArchivePair& pair) const;
 
   /// What a label value of a file becomes.
   std::int32_t label(std::int32_t value) const;

@@ -42,8 +42,8 @@ struct SubjectInspection {
   bool has_labels = false;
   std::vector<double> label_ml;  ///< one a label id, in the subject's own space; the background's is 0
   bool has_mask = false;
-  double mask_share = 0.0;  ///< of voxels
-  std::int64_t keypoints = 0;
+  double mask_share = 0.0;     ///< of voxels
+  std::int64_t keypoints = 0;  ///< those of its pairs included
   std::int64_t keypoints_outside = 0;
   double affine_ncc = 0.0;  ///< NaN: not aligned
   // Where the scan lies; NaN where it was not judged.

@@ -26,7 +26,8 @@ struct PackSummary {
   std::int64_t labelled = 0;
   std::int64_t masked = 0;
   std::int64_t with_keypoints = 0;
-  std::int64_t reused = 0;  ///< packed before: by an interrupted pack, or in the archive that was updated
+  std::int64_t pairs_with_keypoints = 0;  ///< that have their own
+  std::int64_t reused = 0;                ///< packed before: by an interrupted pack, or in the archive that was updated
   Shape3 shape{};
   Spacing3 spacing{};
   std::string orientation;

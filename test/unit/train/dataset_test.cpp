@@ -6,6 +6,7 @@
 #include "support/catch.hpp"
 #include "support/temporary_folder.hpp"
 #include "train/data_place.hpp"
+#include "train/split_facts.hpp"
 #include "train/voxel_axes.hpp"
 #include "unit/train/scene.hpp"
 
@@ -115,6 +116,22 @@ TEST_CASE("masks, key-points and modalities reach a batch, mirrored with the ima
   CHECK(subject_bytes(archive, {{"train"}, "a", ""}) == 8 * 6 * 5 * 3);
   CHECK_THROWS_WITH(Dataset::load(archive, {{"train"}, "c", "b"}, at::kCPU),
                     Catch::Contains("/data/moving_modality: 'c'") && Catch::Contains("has: a, b"));
+}
+
+TEST_CASE("key-points of a pair alone reach its batch, the loss and the split's facts, not those of its scans") {
+  const test::TemporaryFolder folder;
+  const Archive archive = Archive::open(test::write_scene_of_own_keypoints(folder.path()));
+  const Dataset data = Dataset::load(archive, {{"train", "val"}, "", ""}, at::kCPU);
+  const auto& pairs = data.pairs("train");
+  const PairState own = data.gather({pairs.at(0)});
+  REQUIRE(own.fixed_keypoints.sizes() == at::IntArrayRef({1, 3}));
+  CHECK(own.fixed_keypoints[0][0].item<float>() == 4.0F);
+  CHECK(own.moving_keypoints[0][2].item<float>() == 1.5F);
+  CHECK(data.gather({pairs.at(0)}, {{false, false, true}}).moving_keypoints[0][2].item<float>() ==
+        static_cast<float>(archive.shape()[2] - 1) - 1.5F);
+  CHECK_FALSE(data.gather({pairs.at(1)}).fixed_keypoints.defined());
+  CHECK(split_facts(archive, "train", "/data/train_split").keypoints == 1);
+  CHECK(split_facts(archive, "val", "/data/val_split").keypoints == 1);
 }
 
 TEST_CASE("in a batch a scan without a mask counts everywhere, and one without labels leaves the batch without") {

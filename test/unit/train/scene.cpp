@@ -148,6 +148,28 @@ std::filesystem::path write_rich_scene(const std::filesystem::path& folder) {
   return folder / "rich.h5";
 }
 
+std::filesystem::path write_scene_of_own_keypoints(const std::filesystem::path& folder) {
+  ArchiveHeader header;
+  header.name = "own";
+  header.shape = kShape;
+  header.subjects = 3;
+  ArchiveWriter writer(folder / "own.h5", header);
+  for (int i = 0; i < 3; ++i) {
+    const Scene scene = draw_subject(i);
+    ArchiveSubject subject;
+    subject.id = str("o", i);
+    subject.split = "train";
+    subject.original_shape = kShape;
+    writer.add(subject, std::as_bytes(std::span(scene.image)));
+  }
+  const auto one = std::make_shared<const PairKeypoints>(PairKeypoints{{{1, 2, 1.5}}, {{4, 5, 6}}});
+  const auto other =
+      std::make_shared<const PairKeypoints>(PairKeypoints{{{2, 2, 2}, {3, 3, 3}}, {{2, 2, 3}, {3, 3, 4}}});
+  writer.set_pairs({{"train", 0, 1, one}, {"train", 1, 2}, {"val", 0, 2, other}});
+  writer.finish();
+  return folder / "own.h5";
+}
+
 std::filesystem::path write_partial_scene(const std::filesystem::path& folder) {
   constexpr std::array<const char*, 5> kIds = {"a", "b", "c", "d", "e"};
   ArchiveHeader header;

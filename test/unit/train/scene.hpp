@@ -17,6 +17,9 @@ std::filesystem::path write_scene(const std::filesystem::path& folder);
 /// Six subjects of 8 x 6 x 5 voxels with modalities a and b, labels, masks and two key-points each; all ordered pairs.
 std::filesystem::path write_rich_scene(const std::filesystem::path& folder);
 
+/// Three scans without key-points of their own: the pairs train o0>o1 and val o0>o2 have one and two, o1>o2 has none.
+std::filesystem::path write_scene_of_own_keypoints(const std::filesystem::path& folder);
+
 /// Five subjects of 16 x 32 x 16 voxels, only a and b with labels, a mask and a key-point, e an atlas; splits of pairs
 /// moving-fixed: all a-b; some a-b, a-c; fixed c-a; none c-d; from_atlas e-a; to_atlas e-c; hub a-d;
 /// train2 e-a, e-b, val2 e-d. c is of b's group. @return "partial.h5"

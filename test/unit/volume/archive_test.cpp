@@ -11,6 +11,7 @@
 #include "regatta/volume/archive_writer.hpp"
 #include "support/catch.hpp"
 #include "support/temporary_folder.hpp"
+#include "victim.hpp"
 
 using namespace regatta;
 using regatta::test::error_text;
@@ -157,6 +158,56 @@ TEST_CASE("an archive gives back what was written") {
   archive.read_labels(2, labels);
   CHECK(labels == labels_of(2));
   CHECK(error_text([&] { archive.read_labels(1, labels); }).find("'p1' has no labels") != std::string::npos);
+}
+
+TEST_CASE("key-points of a pair are written beside those of its subjects, and go before them") {
+  const TemporaryFolder folder;
+  const auto write = [&](const char* name, const std::shared_ptr<const PairKeypoints>& own) {
+    ArchiveWriter writer(folder / name, header_of());
+    for (std::uint64_t i = 0; i < 3; ++i) {
+      ArchiveSubject subject;
+      subject.id = str("p", i);
+      subject.split = "train";
+      if (i < 2) {
+        subject.keypoints = {{1, 2, static_cast<double>(i)}};
+      }
+      writer.add(subject, image_of(i));
+    }
+    writer.set_pairs({{"train", 0, 1}, {"train", 0, 2, own}, {"train", 1, 2}});
+    return writer.finish();
+  };
+  const std::string without = write("a.h5", nullptr);
+  const auto own =
+      std::make_shared<const PairKeypoints>(PairKeypoints{{{3, 3, 3}, {4, 4, 4}}, {{5, 5, 5}, {6, 6, 6.5}}});
+  const std::string with = write("b.h5", own);
+  CHECK(with != without);
+  const Archive archive = Archive::open(folder / "b.h5");
+  CHECK(archive.fingerprint() == with);
+  CHECK(archive.has_keypoints());
+  const std::vector<ArchivePair> pairs = archive.pairs("train");
+  const auto lists = [&](std::size_t pair) { return keypoints_of(archive.subjects(), pairs[pair]); };
+  CHECK(lists(0).moving[0] == Point3{1, 2, 0});
+  CHECK(lists(0).fixed[0] == Point3{1, 2, 1});
+  REQUIRE(lists(1).fixed.size() == 2);
+  CHECK(lists(1).moving[1] == Point3{4, 4, 4});
+  CHECK(lists(1).fixed[1] == Point3{6, 6, 6.5});
+  CHECK(lists(2).fixed.empty());
+  CHECK_FALSE(Archive::open(folder / "a.h5").pairs("train")[1].keypoints);
+
+  const std::string whole = test::read_bytes(folder / "b.h5");
+  const auto damaged = [&](double old_value, double value) {
+    std::string bytes = whole;
+    const std::size_t at = bytes.find(std::string(reinterpret_cast<const char*>(&old_value), 8));
+    REQUIRE(at != std::string::npos);
+    test::poke(bytes, at, value);
+    test::write_bytes(folder / "c.h5", bytes);
+    return error_text([&] { Archive::open(folder / "c.h5"); });
+  };
+  CHECK(damaged(6.5, 6.25).find("fingerprint of the tables") != std::string::npos);
+  test::write_bytes(folder / "d.h5", whole);
+  test::Victim(folder / "d.h5").replace_with_zeros("pairs/fixed_keypoints", H5T_IEEE_F64LE, {1, 3});
+  CHECK(error_text([&] { Archive::open(folder / "d.h5"); }).find("2 moving and 1 fixed key-points") !=
+        std::string::npos);
 }
 
 TEST_CASE("the fingerprint does not depend on compression but on every voxel's value") {

@@ -194,6 +194,31 @@ TEST_CASE("explicit pairs may cross splits and keep their order") {
   CHECK(pairs_text(dataset_from_json(json, "")) == "train:3>1 train:1>3 val:4>1");
 }
 
+TEST_CASE("key-points of a pair belong to it in every split, and the other way round") {
+  Json json = five_subjects();
+  json["pairs"] = {{"rule", "all"},
+                   {"explicit",
+                    {{{"split", "train"},
+                      {"moving", "p1"},
+                      {"fixed", "p2"},
+                      {"moving_keypoints", "kp/p1_a.csv"},
+                      {"fixed_keypoints", "kp/p2_a.csv"}},
+                     {{"split", "train"}, {"moving", "p2"}, {"fixed", "p1"}},
+                     {{"split", "train"}, {"moving", "p2"}, {"fixed", "p3"}}}}};
+  const DatasetFile dataset = dataset_from_json(json, "data");
+  REQUIRE(dataset.pairs.size() == 3);
+  CHECK(dataset.keypoint_files(dataset.pairs[0]) == PairKeypointFiles{"data/kp/p1_a.csv", "data/kp/p2_a.csv"});
+  CHECK(dataset.keypoint_files(dataset.pairs[1]) == PairKeypointFiles{"data/kp/p2_a.csv", "data/kp/p1_a.csv"});
+  CHECK_FALSE(dataset.keypoint_files(dataset.pairs[2]));
+  json["pairs"]["explicit"].push_back(json["pairs"]["explicit"][0]);
+  json["pairs"]["explicit"][3]["fixed_keypoints"] = "kp/other.csv";
+  CHECK(error_text([&] { dataset_from_json(json, "data"); }) ==
+        "/pairs/explicit/3: the same pair has other key-points further up in the list");
+  json["pairs"]["explicit"][3].erase("fixed_keypoints");
+  CHECK(error_text([&] { dataset_from_json(json, "data"); }) ==
+        "/pairs/explicit/3: one of moving_keypoints and fixed_keypoints is missing");
+}
+
 TEST_CASE("under another rule, a split that is listed has the listed pairs alone") {
   Json json = five_subjects();
   json["pairs"]["explicit"] = parse_json(R"([{"split": "val", "moving": "p2", "fixed": "v1"}])", "test");
@@ -229,8 +254,8 @@ TEST_CASE("each fault of a data set file is refused by its JSON pointer") {
   CHECK(refusal("/subjects/2/id", "p1") == "/subjects/2/id: 'p1' is also the id of /subjects/1");
   CHECK(refusal("/subjects/2/id", "a b").find("/subjects/2/id: 'a b', 1..128 letters") == 0);
   CHECK(refusal("/subjects/2/split", "training").find("/subjects/2/split: ") == 0);
-  CHECK(refusal("/subjects/2/image", "x.mgz")
-            .find("/subjects/2/image: 'x.mgz', a volume file expected: .nii, .nii.gz, .hdr") == 0);
+  CHECK(refusal("/subjects/2/image", "x.png")
+            .find("/subjects/2/image: 'x.png', a volume file expected: .nii, .nii.gz, .hdr") == 0);
   CHECK(refusal("/subjects/2/imgae", "x.nii").find("imgae") != std::string::npos);
   CHECK(refusal("/subjects", Json::array()).find("/subjects: ") == 0);
   CHECK(refusal("/pairs/atlas", "nobody") == "/pairs/atlas: 'nobody' is no subject's id");

@@ -19,6 +19,9 @@ TEST_CASE("docs/formats.md names every option of the data set file and every mem
   for (const OptionRow& row : option_rows<SubjectEntry>()) {
     named(row.pointer.substr(1));
   }
+  for (const OptionRow& row : option_rows<PairEntry>()) {
+    named(row.pointer.substr(1));
+  }
   for (const char* name :
        {layout::kFormat, layout::kSchemaName, layout::kName, layout::kMadeBy, layout::kSpacing, layout::kOrientation,
         layout::kImageScale, layout::kPreprocessing, layout::kFingerprint, layout::kTablesChecksum, layout::kImages,
@@ -32,7 +35,8 @@ TEST_CASE("docs/formats.md names every option of the data set file and every mem
         layout::kImageChecksum, layout::kLabelChecksum}) {
     named(str(layout::kSubjects, '/', name));
   }
-  for (const char* name : {layout::kSplit, layout::kMoving, layout::kFixed}) {
+  for (const char* name : {layout::kSplit, layout::kMoving, layout::kFixed, layout::kPairKeypointEnds,
+                           layout::kMovingKeypoints, layout::kFixedKeypoints}) {
     named(str(layout::kPairs, '/', name));
   }
 }

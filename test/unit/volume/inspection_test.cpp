@@ -199,6 +199,31 @@ TEST_CASE("a copy with other noise is nearly a duplicate, and a scan that leaves
   CHECK(inspection.subjects[6].findings[0].text.find("of the outermost slice at the back") != std::string::npos);
 }
 
+TEST_CASE("inspect counts key-points of pairs for both of their scans") {
+  const std::vector<MadeUpScan> scans = made_up_set(3, 270);
+  const test::TemporaryFolder folder;
+  const auto own =
+      std::make_shared<const PairKeypoints>(PairKeypoints{{{0, 0, 0}, {1, 1, 1}}, {{2, 2, 2}, {99, 2, 2}}});
+  {
+    ArchiveHeader header;
+    header.shape = test::kSetShape;
+    header.spacing = test::kSetSpacing;
+    header.subjects = 3;
+    ArchiveWriter writer(folder / "a.h5", header);
+    for (const MadeUpScan& scan : scans) {
+      writer.add(scan.row, std::as_bytes(std::span(scan.image)));
+    }
+    writer.set_pairs({{"train", 0, 1, own}, {"train0", 0, 1, own}, {"train", 0, 2}});
+    writer.finish();
+  }
+  const Inspection inspection = inspect_archive(Archive::open(folder / "a.h5"), 1);
+  CHECK(inspection.subjects[0].keypoints == 2);
+  CHECK(inspection.subjects[0].keypoints_outside == 0);
+  CHECK(inspection.subjects[1].keypoints == 2);
+  CHECK(inspection.subjects[1].keypoints_outside == 1);
+  CHECK(inspection.subjects[2].keypoints == 0);
+}
+
 TEST_CASE("masks of nothing and of everything, key-points outside and poor alignments are named") {
   std::vector<MadeUpScan> scans = made_up_set(8, 260);
   for (std::size_t i = 0; i < scans.size(); ++i) {

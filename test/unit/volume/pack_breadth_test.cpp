@@ -155,6 +155,68 @@ TEST_CASE("key-points in millimetres, and pairs whose lists do not correspond") 
   CHECK_FALSE(std::filesystem::exists(files.folder / "b.h5"));
 }
 
+TEST_CASE("key-points of pairs are packed in each scan's grid, and a pack that is updated takes them as they are now") {
+  Files files;
+  for (Json& subject : files.json["subjects"]) {
+    subject.erase("keypoints");
+  }
+  write_file_atomically(files.folder / "a.csv", "0,0,0\n3,4,5\n");
+  write_file_atomically(files.folder / "b.csv", "19,15,11\n1,1,1\n");
+  const auto pair = [](const char* moving, const char* fixed) {
+    return Json({{"split", "train"}, {"moving", moving}, {"fixed", fixed}});
+  };
+  Json with = pair("s0", "s1");
+  with["moving_keypoints"] = "a.csv";
+  with["fixed_keypoints"] = "b.csv";
+  files.json["pairs"] = {{"rule", "explicit"}, {"explicit", {with, pair("s1", "s0"), pair("s0", "s2")}}};
+  const PackSummary summary = files.pack();
+  CHECK(summary.with_keypoints == 0);
+  CHECK(summary.pairs_with_keypoints == 2);
+  const auto lists_of = [](const Archive& archive, std::size_t number) {
+    return keypoints_of(archive.subjects(), archive.pairs("train").at(number));
+  };
+  const Archive archive = Archive::open(files.folder / "a.h5");
+  const std::vector<ArchivePair> pairs = archive.pairs("train");
+  REQUIRE(pairs[0].keypoints);
+  CHECK(pairs[0].keypoints->moving == std::vector<Point3>{{19, 0, 0}, {16, 4, 5}});
+  CHECK(pairs[0].keypoints->fixed == std::vector<Point3>{{0, 15, 11}, {18, 1, 1}});
+  REQUIRE(pairs[1].keypoints);
+  CHECK(pairs[1].keypoints->moving == pairs[0].keypoints->fixed);
+  CHECK(lists_of(archive, 2).fixed.empty());
+
+  write_file_atomically(files.folder / "b.csv", "18,15,11\n1,1,40\n");
+  const PackSummary again = files.pack("a.h5", true);
+  CHECK(again.reused == 4);
+  CHECK(std::count(again.warnings.begin(), again.warnings.end(),
+                   "pair of moving 's0' and fixed 's1', fixed: 1 of 2 key-points lie outside the packed grid") == 1);
+  const Archive updated = Archive::open(files.folder / "a.h5");
+  CHECK(updated.pairs("train")[0].keypoints->fixed[0] == Point3{1, 15, 11});
+  CHECK(updated.fingerprint() != archive.fingerprint());
+
+  write_file_atomically(files.folder / "b.csv", "18,15,11\n");
+  const std::string text = error_text([&] { files.pack("b.h5"); });
+  INFO(text);
+  CHECK(text.find("a.csv: 2 key-points, and 1 in ") != std::string::npos);
+}
+
+TEST_CASE("labels and masks that are whole but for rounding are packed, and the pack says how many") {
+  Files files;
+  std::vector<float> labels(static_cast<std::size_t>(voxel_count(kShape)), 0.0F);
+  labels[100] = 2.99985F;
+  labels[200] = 47.00005F;
+  write_nifti(files.folder / "l0.nii.gz", std::span<const float>(labels), {kShape, kAffine});
+  std::vector<float> mask(labels.size(), 0.9999F);
+  write_nifti(files.folder / "m1.nii.gz", std::span<const float>(mask), {kShape, kAffine});
+  const PackSummary summary = files.pack();
+  CHECK(summary.warnings.back() == str("label maps and masks: ", labels.size() + 2,
+                                       " values of 2 files were whole numbers only up to rounding, and were rounded"));
+  const Archive archive = Archive::open(files.folder / "a.h5");
+  CHECK(archive.label_ids() == std::vector<std::int64_t>{0, 3, 42, 43, 44, 47, 300});
+  std::vector<std::uint8_t> packed(labels.size());
+  archive.read_mask(1, packed);
+  CHECK(std::count(packed.begin(), packed.end(), 1) == std::ssize(packed));
+}
+
 TEST_CASE("several modalities, each with its own intensities, on the first one's grid") {
   Files files;
   files.json["modalities"] = {"t1", "ct"};

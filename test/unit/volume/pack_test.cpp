@@ -134,7 +134,7 @@ TEST_CASE("broken inputs end in one line with exit code 3, and no archive is lef
     check_contains(files.refusal(), "s2.nii: truncated");
   }
   SECTION("wrong size") {
-    break_image(maker.bytes() + "more");
+    break_image(maker.bytes() + std::string((1 << 20) + 1, 'x'));
     check_contains(files.refusal(), "s2.nii: wrong size");
   }
   SECTION("not a number") {
