@@ -6,6 +6,7 @@
 #include "app/command.hpp"
 #include "regatta/base/run_program.hpp"
 #include "regatta/base/shell.hpp"
+#include "regatta/launch/gpu_choice.hpp"
 #include "regatta/volume/init.hpp"
 
 namespace regatta::app {
@@ -25,7 +26,8 @@ class Init final : public Command {
                    "folder for dataset.json, recipe.json and job.json; default: the current one");
     app.add_option("--layout", options_.layout,
                    str("how the folder is laid out, if not as it looks: ", join(layouts, "; ")));
-    app.add_option("--val", options_.val, "part of the subjects that validates, where the release does not say")
+    app.add_option("--val", options_.val,
+                   "fraction of the subjects held out for validation, rounded, where the release does not say")
         ->capture_default_str();
     app.add_flag("--force", options_.replace, "replace files of these names");
   }
@@ -70,19 +72,34 @@ class Init final : public Command {
     }
     std::cout << str("layout       ", plan.layout, "\nname         ", one_line(plan.name), "\nsubjects     ", subjects,
                      " (", counts(plan.split_subjects), "); with labels ", plan.with_labels, ", masks ", plan.with_mask,
-                     ", key-points ", plan.with_keypoints, "\npairs        ", counts(plan.split_pairs), '\n');
+                     ", key-points ", plan.with_keypoints, "\npairs        ", counts(plan.split_pairs),
+                     plan.pairs_with_keypoints > 0 ? str("; with key-points of their own ", plan.pairs_with_keypoints)
+                                                   : std::string(),
+                     '\n');
     for (const std::string& line : plan.choices) {
       std::cout << one_line(line, kLongestLine) << '\n';
     }
-    std::cout << str("archive      about ", bytes_text(static_cast<double>(plan.archive_bytes)), "\nGPU memory   ",
-                     memory(plan), '\n');
+    std::cout << str("archive      about ", bytes_text(static_cast<double>(plan.archive_bytes)), '\n');
+    if (!plan.recipe.is_null()) {
+      std::cout << str("GPU memory   ", memory(plan), '\n');
+    }
     for (const std::string& line : plan.notes) {
       std::cout << "look at      " << one_line(line, kLongestLine) << '\n';
     }
-    std::cout << str("wrote        ", join(texts(paths), ", "), "\nnext         regatta pack ", quoted(paths[0]),
-                     "\n             regatta plan ", quoted(paths[2]), "\n             regatta sweep ",
-                     quoted(paths[2]), "     or one training: regatta train ", quoted(paths[1]), '\n')
-              << std::flush;
+    std::cout << str("wrote        ", join(texts(paths), ", "), '\n', next_commands(plan, paths)) << std::flush;
+  }
+
+  std::string next_commands(const InitPlan& plan, const std::vector<std::filesystem::path>& paths) const {
+    if (plan.recipe.is_null()) {
+      return str("next         two scans: nothing to train on. Trained weights register them:\n",
+                 "             regatta register --model best.safetensors --fixed FIXED --moving MOVING -o OUT\n",
+                 "             Weights of other programs first need this preprocessing:\n",
+                 "             regatta convert WEIGHTS --preprocess ", quoted(paths[0]), " -o model.safetensors\n");
+    }
+    const int gpus = count_visible_gpus();
+    return str("next         regatta pack ", quoted(paths[0]), "\n             regatta plan ", quoted(paths[2]),
+               "\n             regatta sweep ", quoted(paths[2]), gpus > 1 ? str(" --ranks ", gpus) : std::string(),
+               "     or one training: regatta train ", quoted(paths[1]), '\n');
   }
 
   static std::vector<std::string> texts(const std::vector<std::filesystem::path>& paths) {

@@ -19,8 +19,8 @@ struct InitOptions {
   std::filesystem::path folder;
   std::filesystem::path output = ".";  ///< folder of the files written; made if it is not there
   std::string layout;                  ///< empty: the first that claims the folder
-  double val = 0.2;                    ///< part of the groups that validates, where the release says nothing
-  bool replace = false;                ///< files of these names may be there
+  double val = 0.2;      ///< fraction of the subjects held out for validation, where the release says nothing
+  bool replace = false;  ///< files of these names may be there
 };
 
 /// What was found and chosen; nothing is written yet.
@@ -28,7 +28,7 @@ struct InitPlan {
   std::string layout;
   std::string name;
   Json dataset;
-  Json recipe;
+  Json recipe;  ///< null for two scans: there is nothing to train on
   Json job;
   std::string archive;  ///< file name that the recipe gives the archive
   std::map<std::string, std::int64_t> split_subjects;
@@ -37,8 +37,9 @@ struct InitPlan {
   std::int64_t label_count = 0;  ///< values in the label maps that were looked into, the background included
   std::int64_t with_mask = 0;
   std::int64_t with_keypoints = 0;
-  std::vector<std::string> choices;  ///< lines: orientation, spacing, shape, intensity, and why
-  std::vector<std::string> notes;    ///< lines: what was not understood or is to be looked at
+  std::int64_t pairs_with_keypoints = 0;  ///< that have their own
+  std::vector<std::string> choices;       ///< lines: orientation, spacing, shape, intensity, and why
+  std::vector<std::string> notes;         ///< lines: what was not understood or is to be looked at
   Shape3 shape{};
   std::uintmax_t archive_bytes = 0;
 };
@@ -47,7 +48,8 @@ struct InitPlan {
 ///         than two subjects, voxels that cannot be read
 InitPlan plan_dataset(const InitOptions& options);
 
-/// Writes dataset.json, recipe.json and job.json, each whole or not at all; all three are checked first.
+/// Writes dataset.json and, if there is a recipe, recipe.json and job.json, each whole or not at all; all are checked
+/// first.
 /// @return their paths
 /// @throws DataError if one is there and may not be replaced, or is the release's own file
 std::vector<std::filesystem::path> write_plan(const InitPlan& plan, const InitOptions& options);

@@ -32,6 +32,9 @@ std::set<std::string> used_files(const FoundSet& found) {
       used.insert(item.value().get<std::string>());
     }
   }
+  for (const PairEntry& pair : found.pairs) {
+    used.insert({pair.moving_keypoints, pair.fixed_keypoints});
+  }
   return used;
 }
 
@@ -148,22 +151,32 @@ void note_duplicates(const ScanTree& tree, FoundSet& found) {
 
 /// Rows of the two lists of a pair are the same places, so there must be as many.
 void note_keypoints(const ScanTree& tree, FoundSet& found) {
-  std::map<std::string, std::size_t> counts;
+  std::map<std::string, std::size_t> counts;  // by file
+  std::map<std::string, std::string> file_of;
   std::vector<std::string> wrong;
-  for (const SubjectEntry& subject : found.subjects) {
-    if (!subject.keypoints.empty()) {
+  const auto count = [&](const std::string& path) {
+    if (!path.empty() && !counts.contains(path)) {
       try {
-        counts[subject.id] = read_keypoints(tree.full(subject.keypoints)).size();
+        counts[path] = read_keypoints(tree.full(path)).size();
       } catch (const DataError& error) {
         wrong.emplace_back(error.what());
       }
     }
+  };
+  for (const SubjectEntry& subject : found.subjects) {
+    file_of[subject.id] = subject.keypoints;
+    count(subject.keypoints);
+  }
+  for (const PairEntry& pair : found.pairs) {
+    count(pair.moving_keypoints);
+    count(pair.fixed_keypoints);
   }
   note_names(found, wrong, "key-point files that `pack` will refuse");
   std::vector<std::string> unequal;
   for (const PairEntry& pair : found.pairs) {
-    const auto moving = counts.find(pair.moving);
-    const auto fixed = counts.find(pair.fixed);
+    const bool own = !pair.moving_keypoints.empty();
+    const auto moving = counts.find(own ? pair.moving_keypoints : file_of[pair.moving]);
+    const auto fixed = counts.find(own ? pair.fixed_keypoints : file_of[pair.fixed]);
     if (moving != counts.end() && fixed != counts.end() && moving->second != fixed->second) {
       unequal.push_back(str(pair.moving, ' ', moving->second, " and ", pair.fixed, ' ', fixed->second));
     }

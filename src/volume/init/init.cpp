@@ -55,11 +55,9 @@ void make_ids_unique(FoundSet& found) {
   }
 }
 
-/// A subject's row: only what it has, with paths relative to the output folder.
-Json row_of(const SubjectEntry& subject, const fs::path& folder, const fs::path& output) {
-  const auto relative = [&](const std::string& path) {
-    return (folder / path).lexically_relative(output).generic_string();
-  };
+/// A subject's row: only what it has. @param relative  makes a path of the tree one relative to the output folder
+template <class Relative>
+Json row_of(const SubjectEntry& subject, const Relative& relative) {
   Json row;
   row["id"] = subject.id;
   if (!subject.image.empty()) {
@@ -85,7 +83,9 @@ Json row_of(const SubjectEntry& subject, const fs::path& folder, const fs::path&
   return row;
 }
 
-Json pairs_json(const PairRule& rule) {
+/// @param relative  makes a path of the tree one relative to the output folder
+template <class Relative>
+Json pairs_json(const PairRule& rule, const Relative& relative) {
   Json pairs = {{"rule", rule.rule}};
   if (rule.rule == "atlas") {
     pairs["atlas"] = rule.atlas;
@@ -95,6 +95,13 @@ Json pairs_json(const PairRule& rule) {
   }
   if (!rule.explicit_pairs.empty()) {
     pairs["explicit"] = rule.explicit_pairs;
+    for (Json& pair : pairs["explicit"]) {
+      for (const char* key : {"moving_keypoints", "fixed_keypoints"}) {
+        if (pair.contains(key)) {
+          pair[key] = relative(pair[key].get<std::string>());
+        }
+      }
+    }
   }
   return pairs;
 }
@@ -134,14 +141,16 @@ void count(const FoundSet& found, const DatasetFile& dataset, InitPlan& plan) {
   }
   for (const ArchivePair& pair : dataset.pairs) {
     ++plan.split_pairs[pair.split];
+    plan.pairs_with_keypoints += dataset.keypoint_files(pair) ? 1 : 0;
   }
 }
 
-/// Both sides of every pair have key-points.
+/// Every pair has key-points, its own or those of both sides.
 bool pairs_have_keypoints(const DatasetFile& dataset) {
   return std::all_of(dataset.pairs.begin(), dataset.pairs.end(), [&](const ArchivePair& pair) {
-    return !dataset.subjects[static_cast<std::size_t>(pair.moving)].keypoints.empty() &&
-           !dataset.subjects[static_cast<std::size_t>(pair.fixed)].keypoints.empty();
+    const bool own = dataset.keypoint_files(pair).has_value();
+    return own || (!dataset.subjects[static_cast<std::size_t>(pair.moving)].keypoints.empty() &&
+                   !dataset.subjects[static_cast<std::size_t>(pair.fixed)].keypoints.empty());
   });
 }
 
@@ -196,7 +205,10 @@ std::string dataset_text(const Json& dataset) {
 fs::path without_wrapping(fs::path folder) {
   while (fs::is_directory(folder)) {
     std::vector<fs::path> entries;
-    for (const auto& entry : fs::directory_iterator(folder)) {
+    std::error_code error;
+    const fs::directory_iterator listed(folder, error);
+    REGATTA_REQUIRE(!error, DataError, folder.string(), ": cannot be listed: ", error.message());
+    for (const auto& entry : listed) {
       if (!entry.path().filename().string().starts_with(".")) {
         entries.push_back(entry.path());
       }
@@ -244,8 +256,14 @@ InitPlan plan_dataset(const InitOptions& options) {
   REGATTA_REQUIRE(found.subjects.size() > 1, DataError, options.folder.string(), ": ", found.subjects.size(),
                   " subjects found as layout ", layout.name, ", at least two expected (--layout takes another)",
                   found.notes.empty() ? "" : "; ", join(found.notes, "; "));
-  draw_splits(found, options.val);
-  const PairRule pairs = choose_pairs(found);
+  const bool one_pair = found.subjects.size() == 2;
+  PairRule pairs;
+  if (one_pair) {
+    pairs = settle_one_pair(found);
+  } else {
+    draw_splits(found, options.val);
+    pairs = choose_pairs(found);
+  }
   GridChoice grid = choose_grid(found, seen, choose_place(tree, found, seen, pairs));
   note_oddities(tree, found, seen);
 
@@ -254,11 +272,14 @@ InitPlan plan_dataset(const InitOptions& options) {
   if (!found.modalities.empty()) {
     plan.dataset["modalities"] = found.modalities;
   }
-  plan.dataset["pairs"] = pairs_json(pairs);
+  const auto relative = [&](const std::string& path) {
+    return (folder / path).lexically_relative(output).generic_string();
+  };
+  plan.dataset["pairs"] = pairs_json(pairs, relative);
   plan.dataset["preprocess"] = preprocess_json(grid.preprocess);
   plan.dataset["subjects"] = Json::array();
   for (const SubjectEntry& subject : found.subjects) {
-    plan.dataset["subjects"].push_back(row_of(subject, folder, output));
+    plan.dataset["subjects"].push_back(row_of(subject, relative));
   }
   const DatasetFile dataset = dataset_from_json(plan.dataset, output);
   count(found, dataset, plan);
@@ -270,16 +291,19 @@ InitPlan plan_dataset(const InitOptions& options) {
   }
   plan.label_count = std::ssize(values);
   plan.choices = std::move(grid.reasons);
-  choose_job(found, dataset, grid.preprocess.intensity.kind == "window", plan);
+  if (!one_pair) {
+    choose_job(found, dataset, grid.preprocess.intensity.kind == "window", plan);
+  }
   plan.notes = std::move(found.notes);
   return plan;
 }
 
 std::vector<fs::path> write_plan(const InitPlan& plan, const InitOptions& options) {
-  const std::vector<std::pair<fs::path, std::string>> files = {
-      {options.output / kDatasetFile, dataset_text(plan.dataset)},
-      {options.output / kRecipeFile, dump_pretty(plan.recipe)},
-      {options.output / kJobFile, dump_pretty(plan.job)}};
+  std::vector<std::pair<fs::path, std::string>> files = {{options.output / kDatasetFile, dataset_text(plan.dataset)}};
+  if (!plan.recipe.is_null()) {
+    files.emplace_back(options.output / kRecipeFile, dump_pretty(plan.recipe));
+    files.emplace_back(options.output / kJobFile, dump_pretty(plan.job));
+  }
   for (const auto& [path, text] : files) {
     check_free(path, options);
   }

@@ -1,6 +1,7 @@
 #include "volume/init/splits.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include <nlohmann/json.hpp>
@@ -32,6 +33,15 @@ Json pair_json(const std::string& split, const std::string& moving, const std::s
   return {{"split", split}, {"moving", moving}, {"fixed", fixed}};
 }
 
+Json listed_pair_json(const std::string& split, const PairEntry& pair) {
+  Json json = pair_json(split, pair.moving, pair.fixed);
+  if (!pair.moving_keypoints.empty()) {
+    json["moving_keypoints"] = pair.moving_keypoints;
+    json["fixed_keypoints"] = pair.fixed_keypoints;
+  }
+  return json;
+}
+
 Json listed_pairs(FoundSet& found) {
   std::map<std::string, std::string> splits;
   for (const SubjectEntry& subject : found.subjects) {
@@ -49,7 +59,7 @@ Json listed_pairs(FoundSet& found) {
       dropped.push_back(str(pair.moving, " onto ", pair.fixed));
       continue;
     }
-    list.push_back(pair_json(pair.split.empty() ? fixed->second : pair.split, pair.moving, pair.fixed));
+    list.push_back(listed_pair_json(pair.split.empty() ? fixed->second : pair.split, pair));
   }
   note_names(found, dropped, "listed pairs left out, their subjects are in different splits");
   return list;
@@ -112,21 +122,49 @@ void draw_splits(FoundSet& found, double val) {
     }
   }
   std::vector<std::string> names;
+  std::size_t drawn = 0;
   for (const auto& [name, subjects] : groups) {
     names.push_back(name);
+    drawn += subjects.size();
   }
   std::sort(names.begin(), names.end(),
             [](const std::string& a, const std::string& b) { return unit_hash(a) < unit_hash(b); });
   const bool between = found.pairs.empty() && found.atlas.empty();
   const std::size_t wanted = between ? 2 : 1;
   const std::size_t kept = between ? 2 : 1;  // what training cannot do without
-  std::size_t least = names.size() > kept ? std::min(wanted, names.size() - kept) : 0;
+  const std::size_t least = names.size() > kept ? std::min(wanted, names.size() - kept) : 0;
+  const auto asked = static_cast<std::size_t>(std::llround(val * static_cast<double>(drawn)));
+  std::size_t held_out = 0;
   for (std::size_t i = 0; i < names.size(); ++i) {
-    const bool validates = i < least || (unit_hash(names[i]) < val && i + kept < names.size());
-    for (SubjectEntry* subject : groups[names[i]]) {
+    const bool falls_to_val = unit_hash(names[i]) < val || held_out < asked;
+    const bool validates = i < least || (falls_to_val && i + kept < names.size());
+    const std::vector<SubjectEntry*>& members = groups[names[i]];
+    held_out += validates ? members.size() : 0;
+    for (SubjectEntry* subject : members) {
       subject->split = validates ? "val" : "train";
     }
   }
+}
+
+PairRule settle_one_pair(FoundSet& found) {
+  for (SubjectEntry& subject : found.subjects) {
+    if (subject.split != "atlas") {
+      subject.split = "test";
+    }
+  }
+  for (PairEntry& pair : found.pairs) {
+    pair.split.clear();
+  }
+  PairRule rule;
+  rule.rule = found.atlas.empty() ? "explicit" : "atlas";
+  rule.atlas = found.atlas;
+  if (rule.rule == "explicit") {
+    rule.explicit_pairs = listed_pairs(found);
+    if (rule.explicit_pairs.empty()) {
+      add_ring(found, "test", rule.explicit_pairs);
+    }
+  }
+  return rule;
 }
 
 PairRule choose_pairs(FoundSet& found) {

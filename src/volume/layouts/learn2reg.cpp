@@ -1,11 +1,13 @@
 // Learn2Reg releases, and others with such a list: NAME_dataset.json names images, labels, masks, key-points and pairs.
 #include <algorithm>
+#include <array>
 #include <map>
 #include <set>
 
 #include <nlohmann/json.hpp>
 
 #include "regatta/base/error.hpp"
+#include "regatta/volume/volume.hpp"
 #include "volume/layouts/layout.hpp"
 
 namespace regatta {
@@ -39,6 +41,21 @@ std::string clean(const std::string& path) {
   return std::filesystem::path(path).lexically_normal().generic_string();
 }
 
+/// A list of NAME_dataset.json.
+struct ListRow {
+  const char* key;
+  std::string split;  ///< "": to train on, or to be drawn
+  bool pairs_alone;
+};
+
+/// Images first, whose rows name labels and masks.
+const std::array<ListRow, 6> kLists = {{{"training", "", false},
+                                        {"validation", "val", false},
+                                        {"test", "test", false},
+                                        {"training_paired_images", "", true},
+                                        {"registration_val", "val", true},
+                                        {"registration_test", "test", true}}};
+
 class Release {
  public:
   explicit Release(const ScanTree& tree) : tree_(tree), file_(release_file(tree)) {
@@ -51,18 +68,15 @@ class Release {
 
   FoundSet find() {
     read_description();
-    read_rows("training");
-    read_rows("test");
-    const auto paired = read_pairs("training_paired_images", "");
-    const auto val = read_pairs("registration_val", "val");
-    const auto test = read_pairs("registration_test", "test");
+    for (const ListRow& list : kLists) {
+      read_list(list);
+    }
+    note_other_lists();
     channels_ = modality_names_.size() > 1 && !names_sides_;
     judge_ct();
-    for (const auto& pairs : {paired, val, test}) {
-      out_.pairs.insert(out_.pairs.end(), pairs.begin(), pairs.end());
-    }
-    add_subjects(!val.empty());
+    add_subjects();
     drop_pairs_of_missing();
+    add_pair_keypoints();
     note_names(out_, missing_, str("files named by ", file_, " do not exist"));
     if (unpaired_training_ > 0) {
       out_.notes.push_back(
@@ -111,37 +125,68 @@ class Release {
     out_.is_ct = count > 0 && (channels_ || count == std::ssize(modality_names_));
   }
 
-  void read_rows(const char* key) {
-    const Json& list = list_of(key);
-    for (std::size_t i = 0; i < list.size(); ++i) {
-      const std::string image = list[i].is_string() ? list[i].get<std::string>() : text_of(list[i], "image");
-      REGATTA_REQUIRE(!image.empty(), ConfigError, path(), ": /", key, "/", i, ": an image's path expected, got ",
-                      one_line(dump_line(list[i]), 80));
-      rows_.emplace(stem_of(image), Row{clean(image), list[i], std::string_view(key) == "training"});
-    }
-  }
-
-  std::vector<PairEntry> read_pairs(const char* key, const std::string& split) {
-    std::vector<PairEntry> pairs;
-    const Json& list = list_of(key);
+  /// Rows are images, or pairs of them.
+  void read_list(const ListRow& rule) {
+    const Json& list = list_of(rule.key);
     for (std::size_t i = 0; i < list.size(); ++i) {
       const std::string fixed = text_of(list[i], "fixed");
       const std::string moving = text_of(list[i], "moving");
-      REGATTA_REQUIRE(!fixed.empty() && !moving.empty(), ConfigError, path(), ": /", key, "/", i,
-                      ": fixed and moving expected, got ", one_line(dump_line(list[i]), 80));
-      std::string fixed_case;
-      std::string moving_case;
-      const std::string fixed_digits = four_digits(stem_of(fixed), &fixed_case);
-      const std::string moving_digits = four_digits(stem_of(moving), &moving_case);
-      names_sides_ = names_sides_ || (fixed_case == moving_case && fixed_digits != moving_digits);
-      for (const std::string& image : {fixed, moving}) {  // images of test pairs may be named nowhere else
-        Row& row = rows_.emplace(stem_of(image), Row{clean(image), Json::object(), false}).first->second;
-        row.split = split.empty() ? row.split : split;
-        row.paired = true;
+      if (!fixed.empty() && !moving.empty()) {
+        add_pair(rule.split, fixed, moving);
+        continue;
       }
-      pairs.push_back({split, id_from(stem_of(moving)), id_from(stem_of(fixed))});
+      const std::string image = list[i].is_string() ? list[i].get<std::string>() : text_of(list[i], "image");
+      REGATTA_REQUIRE(!rule.pairs_alone && !image.empty(), ConfigError, path(), ": /", rule.key, "/", i, ": ",
+                      rule.pairs_alone ? "fixed and moving" : "an image's path, or fixed and moving", " expected, got ",
+                      one_line(dump_line(list[i]), 80));
+      Row& row = rows_.emplace(stem_of(image), Row{clean(image), list[i]}).first->second;
+      row.training = row.training || rule.split.empty();
+      if (rule.split == "val") {
+        row.split = rule.split;
+      }
     }
-    return pairs;
+  }
+
+  void add_pair(const std::string& split, const std::string& fixed, const std::string& moving) {
+    std::string fixed_case;
+    std::string moving_case;
+    const std::string fixed_digits = four_digits(stem_of(fixed), &fixed_case);
+    const std::string moving_digits = four_digits(stem_of(moving), &moving_case);
+    names_sides_ = names_sides_ || (fixed_case == moving_case && fixed_digits != moving_digits);
+    for (const std::string& image : {fixed, moving}) {  // images of test pairs may be named nowhere else
+      Row& row = rows_.emplace(stem_of(image), Row{clean(image), Json::object()}).first->second;
+      row.split = split.empty() ? row.split : split;
+      row.paired = true;
+    }
+    const PairEntry pair = {split, id_from(stem_of(moving)), id_from(stem_of(fixed))};
+    if (listed_.insert({split, pair.moving, pair.fixed}).second) {
+      out_.pairs.push_back(pair);
+    }
+  }
+
+  /// Other lists of images or pairs: nothing is made of them, and that is said.
+  void note_other_lists() {
+    for (const auto& item : content_.items()) {
+      const Json& list = item.value();
+      const bool known =
+          std::any_of(kLists.begin(), kLists.end(), [&](const ListRow& row) { return item.key() == row.key; });
+      if (known || !list.is_array() || list.empty()) {
+        continue;
+      }
+      const std::string first = list[0].is_string() ? list[0].get<std::string>() : text_of(list[0], "image");
+      if (is_volume_name(first) || !text_of(list[0], "fixed").empty()) {
+        out_.notes.push_back(str("list `", one_line(item.key(), 60), "` of ", file_, " not understood: ", list.size(),
+                                 " rows; known are ", known_lists()));
+      }
+    }
+  }
+
+  static std::string known_lists() {
+    std::vector<std::string> keys;
+    for (const ListRow& row : kLists) {
+      keys.emplace_back(row.key);
+    }
+    return join(keys, ", ");
   }
 
   /// A file that the row names under one of the keys; "" with a note for one that is not there.
@@ -157,7 +202,9 @@ class Release {
     return "";
   }
 
-  void add_subjects(bool has_val) {
+  void add_subjects() {
+    const bool has_val =
+        std::any_of(rows_.begin(), rows_.end(), [](const auto& row) { return row.second.split == "val"; });
     const bool has_pairs = std::any_of(rows_.begin(), rows_.end(),
                                        [](const auto& row) { return row.second.paired && row.second.split.empty(); });
     for (auto& [stem, row] : rows_) {
@@ -223,6 +270,44 @@ class Release {
     }
   }
 
+  /// Where a scan of several pairs has other key-points in each: keypoints01Tr holds those of _0000 and _0001,
+  /// keypoints02Tr those of _0000 and _0002.
+  void add_pair_keypoints() {
+    std::map<std::string, std::string> image_of;
+    for (const SubjectEntry& subject : out_.subjects) {
+      image_of[subject.id] = subject.image;
+    }
+    for (PairEntry& pair : out_.pairs) {
+      const std::string& moving = image_of.at(pair.moving);
+      const std::string& fixed = image_of.at(pair.fixed);
+      const std::string digits =
+          side_of(moving) < side_of(fixed) ? side_of(moving) + side_of(fixed) : side_of(fixed) + side_of(moving);
+      for (const char* kind : {"keypoints", "landmarks"}) {
+        const std::string of_moving = pair_list(moving, kind, digits);
+        const std::string of_fixed = pair_list(fixed, kind, digits);
+        if (pair.moving_keypoints.empty() && tree_.has(of_moving) && tree_.has(of_fixed)) {
+          pair.moving_keypoints = of_moving;
+          pair.fixed_keypoints = of_fixed;
+        }
+      }
+    }
+  }
+
+  /// "imagesTr/P_0000_0001.nii.gz" -> "1"
+  static std::string side_of(const std::string& image) {
+    const std::string digits = four_digits(stem_of(image));
+    return digits.substr(std::min(digits.find_first_not_of('0'), digits.empty() ? 0 : digits.size() - 1));
+  }
+
+  /// "imagesTr/P_0000_0001.nii.gz" -> "keypoints01Tr/P_0000_0001.csv"; "" for an image in another folder
+  static std::string pair_list(const std::string& image, const char* kind, const std::string& digits) {
+    const std::string folder = folder_of(image);
+    const std::size_t at = folder.rfind("images");
+    return at == std::string::npos || digits.empty()
+               ? ""
+               : path_in(str(folder.substr(0, at), kind, digits, folder.substr(at + 6)), stem_of(image) + ".csv");
+  }
+
   struct Row {
     std::string image;
     Json json;
@@ -238,7 +323,8 @@ class Release {
   std::vector<std::string> modality_names_;
   bool names_sides_ = false;  ///< _0000 and _0001 of one case are moving and fixed somewhere: two scans, not channels
   bool channels_ = false;
-  std::set<std::string> cases_;  ///< with channels: those that are subjects already
+  std::set<std::array<std::string, 3>> listed_;  ///< pairs: split, moving, fixed
+  std::set<std::string> cases_;                  ///< with channels: those that are subjects already
   std::vector<std::string> missing_;
   int unpaired_training_ = 0;
   int unpaired_tests_ = 0;

@@ -2,6 +2,7 @@
 #include "regatta/volume/init.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <map>
 
@@ -342,6 +343,69 @@ TEST_CASE("names that become the same id are told apart, a mixture of CT and oth
   CHECK(note_with(plan, "without sform and qform").find("d.nii") != std::string::npos);
 }
 
+TEST_CASE("two scans get a data set file: with them nothing is trained, trained weights register them") {
+  ScanFolder folder;
+  folder.scan("visit1.nii", {16, 16, 16}, spaced(1, 1, 1), block({16, 16, 16}, 4, 12));
+  folder.scan("visit2.nii", {16, 16, 16}, spaced(1, 1, 1), block({16, 16, 16}, 5, 13));
+  const InitPlan plan = plan_for(folder);
+  CHECK(plan.split_subjects == std::map<std::string, std::int64_t>{{"test", 2}});
+  CHECK(plan.split_pairs == std::map<std::string, std::int64_t>{{"test", 2}});
+  CHECK(plan.recipe.is_null());
+  const auto paths = write_plan(plan, options_for(folder));
+  REQUIRE(paths.size() == 1);
+  CHECK(read_dataset(paths[0]).options.preprocess.shape == std::vector<int>{16, 16, 16});
+}
+
+TEST_CASE("one scan and an atlas, and two scans of a release, are two scans too") {
+  ScanFolder atlas;
+  atlas.scan("atlas.nii", {16, 16, 16}, spaced(1, 1, 1), block({16, 16, 16}, 4, 12));
+  atlas.scan("a.nii", {16, 16, 16}, spaced(1, 1, 1), block({16, 16, 16}, 5, 13));
+  CHECK(plan_for(atlas).split_pairs == std::map<std::string, std::int64_t>{{"test", 1}});
+  CHECK(plan_for(atlas).dataset.at("pairs").at("rule") == "atlas");
+  ScanFolder release;
+  for (const char* name : {"L_0001_0000", "L_0001_0001"}) {
+    release.scan(str("imagesTr/", name, ".nii.gz"), {16, 16, 16}, spaced(1, 1, 1), block({16, 16, 16}, 4, 12));
+  }
+  release.text("L_dataset.json", R"({"registration_val": [{"fixed": "./imagesTr/L_0001_0000.nii.gz",
+                                                           "moving": "./imagesTr/L_0001_0001.nii.gz"}]})");
+  const InitPlan plan = plan_for(release);
+  CHECK(plan.dataset.at("pairs").at("explicit") ==
+        Json::array({{{"split", "test"}, {"moving", "L_0001_0001"}, {"fixed", "L_0001_0000"}}}));
+}
+
+TEST_CASE("init of a set whose pairs have key-points of their own names them with the pairs") {
+  ScanFolder folder;
+  const Shape3 shape = {32, 32, 32};
+  Json list = {{"name", "Thorax"}};
+  for (const char* patient : {"T_0000", "T_0001", "T_0002"}) {
+    for (const char* scan : {"_0000", "_0001", "_0002"}) {
+      folder.scan(str("imagesTr/", patient, scan, ".nii.gz"), shape, spaced(1, 1, 1),
+                  block(shape, 1, 30, 40.0, -1000.0));
+    }
+    for (const char* pair : {"01", "02"}) {
+      folder.text(str("keypoints", pair, "Tr/", patient, "_0000.csv"), "1,1,1\n2,2,2\n");
+      folder.text(str("keypoints", pair, "Tr/", patient, "_000", pair[1], ".csv"), "1,1,1\n2,2,2\n");
+      list[std::string(patient) == "T_0002" ? "registration_val" : "training_paired_images"].push_back(
+          {{"fixed", str("./imagesTr/", patient, "_000", pair[1], ".nii.gz")},
+           {"moving", str("./imagesTr/", patient, "_0000.nii.gz")}});
+    }
+  }
+  folder.text("Thorax_dataset.json", dump_line(list));
+  const InitPlan plan = plan_for(folder);
+  CHECK(plan.dataset.at("pairs").at("explicit").at(1) ==
+        Json({{"split", "train"},
+              {"moving", "T_0000_0000"},
+              {"fixed", "T_0000_0002"},
+              {"moving_keypoints", "../keypoints02Tr/T_0000_0000.csv"},
+              {"fixed_keypoints", "../keypoints02Tr/T_0000_0002.csv"}}));
+  CHECK(plan.pairs_with_keypoints == 6);
+  CHECK(plan.recipe.at("losses").contains("keypoint"));
+  CHECK(plan.recipe.at("validation").at("best") == "tre");
+  CHECK(note_with(plan, "belong to nothing").empty());
+  folder.text("keypoints02Tr/T_0001_0002.csv", "1,1,1\n");
+  CHECK(note_with(plan_for(folder), "different lengths").find("T_0001_0000 2 and T_0001_0002 1") != std::string::npos);
+}
+
 TEST_CASE("fewer than two scans are refused") {
   ScanFolder folder;
   folder.scan("a.nii");
@@ -371,6 +435,23 @@ TEST_CASE("groups stay together, and further subjects do not move others between
   }
   CHECK(val >= 8);
   CHECK(val <= 32);
+}
+
+TEST_CASE("never fewer subjects validate than --val asks for, rounded") {
+  for (int count = 3; count <= 60; ++count) {
+    for (const double val : {0.1, 0.2, 0.34, 0.5}) {
+      FoundSet set = made_set(count);
+      for (SubjectEntry& subject : set.subjects) {
+        subject.group = subject.id;
+      }
+      draw_splits(set, val);
+      const auto validating = std::count_if(set.subjects.begin(), set.subjects.end(),
+                                            [](const SubjectEntry& subject) { return subject.split == "val"; });
+      INFO(count << " subjects, --val " << val << ": " << validating);
+      CHECK(validating >= std::min<std::int64_t>(std::llround(val * count), count - 2));
+      CHECK(validating <= count - 2);
+    }
+  }
 }
 
 TEST_CASE("pairs: a ring validates, small sets keep enough to train on, pairs across splits are dropped") {

@@ -1,8 +1,13 @@
 // Each layout on little made-up folders: which files become which part of which subject.
 #include "volume/layouts/layout.hpp"
 
+#include <stdexcept>
+
+#include <unistd.h>
+
 #include <nlohmann/json.hpp>
 
+#include "attempt.hpp"
 #include "files.hpp"
 #include "regatta/base/text.hpp"
 #include "regatta/volume/nifti.hpp"
@@ -102,12 +107,81 @@ TEST_CASE("layout learn2reg: several modalities are channels only where no pair 
   CHECK(join(sides.notes, "|") == "images of `training` left out, no pair of `training_paired_images` has them: 1");
 }
 
+TEST_CASE("layout learn2reg: the release's own validation pairs, as in LUMIR, are its split val") {
+  ScanFolder folder;
+  for (const char* name : {"imagesTr/LUMIRMRI_0000_0000", "imagesTr/LUMIRMRI_0001_0000", "imagesTr/LUMIRMRI_0002_0000",
+                           "imagesVal/LUMIRMRI_3454_0000", "imagesVal/LUMIRMRI_3455_0000"}) {
+    folder.scan(str(name, ".nii.gz"));
+  }
+  folder.text("LUMIR_dataset.json", R"({"name": "LUMIR", "modality": {"0": "MR"},
+    "training": [{"image": "./imagesTr/LUMIRMRI_0000_0000.nii.gz"}, {"image": "./imagesTr/LUMIRMRI_0001_0000.nii.gz"},
+                 {"image": "./imagesTr/LUMIRMRI_0002_0000.nii.gz"}],
+    "validation": [{"fixed": "./imagesVal/LUMIRMRI_3455_0000.nii.gz", "moving": "./imagesVal/LUMIRMRI_3454_0000.nii.gz"}],
+    "registration_val": [{"fixed": "./imagesVal/LUMIRMRI_3455_0000.nii.gz",
+                          "moving": "./imagesVal/LUMIRMRI_3454_0000.nii.gz"}]})");
+  const FoundSet set = find_in(folder).set;
+  REQUIRE(set.subjects.size() == 5);
+  CHECK(row_of(set.subjects[2]) == "LUMIRMRI_0002_0000 imagesTr/LUMIRMRI_0002_0000.nii.gz - - - LUMIRMRI_0002 train");
+  CHECK(row_of(set.subjects[3]) == "LUMIRMRI_3454_0000 imagesVal/LUMIRMRI_3454_0000.nii.gz - - - LUMIRMRI_3454 val");
+  CHECK(pairs_of(set) == "val:LUMIRMRI_3454_0000>LUMIRMRI_3455_0000");
+  CHECK(set.notes.empty());
+}
+
+TEST_CASE("layout learn2reg: images to validate on, pairs to test on, and lists of other names") {
+  ScanFolder folder;
+  for (const char* name : {"a", "b", "c", "d", "e"}) {
+    folder.scan(str("imagesTr/", name, ".nii.gz"));
+  }
+  folder.text("X_dataset.json", R"({"training": ["imagesTr/a.nii.gz"], "validation": [{"image": "imagesTr/b.nii.gz"}],
+    "test": [{"fixed": "imagesTr/c.nii.gz", "moving": "imagesTr/d.nii.gz"}], "extra": [{"image": "imagesTr/e.nii.gz"}],
+    "labels": ["background", "brain"]})");
+  const FoundSet set = find_in(folder).set;
+  REQUIRE(set.subjects.size() == 4);
+  CHECK(set.subjects[0].split == "train");
+  CHECK(set.subjects[1].split == "val");
+  CHECK(set.subjects[3].split == "test");
+  CHECK(pairs_of(set) == "test:d>c");
+  CHECK(join(set.notes, "|") ==
+        "list `extra` of X_dataset.json not understood: 1 rows; known are training, validation, test, "
+        "training_paired_images, registration_val, registration_test");
+}
+
+TEST_CASE("layout learn2reg: a scan of two pairs has key-points in each, as in ThoraxCBCT") {
+  ScanFolder folder;
+  Json list = {{"name", "ThoraxCBCT"}};
+  for (const char* patient : {"T_0000", "T_0001"}) {
+    for (const char* scan : {"_0000", "_0001", "_0002"}) {
+      folder.scan(str("imagesTr/", patient, scan, ".nii.gz"));
+      for (const char* pair : {"01", "02"}) {
+        if (std::string(scan) == "_0000" || scan[4] == pair[1]) {
+          folder.text(str("keypoints", pair, "Tr/", patient, scan, ".csv"), "1,1,1\n");
+        }
+      }
+    }
+    for (const char* fixed : {"_0001", "_0002"}) {
+      list[std::string(patient) == "T_0000" ? "training_paired_images" : "registration_val"].push_back(
+          {{"fixed", str("./imagesTr/", patient, fixed, ".nii.gz")},
+           {"moving", str("./imagesTr/", patient, "_0000.nii.gz")}});
+    }
+  }
+  folder.text("ThoraxCBCT_dataset.json", dump_line(list));
+  const FoundSet set = find_in(folder).set;
+  REQUIRE(set.pairs.size() == 4);
+  CHECK(set.pairs[0].moving_keypoints == "keypoints01Tr/T_0000_0000.csv");
+  CHECK(set.pairs[0].fixed_keypoints == "keypoints01Tr/T_0000_0001.csv");
+  CHECK(set.pairs[1].moving_keypoints == "keypoints02Tr/T_0000_0000.csv");
+  CHECK(set.pairs[1].fixed_keypoints == "keypoints02Tr/T_0000_0002.csv");
+  CHECK(set.pairs[3].fixed_keypoints == "keypoints02Tr/T_0001_0002.csv");
+  CHECK(set.subjects[0].keypoints.empty());
+}
+
 TEST_CASE("layout learn2reg: a wrong list is refused with its place") {
   ScanFolder folder;
   folder.text("X_dataset.json", R"({"training": [{"label": "a.nii.gz"}]})");
-  CHECK(error_text([&] {
-          find_in(folder);
-        }).ends_with(R"(X_dataset.json: /training/0: an image's path expected, got {"label":"a.nii.gz"})"));
+  CHECK(
+      error_text([&] { find_in(folder); })
+          .ends_with(
+              R"(X_dataset.json: /training/0: an image's path, or fixed and moving expected, got {"label":"a.nii.gz"})"));
   folder.text("Y_dataset.json", "{}");
   CHECK(error_text([&] {
           find_in(folder);
@@ -394,6 +468,35 @@ TEST_CASE("a layout is forced by name; unknown names and folders without scans a
   empty.text("readme.txt", "");
   CHECK(error_text([&] {
           find_in(empty);
-        }).ends_with(": no volume (.nii, .nii.gz, .hdr with .img or .img.gz, or .npz) in it, of 1 files"));
+        }).ends_with(": no volume (.nii, .nii.gz, .hdr with .img or .img.gz, .mgz, .mgh, or .npz) in it, of 1 files"));
   CHECK(error_text([&] { ScanTree::read(empty.path() / "nowhere"); }).ends_with("nowhere: not a folder"));
+}
+
+TEST_CASE("a folder that cannot be listed is named, not the one that holds it") {
+  ScanFolder folder;
+  folder.scan("open/a.nii").scan("closed/deep/b.nii");
+  const std::filesystem::path closed = folder.path() / "closed/deep";
+  std::filesystem::permissions(folder.path(), std::filesystem::perms(0755));
+  std::filesystem::permissions(closed, std::filesystem::perms(0));
+  const test::Attempt done = test::attempt([&] {
+    if (::geteuid() == 0 && ::seteuid(65534) != 0) {  // nothing is closed to root
+      throw std::runtime_error("cannot become another user");
+    }
+    ScanTree::read(folder.path());
+  });
+  std::filesystem::permissions(closed, std::filesystem::perms(0755));
+  CHECK(done.exit_code == 3);
+  CHECK(done.text == str(closed.string(), ": cannot be listed: Permission denied"));
+}
+
+TEST_CASE("mgz files are scans of every layout") {
+  ScanFolder folder;
+  for (const char* subject : {"OAS1_0001_MR1", "OAS1_0002_MR1"}) {
+    folder.text(str(subject, "/norm.mgz"), "").text(str(subject, "/aseg.mgz"), "");
+  }
+  const Found found = find_in(folder);
+  CHECK(found.layout == "oasis");
+  REQUIRE(found.set.subjects.size() == 2);
+  CHECK(found.set.subjects[0].image == "OAS1_0001_MR1/norm.mgz");
+  CHECK(found.set.subjects[0].labels == "OAS1_0001_MR1/aseg.mgz");
 }
