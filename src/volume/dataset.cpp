@@ -206,7 +206,8 @@ DatasetFile read_dataset(const std::filesystem::path& path) {
 
 std::string file_name_of(const std::string& name) {
   std::string out;
-  for (const unsigned char c : name.substr(0, 60)) {
+  for (const char letter : name.substr(0, 60)) {
+    const auto c = static_cast<unsigned char>(letter);
     const bool good = std::isalnum(c) != 0 || c == '-';
     if (good || (!out.empty() && out.back() != '_')) {
       out += good ? static_cast<char>(std::tolower(c)) : '_';

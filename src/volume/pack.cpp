@@ -122,7 +122,7 @@ void Packer::warn_of_splits_without_pairs() {
 void Packer::require_output() const {
   REGATTA_REQUIRE(options_.replace || options_.update || !fs::exists(options_.output), DataError,
                   options_.output.string(),
-                  ": is there already; --update packs it anew with what has changed, --force packs all of it");
+                  ": already exists; --update packs again what has changed, --force packs everything again");
   const fs::path folder = fs::absolute(options_.output).parent_path();
   REGATTA_REQUIRE(fs::is_directory(folder), DataError, options_.output.string(), ": there is no folder ",
                   folder.string());

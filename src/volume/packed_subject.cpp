@@ -96,7 +96,7 @@ PackedVoxels pack_image(const PackJob& job, Image image, const IntensityOptions&
                                     job.preprocess);
 }
 
-/// @param first  the first modality's image, which is there already
+/// @param first  the first modality's image, which exists already
 void add_images(const PackJob& job, const SubjectEntry& subject, Image first, const Placement& placement,
                 PackedSubject& out, int threads) {
   const std::vector<std::string> modalities = job.modalities();

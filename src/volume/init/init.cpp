@@ -225,7 +225,7 @@ void check_free(const fs::path& path, const InitOptions& options) {
   if (!fs::exists(path)) {
     return;
   }
-  REGATTA_REQUIRE(options.replace, DataError, path.string(), ": is there already; --force replaces it");
+  REGATTA_REQUIRE(options.replace, DataError, path.string(), ": already exists; use --force to replace it");
   if (path.filename() == kDatasetFile) {
     const Json content = read_json(path);
     REGATTA_REQUIRE(content.is_object() && content.contains("subjects"), DataError, path.string(),

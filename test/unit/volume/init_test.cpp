@@ -187,8 +187,9 @@ TEST_CASE("init replaces its files only with --force, and a release's own never"
   InitOptions options = options_for(folder);
   const InitPlan plan = plan_dataset(options);
   write_plan(plan, options);
-  CHECK(
-      error_text([&] { write_plan(plan, options); }).ends_with("dataset.json: is there already; --force replaces it"));
+  CHECK(error_text([&] {
+          write_plan(plan, options);
+        }).ends_with("dataset.json: already exists; use --force to replace it"));
   options.replace = true;
   CHECK(write_plan(plan, options).size() == 3);
   options.output = folder.path();

@@ -227,7 +227,7 @@ TEST_CASE("an archive that is there is kept unless it may be replaced") {
   options.output = files.folder / "out" / "a.h5";
   const std::string text =
       test::error_text([&] { pack_dataset(dataset_from_json(files.json, files.folder.path()), options); });
-  check_contains(text, "a.h5: is there already; --update packs it anew");
+  check_contains(text, "a.h5: already exists; --update packs again");
   options.output = files.folder / "none" / "a.h5";
   check_contains(test::error_text([&] { pack_dataset(dataset_from_json(files.json, files.folder.path()), options); }),
                  "there is no folder");
