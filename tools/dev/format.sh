@@ -19,7 +19,7 @@ version=$("$program" --version | sed -E 's/.*version ([0-9]+).*/\1/')
 if [ $# -gt 0 ]; then
   files=("$@")
 else
-  mapfile -t files < <(find include src test tools \( -name '*.hpp' -o -name '*.cpp' -o -name '*.cu' \) | sort)
+  mapfile -t files < <(find include src test tools \( -name '*.hpp' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh' \) | sort)
 fi
 if [ "$check" = 0 ]; then
   "$program" -i "${files[@]}"

@@ -1,0 +1,42 @@
+// Times of kernels: median of device times with the cache emptied by reads before each, one JSON line a kernel.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "gpu/kernels/device_array.hpp"
+#include "regatta/kernels/device.hpp"
+
+namespace regatta::kernels {
+
+struct BenchRow {
+  std::string name;
+  std::string size;
+  std::string form;
+  double bytes = 0.0;       ///< that must move: each input read once, each output written once
+  double operations = 0.0;  ///< floating-point ones of the matrix units; 0: bandwidth alone decides
+  double error = -1.0;      ///< against the reference; below 0: not compared here
+};
+
+class Bench {
+ public:
+  explicit Bench(int device);
+
+  const Capability& chip() const { return chip_; }
+
+  /// Runs `queue` some times and prints the row. The floor is bytes / 4.3 TB/s or operations / 790 TFLOP/s, an H200's.
+  /// @return median, ms
+  double time(const BenchRow& row, const std::function<void(Stream)>& queue);
+
+ private:
+  void empty_cache();
+
+  Capability chip_;
+  DeviceArray<float> filler_;  ///< larger than any L2
+};
+
+/// The families, in this order; bench_kernels NAME... runs the named ones.
+void bench_adam(Bench& bench);
+
+}  // namespace regatta::kernels
