@@ -38,5 +38,6 @@ class Bench {
 
 /// The families, in this order; bench_kernels NAME... runs the named ones.
 void bench_adam(Bench& bench);
+void bench_gradient_guard(Bench& bench);
 
 }  // namespace regatta::kernels

@@ -14,7 +14,8 @@ struct Family {
   void (*run)(Bench&);
 };
 
-constexpr Family kFamilies[] = {{"adam", regatta::kernels::bench_adam}};
+constexpr Family kFamilies[] = {{"adam", regatta::kernels::bench_adam},
+                                {"gradient_guard", regatta::kernels::bench_gradient_guard}};
 
 bool is_wanted(const char* name, int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
