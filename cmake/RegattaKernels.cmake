@@ -26,7 +26,7 @@ if(REGATTA_WITH_TORCH AND REGATTA_WITH_CUDA)
   endif()
 endif()
 
-set(_nvcc_flags -std=c++20 -O3 -lineinfo -Xcompiler=-fPIC,-Wall,-Wextra --expt-relaxed-constexpr -Xptxas=-v)
+set(_nvcc_flags -std=c++20 -O3 -Xcompiler=-fPIC,-Wall,-Wextra --expt-relaxed-constexpr -Xptxas=-v)
 if(REGATTA_WERROR)
   list(APPEND _nvcc_flags -Werror=all-warnings)
 endif()
