@@ -1,0 +1,10 @@
+#include "kernels/ncc_forward.cuh"
+
+namespace regatta::kernels {
+
+void ncc_forward_bytes(const NccPair& pair, float* coefficients, double* parts, unsigned blocks, bool vector,
+                       Stream stream) {
+  kNccForward<FixedImage::kBytes>[pair.window / 2 - 1][vector ? 1 : 0](pair, coefficients, parts, blocks, stream);
+}
+
+}  // namespace regatta::kernels
