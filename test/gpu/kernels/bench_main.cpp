@@ -15,7 +15,9 @@ struct Family {
 };
 
 constexpr Family kFamilies[] = {{"adam", regatta::kernels::bench_adam},
-                                {"gradient_guard", regatta::kernels::bench_gradient_guard}};
+                                {"gradient_guard", regatta::kernels::bench_gradient_guard},
+                                {"field", regatta::kernels::bench_field},
+                                {"ncc", regatta::kernels::bench_ncc}};
 
 bool is_wanted(const char* name, int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {

@@ -1,0 +1,119 @@
+#include "kernels/field.cuh"
+#include "regatta/kernels/pack.hpp"
+
+namespace regatta::kernels {
+namespace {
+
+constexpr int kThreads = 256;
+constexpr int kWide = 4;
+
+__device__ __forceinline__ float intensity(unsigned char value) {
+  return __fdiv_rn(static_cast<float>(value), 255.0F);
+}
+
+__device__ __forceinline__ float intensity(float value) {
+  return value;
+}
+
+template <class T>
+struct FourOf;
+
+template <>
+struct FourOf<unsigned char> {
+  using Type = uchar4;
+};
+
+template <>
+struct FourOf<float> {
+  using Type = float4;
+};
+
+template <class T, bool kVector>
+__global__ void __launch_bounds__(kThreads) pack_pair_kernel(const T* __restrict__ first, const T* __restrict__ second,
+                                                             unsigned* __restrict__ pair, long long count) {
+  const long long i = (static_cast<long long>(blockIdx.x) * kThreads + threadIdx.x) * (kVector ? kWide : 1);
+  if (i >= count) {
+    return;
+  }
+  if constexpr (kVector) {
+    using Four = typename FourOf<T>::Type;
+    const Four a = __ldg(reinterpret_cast<const Four*>(first + i));
+    const Four b = __ldg(reinterpret_cast<const Four*>(second + i));
+    *reinterpret_cast<uint4*>(pair + i) =
+        make_uint4(pack_bf16(intensity(a.x), intensity(b.x)), pack_bf16(intensity(a.y), intensity(b.y)),
+                   pack_bf16(intensity(a.z), intensity(b.z)), pack_bf16(intensity(a.w), intensity(b.w)));
+  } else {
+    pair[i] = pack_bf16(intensity(first[i]), intensity(second[i]));
+  }
+}
+
+template <class T>
+void launch_pair(const void* first, const void* second, const VolumeSize& size, Bf16* pair, Stream stream) {
+  const auto* a = static_cast<const T*>(first);
+  const auto* b = static_cast<const T*>(second);
+  auto* out = reinterpret_cast<unsigned*>(pair);
+  const long long count = size.all();
+  const std::uintptr_t four = kWide * sizeof(T);
+  if (count % kWide == 0 && is_aligned(a, four) && is_aligned(b, four) && is_aligned(out, 16)) {
+    const auto blocks = static_cast<unsigned>(divide_up(count, kThreads * kWide));
+    pack_pair_kernel<T, true><<<blocks, kThreads, 0, stream>>>(a, b, out, count);
+  } else {
+    const auto blocks = static_cast<unsigned>(divide_up(count, kThreads));
+    pack_pair_kernel<T, false><<<blocks, kThreads, 0, stream>>>(a, b, out, count);
+  }
+  check_launch("pack_pair");
+}
+
+/// blockIdx.y: the volume.
+__global__ void __launch_bounds__(kThreads)
+    pack_field_kernel(const float* __restrict__ planar, PackedOut packed, long long voxels) {
+  const long long i = static_cast<long long>(blockIdx.x) * kThreads + threadIdx.x;
+  if (i < voxels) {
+    packed.put(blockIdx.y, i, voxels, FieldView{planar + 3 * blockIdx.y * voxels, voxels}.at(i));
+  }
+}
+
+__global__ void __launch_bounds__(kThreads)
+    unpack_field_kernel(const uint2* __restrict__ packed, PlanarOut planar, long long voxels) {
+  const long long i = static_cast<long long>(blockIdx.x) * kThreads + threadIdx.x;
+  if (i < voxels) {
+    const uint2 four = __ldg(packed + blockIdx.y * voxels + i);
+    planar.put(blockIdx.y, i, voxels, {low_bf16(four.x), high_bf16(four.x), low_bf16(four.y)});
+  }
+}
+
+dim3 voxel_blocks(const VolumeSize& size) {
+  return dim3(static_cast<unsigned>(divide_up(size.voxels(), kThreads)), static_cast<unsigned>(size.n));
+}
+
+void check_field(const void* planar, const void* packed, const VolumeSize& size) {
+  check_field_size("pack_field", size, 1);
+  REGATTA_REQUIRE(planar != nullptr && packed != nullptr && is_aligned(packed, 8), BugError,
+                  "pack_field: an array is missing or not aligned to 8 bytes");
+}
+
+}  // namespace
+
+void pack_pair(const void* first, const void* second, ImageType type, const VolumeSize& size, Bf16* pair,
+               Stream stream) {
+  check_field_size("pack_pair", size, 1);
+  REGATTA_REQUIRE(first != nullptr && second != nullptr && pair != nullptr && is_aligned(pair, 4), BugError,
+                  "pack_pair: an array is missing or not aligned to 4 bytes");
+  type == ImageType::kBytes ? launch_pair<unsigned char>(first, second, size, pair, stream)
+                            : launch_pair<float>(first, second, size, pair, stream);
+}
+
+void pack_field(const float* planar, const VolumeSize& size, Bf16* packed, Stream stream) {
+  check_field(planar, packed, size);
+  pack_field_kernel<<<voxel_blocks(size), kThreads, 0, stream>>>(planar, PackedOut{packed}, size.voxels());
+  check_launch("pack_field");
+}
+
+void unpack_field(const Bf16* packed, const VolumeSize& size, float* planar, Stream stream) {
+  check_field(planar, packed, size);
+  unpack_field_kernel<<<voxel_blocks(size), kThreads, 0, stream>>>(reinterpret_cast<const uint2*>(packed),
+                                                                   PlanarOut{planar}, size.voxels());
+  check_launch("unpack_field");
+}
+
+}  // namespace regatta::kernels
