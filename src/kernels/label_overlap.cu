@@ -20,6 +20,13 @@ __device__ __forceinline__ bool nearest(int index, float displacement, int size,
   return inside;
 }
 
+/// Lanes with the same label. Most warps lie within one, which a single vote finds.
+__device__ __forceinline__ unsigned equal_lanes(int label) {
+  int all_equal = 0;
+  __match_all_sync(kAllLanes, label, &all_equal);
+  return all_equal != 0 ? kAllLanes : __match_any_sync(kAllLanes, label);
+}
+
 /// @param equal  lanes with this label
 __device__ __forceinline__ void count(unsigned* row, int label, unsigned equal, unsigned lane_bit) {
   if (label != kNoVoxel && (equal & (lane_bit - 1U)) == 0U) {
@@ -62,11 +69,11 @@ __global__ void __launch_bounds__(kFieldThreads)
         const bool inside = nearest(z, u.d, shape.d, d) & nearest(y, u.h, shape.h, h) & nearest(x, u.w, shape.w, w);
         warped = inside ? __ldg(moving + (static_cast<long long>(d) * shape.h + h) * shape.w + w) : 0;
       }
-      const unsigned equal_warped = __match_any_sync(kAllLanes, warped);
+      const unsigned equal_warped = equal_lanes(warped);
       const unsigned agreeing = __ballot_sync(kAllLanes, warped == of_fixed);
       const unsigned both = equal_warped & agreeing;
-      count(rows[static_cast<int>(LabelRow::kFixed)], of_fixed, __match_any_sync(kAllLanes, of_fixed), lane_bit);
-      count(rows[static_cast<int>(LabelRow::kMoving)], of_moving, __match_any_sync(kAllLanes, of_moving), lane_bit);
+      count(rows[static_cast<int>(LabelRow::kFixed)], of_fixed, equal_lanes(of_fixed), lane_bit);
+      count(rows[static_cast<int>(LabelRow::kMoving)], of_moving, equal_lanes(of_moving), lane_bit);
       count(rows[static_cast<int>(LabelRow::kWarped)], warped, equal_warped, lane_bit);
       if ((both & lane_bit) != 0U) {
         count(rows[static_cast<int>(LabelRow::kBoth)], warped, both, lane_bit);

@@ -8,7 +8,8 @@
 
 namespace regatta::kernels {
 
-constexpr double kNccFloor = 1e-5;  ///< of the product of variances, which are sums: the reference's number
+constexpr double kNccFloor = 1e-5;                      ///< of sums: the number of VoxelMorph's code
+constexpr double kNccEpsilon = 1.1920928955078125e-07;  ///< of float32: the floor of products of mean variances
 constexpr int kNccThreads = 512;
 constexpr int kNccRows = 2 * kNccThreads / 32;  ///< read, two a warp
 constexpr int kNccColumns = 64;                 ///< read

@@ -180,23 +180,40 @@ struct NccWindow {
 };
 
 template <int kCount>
-__device__ __forceinline__ NccWindow ncc_window(const NccTotals& t, float fixed_unit) {
+__device__ __forceinline__ NccWindow ncc_window(const NccTotals& t, float fixed_unit, NccForm form) {
   constexpr float kWarpedUnit = 1.0F / static_cast<float>(kFixedPointOne);
   constexpr float kShare = 1.0F / static_cast<float>(kCount);
   constexpr Wide kVoxels = kCount;
   const Wide i = t.fixed;
   const Wide j = t.warped;
   const float scale = kWarpedUnit * kShare;
-  const auto fixed_variance = static_cast<float>(static_cast<long long>(t.fixed_squares * kVoxels - i * i)) *
-                              (fixed_unit * fixed_unit * kShare);
-  const auto warped_variance =
+  constexpr auto kFloor = static_cast<float>(kNccFloor);
+  auto fixed_variance = static_cast<float>(static_cast<long long>(t.fixed_squares * kVoxels - i * i)) *
+                        (fixed_unit * fixed_unit * kShare);
+  auto warped_variance =
       static_cast<float>(static_cast<long long>(t.warped_squares * kVoxels - j * j)) * (kWarpedUnit * scale);
-  const auto cross = static_cast<float>(static_cast<long long>(t.products * kVoxels - i * j)) * (fixed_unit * scale);
-  const float inverse = __frcp_rn(fmaf(fixed_variance, warped_variance, static_cast<float>(kNccFloor)));
+  auto cross = static_cast<float>(static_cast<long long>(t.products * kVoxels - i * j)) * (fixed_unit * scale);
+  float below = fmaf(fixed_variance, warped_variance, kFloor);
+  float to_cross = 2.0F;
+  float to_variance = -2.0F;
+  if (form == NccForm::kMeans) {
+    constexpr auto kLeast = static_cast<float>(kNccEpsilon * kCount * kCount);
+    below = fixed_variance * warped_variance;
+    to_variance = below >= kLeast ? to_variance : 0.0F;
+    below = fmaxf(below, kLeast);
+  } else if (form == NccForm::kClamped) {
+    to_cross = cross >= kFloor ? to_cross : 0.0F;
+    to_variance = warped_variance >= kFloor ? to_variance : 0.0F;
+    cross = fmaxf(cross, kFloor);
+    fixed_variance = fmaxf(fixed_variance, kFloor);
+    warped_variance = fmaxf(warped_variance, kFloor);
+    below = fixed_variance * warped_variance;
+  }
+  const float inverse = __frcp_rn(below);
   NccWindow out;
   out.squared = cross * cross * inverse;
-  out.a = 2.0F * cross * inverse;
-  out.b = -2.0F * out.squared * fixed_variance * inverse;
+  out.a = to_cross * cross * inverse;
+  out.b = to_variance * out.squared * fixed_variance * inverse;
   out.c =
       -(out.a * (static_cast<float>(t.fixed) * (fixed_unit * kShare)) + out.b * (static_cast<float>(t.warped) * scale));
   return out;
@@ -204,8 +221,8 @@ __device__ __forceinline__ NccWindow ncc_window(const NccTotals& t, float fixed_
 
 template <FixedImage kType, int kRadius, bool kVector>
 __global__ void __launch_bounds__(kNccThreads, 1)
-    ncc_forward_kernel(NccInput<kType> in, float* __restrict__ coefficients, double* __restrict__ parts,
-                       NccShape shape) {
+    ncc_forward_kernel(NccInput<kType> in, float* __restrict__ coefficients, double* __restrict__ parts, NccShape shape,
+                       NccForm form) {
   constexpr NccTile kTile = ncc_tile(kRadius);
   constexpr int kWords = ncc_words(kRadius, kType);
   constexpr int kWindow = 2 * kRadius + 1;
@@ -315,7 +332,8 @@ __global__ void __launch_bounds__(kNccThreads, 1)
         for (int o = 0; o < kEach; ++o) {
           const int to_y = run.y0 + group * kEach + o;
           if (to_x < shape.w && to_y < shape.h) {
-            const NccWindow window = ncc_window<kWindow * kWindow * kWindow>(Packing::totals(totals[o]), kFixedUnit);
+            const NccWindow window =
+                ncc_window<kWindow * kWindow * kWindow>(Packing::totals(totals[o]), kFixedUnit, form);
             sum += window.squared;
             if (coefficients != nullptr) {
               float* to = coefficients + run.base + (static_cast<long long>(z) * shape.h + to_y) * shape.w + to_x;
@@ -346,7 +364,7 @@ void launch_ncc_forward(const NccPair& pair, float* coefficients, double* parts,
   const std::size_t shared = ncc_forward_shared_bytes(kTile, ncc_words(kRadius, kType));
   REGATTA_CUDA(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared)));
   kernel<<<blocks, kNccThreads, shared, stream>>>({pair.fixed, pair.warped}, coefficients, parts,
-                                                  ncc_shape(pair.size, kTile));
+                                                  ncc_shape(pair.size, kTile), pair.form);
   check_launch("ncc_forward");
 }
 

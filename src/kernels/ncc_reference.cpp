@@ -44,7 +44,7 @@ Volume product(const Volume& a, const Volume& b) {
 }  // namespace
 
 double ncc_reference(const std::vector<double>& fixed, const std::vector<double>& warped, const VolumeSize& size,
-                     int window, double weight, std::vector<double>* to_warped) {
+                     int window, double weight, std::vector<double>* to_warped, NccForm form) {
   const int radius = window / 2;
   const double n = std::pow(window, 3);
   const Volume fixed_sum = box(fixed, size, radius);
@@ -57,14 +57,28 @@ double ncc_reference(const std::vector<double>& fixed, const std::vector<double>
   Volume means(fixed.size());
   double sum = 0.0;
   for (std::size_t i = 0; i < fixed.size(); ++i) {
-    const double fixed_variance = fixed_squares[i] - fixed_sum[i] * fixed_sum[i] / n;
-    const double warped_variance = warped_squares[i] - warped_sum[i] * warped_sum[i] / n;
-    const double cross = products[i] - fixed_sum[i] * warped_sum[i] / n;
-    const double below = fixed_variance * warped_variance + kNccFloor;
+    double fixed_variance = fixed_squares[i] - fixed_sum[i] * fixed_sum[i] / n;
+    double warped_variance = warped_squares[i] - warped_sum[i] * warped_sum[i] / n;
+    double cross = products[i] - fixed_sum[i] * warped_sum[i] / n;
+    bool cross_counts = true;  // whether the derivative with respect to it is not held at 0
+    bool variance_counts = true;
+    double below = fixed_variance * warped_variance + kNccFloor;
+    if (form == NccForm::kMeans) {
+      const double least = kNccEpsilon * n * n;
+      variance_counts = fixed_variance * warped_variance >= least;
+      below = std::max(fixed_variance * warped_variance, least);
+    } else if (form == NccForm::kClamped) {
+      cross_counts = cross >= kNccFloor;
+      variance_counts = warped_variance >= kNccFloor;
+      cross = std::max(cross, kNccFloor);
+      fixed_variance = std::max(fixed_variance, kNccFloor);
+      warped_variance = std::max(warped_variance, kNccFloor);
+      below = fixed_variance * warped_variance;
+    }
     const double squared = cross * cross / below;
     sum += squared;
-    a[i] = 2.0 * cross / below;
-    b[i] = -2.0 * squared * fixed_variance / below;
+    a[i] = cross_counts ? 2.0 * cross / below : 0.0;
+    b[i] = variance_counts ? -2.0 * squared * fixed_variance / below : 0.0;
     means[i] = (a[i] * fixed_sum[i] + b[i] * warped_sum[i]) / n;
   }
   const double share = weight / static_cast<double>(fixed.size());

@@ -6,9 +6,10 @@ namespace {
 
 constexpr int kThreads = 256;
 constexpr int kWide = 4;
+constexpr int kFours = 2;  ///< a thread's, so that enough reads of bytes are on their way
 
 __device__ __forceinline__ float intensity(unsigned char value) {
-  return __fdiv_rn(static_cast<float>(value), 255.0F);
+  return static_cast<float>(value) * (1.0F / 255.0F);  // in bfloat16 the same as the quotient, for all 256
 }
 
 __device__ __forceinline__ float intensity(float value) {
@@ -28,22 +29,37 @@ struct FourOf<float> {
   using Type = float4;
 };
 
-template <class T, bool kVector>
+template <class T>
 __global__ void __launch_bounds__(kThreads) pack_pair_kernel(const T* __restrict__ first, const T* __restrict__ second,
                                                              unsigned* __restrict__ pair, long long count) {
-  const long long i = (static_cast<long long>(blockIdx.x) * kThreads + threadIdx.x) * (kVector ? kWide : 1);
-  if (i >= count) {
-    return;
-  }
-  if constexpr (kVector) {
-    using Four = typename FourOf<T>::Type;
-    const Four a = __ldg(reinterpret_cast<const Four*>(first + i));
-    const Four b = __ldg(reinterpret_cast<const Four*>(second + i));
-    *reinterpret_cast<uint4*>(pair + i) =
-        make_uint4(pack_bf16(intensity(a.x), intensity(b.x)), pack_bf16(intensity(a.y), intensity(b.y)),
-                   pack_bf16(intensity(a.z), intensity(b.z)), pack_bf16(intensity(a.w), intensity(b.w)));
-  } else {
+  const long long i = static_cast<long long>(blockIdx.x) * kThreads + threadIdx.x;
+  if (i < count) {
     pair[i] = pack_bf16(intensity(first[i]), intensity(second[i]));
+  }
+}
+
+/// @param fours  voxels / 4
+template <class T>
+__global__ void __launch_bounds__(kThreads) pack_pair_wide_kernel(const typename FourOf<T>::Type* __restrict__ first,
+                                                                  const typename FourOf<T>::Type* __restrict__ second,
+                                                                  uint4* __restrict__ pair, long long fours) {
+  const long long begin = static_cast<long long>(blockIdx.x) * kThreads * kFours + threadIdx.x;
+  typename FourOf<T>::Type a[kFours];
+  typename FourOf<T>::Type b[kFours];
+#pragma unroll
+  for (int k = 0; k < kFours; ++k) {
+    const long long i = min(begin + k * kThreads, fours - 1);
+    a[k] = __ldg(first + i);
+    b[k] = __ldg(second + i);
+  }
+#pragma unroll
+  for (int k = 0; k < kFours; ++k) {
+    const long long i = begin + k * kThreads;
+    if (i < fours) {
+      pair[i] =
+          make_uint4(pack_bf16(intensity(a[k].x), intensity(b[k].x)), pack_bf16(intensity(a[k].y), intensity(b[k].y)),
+                     pack_bf16(intensity(a[k].z), intensity(b[k].z)), pack_bf16(intensity(a[k].w), intensity(b[k].w)));
+    }
   }
 }
 
@@ -55,11 +71,14 @@ void launch_pair(const void* first, const void* second, const VolumeSize& size, 
   const long long count = size.all();
   const std::uintptr_t four = kWide * sizeof(T);
   if (count % kWide == 0 && is_aligned(a, four) && is_aligned(b, four) && is_aligned(out, 16)) {
-    const auto blocks = static_cast<unsigned>(divide_up(count, kThreads * kWide));
-    pack_pair_kernel<T, true><<<blocks, kThreads, 0, stream>>>(a, b, out, count);
+    using Four = typename FourOf<T>::Type;
+    const auto blocks = static_cast<unsigned>(divide_up(count, kThreads * kWide * kFours));
+    pack_pair_wide_kernel<T><<<blocks, kThreads, 0, stream>>>(reinterpret_cast<const Four*>(a),
+                                                              reinterpret_cast<const Four*>(b),
+                                                              reinterpret_cast<uint4*>(out), count / kWide);
   } else {
     const auto blocks = static_cast<unsigned>(divide_up(count, kThreads));
-    pack_pair_kernel<T, false><<<blocks, kThreads, 0, stream>>>(a, b, out, count);
+    pack_pair_kernel<T><<<blocks, kThreads, 0, stream>>>(a, b, out, count);
   }
   check_launch("pack_pair");
 }

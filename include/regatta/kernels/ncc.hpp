@@ -1,6 +1,6 @@
-// Local squared correlation of two images, form "sums", and its gradient to the second one: with the sums over the
-// n = window^3 voxels around a voxel (0 outside), cross^2 / (var_fixed var_warped + 1e-5), the mean over all voxels.
-// Forms "means" and "clamped", masks and gradients to the fixed image stay with nn's reference.
+// Local squared correlation of two images and its gradient to the second one: of the sums over the n = window^3 voxels
+// around a voxel (0 outside), the mean over all voxels. Masks and gradients to the fixed image stay with nn's
+// reference.
 #pragma once
 
 #include <cstddef>
@@ -12,6 +12,13 @@
 #include "regatta/kernels/volume_size.hpp"
 
 namespace regatta::kernels {
+
+/// How a window's sums become its squared correlation, as nn's CorrelationForm.
+enum class NccForm {
+  kSums,    ///< cross^2 / (var_fixed var_warped + 1e-5)
+  kMeans,   ///< cross^2 / max(var_fixed var_warped, 1.19e-7 n^2)
+  kClamped  ///< cross^2 / (var_fixed var_warped), each of the three at least 1e-5
+};
 
 enum class FixedImage {
   kBytes,      ///< uint8, value / 255: the fast form
@@ -26,6 +33,7 @@ struct NccPair {
   VolumeSize size;
   int window = 9;       ///< 3, 5, 7, 9 or 11
   double weight = 1.0;  ///< of the mean: -1 for the loss
+  NccForm form = NccForm::kSums;
 };
 
 /// Whether there are kernels for this window and type on this chip: fixed point needs 123 KB of shared memory a block,
@@ -61,6 +69,6 @@ void ncc_backward(const NccPair& pair, const float* coefficients, const float* u
 /// @param to_warped      resized and written; nullptr: loss only
 /// @return weight x mean
 double ncc_reference(const std::vector<double>& fixed, const std::vector<double>& warped, const VolumeSize& size,
-                     int window, double weight, std::vector<double>* to_warped);
+                     int window, double weight, std::vector<double>* to_warped, NccForm form = NccForm::kSums);
 
 }  // namespace regatta::kernels

@@ -23,11 +23,11 @@ struct Pair {
   std::vector<std::uint8_t> bytes;
   std::vector<std::uint32_t> fixed_point, warped_point;
 
-  double rounded_reference(int window, std::vector<double>* gradient) const {
+  double rounded_reference(int window, std::vector<double>* gradient, NccForm form = NccForm::kSums) const {
     std::vector<double> rounded(warped_point.size());
     std::transform(warped_point.begin(), warped_point.end(), rounded.begin(),
                    [](std::uint32_t value) { return static_cast<double>(value) / kFixedPointOne; });
-    return ncc_reference(fixed, rounded, size, window, kWeight, gradient);
+    return ncc_reference(fixed, rounded, size, window, kWeight, gradient, form);
   }
 };
 
@@ -51,7 +51,7 @@ struct Result {
   bool margins_hold;
 };
 
-Result run(const Pair& pair, FixedImage type, int window, const Capability& chip) {
+Result run(const Pair& pair, FixedImage type, int window, const Capability& chip, NccForm form = NccForm::kSums) {
   const DeviceArray<std::uint8_t> bytes(pair.bytes);
   const DeviceArray<std::uint32_t> fixed_point(pair.fixed_point);
   const DeviceArray<std::uint32_t> warped(pair.warped_point);
@@ -61,7 +61,7 @@ Result run(const Pair& pair, FixedImage type, int window, const Capability& chip
   const DeviceArray<float> upstream(std::vector<float>{1.0F});
   DeviceArray<unsigned char> scratch(ncc_scratch_bytes(chip));
   const void* fixed = type == FixedImage::kBytes ? static_cast<const void*>(bytes.get()) : fixed_point.get();
-  const NccPair work = {fixed, type, warped.get(), pair.size, window, kWeight};
+  const NccPair work = {fixed, type, warped.get(), pair.size, window, kWeight, form};
   ncc_forward(work, coefficients.get(), loss.get(), scratch.get(), chip, nullptr);
   ncc_backward(work, coefficients.get(), upstream.get(), gradient.get(), chip, nullptr);
   wait_for_gpu();
@@ -92,6 +92,25 @@ TEST_CASE("ncc on the device agrees with float64, windows 3 to 11") {
         CHECK(relative_error(result.gradient, exact) < 1e-3);
         CHECK(relative_error(result.gradient, rounded) < 5e-5);
         CHECK(result.margins_hold);
+      }
+    }
+  }
+}
+
+TEST_CASE("the other forms of ncc agree with float64 of the same rounded images") {
+  if (!has_gpu()) {
+    REGATTA_SKIP("no GPU");
+  }
+  for (const VolumeSize& size : small_sizes()) {
+    const Pair pair = head_pair(size);
+    for (const NccForm form : {NccForm::kMeans, NccForm::kClamped}) {
+      for (const int window : {5, 9}) {
+        INFO(size.d << "x" << size.h << "x" << size.w << ", window " << window << ", form " << static_cast<int>(form));
+        std::vector<double> rounded;
+        const double loss = pair.rounded_reference(window, &rounded, form);
+        const Result result = run(pair, FixedImage::kBytes, window, capability(0), form);
+        CHECK(result.loss == Approx(loss).epsilon(1e-5));
+        CHECK(relative_error(result.gradient, rounded) < 1e-3);
       }
     }
   }

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <random>
 #include <vector>
@@ -81,6 +82,33 @@ TEST_CASE("the gradient of ncc is that of finite differences") {
       const double above = ncc_reference(fixed, warped, kSize, window, -1.0, nullptr);
       warped[i] = kept - kStep;
       const double below = ncc_reference(fixed, warped, kSize, window, -1.0, nullptr);
+      warped[i] = kept;
+      CHECK(gradient[i] == Approx((above - below) / (2.0 * kStep)).epsilon(1e-5).margin(1e-9));
+    }
+  }
+}
+
+TEST_CASE("the forms differ where windows are flat") {
+  const std::vector<double> image = uniform(6);
+  const std::vector<double> flat(image.size(), 0.0);
+  CHECK(ncc_reference(flat, flat, kSize, 5, 1.0, nullptr, NccForm::kSums) == 0.0);
+  CHECK(ncc_reference(flat, flat, kSize, 5, 1.0, nullptr, NccForm::kMeans) == 0.0);
+  CHECK(ncc_reference(flat, flat, kSize, 5, 1.0, nullptr, NccForm::kClamped) == Approx(1.0));
+  CHECK(ncc_reference(image, image, kSize, 5, 1.0, nullptr, NccForm::kMeans) == Approx(1.0));
+  std::vector<double> warped = uniform(7);
+  for (std::size_t i = 0; i < warped.size(); i += 2) {
+    warped[i] = image[i];
+  }
+  for (const NccForm form : {NccForm::kMeans, NccForm::kClamped}) {
+    std::vector<double> gradient;
+    ncc_reference(image, warped, kSize, 5, -1.0, &gradient, form);
+    for (std::size_t i = 0; i < warped.size(); i += 13) {
+      const double kept = warped[i];
+      constexpr double kStep = 1e-5;
+      warped[i] = kept + kStep;
+      const double above = ncc_reference(image, warped, kSize, 5, -1.0, nullptr, form);
+      warped[i] = kept - kStep;
+      const double below = ncc_reference(image, warped, kSize, 5, -1.0, nullptr, form);
       warped[i] = kept;
       CHECK(gradient[i] == Approx((above - below) / (2.0 * kStep)).epsilon(1e-5).margin(1e-9));
     }
