@@ -8,18 +8,17 @@ __global__ void __launch_bounds__(kFieldThreads)
     diffusion_forward_kernel(const float* __restrict__ flow, double* __restrict__ parts, FieldShape shape,
                              AxisWeights weights) {
   const FieldThread t(shape);
-  const long long voxels = shape.voxels();
-  const FieldView field = {flow + 3 * t.volume * voxels, voxels};
-  long long i = t.i;
+  const FieldView field(flow, t.volume, shape.voxels);
+  int i = t.i;
   Vector3 u = field.at(i);
   AxisSums sums;
 #pragma unroll
   for (int k = 0; k < kFieldPlanes; ++k) {
     if (t.z0 + k < shape.d) {
-      const Vector3 next = t.z0 + k + 1 < shape.d ? field.at(i + shape.plane()) : u;
+      const Vector3 next = t.z0 + k + 1 < shape.d ? field.at(i + shape.plane) : u;
       add_penalties<kPenalty>(sums, field, t, i, u, next);
       u = next;
-      i += shape.plane();
+      i += shape.plane;
     }
   }
   put_part(sums, weights, parts);
@@ -31,23 +30,23 @@ __global__ void __launch_bounds__(kFieldThreads)
                               FieldShape shape, AxisWeights loss_weights) {
   const FieldThread t(shape);
   const AxisWeights weights = slope_weights<kPenalty>(loss_weights, upstream);
-  const long long voxels = shape.voxels();
-  const FieldView field = {flow + 3 * t.volume * voxels, voxels};
-  long long i = t.i;
+  const FieldView field(flow, t.volume, shape.voxels);
+  const auto to = out.of(t.volume, shape.voxels);
+  int i = t.i;
   Vector3 u = field.at(i);
-  Vector3 previous = t.z0 > 0 ? field.at(i - shape.plane()) : u;
+  Vector3 previous = t.z0 > 0 ? field.at(i - shape.plane) : u;
 #pragma unroll
   for (int k = 0; k < kFieldPlanes; ++k) {
     if (t.z0 + k < shape.d) {
-      const Vector3 next = t.z0 + k + 1 < shape.d ? field.at(i + shape.plane()) : u;
+      const Vector3 next = t.z0 + k + 1 < shape.d ? field.at(i + shape.plane) : u;
       Vector3 sum = {0.0F, 0.0F, 0.0F};
       add_slopes<kPenalty>(sum, field, t, i, previous, u, next, weights);
       if (t.inside) {
-        out.put(t.volume, i, voxels, sum);
+        to.put(i, sum);
       }
       previous = u;
       u = next;
-      i += shape.plane();
+      i += shape.plane;
     }
   }
 }
@@ -85,7 +84,7 @@ void diffusion_forward(const float* flow, const VolumeSize& size, Penalty penalt
     diffusion_forward_kernel<Penalty::kAbsolute><<<blocks, kFieldThreads, 0, stream>>>(flow, parts, shape, weights);
   }
   check_launch("diffusion_forward");
-  sum_field_parts(size, parts, loss, stream);
+  sum_field_parts(size, kFieldPlanes, parts, loss, stream);
 }
 
 void diffusion_backward(const float* flow, const VolumeSize& size, Penalty penalty, double weight,

@@ -11,15 +11,16 @@ constexpr int kFieldThreads = 256;
 constexpr int kFieldWidth = 32;
 constexpr int kFieldHeight = 8;
 constexpr int kFieldPlanes = 4;  ///< a thread's
+constexpr int kLongMarch = 8;    ///< planes where it pays: the warp with a penalty
 
 struct FieldGrid {
   std::int64_t x, y, z;
 };
 
 /// z: volume by volume.
-constexpr FieldGrid field_grid(const VolumeSize& size) {
+constexpr FieldGrid field_grid(const VolumeSize& size, int planes = kFieldPlanes) {
   return {(size.w + kFieldWidth - 1) / kFieldWidth, (size.h + kFieldHeight - 1) / kFieldHeight,
-          size.n * ((size.d + kFieldPlanes - 1) / kFieldPlanes)};
+          size.n * ((size.d + planes - 1) / planes)};
 }
 
 }  // namespace regatta::kernels

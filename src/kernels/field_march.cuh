@@ -15,7 +15,7 @@ struct AxisSums {
 };
 
 template <Penalty kPenalty>
-__device__ __forceinline__ void add_penalties(AxisSums& sums, const FieldView& field, const FieldThread& t, long long i,
+__device__ __forceinline__ void add_penalties(AxisSums& sums, const FieldView& field, const FieldThread& t, int i,
                                               const Vector3& u, const Vector3& next) {
   Vector3 right = from_next_lane(u);  // at the last column the same one
   if (t.lane == kFieldWidth - 1 && t.has_right) {
@@ -30,7 +30,7 @@ __device__ __forceinline__ void add_penalties(AxisSums& sums, const FieldView& f
 
 /// Adds the penalty's derivative at one voxel. @param weights  twice those of the loss where squared
 template <Penalty kPenalty>
-__device__ __forceinline__ void add_slopes(Vector3& sum, const FieldView& field, const FieldThread& t, long long i,
+__device__ __forceinline__ void add_slopes(Vector3& sum, const FieldView& field, const FieldThread& t, int i,
                                            const Vector3& previous, const Vector3& u, const Vector3& next,
                                            const AxisWeights& weights) {
   Vector3 right = from_next_lane(u);
@@ -63,8 +63,8 @@ __device__ __forceinline__ AxisWeights slope_weights(const AxisWeights& weights,
   return {factor * weights.d, factor * weights.h, factor * weights.w};
 }
 
-inline void sum_field_parts(const VolumeSize& size, const double* parts, float* loss, Stream stream) {
-  const FieldGrid grid = field_grid(size);
+inline void sum_field_parts(const VolumeSize& size, int planes, const double* parts, float* loss, Stream stream) {
+  const FieldGrid grid = field_grid(size, planes);
   sum_parts(parts, grid.x * grid.y * grid.z, 1.0, loss, stream);
 }
 

@@ -20,13 +20,6 @@ __device__ __forceinline__ bool nearest(int index, float displacement, int size,
   return inside;
 }
 
-/// Lanes with the same label. Most warps lie within one, which a single vote finds.
-__device__ __forceinline__ unsigned equal_lanes(int label) {
-  int all_equal = 0;
-  __match_all_sync(kAllLanes, label, &all_equal);
-  return all_equal != 0 ? kAllLanes : __match_any_sync(kAllLanes, label);
-}
-
 /// @param equal  lanes with this label
 __device__ __forceinline__ void count(unsigned* row, int label, unsigned equal, unsigned lane_bit) {
   if (label != kNoVoxel && (equal & (lane_bit - 1U)) == 0U) {
@@ -50,10 +43,9 @@ __global__ void __launch_bounds__(kFieldThreads)
   const int y = static_cast<int>(blockIdx.y) * kFieldHeight + warp;
   const int first = static_cast<int>(blockIdx.z) % shape.chunks * kPlanes;
   const long long volume = static_cast<int>(blockIdx.z) / shape.chunks;
-  const long long voxels = shape.voxels();
-  const FieldView field = {flow + 3 * volume * voxels, voxels};
-  fixed += volume * voxels;
-  moving += volume * voxels;
+  const FieldView field(flow, volume, shape.voxels);
+  fixed += volume * shape.voxels;
+  moving += volume * shape.voxels;
   unsigned(&rows)[kLabelRows][kLabelValues] = bins[warp];
   if (y < shape.h) {
     for (int z = first; z < min(first + kPlanes, shape.d); ++z) {
@@ -61,19 +53,19 @@ __global__ void __launch_bounds__(kFieldThreads)
       int of_moving = kNoVoxel;
       int warped = kNoVoxel;
       if (x < shape.w) {
-        const long long i = (static_cast<long long>(z) * shape.h + y) * shape.w + x;
+        const int i = z * shape.plane + y * shape.w + x;
         const Vector3 u = field.at(i);
         of_fixed = __ldg(fixed + i);
         of_moving = __ldg(moving + i);
         int d, h, w;
         const bool inside = nearest(z, u.d, shape.d, d) & nearest(y, u.h, shape.h, h) & nearest(x, u.w, shape.w, w);
-        warped = inside ? __ldg(moving + (static_cast<long long>(d) * shape.h + h) * shape.w + w) : 0;
+        warped = inside ? __ldg(moving + d * shape.plane + h * shape.w + w) : 0;
       }
-      const unsigned equal_warped = equal_lanes(warped);
+      const unsigned equal_warped = __match_any_sync(kAllLanes, warped);
       const unsigned agreeing = __ballot_sync(kAllLanes, warped == of_fixed);
       const unsigned both = equal_warped & agreeing;
-      count(rows[static_cast<int>(LabelRow::kFixed)], of_fixed, equal_lanes(of_fixed), lane_bit);
-      count(rows[static_cast<int>(LabelRow::kMoving)], of_moving, equal_lanes(of_moving), lane_bit);
+      count(rows[static_cast<int>(LabelRow::kFixed)], of_fixed, __match_any_sync(kAllLanes, of_fixed), lane_bit);
+      count(rows[static_cast<int>(LabelRow::kMoving)], of_moving, __match_any_sync(kAllLanes, of_moving), lane_bit);
       count(rows[static_cast<int>(LabelRow::kWarped)], warped, equal_warped, lane_bit);
       if ((both & lane_bit) != 0U) {
         count(rows[static_cast<int>(LabelRow::kBoth)], warped, both, lane_bit);

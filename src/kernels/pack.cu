@@ -85,19 +85,19 @@ void launch_pair(const void* first, const void* second, const VolumeSize& size, 
 
 /// blockIdx.y: the volume.
 __global__ void __launch_bounds__(kThreads)
-    pack_field_kernel(const float* __restrict__ planar, PackedOut packed, long long voxels) {
-  const long long i = static_cast<long long>(blockIdx.x) * kThreads + threadIdx.x;
+    pack_field_kernel(const float* __restrict__ planar, PackedOut packed, int voxels) {
+  const int i = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);
   if (i < voxels) {
-    packed.put(blockIdx.y, i, voxels, FieldView{planar + 3 * blockIdx.y * voxels, voxels}.at(i));
+    packed.of(blockIdx.y, voxels).put(i, FieldView(planar, blockIdx.y, voxels).at(i));
   }
 }
 
 __global__ void __launch_bounds__(kThreads)
-    unpack_field_kernel(const uint2* __restrict__ packed, PlanarOut planar, long long voxels) {
-  const long long i = static_cast<long long>(blockIdx.x) * kThreads + threadIdx.x;
+    unpack_field_kernel(const uint2* __restrict__ packed, PlanarOut planar, int voxels) {
+  const int i = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);
   if (i < voxels) {
-    const uint2 four = __ldg(packed + blockIdx.y * voxels + i);
-    planar.put(blockIdx.y, i, voxels, {low_bf16(four.x), high_bf16(four.x), low_bf16(four.y)});
+    const uint2 four = __ldg(packed + static_cast<long long>(blockIdx.y) * voxels + i);
+    planar.of(blockIdx.y, voxels).put(i, {low_bf16(four.x), high_bf16(four.x), low_bf16(four.y)});
   }
 }
 
@@ -124,14 +124,15 @@ void pack_pair(const void* first, const void* second, ImageType type, const Volu
 
 void pack_field(const float* planar, const VolumeSize& size, Bf16* packed, Stream stream) {
   check_field(planar, packed, size);
-  pack_field_kernel<<<voxel_blocks(size), kThreads, 0, stream>>>(planar, PackedOut{packed}, size.voxels());
+  pack_field_kernel<<<voxel_blocks(size), kThreads, 0, stream>>>(planar, PackedOut{packed},
+                                                                 static_cast<int>(size.voxels()));
   check_launch("pack_field");
 }
 
 void unpack_field(const Bf16* packed, const VolumeSize& size, float* planar, Stream stream) {
   check_field(planar, packed, size);
   unpack_field_kernel<<<voxel_blocks(size), kThreads, 0, stream>>>(reinterpret_cast<const uint2*>(packed),
-                                                                   PlanarOut{planar}, size.voxels());
+                                                                   PlanarOut{planar}, static_cast<int>(size.voxels()));
   check_launch("unpack_field");
 }
 

@@ -81,27 +81,31 @@ __device__ __forceinline__ float read_voxel(const float* from) {
   return __ldg(from);
 }
 
-/// The eight voxels, index 4 d + 2 h + w, in the image's own units; 0 outside.
+/// The eight voxels, index 4 d + 2 h + w, in the image's own units; 0 outside. Indexes of voxels outside wrap around
+/// and are not read.
 template <class T>
 __device__ __forceinline__ void read_corners(const T* image, const Place& p, const FieldShape& shape, float (&c)[8]) {
-  const long long row = shape.w;
-  const long long plane = shape.plane();
-  const T* from = image + p.d * plane + p.h * row + p.w;
+  const unsigned first = static_cast<unsigned>(p.d) * shape.plane + static_cast<unsigned>(p.h) * shape.w + p.w;
   if (is_index(p.d, shape.d - 1) && is_index(p.h, shape.h - 1) && is_index(p.w, shape.w - 1)) {
+    const T* from = image + first;
+    const T* below = from + shape.w;
     c[0] = read_voxel(from);
     c[1] = read_voxel(from + 1);
-    c[2] = read_voxel(from + row);
-    c[3] = read_voxel(from + row + 1);
-    c[4] = read_voxel(from + plane);
-    c[5] = read_voxel(from + plane + 1);
-    c[6] = read_voxel(from + plane + row);
-    c[7] = read_voxel(from + plane + row + 1);
+    c[2] = read_voxel(below);
+    c[3] = read_voxel(below + 1);
+    from += shape.plane;
+    below += shape.plane;
+    c[4] = read_voxel(from);
+    c[5] = read_voxel(from + 1);
+    c[6] = read_voxel(below);
+    c[7] = read_voxel(below + 1);
   } else {
 #pragma unroll
     for (int k = 0; k < 8; ++k) {
       const bool inside = is_index(beyond(p.d, k >> 2), shape.d) && is_index(beyond(p.h, k >> 1 & 1), shape.h) &&
                           is_index(beyond(p.w, k & 1), shape.w);
-      c[k] = inside ? read_voxel(from + (k >> 2) * plane + (k >> 1 & 1) * row + (k & 1)) : 0.0F;
+      const unsigned at = first + (k >> 2) * shape.plane + (k >> 1 & 1) * shape.w + (k & 1);
+      c[k] = inside ? read_voxel(image + at) : 0.0F;
     }
   }
 }
@@ -111,14 +115,15 @@ __device__ __forceinline__ void read_corners(const std::uint32_t* quads, const P
                                              float (&c)[8]) {
   unsigned lower = 0;
   unsigned upper = 0;
-  if (is_index(beyond(p.h, 1), shape.h + 1) && is_index(beyond(p.w, 1), shape.w + 1)) {
-    const long long plane = static_cast<long long>(shape.h + 1) * (shape.w + 1);
-    const std::uint32_t* from = quads + p.d * plane + static_cast<long long>(p.h + 1) * (shape.w + 1) + p.w + 1;
+  const int h = beyond(p.h, 1);
+  const int w = beyond(p.w, 1);
+  if (is_index(h, shape.h + 1) && is_index(w, shape.w + 1)) {
+    const unsigned first = static_cast<unsigned>(p.d) * shape.quad_plane + static_cast<unsigned>(h * (shape.w + 1) + w);
     if (is_index(p.d, shape.d)) {
-      lower = __ldg(from);
+      lower = __ldg(quads + first);
     }
     if (is_index(beyond(p.d, 1), shape.d)) {
-      upper = __ldg(from + plane);
+      upper = __ldg(quads + (first + shape.quad_plane));
     }
   }
   c[0] = byte_of<0>(lower);
@@ -180,9 +185,9 @@ struct SourceOf<SourceType::kQuads> {
 template <SourceType kType>
 __device__ __forceinline__ long long source_elements(const FieldShape& shape) {
   if constexpr (kType == SourceType::kQuads) {
-    return static_cast<long long>(shape.d) * (shape.h + 1) * (shape.w + 1);
+    return static_cast<long long>(shape.d) * shape.quad_plane;
   } else {
-    return shape.voxels();
+    return shape.voxels;
   }
 }
 

@@ -15,19 +15,19 @@ __global__ void __launch_bounds__(kFieldThreads)
   if constexpr (kPenalised) {
     weights = slope_weights<kPenalty>(loss_weights, upstream);
   }
-  const long long voxels = shape.voxels();
-  const FieldView field = {flow + 3 * t.volume * voxels, voxels};
+  const FieldView field(flow, t.volume, shape.voxels);
   const auto* of_volume = image + t.volume * source_elements<kType>(shape);
-  const float* from = to_warped + t.volume * voxels;
-  long long i = t.i;
+  const float* from = to_warped + static_cast<long long>(t.volume) * shape.voxels;
+  const auto to = out.of(t.volume, shape.voxels);
+  int i = t.i;
   Vector3 u = field.at(i);
-  Vector3 previous = kPenalised && t.z0 > 0 ? field.at(i - shape.plane()) : u;
+  Vector3 previous = kPenalised && t.z0 > 0 ? field.at(i - shape.plane) : u;
 #pragma unroll
   for (int k = 0; k < kFieldPlanes; ++k) {
     const int z = t.z0 + k;
     if (z < shape.d) {
       const bool wanted = z + 1 < shape.d && (kPenalised || k + 1 < kFieldPlanes);
-      const Vector3 next = wanted ? field.at(i + shape.plane()) : u;
+      const Vector3 next = wanted ? field.at(i + shape.plane) : u;
       Vector3 sum;
       sample<kType, kOutside, true>(of_volume, z, t.y, t.x, u, shape, sum);
       const float factor = __ldg(from + i) * (1.0F / SourceOf<kType>::kOne);
@@ -37,10 +37,10 @@ __global__ void __launch_bounds__(kFieldThreads)
         previous = u;
       }
       if (t.inside) {
-        out.put(t.volume, i, voxels, sum);
+        to.put(i, sum);
       }
       u = next;
-      i += shape.plane();
+      i += shape.plane;
     }
   }
 }

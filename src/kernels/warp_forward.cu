@@ -7,20 +7,40 @@
 namespace regatta::kernels {
 namespace {
 
+constexpr int kQuadRows = 8;  ///< a thread's; two bytes of a row serve two quads
+
 __global__ void __launch_bounds__(kFieldThreads)
     pack_quads_kernel(const std::uint8_t* __restrict__ image, std::uint32_t* __restrict__ quads, FieldShape shape) {
-  const int x = static_cast<int>(blockIdx.x) * kFieldThreads + static_cast<int>(threadIdx.x) - 1;
-  const int y = static_cast<int>(blockIdx.y) - 1;
-  if (x >= shape.w) {
-    return;
-  }
-  const long long z = blockIdx.z;  // of all volumes
-  const std::uint8_t* from = image + z * shape.plane();
-  const auto byte = [&](int h, int w) {
-    return is_index(h, shape.h) && is_index(w, shape.w) ? static_cast<unsigned>(__ldg(from + h * shape.w + w)) : 0U;
+  const int columns = shape.w + 1;
+  const int thread = static_cast<int>(blockIdx.x) * kFieldThreads + static_cast<int>(threadIdx.x);
+  const int x = thread % columns - 1;
+  const int first = thread / columns * kQuadRows;  // row of quads: one more than that of voxels
+  const long long z = blockIdx.y;                  // of all volumes
+  image += z * shape.plane;
+  quads += z * shape.quad_plane + x + 1;
+  const auto pair = [&](int y) {
+    unsigned two = 0;
+    if (is_index(y, shape.h)) {
+      const std::uint8_t* from = image + y * shape.w + x;
+      two = x >= 0 ? __ldg(from) : 0U;
+      two |= x + 1 < shape.w ? static_cast<unsigned>(__ldg(from + 1)) << 8 : 0U;
+    }
+    return two;
   };
-  quads[(z * (shape.h + 1) + y + 1) * (shape.w + 1) + x + 1] =
-      byte(y, x) | byte(y, x + 1) << 8 | byte(y + 1, x) << 16 | byte(y + 1, x + 1) << 24;
+  unsigned upper = pair(first - 1);
+#pragma unroll
+  for (int row = first; row < first + kQuadRows; ++row) {
+    if (row <= shape.h) {
+      const unsigned lower = pair(row);
+      quads[row * columns] = upper | lower << 16;
+      upper = lower;
+    }
+  }
+}
+
+/// A longer march reads fewer displacements twice, which only the penalty needs.
+constexpr int forward_planes(Penalty penalty) {
+  return penalty == Penalty::kNone ? kFieldPlanes : kLongMarch;
 }
 
 /// @param factor  from the image's units to the output's
@@ -39,20 +59,20 @@ __global__ void __launch_bounds__(kFieldThreads)
   constexpr float kOutOne = std::is_same_v<Out, float> ? 1.0F : static_cast<float>(kFixedPointOne);
   constexpr float kFactor = kOutOne / SourceOf<kType>::kOne;
   constexpr bool kPenalised = kPenalty != Penalty::kNone;
-  const FieldThread t(shape);
-  const long long voxels = shape.voxels();
-  const FieldView field = {flow + 3 * t.volume * voxels, voxels};
+  constexpr int kPlanes = forward_planes(kPenalty);
+  const FieldThread t(shape, kPlanes);
+  const FieldView field(flow, t.volume, shape.voxels);
   const auto* of_volume = image + t.volume * source_elements<kType>(shape);
-  Out* to = out + t.volume * voxels;
-  long long i = t.i;
+  Out* to = out + static_cast<long long>(t.volume) * shape.voxels;
+  int i = t.i;
   Vector3 u = field.at(i);
   AxisSums sums;
 #pragma unroll
-  for (int k = 0; k < kFieldPlanes; ++k) {
+  for (int k = 0; k < kPlanes; ++k) {
     const int z = t.z0 + k;
     if (z < shape.d) {
-      const bool wanted = z + 1 < shape.d && (kPenalised || k + 1 < kFieldPlanes);
-      const Vector3 next = wanted ? field.at(i + shape.plane()) : u;
+      const bool wanted = z + 1 < shape.d && (kPenalised || k + 1 < kPlanes);
+      const Vector3 next = wanted ? field.at(i + shape.plane) : u;
       Vector3 unused;
       const float value = sample<kType, kOutside, false>(of_volume, z, t.y, t.x, u, shape, unused);
       if constexpr (kPenalised) {
@@ -62,7 +82,7 @@ __global__ void __launch_bounds__(kFieldThreads)
         put_intensity(to + i, value, kFactor);
       }
       u = next;
-      i += shape.plane();
+      i += shape.plane;
     }
   }
   if constexpr (kPenalised) {
@@ -78,8 +98,9 @@ struct LaunchForward {
   void queue(Out* out) const {
     const auto* image = static_cast<const typename SourceOf<kType>::Type*>(work.source.data);
     const AxisWeights weights = kPenalty == Penalty::kNone ? AxisWeights{} : axis_weights(work.size, work.weight);
-    warp_forward_kernel<kType, kOutside, kPenalty><<<field_blocks(work.size), kFieldThreads, 0, stream>>>(
-        image, work.flow, out, static_cast<double*>(work.scratch), field_shape(work.size), weights);
+    constexpr int kPlanes = forward_planes(kPenalty);
+    warp_forward_kernel<kType, kOutside, kPenalty><<<field_blocks(work.size, kPlanes), kFieldThreads, 0, stream>>>(
+        image, work.flow, out, static_cast<double*>(work.scratch), field_shape(work.size, kPlanes), weights);
     check_launch("warp_forward");
   }
 
@@ -98,10 +119,10 @@ struct LaunchForward {
 void pack_quads(const std::uint8_t* image, const VolumeSize& size, std::uint32_t* quads, Stream stream) {
   check_field_size("pack_quads", size, 1);
   const std::int64_t planes = size.n * size.d;
-  REGATTA_REQUIRE(image != nullptr && quads != nullptr && planes <= 65535 && size.h < 65535, BugError,
+  REGATTA_REQUIRE(image != nullptr && quads != nullptr && planes <= 65535, BugError,
                   "pack_quads: an array is missing, or too many planes");
-  const dim3 blocks(static_cast<unsigned>(divide_up(size.w + 1, kFieldThreads)), static_cast<unsigned>(size.h + 1),
-                    static_cast<unsigned>(planes));
+  const std::int64_t threads = (size.w + 1) * divide_up(size.h + 1, kQuadRows);
+  const dim3 blocks(static_cast<unsigned>(divide_up(threads, kFieldThreads)), static_cast<unsigned>(planes));
   pack_quads_kernel<<<blocks, kFieldThreads, 0, stream>>>(image, quads, field_shape(size));
   check_launch("pack_quads");
 }
@@ -114,7 +135,7 @@ void warp_forward(const WarpForward& work, Stream stream) {
                   "warp: the penalty's loss or scratch is missing");
   choose_warp(work.source, work.penalty, LaunchForward{work, stream});
   if (work.penalty != Penalty::kNone) {
-    sum_field_parts(work.size, static_cast<const double*>(work.scratch), work.loss, stream);
+    sum_field_parts(work.size, kLongMarch, static_cast<const double*>(work.scratch), work.loss, stream);
   }
 }
 

@@ -18,7 +18,8 @@ enum class Penalty { kNone, kSquared, kAbsolute };
 std::size_t diffusion_scratch_bytes(const VolumeSize& size);
 
 /// loss = weight x penalty of the field.
-/// @param flow  [n, 3, d, h, w] float32 on the device, voxels, components D, H, W; each size at least 2
+/// @param flow  [n, 3, d, h, w] float32 on the device, voxels, components D, H, W; each size at least 2,
+///              below 2^31 voxels a volume
 /// @param loss  one float on the device
 /// @throws BugError on wrong arguments; DeviceError if a launch fails
 /// Two launches. Deterministic: float32 inside a block, float64 between blocks, a fixed order.

@@ -36,7 +36,7 @@ void pack_quads(const std::uint8_t* image, const VolumeSize& size, std::uint32_t
 struct WarpForward {
   WarpSource source;
   const float* flow = nullptr;  ///< [n, 3, d, h, w] float32, voxels, components D, H, W
-  VolumeSize size;              ///< any; with a penalty each axis at least 2
+  VolumeSize size;              ///< below 2^31 voxels a volume; with a penalty each axis at least 2
   float* warped = nullptr;      ///< [n, 1, d, h, w]; this one or the next
   std::uint32_t* fixed_point = nullptr;
   Penalty penalty = Penalty::kNone;
