@@ -38,6 +38,7 @@ class Bench {
 
 /// The families, in this order; bench_kernels NAME... runs the named ones.
 void bench_adam(Bench& bench);
+void bench_conv(Bench& bench);
 void bench_gradient_guard(Bench& bench);
 void bench_field(Bench& bench);  ///< warp, diffusion, label counts, packing
 void bench_ncc(Bench& bench);    ///< and the chain of warp, diffusion and NCC

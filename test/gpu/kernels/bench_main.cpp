@@ -15,6 +15,7 @@ struct Family {
 };
 
 constexpr Family kFamilies[] = {{"adam", regatta::kernels::bench_adam},
+                                {"conv", regatta::kernels::bench_conv},
                                 {"gradient_guard", regatta::kernels::bench_gradient_guard},
                                 {"field", regatta::kernels::bench_field},
                                 {"ncc", regatta::kernels::bench_ncc}};

@@ -1,0 +1,233 @@
+// What callers see of the convolutions: checks, the choice of a form, the calls.
+#include "regatta/kernels/conv.hpp"
+
+#include <algorithm>
+
+#include "kernels/conv/choice.hpp"
+#include "regatta/base/error.hpp"
+
+namespace regatta::kernels {
+
+using conv::choose_forward;
+using conv::choose_gradient;
+using conv::choose_weights;
+using conv::Family;
+using conv::ForwardChoice;
+using conv::WeightChoice;
+
+namespace {
+
+constexpr int kFlow = 3;
+constexpr int kQuads = 4;
+constexpr int kRaw = 2;
+
+ForwardChoice choice_of(const ConvShape& shape, ConvPass pass, const Capability& chip) {
+  const std::optional<ForwardChoice> choice =
+      pass == ConvPass::kForward ? choose_forward(shape, chip) : choose_gradient(shape, pass, chip);
+  REGATTA_REQUIRE(choice.has_value(), BugError, "convolution ", shape.first.channels, " + ", shape.second.channels,
+                  " -> ", shape.out, ", stride ", shape.stride, ": no kernel for pass ", static_cast<int>(pass));
+  return *choice;
+}
+
+WeightChoice weight_choice_of(const ConvShape& shape, const ConvInput& input, const Capability& chip) {
+  const std::optional<WeightChoice> choice = choose_weights(shape, input, chip);
+  REGATTA_REQUIRE(choice.has_value(), BugError, "weight gradient of ", input.channels, " -> ", shape.out, ", stride ",
+                  shape.stride, ": no kernel");
+  return *choice;
+}
+
+void require(bool given, const char* what) {
+  REGATTA_REQUIRE(given, BugError, "convolution: no ", what);
+}
+
+template <class Call>
+void set_size(Call& call, const VolumeSize& size) {
+  call.N = size.n;
+  call.D = static_cast<int>(size.d);
+  call.H = static_cast<int>(size.h);
+  call.W = static_cast<int>(size.w);
+}
+
+template <class Call>
+void set_input_size(Call& call, const VolumeSize& size) {
+  call.input_D = static_cast<int>(size.d);
+  call.input_H = static_cast<int>(size.h);
+  call.input_W = static_cast<int>(size.w);
+}
+
+VolumeSize half_of(const VolumeSize& size) {
+  return {size.n, size.d / 2, size.h / 2, size.w / 2};
+}
+
+}  // namespace
+
+bool has_form(const ConvShape& shape, ConvPass pass, const Capability& chip) {
+  switch (pass) {
+    case ConvPass::kForward: return choose_forward(shape, chip).has_value();
+    case ConvPass::kFirstGradient:
+    case ConvPass::kSecondGradient: return choose_gradient(shape, pass, chip).has_value();
+    case ConvPass::kWeightGradient:
+      return choose_weights(shape, shape.first, chip).has_value() &&
+             (shape.second.channels == 0 || choose_weights(shape, shape.second, chip).has_value());
+  }
+  return false;
+}
+
+std::string form_text(const ConvShape& shape, ConvPass pass, const Capability& chip) {
+  if (pass != ConvPass::kWeightGradient) {
+    return choice_of(shape, pass, chip).text;
+  }
+  const std::string first = weight_choice_of(shape, shape.first, chip).text;
+  return shape.second.channels == 0 ? first : str(first, ", ", weight_choice_of(shape, shape.second, chip).text);
+}
+
+std::size_t packed_bytes(const ConvShape& shape, ConvPass pass, const Capability& chip) {
+  if (pass == ConvPass::kWeightGradient) {
+    return 0;
+  }
+  const conv::Packing packing = choice_of(shape, pass, chip).packing;
+  return sizeof(std::uint32_t) * packing.groups * packing.group_words();
+}
+
+void pack_weights(std::span<const PackJob> jobs, const Capability& chip, Stream stream) {
+  while (!jobs.empty()) {
+    const std::size_t count = std::min<std::size_t>(jobs.size(), conv::kPackJobs);
+    conv::PackBatch batch;
+    for (std::size_t i = 0; i < count; ++i) {
+      require(jobs[i].weights != nullptr && jobs[i].packed != nullptr, "weights to pack");
+      batch.weights[i] = jobs[i].weights;
+      batch.packed[i] = static_cast<std::uint32_t*>(jobs[i].packed);
+      batch.packing[i] = choice_of(jobs[i].shape, jobs[i].pass, chip).packing;
+    }
+    conv::launch_pack(batch, static_cast<int>(count), stream);
+    jobs = jobs.subspan(count);
+  }
+}
+
+void conv_forward(const ConvShape& shape, const ConvForward& arrays, const Capability& chip, Stream stream) {
+  const ForwardChoice choice = choice_of(shape, ConvPass::kForward, chip);
+  require(arrays.first != nullptr && (shape.second.channels == 0 || arrays.second != nullptr), "input");
+  require(arrays.packed != nullptr && arrays.out != nullptr, "packed weights or output");
+  conv::ForwardCall call;
+  int wide = 0;
+  const auto add_input = [&](const ConvInput& input, const Bf16* values) {
+    if (input.channels == kRaw) {
+      call.thin = values;
+    } else if (input.channels > 0) {
+      call.wide[wide++] = values;
+    }
+  };
+  add_input(shape.first, arrays.first);
+  add_input(shape.second, arrays.second);
+  call.weights = arrays.packed;
+  call.bias = arrays.bias;
+  call.out = arrays.out;
+  call.slope = arrays.slope;
+  call.groups = choice.packing.groups;
+  set_size(call, shape.output_size());
+  set_input_size(call, shape.size);
+  conv::launch_form(choice.family, choice.form, call, chip.multiprocessors, stream);
+}
+
+std::size_t child_sum_bytes(const ConvShape& shape) {
+  if (!shape.first.upsampled) {
+    return 0;
+  }
+  const VolumeSize& size = shape.size;
+  return static_cast<std::size_t>(size.n * (size.d + 1) * (size.h + 1) * (size.w + 1)) * shape.out * sizeof(Bf16);
+}
+
+void child_sums(const ConvShape& shape, const Bf16* output_gradient, void* sums, Stream stream) {
+  require(output_gradient != nullptr && sums != nullptr, "gradient or sums");
+  REGATTA_REQUIRE(shape.out % 8 == 0, BugError, "child sums of ", shape.out, " channels, not a multiple of 8");
+  conv::launch_child_sums(output_gradient, sums, shape.size, shape.out, stream);
+}
+
+void conv_input_gradient(const ConvShape& shape, ConvPass pass, const ConvInputGradient& arrays, const Capability& chip,
+                         Stream stream) {
+  const ForwardChoice choice = choice_of(shape, pass, chip);
+  const bool folded = choice.family == Family::kFold;
+  conv::ForwardCall call;
+  const void* source = folded ? arrays.child_sums : arrays.output_gradient;
+  require(source != nullptr, folded ? "child sums" : "output gradient");
+  require(arrays.packed != nullptr && arrays.input_gradient != nullptr, "packed weights or input gradient");
+  (shape.out == kFlow ? call.thin : call.wide[0]) = source;
+  call.weights = arrays.packed;
+  call.activation = arrays.activation;
+  call.slope = arrays.slope;
+  call.out = arrays.input_gradient;
+  call.groups = choice.packing.groups;
+  set_size(call, folded ? half_of(shape.size) : shape.size);
+  conv::launch_form(choice.family, choice.form, call, chip.multiprocessors, stream);
+}
+
+std::size_t weight_scratch_bytes(const ConvShape& shape, const Capability& chip) {
+  std::size_t bytes = weight_choice_of(shape, shape.first, chip).scratch_bytes();
+  if (shape.second.channels > 0) {
+    bytes = std::max(bytes, weight_choice_of(shape, shape.second, chip).scratch_bytes());
+  }
+  return bytes;
+}
+
+namespace {
+
+void weight_gradient_of(const ConvShape& shape, const ConvInput& input, const Bf16* values, int offset, float* bias,
+                        const ConvWeightGradient& arrays, const Capability& chip, Stream stream) {
+  const WeightChoice choice = weight_choice_of(shape, input, chip);
+  const bool folded = choice.family == Family::kFoldWeights;
+  conv::WeightCall call;
+  call.input = values;
+  call.gradient = folded ? arrays.child_sums : arrays.output_gradient;
+  require(values != nullptr, "input");
+  require(call.gradient != nullptr, folded ? "child sums" : "output gradient");
+  call.partial = static_cast<float*>(arrays.scratch);
+  call.channels = shape.out == kFlow ? kQuads : shape.out;
+  call.groups = choice.groups;
+  set_size(call, folded ? half_of(shape.size) : shape.output_size());
+  set_input_size(call, shape.size);
+  conv::launch_form(choice.family, choice.form, call, chip.multiprocessors, stream);
+  conv::ReduceCall reduce;
+  reduce.partial = call.partial;
+  reduce.weights = arrays.weights;
+  reduce.bias = bias;
+  reduce.blocks = choice.blocks;
+  reduce.groups = choice.groups;
+  reduce.values = choice.values;
+  reduce.order = choice.order;
+  reduce.channels = input.channels;
+  reduce.offset = offset;
+  reduce.weights_in = shape.in();
+  reduce.out = choice.out;
+  reduce.real_out = shape.out;
+  conv::launch_reduce(reduce, stream);
+}
+
+}  // namespace
+
+void conv_weight_gradient(const ConvShape& shape, const ConvWeightGradient& arrays, const Capability& chip,
+                          Stream stream) {
+  require(arrays.scratch != nullptr && arrays.weights != nullptr, "scratch or weight gradient");
+  const bool second = shape.second.channels > 0;
+  weight_gradient_of(shape, shape.first, arrays.first, 0, second ? nullptr : arrays.bias, arrays, chip, stream);
+  if (second) {
+    weight_gradient_of(shape, shape.second, arrays.second, shape.first.channels, arrays.bias, arrays, chip, stream);
+  }
+}
+
+void join_images(const float* moving, const float* fixed, Bf16* joined, const VolumeSize& size, Stream stream) {
+  require(moving != nullptr && fixed != nullptr && joined != nullptr, "images");
+  conv::launch_join(moving, fixed, joined, size.all(), stream);
+}
+
+void join_images(const std::uint8_t* moving, const std::uint8_t* fixed, Bf16* joined, const VolumeSize& size,
+                 Stream stream) {
+  require(moving != nullptr && fixed != nullptr && joined != nullptr, "images");
+  conv::launch_join(moving, fixed, joined, size.all(), stream);
+}
+
+void flow_to_quads(const float* flow, Bf16* quads, const VolumeSize& size, Stream stream) {
+  require(flow != nullptr && quads != nullptr, "flow");
+  conv::launch_quads(flow, quads, size, stream);
+}
+
+}  // namespace regatta::kernels

@@ -1,0 +1,214 @@
+#include "kernels/conv/choice.hpp"
+
+#include "kernels/conv/forms.hpp"
+#include "regatta/base/text.hpp"
+
+namespace regatta::kernels::conv {
+namespace {
+
+constexpr int kFlow = 3;
+constexpr int kRaw = 2;
+constexpr int kQuads = 4;
+
+/// Calls `visit.operator()<F>(number)` on each form until one returns true.
+template <class... F, class Visit>
+bool find_form(FormList<F...>, Visit&& visit) {
+  int number = 0;
+  return (visit.template operator()<F>(number++) || ...);
+}
+
+bool is_sound(const ConvShape& shape, const Capability& chip) {
+  const VolumeSize& size = shape.size;
+  const bool even = size.d % 2 == 0 && size.h % 2 == 0 && size.w % 2 == 0;
+  // offsets within a plane are 32-bit
+  constexpr std::int64_t kMostPlane = (std::int64_t{1} << 31) / 128 - 65536;
+  return chip.usable() && size.n > 0 && size.d > 0 && size.plane() > 0 && size.plane() < kMostPlane &&
+         size.d < (1 << 24) && (even || !shape.first.upsampled) && !shape.second.upsampled;
+}
+
+template <class F>
+bool fits(const Capability& chip) {
+  return static_cast<std::size_t>(F::kSharedBytes) <= chip.shared_bytes;
+}
+
+template <class F>
+Packing packing_of(int out, const ConvShape& shape) {
+  Packing packing;
+  packing.groups = out == kFlow ? 1 : out / F::kOut;
+  packing.warps_channels = F::kShape.warps_channels;
+  packing.tiles = F::kTiles;
+  packing.out = out;
+  packing.weights_in = shape.in();
+  return packing;
+}
+
+/// Sections in the kernel's order: wide inputs, then the thin one.
+void add_sections(Packing& packing, const ConvShape& shape) {
+  int count = 0;
+  for (const bool thin : {false, true}) {
+    if (shape.first.channels > 0 && (shape.first.channels == kRaw) == thin) {
+      packing.sections[count++] = {shape.first.channels, shape.first.channels, 0};
+    }
+    if (shape.second.channels > 0 && (shape.second.channels == kRaw) == thin) {
+      packing.sections[count++] = {shape.second.channels, shape.second.channels, shape.first.channels};
+    }
+  }
+}
+
+MarchKey forward_key(const ConvShape& shape) {
+  MarchKey key;
+  key.epilogue = shape.out == kFlow ? Epilogue::kPlanar : Epilogue::kActivate;
+  for (const ConvInput& input : {shape.first, shape.second}) {
+    if (input.channels == kRaw) {
+      key.thin = kRaw;
+    } else if (key.first == 0) {
+      key.first = input.channels;
+      key.first_up = input.upsampled;
+    } else {
+      key.second = input.channels;
+    }
+  }
+  return key;
+}
+
+bool same(const MarchKey& a, const MarchKey& b) {
+  return a.first == b.first && a.first_up == b.first_up && a.second == b.second && a.thin == b.thin &&
+         a.epilogue == b.epilogue;
+}
+
+std::optional<ForwardChoice> find_march(const MarchKey& key, int out, const ConvShape& shape, const Capability& chip) {
+  ForwardChoice choice;
+  const bool found = find_form(MarchForms(), [&]<class F>(int number) {
+    const bool whole = key.epilogue == Epilogue::kPlanar || out % F::kOut == 0;
+    if (!same(F::kKey, key) || !whole || !fits<F>(chip)) {
+      return false;
+    }
+    choice = {Family::kMarch, number, packing_of<F>(out, shape), ""};
+    return true;
+  });
+  return found ? std::optional(choice) : std::nullopt;
+}
+
+std::string text_of(const ConvInput& input) {
+  return str(input.channels, input.upsampled ? " up" : "");
+}
+
+std::string text_of(const ConvShape& shape) {
+  const std::string second = shape.second.channels > 0 ? str(" + ", text_of(shape.second)) : std::string();
+  return str(text_of(shape.first), second, " -> ", shape.out, shape.stride > 1 ? ", stride 2" : "");
+}
+
+}  // namespace
+
+std::optional<ForwardChoice> choose_forward(const ConvShape& shape, const Capability& chip) {
+  if (!is_sound(shape, chip)) {
+    return std::nullopt;
+  }
+  if (shape.stride == 1) {
+    std::optional<ForwardChoice> choice = find_march(forward_key(shape), shape.out, shape, chip);
+    if (choice) {
+      add_sections(choice->packing, shape);
+      choice->text = str("march ", text_of(shape));
+    }
+    return choice;
+  }
+  if (shape.stride != 2 || shape.first.channels != kRaw || shape.first.upsampled || shape.second.channels != 0) {
+    return std::nullopt;
+  }
+  ForwardChoice choice;
+  const bool found = find_form(ThinForms(), [&]<class F>(int number) {
+    if (shape.out % F::kOut != 0 || !fits<F>(chip)) {
+      return false;
+    }
+    choice = {Family::kThin, number, packing_of<F>(shape.out, shape), str("thin ", text_of(shape))};
+    add_sections(choice.packing, shape);
+    return true;
+  });
+  return found ? std::optional(choice) : std::nullopt;
+}
+
+std::optional<ForwardChoice> choose_gradient(const ConvShape& shape, ConvPass pass, const Capability& chip) {
+  const ConvInput& input = pass == ConvPass::kFirstGradient ? shape.first : shape.second;
+  if (!is_sound(shape, chip) || shape.stride != 1 || input.channels <= kRaw) {
+    return std::nullopt;
+  }
+  std::optional<ForwardChoice> choice;
+  if (input.upsampled) {
+    find_form(FoldForms(), [&]<class F>(int number) {
+      if (F::kShape.in != shape.out || input.channels % F::kOut != 0 || !fits<F>(chip)) {
+        return false;
+      }
+      choice = {Family::kFold, number, packing_of<F>(input.channels, shape), ""};
+      return true;
+    });
+  } else {
+    MarchKey key;
+    key.epilogue = Epilogue::kMask;
+    (shape.out == kFlow ? key.thin : key.first) = shape.out == kFlow ? kQuads : shape.out;
+    choice = find_march(key, input.channels, shape, chip);
+  }
+  if (choice) {
+    Packing& packing = choice->packing;
+    packing.transposed = true;
+    packing.out_offset = pass == ConvPass::kFirstGradient ? 0 : shape.first.channels;
+    packing.sections[0] = {shape.out == kFlow ? kQuads : shape.out, shape.out, 0};
+    choice->text = str(input.upsampled ? "fold " : "march ", shape.out, " -> ", text_of(input), ", gradient");
+  }
+  return choice;
+}
+
+namespace {
+
+template <class F>
+WeightChoice weight_choice(Family family, int number, int out, SumOrder order, const Capability& chip) {
+  WeightChoice choice;
+  choice.family = family;
+  choice.form = number;
+  choice.groups = out == kFlow ? 1 : out / F::kOut;
+  choice.blocks = chip.multiprocessors * F::kBlocks;
+  choice.values = F::kValues;
+  choice.out = F::kOut;
+  choice.order = order;
+  return choice;
+}
+
+}  // namespace
+
+std::optional<WeightChoice> choose_weights(const ConvShape& shape, const ConvInput& input, const Capability& chip) {
+  if (!is_sound(shape, chip)) {
+    return std::nullopt;
+  }
+  std::optional<WeightChoice> choice;
+  if (input.channels == kRaw) {
+    find_form(ThinWeightForms(), [&]<class F>(int number) {
+      if (F::kOut != shape.out || F::kStride != shape.stride || input.upsampled || !fits<F>(chip)) {
+        return false;
+      }
+      choice = weight_choice<F>(Family::kThinWeights, number, shape.out, SumOrder::kThin, chip);
+      return true;
+    });
+  } else if (shape.stride == 1 && input.upsampled) {
+    find_form(FoldWeightForms(), [&]<class F>(int number) {
+      if (F::kShape.in != input.channels || shape.out % F::kOut != 0 || !fits<F>(chip)) {
+        return false;
+      }
+      choice = weight_choice<F>(Family::kFoldWeights, number, shape.out, SumOrder::kFolded, chip);
+      return true;
+    });
+  } else if (shape.stride == 1) {
+    find_form(WeightForms(), [&]<class F>(int number) {
+      const bool whole = F::kShape.quads ? shape.out == kFlow : shape.out % F::kOut == 0;
+      if (F::kIn != input.channels || !whole || !fits<F>(chip)) {
+        return false;
+      }
+      choice = weight_choice<F>(Family::kWeights, number, shape.out, SumOrder::kWide, chip);
+      return true;
+    });
+  }
+  if (choice) {
+    choice->text = str("weights ", text_of(input), " -> ", shape.out, shape.stride > 1 ? ", stride 2" : "");
+  }
+  return choice;
+}
+
+}  // namespace regatta::kernels::conv

@@ -1,0 +1,39 @@
+// Which row of the table of forms a pass takes.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+
+#include "kernels/conv/launch.hpp"
+#include "regatta/kernels/conv.hpp"
+
+namespace regatta::kernels::conv {
+
+/// A form of forward or data gradient.
+struct ForwardChoice {
+  Family family = Family::kMarch;
+  int form = 0;
+  Packing packing;
+  std::string text;
+};
+
+/// A form of the gradient of the weights that read one input.
+struct WeightChoice {
+  Family family = Family::kWeights;
+  int form = 0;
+  int groups = 1;
+  int blocks = 0;
+  int values = 0;
+  int out = 0;  // of a group
+  SumOrder order = SumOrder::kWide;
+  std::string text;
+
+  std::size_t scratch_bytes() const { return sizeof(float) * groups * blocks * values; }
+};
+
+std::optional<ForwardChoice> choose_forward(const ConvShape& shape, const Capability& chip);
+std::optional<ForwardChoice> choose_gradient(const ConvShape& shape, ConvPass pass, const Capability& chip);
+std::optional<WeightChoice> choose_weights(const ConvShape& shape, const ConvInput& input, const Capability& chip);
+
+}  // namespace regatta::kernels::conv

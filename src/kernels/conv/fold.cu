@@ -1,0 +1,11 @@
+// Instances: gradients of up-sampled inputs.
+#include "kernels/conv/fold.cuh"
+#include "kernels/conv/fold_weights.cuh"
+#include "kernels/conv/forms.hpp"
+
+namespace regatta::kernels::conv {
+
+template void launch_fold<Fold32To32>(const ForwardCall&, int, Stream);
+template void launch_fold_weights<FoldWeights32To32>(const WeightCall&, int, Stream);
+
+}  // namespace regatta::kernels::conv

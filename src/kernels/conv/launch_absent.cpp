@@ -1,0 +1,46 @@
+// The build without CUDA kernels.
+#include "kernels/conv/launch.hpp"
+#include "regatta/base/error.hpp"
+
+namespace regatta::kernels::conv {
+namespace {
+
+[[noreturn]] void refuse() {
+  throw NotBuilt(str("CUDA kernels are not built: ", build_text()));
+}
+
+}  // namespace
+
+void launch_form(Family, int, const ForwardCall&, int, Stream) {
+  refuse();
+}
+
+void launch_form(Family, int, const WeightCall&, int, Stream) {
+  refuse();
+}
+
+void launch_pack(const PackBatch&, int, Stream) {
+  refuse();
+}
+
+void launch_reduce(const ReduceCall&, Stream) {
+  refuse();
+}
+
+void launch_child_sums(const void*, void*, const VolumeSize&, int, Stream) {
+  refuse();
+}
+
+template <class T>
+void launch_join(const T*, const T*, Bf16*, long long, Stream) {
+  refuse();
+}
+
+template void launch_join<float>(const float*, const float*, Bf16*, long long, Stream);
+template void launch_join<std::uint8_t>(const std::uint8_t*, const std::uint8_t*, Bf16*, long long, Stream);
+
+void launch_quads(const float*, Bf16*, const VolumeSize&, Stream) {
+  refuse();
+}
+
+}  // namespace regatta::kernels::conv

@@ -1,0 +1,77 @@
+// The build with CUDA kernels. Each launcher is instantiated in one of the .cu files.
+#include "kernels/conv/forms.hpp"
+#include "kernels/conv/launch.hpp"
+
+namespace regatta::kernels::conv {
+
+template <class F>
+void launch_march(const ForwardCall& call, int multiprocessors, Stream stream);
+template <class F>
+void launch_fold(const ForwardCall& call, int multiprocessors, Stream stream);
+template <class F>
+void launch_thin_forward(const ForwardCall& call, int multiprocessors, Stream stream);
+template <class F>
+void launch_weights(const WeightCall& call, int multiprocessors, Stream stream);
+template <class F>
+void launch_fold_weights(const WeightCall& call, int multiprocessors, Stream stream);
+template <class F>
+void launch_thin_weights(const WeightCall& call, int multiprocessors, Stream stream);
+
+namespace {
+
+using ForwardLaunch = void (*)(const ForwardCall&, int, Stream);
+using WeightLaunch = void (*)(const WeightCall&, int, Stream);
+
+template <class... F>
+ForwardLaunch march_at(FormList<F...>, int form) {
+  static constexpr ForwardLaunch kTable[] = {launch_march<F>...};
+  return kTable[form];
+}
+
+template <class... F>
+ForwardLaunch fold_at(FormList<F...>, int form) {
+  static constexpr ForwardLaunch kTable[] = {launch_fold<F>...};
+  return kTable[form];
+}
+
+template <class... F>
+ForwardLaunch thin_at(FormList<F...>, int form) {
+  static constexpr ForwardLaunch kTable[] = {launch_thin_forward<F>...};
+  return kTable[form];
+}
+
+template <class... F>
+WeightLaunch weights_at(FormList<F...>, int form) {
+  static constexpr WeightLaunch kTable[] = {launch_weights<F>...};
+  return kTable[form];
+}
+
+template <class... F>
+WeightLaunch fold_weights_at(FormList<F...>, int form) {
+  static constexpr WeightLaunch kTable[] = {launch_fold_weights<F>...};
+  return kTable[form];
+}
+
+template <class... F>
+WeightLaunch thin_weights_at(FormList<F...>, int form) {
+  static constexpr WeightLaunch kTable[] = {launch_thin_weights<F>...};
+  return kTable[form];
+}
+
+}  // namespace
+
+void launch_form(Family family, int form, const ForwardCall& call, int multiprocessors, Stream stream) {
+  const ForwardLaunch launch = family == Family::kMarch  ? march_at(MarchForms(), form)
+                               : family == Family::kFold ? fold_at(FoldForms(), form)
+                                                         : thin_at(ThinForms(), form);
+  launch(call, multiprocessors, stream);
+}
+
+void launch_form(Family family, int form, const WeightCall& call, int multiprocessors, Stream stream) {
+  const WeightLaunch launch = family == Family::kWeights       ? weights_at(WeightForms(), form)
+                              : family == Family::kFoldWeights ? fold_weights_at(FoldWeightForms(), form)
+                                                               : thin_weights_at(ThinWeightForms(), form);
+  launch(call, multiprocessors, stream);
+}
+
+}  // namespace regatta::kernels::conv

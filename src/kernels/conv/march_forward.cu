@@ -1,0 +1,14 @@
+// Instances: forward.
+#include "kernels/conv/forms.hpp"
+#include "kernels/conv/march.cuh"
+
+namespace regatta::kernels::conv {
+
+template void launch_march<Forward32UpAnd2>(const ForwardCall&, int, Stream);
+template void launch_march<Forward32UpAnd16>(const ForwardCall&, int, Stream);
+template void launch_march<Forward32To16>(const ForwardCall&, int, Stream);
+template void launch_march<Forward16To16>(const ForwardCall&, int, Stream);
+template void launch_march<Forward16To3>(const ForwardCall&, int, Stream);
+template void launch_march<Forward2To16>(const ForwardCall&, int, Stream);
+
+}  // namespace regatta::kernels::conv

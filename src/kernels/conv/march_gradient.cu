@@ -1,0 +1,12 @@
+// Instances: data gradients.
+#include "kernels/conv/forms.hpp"
+#include "kernels/conv/march.cuh"
+
+namespace regatta::kernels::conv {
+
+template void launch_march<Gradient3To16>(const ForwardCall&, int, Stream);
+template void launch_march<Gradient16To32>(const ForwardCall&, int, Stream);
+template void launch_march<Gradient16To16>(const ForwardCall&, int, Stream);
+template void launch_march<Gradient32To16>(const ForwardCall&, int, Stream);
+
+}  // namespace regatta::kernels::conv

@@ -1,0 +1,91 @@
+// Weights into the order of the matrix instructions' right operand, in bf16.
+#include <cuda_runtime.h>
+
+#include "kernels/bf16.cuh"
+#include "kernels/conv/launch.hpp"
+#include "kernels/launch.cuh"
+
+namespace regatta::kernels::conv {
+namespace {
+
+constexpr int kThreads = 256;
+
+struct Tap {
+  int channel;  // of the section
+  int z;
+  int y;
+  int x;
+};
+
+/// Which weight is value `k` (0..15) of a step of a section.
+__device__ Tap tap_of(const PackSection& section, int tap, int k) {
+  if (section.channels == 2) {
+    const int lower = tap / kTaps;  // row 2 alone
+    return {k & 1, tap % kTaps, lower != 0 ? (k < 8 ? 2 : kTaps) : k >> 3, (k & 7) >> 1};
+  }
+  if (section.channels == 4) {
+    return {k & 3, tap % kTaps, tap / kTaps, k >> 2};
+  }
+  const int shifts = section.channels == 8 ? 2 : kTaps;
+  const int shift = tap / (kTaps * kTaps) % shifts;
+  const int step = tap / (kTaps * kTaps * shifts);
+  const int y = tap / kTaps % kTaps;
+  if (section.channels == 8) {
+    return {k & 7, tap % kTaps, y, 2 * shift + (k >> 3)};
+  }
+  return {step * 16 + k, tap % kTaps, y, shift};
+}
+
+__device__ float weight_of(const float* weights, const Packing& packing, const PackSection& section, const Tap& tap,
+                           int out) {
+  if (tap.x >= kTaps || tap.y >= kTaps || tap.channel >= section.real || out >= packing.out) {
+    return 0.0F;
+  }
+  if (packing.transposed) {
+    const int row = (section.offset + tap.channel) * packing.weights_in + packing.out_offset + out;
+    return weights[row * 27 + (2 - tap.z) * 9 + (2 - tap.y) * 3 + 2 - tap.x];
+  }
+  return weights[(out * packing.weights_in + section.offset + tap.channel) * 27 + tap.z * 9 + tap.y * 3 + tap.x];
+}
+
+__global__ void __launch_bounds__(kThreads) pack(const PackBatch batch) {
+  const Packing& packing = batch.packing[blockIdx.y];
+  const int tap_words = packing.warps_channels * 32 * packing.tiles * 2;
+  int taps[3];
+  for (int i = 0; i < 3; ++i) {
+    taps[i] = packing.sections[i].taps();
+  }
+  const int group_words = (taps[0] + taps[1] + taps[2]) * tap_words;
+  for (int i = static_cast<int>(blockIdx.x * kThreads + threadIdx.x); i < packing.groups * group_words;
+       i += static_cast<int>(gridDim.x) * kThreads) {
+    int tap = i % group_words / tap_words;
+    int which = 0;
+    while (tap >= taps[which]) {
+      tap -= taps[which];
+      ++which;
+    }
+    const int word = i % (packing.tiles * 2);
+    const int lane = i / (packing.tiles * 2) % 32;
+    const int warp = i / (packing.tiles * 64) % packing.warps_channels;
+    const int column = lane >> 2;
+    // a thread of the kernels then holds tiles x 2 consecutive channels
+    const int within = packing.tiles == 2 ? (column >> 1) * 4 + (word >> 1) * 2 + (column & 1) : column;
+    const int out = (i / group_words * packing.warps_channels + warp) * packing.tiles * 8 + within;
+    float values[2];
+    for (int half = 0; half < 2; ++half) {
+      const int k = 2 * (lane & 3) + (word & 1) * 8 + half;
+      const PackSection& section = packing.sections[which];
+      values[half] = weight_of(batch.weights[blockIdx.y], packing, section, tap_of(section, tap, k), out);
+    }
+    batch.packed[blockIdx.y][i] = pack_bf16(values[0], values[1]);
+  }
+}
+
+}  // namespace
+
+void launch_pack(const PackBatch& batch, int jobs, Stream stream) {
+  pack<<<dim3(32, static_cast<unsigned>(jobs)), kThreads, 0, stream>>>(batch);
+  check_launch("pack");
+}
+
+}  // namespace regatta::kernels::conv

@@ -1,0 +1,70 @@
+// How weights are packed for a kernel: by pack.cu, once a step. No CUDA.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/conv/tiles.hpp"
+
+namespace regatta::kernels::conv {
+
+/// One input of the kernel: `channels` of which `real` exist, the first being number `offset` of the weights'.
+struct PackSection {
+  int channels = 0;  // 2 and 4: thin. 0: none
+  int real = 0;
+  int offset = 0;
+
+  constexpr int taps() const {
+    if (channels == 2 || channels == 4) {
+      return thin_tap_count(channels);
+    }
+    return channels == 8 ? 2 * kTaps * kTaps : channels / 16 * kTaps * kTaps * kTaps;
+  }
+};
+
+/// Order: [group][section's taps][warp over channels][lane][two 32-bit words a tile].
+struct Packing {
+  bool transposed = false;  // data gradient: mirrored, input and output channels exchanged
+  int groups = 1;
+  int warps_channels = 1;
+  int tiles = 2;
+  int out = 0;         // real output channels of the kernel
+  int out_offset = 0;  // transposed: of the first, among the weights' input channels
+  int weights_in = 0;
+  PackSection sections[3];
+
+  constexpr int group_words() const {
+    int taps = 0;
+    for (const PackSection& section : sections) {
+      taps += section.taps();
+    }
+    return taps * warps_channels * 32 * tiles * 2;
+  }
+};
+
+constexpr int kPackJobs = 16;
+
+struct PackBatch {
+  const float* weights[kPackJobs] = {};
+  std::uint32_t* packed[kPackJobs] = {};
+  Packing packing[kPackJobs];
+};
+
+/// How a second stage reads the sums of a first one.
+enum class SumOrder { kWide, kFolded, kThin };
+
+struct ReduceCall {
+  const float* partial = nullptr;  // [group][block][values]
+  float* weights = nullptr;
+  float* bias = nullptr;  // null: not wanted
+  int blocks = 0;
+  int groups = 1;
+  int values = 0;
+  SumOrder order = SumOrder::kWide;
+  int channels = 0;  // of the form's input
+  int offset = 0;    // of the input among the weights' input channels
+  int weights_in = 0;
+  int out = 0;       // of the form and group
+  int real_out = 0;  // of the weights
+};
+
+}  // namespace regatta::kernels::conv

@@ -1,0 +1,12 @@
+// Instances: weight gradients.
+#include "kernels/conv/forms.hpp"
+#include "kernels/conv/weight_gradient.cuh"
+
+namespace regatta::kernels::conv {
+
+template void launch_weights<Weights16To3>(const WeightCall&, int, Stream);
+template void launch_weights<Weights16To32>(const WeightCall&, int, Stream);
+template void launch_weights<Weights16To16>(const WeightCall&, int, Stream);
+template void launch_weights<Weights32To16>(const WeightCall&, int, Stream);
+
+}  // namespace regatta::kernels::conv

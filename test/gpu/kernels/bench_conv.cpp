@@ -1,0 +1,56 @@
+#include <string>
+#include <vector>
+
+#include "gpu/kernels/bench.hpp"
+#include "gpu/kernels/conv_case.hpp"
+#include "regatta/base/text.hpp"
+
+namespace regatta::kernels {
+namespace {
+
+constexpr const char* kPasses[] = {"forward", "first gradient", "second gradient", "weight gradient"};
+
+void bench_layer(Bench& bench, const ConvShape& shape, const Capability& chip, const std::string& suffix) {
+  ConvCase layer(shape, chip, 3);
+  const std::string size = str(shape.size.d, "x", shape.size.h, "x", shape.size.w);
+  if (shape.first.upsampled) {
+    layer.queue_child_sums(nullptr);
+    const double bytes = 4.0 * static_cast<double>(shape.size.all()) * shape.out;
+    bench.time({"child sums " + text_of(shape), size, "sums", bytes},
+               [&](Stream stream) { layer.queue_child_sums(stream); });
+  }
+  for (const ConvPass pass :
+       {ConvPass::kForward, ConvPass::kFirstGradient, ConvPass::kSecondGradient, ConvPass::kWeightGradient}) {
+    if (!layer.has(pass)) {
+      continue;
+    }
+    const double error = layer.check(pass, Sampling::kSome);
+    bench.time({str(text_of(shape), " ", kPasses[static_cast<int>(pass)]), size, form_text(shape, pass, chip) + suffix,
+                layer.bytes(pass), layer.operations(pass), error},
+               [&](Stream stream) { layer.queue(pass, stream); });
+  }
+}
+
+}  // namespace
+
+/// VoxelMorph-2's layers at half and full resolution.
+void bench_conv(Bench& bench) {
+  const VolumeSize full = {1, 160, 192, 224};
+  const VolumeSize half = {1, 80, 96, 112};
+  const std::vector<ConvShape> layers = {
+      {.size = full, .first = {2}, .second = {}, .out = 16, .stride = 2},
+      {.size = half, .first = {32, true}, .second = {16}, .out = 32},
+      {.size = full, .first = {32, true}, .second = {2}, .out = 32},
+      {.size = full, .first = {32}, .second = {}, .out = 16},
+      {.size = full, .first = {16}, .second = {}, .out = 16},
+      {.size = full, .first = {16}, .second = {}, .out = 3},
+  };
+  for (const ConvShape& shape : layers) {
+    bench_layer(bench, shape, bench.chip(), "");
+  }
+  ConvCase packed(layers[2], bench.chip(), 5);
+  bench.time({"pack 32 up + 2 -> 32", "-", "pack", 1.0},
+             [&](Stream stream) { packed.pack(ConvPass::kForward, stream); });
+}
+
+}  // namespace regatta::kernels

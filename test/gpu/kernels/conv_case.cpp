@@ -1,0 +1,346 @@
+#include "gpu/kernels/conv_case.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <limits>
+#include <thread>
+#include <utility>
+
+#include "gpu/kernels/errors.hpp"
+#include "regatta/base/text.hpp"
+
+namespace regatta::kernels {
+namespace {
+
+constexpr float kSlope = 0.2F;
+constexpr int kFlow = 3;
+constexpr int kQuads = 4;
+constexpr std::int64_t kSomeVoxels = 6000;
+constexpr std::int64_t kSomeWeights = 24;
+
+std::uint64_t hash(std::uint64_t x) {
+  x ^= x >> 33U;
+  x *= 0xff51afd7ed558ccdULL;
+  x ^= x >> 33U;
+  x *= 0xc4ceb9fe1a85ec53ULL;
+  return x ^ (x >> 33U);
+}
+
+void in_parallel(std::int64_t count, const std::function<void(std::int64_t)>& work) {
+  const std::int64_t threads = std::max(1U, std::thread::hardware_concurrency());
+  std::vector<std::thread> running;
+  for (std::int64_t t = 0; t < threads; ++t) {
+    running.emplace_back([&, t] {
+      for (std::int64_t i = count * t / threads; i < count * (t + 1) / threads; ++i) {
+        work(i);
+      }
+    });
+  }
+  for (std::thread& thread : running) {
+    thread.join();
+  }
+}
+
+/// Between -1.5 and 1.5, triangular.
+float random_value(std::uint64_t seed, std::int64_t i) {
+  const std::uint64_t bits = hash(hash(seed) + static_cast<std::uint64_t>(i));
+  const auto low = static_cast<float>(bits & 0xffffffU);
+  const auto high = static_cast<float>(bits >> 40U);
+  return ((low + high) / 16777216.0F - 1.0F) * 1.5F;
+}
+
+std::vector<Bf16> random_bf16(std::int64_t count, std::uint64_t seed) {
+  std::vector<Bf16> values(static_cast<std::size_t>(count));
+  in_parallel(count, [&](std::int64_t i) { values[i] = to_bf16(random_value(seed, i)); });
+  return values;
+}
+
+/// The fourth channel of quads is zero.
+std::vector<Bf16> random_gradient(const ConvShape& shape, std::uint64_t seed) {
+  std::vector<Bf16> values = random_bf16(shape.output_size().all() * (shape.out == kFlow ? kQuads : shape.out), seed);
+  for (std::size_t i = 3; shape.out == kFlow && i < values.size(); i += kQuads) {
+    values[i] = {0};
+  }
+  return values;
+}
+
+/// Values that bf16 holds, so that rounding them for the kernels changes nothing.
+std::vector<float> random_weights(const ConvShape& shape, std::uint64_t seed) {
+  std::vector<float> values(static_cast<std::size_t>(shape.out) * shape.in() * 27);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    values[i] = to_float(to_bf16(0.1F * random_value(seed, static_cast<std::int64_t>(i))));
+  }
+  return values;
+}
+
+std::vector<float> random_bias(int count, std::uint64_t seed) {
+  std::vector<float> values(static_cast<std::size_t>(count));
+  for (int i = 0; i < count; ++i) {
+    values[i] = random_value(seed, i);
+  }
+  return values;
+}
+
+std::int64_t elements(const ConvShape& shape, const ConvInput& input) {
+  return shape.size.all() / (input.upsampled ? 8 : 1) * input.channels;
+}
+
+std::size_t packed_size(const ConvShape& shape, ConvPass pass, const Capability& chip) {
+  return has_form(shape, pass, chip) ? packed_bytes(shape, pass, chip) : 0;
+}
+
+}  // namespace
+
+ConvCase::ConvCase(const ConvShape& shape, const Capability& chip, std::uint64_t seed)
+    : shape_(shape),
+      chip_(chip),
+      first_(random_bf16(elements(shape, shape.first), seed)),
+      second_(random_bf16(elements(shape, shape.second), seed + 1)),
+      gradient_(random_gradient(shape, seed + 2)),
+      weights_(random_weights(shape, seed + 3)),
+      bias_(random_bias(shape.out, seed + 4)),
+      device_first_(first_),
+      device_second_(second_),
+      device_gradient_(gradient_),
+      device_weights_(weights_),
+      device_bias_(bias_),
+      packed_{DeviceArray<std::uint8_t>(packed_size(shape, ConvPass::kForward, chip)),
+              DeviceArray<std::uint8_t>(packed_size(shape, ConvPass::kFirstGradient, chip)),
+              DeviceArray<std::uint8_t>(packed_size(shape, ConvPass::kSecondGradient, chip))},
+      sums_(child_sum_bytes(shape)),
+      scratch_(has_form(shape, ConvPass::kWeightGradient, chip) ? weight_scratch_bytes(shape, chip) : 0),
+      out_(static_cast<std::size_t>(shape.output_size().all()) * shape.out * (shape.out == kFlow ? 4 : 2)),
+      first_gradient_(first_.size()),
+      second_gradient_(second_.size()),
+      weight_gradient_(weights_.size()),
+      bias_gradient_(bias_.size()) {}
+
+ConvForward ConvCase::forward_arrays(bool device) const {
+  ConvForward arrays;
+  arrays.first = device ? device_first_.get() : first_.data();
+  arrays.second = device ? device_second_.get() : second_.data();
+  arrays.packed = packed_[0].get();
+  arrays.bias = device ? device_bias_.get() : bias_.data();
+  arrays.slope = shape_.out == kFlow ? 1.0F : kSlope;
+  arrays.out = const_cast<std::uint8_t*>(out_.get());
+  return arrays;
+}
+
+ConvInputGradient ConvCase::gradient_arrays(ConvPass pass, bool device) const {
+  const bool first = pass == ConvPass::kFirstGradient;
+  ConvInputGradient arrays;
+  arrays.output_gradient = device ? device_gradient_.get() : gradient_.data();
+  arrays.child_sums = sums_.get();
+  arrays.packed = packed_[first ? 1 : 2].get();
+  arrays.activation =
+      device ? (first ? device_first_.get() : device_second_.get()) : (first ? first_.data() : second_.data());
+  arrays.slope = kSlope;
+  arrays.input_gradient = const_cast<Bf16*>((first ? first_gradient_ : second_gradient_).get());
+  return arrays;
+}
+
+ConvWeightGradient ConvCase::weight_arrays(bool device) const {
+  ConvWeightGradient arrays;
+  arrays.first = device ? device_first_.get() : first_.data();
+  arrays.second = device ? device_second_.get() : second_.data();
+  arrays.output_gradient = device ? device_gradient_.get() : gradient_.data();
+  arrays.child_sums = sums_.get();
+  arrays.scratch = const_cast<std::uint8_t*>(scratch_.get());
+  arrays.weights = const_cast<float*>(weight_gradient_.get());
+  arrays.bias = const_cast<float*>(bias_gradient_.get());
+  return arrays;
+}
+
+void ConvCase::pack(ConvPass pass, Stream stream) {
+  if (pass != ConvPass::kWeightGradient) {
+    const PackJob job = {shape_, pass, device_weights_.get(), packed_[static_cast<int>(pass)].get()};
+    pack_weights({&job, 1}, chip_, stream);
+  }
+}
+
+void ConvCase::queue(ConvPass pass, Stream stream) {
+  switch (pass) {
+    case ConvPass::kForward: conv_forward(shape_, forward_arrays(true), chip_, stream); break;
+    case ConvPass::kFirstGradient:
+    case ConvPass::kSecondGradient:
+      conv_input_gradient(shape_, pass, gradient_arrays(pass, true), chip_, stream);
+      break;
+    case ConvPass::kWeightGradient: conv_weight_gradient(shape_, weight_arrays(true), chip_, stream); break;
+  }
+}
+
+void ConvCase::queue_child_sums(Stream stream) {
+  if (sums_.size() > 0) {
+    child_sums(shape_, device_gradient_.get(), sums_.get(), stream);
+  }
+}
+
+void ConvCase::poison() {
+  out_.poison();
+  sums_.poison();
+  scratch_.poison();
+  first_gradient_.poison();
+  second_gradient_.poison();
+  weight_gradient_.poison();
+  bias_gradient_.poison();
+}
+
+double ConvCase::check(ConvPass pass, Sampling sampling) {
+  poison();
+  pack(pass, nullptr);
+  if (pass != ConvPass::kForward) {
+    queue_child_sums(nullptr);
+  }
+  queue(pass, nullptr);
+  wait_for_gpu();
+  return pass == ConvPass::kWeightGradient ? check_weights(sampling) : check_voxels(pass, sampling);
+}
+
+namespace {
+
+/// Values and their references at the sampled places of [N, voxels, channels].
+template <class Value, class Reference>
+double deviation(const VolumeSize& size, int channels, Sampling sampling, const Value& value,
+                 const Reference& reference) {
+  const std::int64_t voxels = size.all();
+  const std::int64_t count = sampling == Sampling::kAll          ? voxels * channels
+                             : sampling == Sampling::kEveryVoxel ? voxels
+                                                                 : kSomeVoxels;
+  std::vector<double> got(static_cast<std::size_t>(count));
+  std::vector<double> wanted(static_cast<std::size_t>(count));
+  in_parallel(count, [&](std::int64_t i) {
+    std::int64_t voxel = i;
+    auto channel = static_cast<int>(i % channels);
+    if (sampling == Sampling::kAll) {
+      voxel = i / channels;
+    } else if (sampling == Sampling::kSome) {
+      voxel = static_cast<std::int64_t>(hash(static_cast<std::uint64_t>(i)) % static_cast<std::uint64_t>(voxels));
+    }
+    const ConvPlace place = {voxel / size.voxels(), voxel / size.plane() % size.d, voxel / size.w % size.h,
+                             voxel % size.w, channel};
+    got[i] = value(voxel, channel);
+    wanted[i] = reference(place);
+  });
+  return relative_error(got, wanted);
+}
+
+}  // namespace
+
+double ConvCase::check_voxels(ConvPass pass, Sampling sampling) const {
+  if (pass == ConvPass::kForward) {
+    const VolumeSize size = shape_.output_size();
+    const std::vector<std::uint8_t> bytes = out_.values();
+    const auto value = [&](std::int64_t voxel, int channel) -> double {
+      if (shape_.out == kFlow) {
+        const std::int64_t at = (voxel / size.voxels() * kFlow + channel) * size.voxels() + voxel % size.voxels();
+        return reinterpret_cast<const float*>(bytes.data())[at];
+      }
+      return to_float(reinterpret_cast<const Bf16*>(bytes.data())[voxel * shape_.out + channel]);
+    };
+    return deviation(size, shape_.out, sampling, value, [&](const ConvPlace& place) {
+      return conv_forward_reference(shape_, forward_arrays(false), weights_.data(), place);
+    });
+  }
+  const bool first = pass == ConvPass::kFirstGradient;
+  const ConvInput& input = first ? shape_.first : shape_.second;
+  VolumeSize size = shape_.size;
+  if (input.upsampled) {
+    size = {size.n, size.d / 2, size.h / 2, size.w / 2};
+  }
+  const std::vector<Bf16> values = (first ? first_gradient_ : second_gradient_).values();
+  const auto value = [&](std::int64_t voxel, int channel) -> double {
+    return to_float(values[voxel * input.channels + channel]);
+  };
+  return deviation(size, input.channels, sampling, value, [&](const ConvPlace& place) {
+    return conv_input_gradient_reference(shape_, pass, gradient_arrays(pass, false), weights_.data(), place);
+  });
+}
+
+double ConvCase::check_weights(Sampling sampling) const {
+  std::vector<float> values = weight_gradient_.values();
+  const std::vector<float> bias = bias_gradient_.values();
+  values.insert(values.end(), bias.begin(), bias.end());
+  const auto all = static_cast<std::int64_t>(values.size());
+  const std::int64_t count =
+      sampling == Sampling::kAll ? all : std::min(all, sampling == Sampling::kSome ? kSomeWeights : 600);
+  std::vector<double> got(static_cast<std::size_t>(count));
+  std::vector<double> wanted(static_cast<std::size_t>(count));
+  in_parallel(count, [&](std::int64_t i) {
+    std::int64_t index = i;
+    if (sampling != Sampling::kAll) {  // the last two are biases
+      index = i + 2 >= count
+                  ? all - 1 - (count - 1 - i)
+                  : static_cast<std::int64_t>(hash(static_cast<std::uint64_t>(i)) % static_cast<std::uint64_t>(all));
+    }
+    got[i] = values[index];
+    wanted[i] = conv_weight_gradient_reference(shape_, weight_arrays(false), index);
+  });
+  for (const float value : values) {  // all are written
+    if (!(value == value)) {
+      return std::numeric_limits<double>::infinity();
+    }
+  }
+  return relative_error(got, wanted);
+}
+
+std::vector<std::uint8_t> ConvCase::result(ConvPass pass) const {
+  const auto bytes = [](const auto& values) {
+    const auto* begin = reinterpret_cast<const std::uint8_t*>(values.data());
+    return std::vector<std::uint8_t>(begin, begin + values.size() * sizeof(values[0]));
+  };
+  switch (pass) {
+    case ConvPass::kForward: return out_.values();
+    case ConvPass::kFirstGradient: return bytes(first_gradient_.values());
+    case ConvPass::kSecondGradient: return bytes(second_gradient_.values());
+    case ConvPass::kWeightGradient: break;
+  }
+  std::vector<std::uint8_t> both = bytes(weight_gradient_.values());
+  const std::vector<std::uint8_t> bias = bytes(bias_gradient_.values());
+  both.insert(both.end(), bias.begin(), bias.end());
+  return both;
+}
+
+bool ConvCase::repeats(ConvPass pass) {
+  const std::vector<std::uint8_t> before = result(pass);
+  poison();
+  if (pass != ConvPass::kForward) {
+    queue_child_sums(nullptr);
+  }
+  queue(pass, nullptr);
+  wait_for_gpu();
+  return same_bits(before, result(pass));
+}
+
+bool ConvCase::margins_hold() const {
+  return out_.margins_hold() && first_gradient_.margins_hold() && second_gradient_.margins_hold() &&
+         weight_gradient_.margins_hold() && bias_gradient_.margins_hold() && scratch_.margins_hold() &&
+         sums_.margins_hold() && packed_[0].margins_hold() && packed_[1].margins_hold() && packed_[2].margins_hold();
+}
+
+double ConvCase::bytes(ConvPass pass) const {
+  const double first = 2.0 * static_cast<double>(first_.size());
+  const double second = 2.0 * static_cast<double>(second_.size());
+  const double gradient = 2.0 * static_cast<double>(gradient_.size());
+  switch (pass) {
+    case ConvPass::kForward: return first + second + static_cast<double>(out_.size());
+    case ConvPass::kFirstGradient: return gradient + 2.0 * first;
+    case ConvPass::kSecondGradient: return gradient + 2.0 * second;
+    case ConvPass::kWeightGradient: return first + second + gradient;
+  }
+  return 0.0;
+}
+
+double ConvCase::operations(ConvPass pass) const {
+  const double channels = pass == ConvPass::kFirstGradient    ? shape_.first.channels
+                          : pass == ConvPass::kSecondGradient ? shape_.second.channels
+                                                              : shape_.in();
+  return 54.0 * channels * shape_.out * static_cast<double>(shape_.output_size().all());
+}
+
+std::string text_of(const ConvShape& shape) {
+  const std::string second = shape.second.channels > 0 ? str(" + ", shape.second.channels) : std::string();
+  return str(shape.first.channels, shape.first.upsampled ? " up" : "", second, " -> ", shape.out,
+             shape.stride > 1 ? " stride 2" : "");
+}
+
+}  // namespace regatta::kernels

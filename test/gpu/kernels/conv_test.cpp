@@ -1,0 +1,108 @@
+#include "regatta/kernels/conv.hpp"
+
+#include <string>
+#include <vector>
+
+#include "gpu/kernels/conv_case.hpp"
+#include "gpu/kernels/errors.hpp"
+#include "gpu/kernels/random_values.hpp"
+#include "support/catch.hpp"
+
+namespace regatta::kernels {
+namespace {
+
+/// VoxelMorph's layers at half and full resolution, at another size.
+std::vector<ConvShape> layers(const VolumeSize& size) {
+  const VolumeSize even = {size.n, (size.d + 1) / 2 * 2, (size.h + 1) / 2 * 2, (size.w + 1) / 2 * 2};
+  return {
+      {.size = size, .first = {2}, .second = {}, .out = 16, .stride = 2},
+      {.size = size, .first = {2}, .second = {}, .out = 16},
+      {.size = even, .first = {32, true}, .second = {16}, .out = 32},
+      {.size = even, .first = {32, true}, .second = {2}, .out = 32},
+      {.size = size, .first = {32}, .second = {}, .out = 16},
+      {.size = size, .first = {16}, .second = {}, .out = 16},
+      {.size = size, .first = {16}, .second = {}, .out = 3},
+  };
+}
+
+/// Inputs and weights are bf16 numbers, sums are float32. What remains is the rounding of bf16 results (1.7e-3), of the
+/// child sums, and of float32 sums over many voxels.
+double allowed(const ConvShape& shape, ConvPass pass) {
+  if (pass == ConvPass::kWeightGradient) {
+    return shape.first.upsampled ? 3e-3 : 2e-4;
+  }
+  if (pass == ConvPass::kForward && shape.out == 3) {
+    return 1e-5;
+  }
+  return pass == ConvPass::kFirstGradient && shape.first.upsampled ? 4e-3 : 2.5e-3;
+}
+
+void check_layers(const VolumeSize& size, Sampling sampling, const Capability& chip) {
+  std::uint64_t seed = 17;
+  for (const ConvShape& shape : layers(size)) {
+    ConvCase layer(shape, chip, seed += 10);
+    for (const ConvPass pass :
+         {ConvPass::kForward, ConvPass::kFirstGradient, ConvPass::kSecondGradient, ConvPass::kWeightGradient}) {
+      if (!layer.has(pass)) {
+        continue;
+      }
+      INFO(text_of(shape) << ", pass " << static_cast<int>(pass) << ", form " << form_text(shape, pass, chip));
+      CHECK(layer.check(pass, sampling) < allowed(shape, pass));
+      CHECK(layer.repeats(pass));
+      CHECK(layer.margins_hold());
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("convolutions agree with the reference everywhere, two small odd volumes") {
+  if (!has_gpu()) {
+    REGATTA_SKIP("no GPU");
+  }
+  check_layers({2, 13, 17, 19}, Sampling::kAll, capability(0));
+}
+
+TEST_CASE("convolutions agree with the reference at every voxel of a larger odd volume") {
+  if (!has_gpu()) {
+    REGATTA_SKIP("no GPU");
+  }
+  check_layers({1, 37, 45, 70}, Sampling::kEveryVoxel, capability(0));
+}
+
+TEST_CASE("the forms for compute capability 8.0 agree with the reference") {
+  if (!has_gpu()) {
+    REGATTA_SKIP("no GPU");
+  }
+  check_layers({2, 13, 17, 19}, Sampling::kAll, as_sm80(capability(0)));
+}
+
+TEST_CASE("images are joined and flows become quads") {
+  if (!has_gpu()) {
+    REGATTA_SKIP("no GPU");
+  }
+  const VolumeSize size = {2, 5, 7, 9};
+  const auto count = static_cast<std::size_t>(size.all());
+  const std::vector<float> moving = normal_values(count, 1);
+  const std::vector<float> fixed = normal_values(count, 2);
+  DeviceArray<Bf16> joined(2 * count);
+  join_images(DeviceArray<float>(moving).get(), DeviceArray<float>(fixed).get(), joined.get(), size, nullptr);
+  wait_for_gpu();
+  const std::vector<Bf16> pairs = joined.values();
+  const std::vector<float> flow = normal_values(3 * count, 3);
+  DeviceArray<Bf16> quads(4 * count);
+  flow_to_quads(DeviceArray<float>(flow).get(), quads.get(), size, nullptr);
+  wait_for_gpu();
+  const std::vector<Bf16> four = quads.values();
+  const auto voxels = static_cast<std::size_t>(size.voxels());
+  for (std::size_t i = 0; i < count; ++i) {
+    REQUIRE(pairs[2 * i].bits == to_bf16(moving[i]).bits);
+    REQUIRE(pairs[2 * i + 1].bits == to_bf16(fixed[i]).bits);
+    for (std::size_t channel = 0; channel < 3; ++channel) {
+      REQUIRE(four[4 * i + channel].bits == to_bf16(flow[(i / voxels * 3 + channel) * voxels + i % voxels]).bits);
+    }
+    REQUIRE(four[4 * i + 3].bits == 0);
+  }
+}
+
+}  // namespace regatta::kernels
