@@ -10,11 +10,25 @@ constexpr int kFlow = 3;
 constexpr int kRaw = 2;
 constexpr int kQuads = 4;
 
-/// Calls `visit.operator()<F>(number)` on each form until one returns true.
+/// Calls `visit.operator()<F>(number)` on the forms until one returns true: first on those whose blocks lie beside each
+/// other on a multiprocessor as they want, then on those of which one block fits.
 template <class... F, class Visit>
-bool find_form(FormList<F...>, Visit&& visit) {
-  int number = 0;
-  return (visit.template operator()<F>(number++) || ...);
+bool find_form(FormList<F...>, const Capability& chip, const Visit& visit) {
+  constexpr std::size_t kReserved = 1024;  // of a block, by the driver
+  for (const bool beside : {true, false}) {
+    int number = 0;
+    const auto visit_fitting = [&]<class Form>() {
+      const std::size_t blocks = beside ? Form::kBlocks : 1;
+      const bool fits = blocks * (Form::kSharedBytes + kReserved) <= chip.shared_bytes + kReserved;
+      const bool found = fits && visit.template operator()<Form>(number);
+      ++number;
+      return found;
+    };
+    if ((visit_fitting.template operator()<F>() || ...)) {
+      return true;
+    }
+  }
+  return false;
 }
 
 bool is_sound(const ConvShape& shape, const Capability& chip) {
@@ -24,11 +38,6 @@ bool is_sound(const ConvShape& shape, const Capability& chip) {
   constexpr std::int64_t kMostPlane = (std::int64_t{1} << 31) / 128 - 65536;
   return chip.usable() && size.n > 0 && size.d > 0 && size.plane() > 0 && size.plane() < kMostPlane &&
          size.d < (1 << 24) && (even || !shape.first.upsampled) && !shape.second.upsampled;
-}
-
-template <class F>
-bool fits(const Capability& chip) {
-  return static_cast<std::size_t>(F::kSharedBytes) <= chip.shared_bytes;
 }
 
 template <class F>
@@ -78,12 +87,24 @@ bool same(const MarchKey& a, const MarchKey& b) {
 
 std::optional<ForwardChoice> find_march(const MarchKey& key, int out, const ConvShape& shape, const Capability& chip) {
   ForwardChoice choice;
-  const bool found = find_form(MarchForms(), [&]<class F>(int number) {
+  const bool found = find_form(MarchForms(), chip, [&]<class F>(int number) {
     const bool whole = key.epilogue == Epilogue::kPlanar || out % F::kOut == 0;
-    if (!same(F::kKey, key) || !whole || !fits<F>(chip)) {
+    if (!same(F::kKey, key) || !whole) {
       return false;
     }
     choice = {Family::kMarch, number, packing_of<F>(out, shape), ""};
+    return true;
+  });
+  return found ? std::optional(choice) : std::nullopt;
+}
+
+std::optional<ForwardChoice> find_up(const MarchKey& key, const ConvShape& shape, const Capability& chip) {
+  ForwardChoice choice;
+  const bool found = find_form(UpForms(), chip, [&]<class F>(int number) {
+    if (!same(F::kKey, key) || shape.out % F::kOut != 0) {
+      return false;
+    }
+    choice = {Family::kUp, number, packing_of<F>(shape.out, shape), ""};
     return true;
   });
   return found ? std::optional(choice) : std::nullopt;
@@ -105,10 +126,15 @@ std::optional<ForwardChoice> choose_forward(const ConvShape& shape, const Capabi
     return std::nullopt;
   }
   if (shape.stride == 1) {
-    std::optional<ForwardChoice> choice = find_march(forward_key(shape), shape.out, shape, chip);
+    const MarchKey key = forward_key(shape);
+    std::optional<ForwardChoice> choice = find_up(key, shape, chip);
+    if (!choice) {
+      choice = find_march(key, shape.out, shape, chip);
+    }
     if (choice) {
       add_sections(choice->packing, shape);
-      choice->text = str("march ", text_of(shape));
+      choice->packing.sections[0].before_up = choice->family == Family::kUp;
+      choice->text = str(choice->family == Family::kUp ? "up " : "march ", text_of(shape));
     }
     return choice;
   }
@@ -116,8 +142,8 @@ std::optional<ForwardChoice> choose_forward(const ConvShape& shape, const Capabi
     return std::nullopt;
   }
   ForwardChoice choice;
-  const bool found = find_form(ThinForms(), [&]<class F>(int number) {
-    if (shape.out % F::kOut != 0 || !fits<F>(chip)) {
+  const bool found = find_form(ThinForms(), chip, [&]<class F>(int number) {
+    if (shape.out % F::kOut != 0) {
       return false;
     }
     choice = {Family::kThin, number, packing_of<F>(shape.out, shape), str("thin ", text_of(shape))};
@@ -134,8 +160,8 @@ std::optional<ForwardChoice> choose_gradient(const ConvShape& shape, ConvPass pa
   }
   std::optional<ForwardChoice> choice;
   if (input.upsampled) {
-    find_form(FoldForms(), [&]<class F>(int number) {
-      if (F::kShape.in != shape.out || input.channels % F::kOut != 0 || !fits<F>(chip)) {
+    find_form(FoldForms(), chip, [&]<class F>(int number) {
+      if (F::kShape.in != shape.out || input.channels % F::kOut != 0) {
         return false;
       }
       choice = {Family::kFold, number, packing_of<F>(input.channels, shape), ""};
@@ -180,25 +206,25 @@ std::optional<WeightChoice> choose_weights(const ConvShape& shape, const ConvInp
   }
   std::optional<WeightChoice> choice;
   if (input.channels == kRaw) {
-    find_form(ThinWeightForms(), [&]<class F>(int number) {
-      if (F::kOut != shape.out || F::kStride != shape.stride || input.upsampled || !fits<F>(chip)) {
+    find_form(ThinWeightForms(), chip, [&]<class F>(int number) {
+      if (F::kOut != shape.out || F::kStride != shape.stride || input.upsampled) {
         return false;
       }
       choice = weight_choice<F>(Family::kThinWeights, number, shape.out, SumOrder::kThin, chip);
       return true;
     });
   } else if (shape.stride == 1 && input.upsampled) {
-    find_form(FoldWeightForms(), [&]<class F>(int number) {
-      if (F::kShape.in != input.channels || shape.out % F::kOut != 0 || !fits<F>(chip)) {
+    find_form(FoldWeightForms(), chip, [&]<class F>(int number) {
+      if (F::kShape.in != input.channels || shape.out % F::kOut != 0) {
         return false;
       }
       choice = weight_choice<F>(Family::kFoldWeights, number, shape.out, SumOrder::kFolded, chip);
       return true;
     });
   } else if (shape.stride == 1) {
-    find_form(WeightForms(), [&]<class F>(int number) {
+    find_form(WeightForms(), chip, [&]<class F>(int number) {
       const bool whole = F::kShape.quads ? shape.out == kFlow : shape.out % F::kOut == 0;
-      if (F::kIn != input.channels || !whole || !fits<F>(chip)) {
+      if (F::kIn != input.channels || !whole) {
         return false;
       }
       choice = weight_choice<F>(Family::kWeights, number, shape.out, SumOrder::kWide, chip);

@@ -37,8 +37,8 @@ __device__ __forceinline__ void apply_mask(float& low, float& high, std::uint32_
   }
 }
 
-/// A thread's share of a warp's rows x 16 voxels: rows r, voxels x = group and group + 8, and kTiles x 2 consecutive
-/// channels (the packing of the weights sees to that).
+/// A thread's share of a warp's rows x 16 voxels, which are kSpread apart: rows r, voxels x = group and group + 8, and
+/// kTiles x 2 consecutive channels (the packing of the weights sees to that).
 template <class F>
 struct Finish {
   static constexpr int kValues = F::kTiles * 2;
@@ -66,19 +66,25 @@ struct Finish {
 
   __device__ void place(long long n_, int y, int x) {
     n = n_;
-    const int own = x + (static_cast<int>(threadIdx.x) >> 2 & 7);
+    const int own = x + F::kSpread * (static_cast<int>(threadIdx.x) >> 2 & 7);
     voxel = y * call.W + own;
     inside = 0;
 #pragma unroll
     for (int r = 0; r < F::kRows; ++r) {
-      inside |= y + r < call.H && own < call.W ? 1U << (2 * r) : 0U;
-      inside |= y + r < call.H && own + 8 < call.W ? 2U << (2 * r) : 0U;
+      const bool row = y + F::kSpread * r < call.H;
+      inside |= row && own < call.W ? 1U << (2 * r) : 0U;
+      inside |= row && own + F::kSpread * 8 < call.W ? 2U << (2 * r) : 0U;
     }
+  }
+
+  /// Of row r and half, from `voxel`.
+  __device__ int beside(int r, int half) const {
+    return F::kSpread * (r * call.W + half * 8);
   }
 
   /// Of (z, row r, half).
   __device__ std::size_t at(int z, int r, int half) const {
-    return static_cast<std::size_t>(n * call.D + z) * call.H * call.W + (voxel + r * call.W + half * 8);
+    return static_cast<std::size_t>(n * call.D + z) * call.H * call.W + (voxel + beside(r, half));
   }
 
   /// The activations of plane z, on their way while the plane is summed.
@@ -88,7 +94,7 @@ struct Finish {
 #pragma unroll
       for (int i = 0; i < F::kRows * 2; ++i) {
         if (call.activation != nullptr && (inside >> i & 1U) != 0) {
-          load_early(mask[i / 2][i % 2], plane + (i / 2 * call.W + i % 2 * 8) * channels);
+          load_early(mask[i / 2][i % 2], plane + beside(i / 2, i % 2) * channels);
         }
       }
     }
@@ -126,7 +132,7 @@ struct Finish {
           value[k] = fmaxf(value[k], value[k] * call.slope);
         }
       }
-      __nv_bfloat16* to = plane + (r * call.W + half * 8) * channels;
+      __nv_bfloat16* to = plane + beside(r, half) * channels;
       if constexpr (F::kTiles == 2) {
         *reinterpret_cast<uint2*>(to) = make_uint2(pack_bf16(value[0], value[1]), pack_bf16(value[2], value[3]));
       } else {
@@ -137,7 +143,7 @@ struct Finish {
 
   __device__ __forceinline__ void store_planar(const float (&value)[kValues], int z, int r, int half) const {
     const std::size_t voxels = static_cast<std::size_t>(call.D) * call.H * call.W;
-    const std::size_t within = static_cast<std::size_t>(z) * call.H * call.W + (voxel + r * call.W + half * 8);
+    const std::size_t within = static_cast<std::size_t>(z) * call.H * call.W + (voxel + beside(r, half));
     float* to = static_cast<float*>(call.out) + static_cast<std::size_t>(n) * 3 * voxels + within;
 #pragma unroll
     for (int k = 0; k < kValues; ++k) {

@@ -162,7 +162,7 @@ __global__ void __launch_bounds__(F::kThreads, F::kBlocks) fold(const ForwardCal
 template <class F>
 void launch_fold(const ForwardCall& call, int multiprocessors, Stream stream) {
   REGATTA_CUDA(cudaFuncSetAttribute(fold<F>, cudaFuncAttributeMaxDynamicSharedMemorySize, F::kSharedBytes));
-  const dim3 grid(static_cast<unsigned>(multiprocessors * F::kBlocks), static_cast<unsigned>(call.groups));
+  const dim3 grid(divide_up(multiprocessors * F::kBlocks, call.groups), static_cast<unsigned>(call.groups));
   fold<F><<<grid, F::kThreads, F::kSharedBytes, stream>>>(call);
   check_launch("fold");
 }

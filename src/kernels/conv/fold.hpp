@@ -52,6 +52,7 @@ struct Fold {
   static constexpr int kThreads = kShape.warps_channels * kShape.warps_y * 32;
   static constexpr int kBlocks = kShape.blocks;
   static constexpr int kStages = kShape.stages;
+  static constexpr int kSpread = 1;
   static constexpr int kOut = kShape.warps_channels * kTiles * 8;
   using Input = FoldTile<kShape.in, kHeight>;
   using S = Steps<kShape.in>;

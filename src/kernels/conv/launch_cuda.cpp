@@ -7,6 +7,8 @@ namespace regatta::kernels::conv {
 template <class F>
 void launch_march(const ForwardCall& call, int multiprocessors, Stream stream);
 template <class F>
+void launch_up(const ForwardCall& call, int multiprocessors, Stream stream);
+template <class F>
 void launch_fold(const ForwardCall& call, int multiprocessors, Stream stream);
 template <class F>
 void launch_thin_forward(const ForwardCall& call, int multiprocessors, Stream stream);
@@ -25,6 +27,12 @@ using WeightLaunch = void (*)(const WeightCall&, int, Stream);
 template <class... F>
 ForwardLaunch march_at(FormList<F...>, int form) {
   static constexpr ForwardLaunch kTable[] = {launch_march<F>...};
+  return kTable[form];
+}
+
+template <class... F>
+ForwardLaunch up_at(FormList<F...>, int form) {
+  static constexpr ForwardLaunch kTable[] = {launch_up<F>...};
   return kTable[form];
 }
 
@@ -62,6 +70,7 @@ WeightLaunch thin_weights_at(FormList<F...>, int form) {
 
 void launch_form(Family family, int form, const ForwardCall& call, int multiprocessors, Stream stream) {
   const ForwardLaunch launch = family == Family::kMarch  ? march_at(MarchForms(), form)
+                               : family == Family::kUp   ? up_at(UpForms(), form)
                                : family == Family::kFold ? fold_at(FoldForms(), form)
                                                          : thin_at(ThinForms(), form);
   launch(call, multiprocessors, stream);

@@ -288,7 +288,7 @@ __global__ void __launch_bounds__(F::kThreads, F::kBlocks) march(const ForwardCa
 template <class F>
 void launch_march(const ForwardCall& call, int multiprocessors, Stream stream) {
   REGATTA_CUDA(cudaFuncSetAttribute(march<F>, cudaFuncAttributeMaxDynamicSharedMemorySize, F::kSharedBytes));
-  const dim3 grid(static_cast<unsigned>(multiprocessors * F::kBlocks), static_cast<unsigned>(call.groups));
+  const dim3 grid(divide_up(multiprocessors * F::kBlocks, call.groups), static_cast<unsigned>(call.groups));
   march<F><<<grid, F::kThreads, F::kSharedBytes, stream>>>(call);
   check_launch("march");
 }

@@ -43,6 +43,7 @@ struct March {
   static constexpr int kThreads = kShape.warps_channels * kShape.warps_y * kShape.warps_x * 32;
   static constexpr int kBlocks = kShape.blocks;
   static constexpr int kStages = kShape.stages;
+  static constexpr int kSpread = 1;
   static constexpr int kOut = kShape.warps_channels * kTiles * 8;  // output channels of a group
 
   template <int kChannels>

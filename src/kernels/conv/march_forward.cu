@@ -4,7 +4,7 @@
 
 namespace regatta::kernels::conv {
 
-template void launch_march<Forward32UpAnd2>(const ForwardCall&, int, Stream);
+template void launch_march<Forward32UpAnd16Low>(const ForwardCall&, int, Stream);
 template void launch_march<Forward32UpAnd16>(const ForwardCall&, int, Stream);
 template void launch_march<Forward32To16>(const ForwardCall&, int, Stream);
 template void launch_march<Forward16To16>(const ForwardCall&, int, Stream);

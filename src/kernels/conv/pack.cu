@@ -48,6 +48,30 @@ __device__ float weight_of(const float* weights, const Packing& packing, const P
   return weights[(out * packing.weights_in + section.offset + tap.channel) * 27 + tap.z * 9 + tap.y * 3 + tap.x];
 }
 
+/// Whether an output of a parity sees original tap k through its small voxel t, 0 or 1.
+__device__ bool sees(int parity, int t, int k) {
+  return parity == 0 ? (t == 0) == (k == 0) : (t == 1) == (k == 2);
+}
+
+/// Of up_forward.cuh: the sum of the original taps that read the same small voxel.
+__device__ float summed_weight_of(const float* weights, const Packing& packing, const PackSection& section, int tap,
+                                  int k, int out) {
+  const int plane = tap % kLive;  // of the output: 2 z - 1 + plane
+  const int ty = tap / kLive % 2;
+  const int tx = tap / (2 * kLive) % 2;
+  const int step = tap / (4 * kLive) % (section.channels / 16);
+  const int parity = tap / (4 * kLive) / (section.channels / 16);
+  const int pz = 1 - plane % 2;
+  const int tz = plane < 2 ? 1 : 0;
+  float sum = 0.0F;
+  for (int i = 0; i < 27; ++i) {
+    if (sees(pz, tz, i / 9) && sees(parity >> 1, ty, i / 3 % 3) && sees(parity & 1, tx, i % 3)) {
+      sum += weight_of(weights, packing, section, {step * 16 + k, i / 9, i / 3 % 3, i % 3}, out);
+    }
+  }
+  return sum;
+}
+
 __global__ void __launch_bounds__(kThreads) pack(const PackBatch batch) {
   const Packing& packing = batch.packing[blockIdx.y];
   const int tap_words = packing.warps_channels * 32 * packing.tiles * 2;
@@ -75,7 +99,9 @@ __global__ void __launch_bounds__(kThreads) pack(const PackBatch batch) {
     for (int half = 0; half < 2; ++half) {
       const int k = 2 * (lane & 3) + (word & 1) * 8 + half;
       const PackSection& section = packing.sections[which];
-      values[half] = weight_of(batch.weights[blockIdx.y], packing, section, tap_of(section, tap, k), out);
+      const float* weights = batch.weights[blockIdx.y];
+      values[half] = section.before_up ? summed_weight_of(weights, packing, section, tap, k, out)
+                                       : weight_of(weights, packing, section, tap_of(section, tap, k), out);
     }
     batch.packed[blockIdx.y][i] = pack_bf16(values[0], values[1]);
   }
@@ -84,7 +110,7 @@ __global__ void __launch_bounds__(kThreads) pack(const PackBatch batch) {
 }  // namespace
 
 void launch_pack(const PackBatch& batch, int jobs, Stream stream) {
-  pack<<<dim3(32, static_cast<unsigned>(jobs)), kThreads, 0, stream>>>(batch);
+  pack<<<dim3(64, static_cast<unsigned>(jobs)), kThreads, 0, stream>>>(batch);
   check_launch("pack");
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "kernels/conv/tiles.hpp"
+#include "kernels/conv/up_forward.hpp"
 
 namespace regatta::kernels::conv {
 
@@ -12,8 +13,12 @@ struct PackSection {
   int channels = 0;  // 2 and 4: thin. 0: none
   int real = 0;
   int offset = 0;
+  bool before_up = false;  // summed for up_forward.cuh
 
   constexpr int taps() const {
+    if (before_up) {
+      return up_tap_count(channels);
+    }
     if (channels == 2 || channels == 4) {
       return thin_tap_count(channels);
     }

@@ -26,6 +26,7 @@ struct ThinForward {
   static constexpr int kWidth = kShape.warps_x * 16;
   static constexpr int kThreads = kShape.warps_channels * kShape.warps_y * kShape.warps_x * 32;
   static constexpr int kBlocks = kShape.blocks;
+  static constexpr int kSpread = 1;
   static constexpr int kOut = kShape.warps_channels * kTiles * 8;
   using Input = ThinTile<2, 2 * kHeight + 1, 2 * kWidth + 2>;
   static constexpr int kSlots = 5;
