@@ -98,6 +98,25 @@ std::optional<ForwardChoice> find_march(const MarchKey& key, int out, const Conv
   return found ? std::optional(choice) : std::nullopt;
 }
 
+std::optional<ForwardChoice> find_hopper(const MarchKey& key, int out, const ConvShape& shape, const Capability& chip) {
+  ForwardChoice choice;
+  const bool found = chip.is_hopper() && find_form(HopperForms(), chip, [&]<class F>(int number) {
+                       if (!same(F::kKey, key) || out % F::kOut != 0) {
+                         return false;
+                       }
+                       choice.family = Family::kHopper;
+                       choice.form = number;
+                       choice.packing.hopper = true;
+                       choice.packing.groups = out / F::kOut;
+                       choice.packing.tiles = F::kOut / 8;
+                       choice.packing.out = out;
+                       choice.packing.weights_in = shape.in();
+                       choice.packing.sections[0].channels = F::kShape.in;
+                       return true;
+                     });
+  return found ? std::optional(choice) : std::nullopt;
+}
+
 std::optional<ForwardChoice> find_up(const MarchKey& key, const ConvShape& shape, const Capability& chip) {
   ForwardChoice choice;
   const bool found = find_form(UpForms(), chip, [&]<class F>(int number) {
@@ -108,6 +127,13 @@ std::optional<ForwardChoice> find_up(const MarchKey& key, const ConvShape& shape
     return true;
   });
   return found ? std::optional(choice) : std::nullopt;
+}
+
+const char* name_of(Family family) {
+  return family == Family::kHopper ? "hopper"
+         : family == Family::kUp   ? "up"
+         : family == Family::kFold ? "fold"
+                                   : "march";
 }
 
 std::string text_of(const ConvInput& input) {
@@ -129,12 +155,15 @@ std::optional<ForwardChoice> choose_forward(const ConvShape& shape, const Capabi
     const MarchKey key = forward_key(shape);
     std::optional<ForwardChoice> choice = find_up(key, shape, chip);
     if (!choice) {
+      choice = find_hopper(key, shape.out, shape, chip);
+    }
+    if (!choice) {
       choice = find_march(key, shape.out, shape, chip);
     }
     if (choice) {
       add_sections(choice->packing, shape);
       choice->packing.sections[0].before_up = choice->family == Family::kUp;
-      choice->text = str(choice->family == Family::kUp ? "up " : "march ", text_of(shape));
+      choice->text = str(name_of(choice->family), " ", text_of(shape));
     }
     return choice;
   }
@@ -171,14 +200,18 @@ std::optional<ForwardChoice> choose_gradient(const ConvShape& shape, ConvPass pa
     MarchKey key;
     key.epilogue = Epilogue::kMask;
     (shape.out == kFlow ? key.thin : key.first) = shape.out == kFlow ? kQuads : shape.out;
-    choice = find_march(key, input.channels, shape, chip);
+    choice = find_hopper(key, input.channels, shape, chip);
+    if (!choice) {
+      choice = find_march(key, input.channels, shape, chip);
+    }
   }
   if (choice) {
     Packing& packing = choice->packing;
     packing.transposed = true;
     packing.out_offset = pass == ConvPass::kFirstGradient ? 0 : shape.first.channels;
-    packing.sections[0] = {shape.out == kFlow ? kQuads : shape.out, shape.out, 0};
-    choice->text = str(input.upsampled ? "fold " : "march ", shape.out, " -> ", text_of(input), ", gradient");
+    const int thin_channels = packing.hopper ? packing.sections[0].channels : kQuads;
+    packing.sections[0] = {shape.out == kFlow ? thin_channels : shape.out, shape.out, 0};
+    choice->text = str(name_of(choice->family), " ", shape.out, " -> ", text_of(input), ", gradient");
   }
   return choice;
 }

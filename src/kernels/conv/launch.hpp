@@ -9,7 +9,7 @@
 
 namespace regatta::kernels::conv {
 
-enum class Family { kMarch, kUp, kFold, kThin, kWeights, kFoldWeights, kThinWeights };
+enum class Family { kMarch, kHopper, kUp, kFold, kThin, kWeights, kFoldWeights, kThinWeights };
 
 /// One of the families of forward calls.
 void launch_form(Family family, int form, const ForwardCall& call, int multiprocessors, Stream stream);

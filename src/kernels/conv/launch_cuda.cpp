@@ -7,6 +7,8 @@ namespace regatta::kernels::conv {
 template <class F>
 void launch_march(const ForwardCall& call, int multiprocessors, Stream stream);
 template <class F>
+void launch_hopper(const ForwardCall& call, int multiprocessors, Stream stream);
+template <class F>
 void launch_up(const ForwardCall& call, int multiprocessors, Stream stream);
 template <class F>
 void launch_fold(const ForwardCall& call, int multiprocessors, Stream stream);
@@ -27,6 +29,12 @@ using WeightLaunch = void (*)(const WeightCall&, int, Stream);
 template <class... F>
 ForwardLaunch march_at(FormList<F...>, int form) {
   static constexpr ForwardLaunch kTable[] = {launch_march<F>...};
+  return kTable[form];
+}
+
+template <class... F>
+ForwardLaunch hopper_at(FormList<F...>, int form) {
+  static constexpr ForwardLaunch kTable[] = {launch_hopper<F>...};
   return kTable[form];
 }
 
@@ -69,10 +77,11 @@ WeightLaunch thin_weights_at(FormList<F...>, int form) {
 }  // namespace
 
 void launch_form(Family family, int form, const ForwardCall& call, int multiprocessors, Stream stream) {
-  const ForwardLaunch launch = family == Family::kMarch  ? march_at(MarchForms(), form)
-                               : family == Family::kUp   ? up_at(UpForms(), form)
-                               : family == Family::kFold ? fold_at(FoldForms(), form)
-                                                         : thin_at(ThinForms(), form);
+  const ForwardLaunch launch = family == Family::kMarch    ? march_at(MarchForms(), form)
+                               : family == Family::kHopper ? hopper_at(HopperForms(), form)
+                               : family == Family::kUp     ? up_at(UpForms(), form)
+                               : family == Family::kFold   ? fold_at(FoldForms(), form)
+                                                           : thin_at(ThinForms(), form);
   launch(call, multiprocessors, stream);
 }
 

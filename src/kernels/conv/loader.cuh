@@ -79,9 +79,10 @@ __device__ __forceinline__ void fill_table(int2* table, int y0, int x0, int H, i
   }
 }
 
-/// Queues the copies of one plane, kCopy bytes at a time. `plane` is the plane's first voxel.
+/// Queues the copies of one plane, kCopy bytes at a time. `plane` is the plane's first voxel; not `real`: zeros.
 template <class Tile, int kThreads, int kCopy = 16>
-__device__ __forceinline__ void load_plane(const std::uint8_t* plane, const int2* table, std::uint32_t tile) {
+__device__ __forceinline__ void load_plane(const std::uint8_t* plane, const int2* table, std::uint32_t tile,
+                                           bool real = true) {
   if constexpr (kCopy == 16) {
     static_assert(kThreads % Tile::kChunks == 0);
     const int chunk = (static_cast<int>(threadIdx.x) % Tile::kChunks) << 4;
@@ -89,14 +90,14 @@ __device__ __forceinline__ void load_plane(const std::uint8_t* plane, const int2
 #pragma unroll 2
     for (int i = static_cast<int>(threadIdx.x) / Tile::kChunks; i < Tile::kEntries; i += kThreads / Tile::kChunks) {
       const int2 entry = table[i];
-      const bool inside = entry.x >= 0;
+      const bool inside = real && entry.x >= 0;
       copy_async<16>(tile + (entry.y ^ chunk), plane + (inside ? entry.x : 0), inside ? 16 : 0);
     }
   } else {
 #pragma unroll 2
     for (int i = static_cast<int>(threadIdx.x); i < Tile::kEntries; i += kThreads) {
       const int2 entry = table[i];
-      const bool inside = entry.x >= 0;
+      const bool inside = real && entry.x >= 0;
       copy_async<kCopy>(tile + entry.y, plane + (inside ? entry.x : 0), inside ? kCopy : 0);
     }
   }

@@ -4,6 +4,10 @@
 
 namespace regatta::kernels::conv {
 
+template void launch_march<Forward32UpAnd8>(const ForwardCall&, int, Stream);
+template void launch_march<Forward32To8>(const ForwardCall&, int, Stream);
+template void launch_march<Forward8To8>(const ForwardCall&, int, Stream);
+template void launch_march<Forward8To3>(const ForwardCall&, int, Stream);
 template void launch_march<Forward32UpAnd16Low>(const ForwardCall&, int, Stream);
 template void launch_march<Forward32UpAnd16>(const ForwardCall&, int, Stream);
 template void launch_march<Forward32To16>(const ForwardCall&, int, Stream);

@@ -72,38 +72,66 @@ __device__ float summed_weight_of(const float* weights, const Packing& packing, 
   return sum;
 }
 
+struct Pair {
+  float low;
+  float high;
+};
+
+/// Word `i` of a group, in the order of mma.sync's right operand.
+__device__ Pair fragment_word(const float* weights, const Packing& packing, int group, int i) {
+  const int tap_words = packing.warps_channels * 32 * packing.tiles * 2;
+  int tap = i / tap_words;
+  int which = 0;
+  while (tap >= packing.sections[which].taps()) {
+    tap -= packing.sections[which].taps();
+    ++which;
+  }
+  const PackSection& section = packing.sections[which];
+  const int word = i % (packing.tiles * 2);
+  const int lane = i / (packing.tiles * 2) % 32;
+  const int warp = i / (packing.tiles * 64) % packing.warps_channels;
+  const int column = lane >> 2;
+  // a thread of the kernels then holds tiles x 2 consecutive channels
+  const int within = packing.tiles == 2 ? (column >> 1) * 4 + (word >> 1) * 2 + (column & 1) : column;
+  const int out = group * packing.group_out() + warp * packing.tiles * 8 + within;
+  float values[2];
+  for (int half = 0; half < 2; ++half) {
+    const int k = 2 * (lane & 3) + (word & 1) * 8 + half;
+    values[half] = section.before_up ? summed_weight_of(weights, packing, section, tap, k, out)
+                                     : weight_of(weights, packing, section, tap_of(section, tap, k), out);
+  }
+  return {values[0], values[1]};
+}
+
+/// Word `i` of a group, in the order of hopper.hpp: [16 channels][dx][ky][half][kz, channel][4 pairs].
+__device__ Pair hopper_word(const float* weights, const Packing& packing, int group, int i) {
+  const PackSection& section = packing.sections[0];
+  const int columns = kTaps * packing.group_out();
+  const int column = i / 4 % columns;
+  const int half = i / (4 * columns) % 2;
+  const int outer = i / (8 * columns);
+  const int kz = 2 - column / packing.group_out();
+  const int within = column % packing.group_out();
+  // a thread of the kernel then holds 4 consecutive channels
+  const int out =
+      group * packing.group_out() + within / 16 * 16 + (within % 8 / 2) * 4 + (within / 8 % 2) * 2 + within % 2;
+  const int tap = outer * kTaps + kz;
+  float values[2];
+  for (int k = 0; k < 2; ++k) {
+    values[k] = weight_of(weights, packing, section, tap_of(section, tap, half * 8 + i % 4 * 2 + k), out);
+  }
+  return {values[0], values[1]};
+}
+
 __global__ void __launch_bounds__(kThreads) pack(const PackBatch batch) {
   const Packing& packing = batch.packing[blockIdx.y];
-  const int tap_words = packing.warps_channels * 32 * packing.tiles * 2;
-  int taps[3];
-  for (int i = 0; i < 3; ++i) {
-    taps[i] = packing.sections[i].taps();
-  }
-  const int group_words = (taps[0] + taps[1] + taps[2]) * tap_words;
-  for (int i = static_cast<int>(blockIdx.x * kThreads + threadIdx.x); i < packing.groups * group_words;
+  const float* weights = batch.weights[blockIdx.y];
+  const int words = packing.group_words();
+  for (int i = static_cast<int>(blockIdx.x * kThreads + threadIdx.x); i < packing.groups * words;
        i += static_cast<int>(gridDim.x) * kThreads) {
-    int tap = i % group_words / tap_words;
-    int which = 0;
-    while (tap >= taps[which]) {
-      tap -= taps[which];
-      ++which;
-    }
-    const int word = i % (packing.tiles * 2);
-    const int lane = i / (packing.tiles * 2) % 32;
-    const int warp = i / (packing.tiles * 64) % packing.warps_channels;
-    const int column = lane >> 2;
-    // a thread of the kernels then holds tiles x 2 consecutive channels
-    const int within = packing.tiles == 2 ? (column >> 1) * 4 + (word >> 1) * 2 + (column & 1) : column;
-    const int out = (i / group_words * packing.warps_channels + warp) * packing.tiles * 8 + within;
-    float values[2];
-    for (int half = 0; half < 2; ++half) {
-      const int k = 2 * (lane & 3) + (word & 1) * 8 + half;
-      const PackSection& section = packing.sections[which];
-      const float* weights = batch.weights[blockIdx.y];
-      values[half] = section.before_up ? summed_weight_of(weights, packing, section, tap, k, out)
-                                       : weight_of(weights, packing, section, tap_of(section, tap, k), out);
-    }
-    batch.packed[blockIdx.y][i] = pack_bf16(values[0], values[1]);
+    const Pair pair = packing.hopper ? hopper_word(weights, packing, i / words, i % words)
+                                     : fragment_word(weights, packing, i / words, i % words);
+    batch.packed[blockIdx.y][i] = pack_bf16(pair.low, pair.high);
   }
 }
 

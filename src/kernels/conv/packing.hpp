@@ -26,8 +26,9 @@ struct PackSection {
   }
 };
 
-/// Order: [group][section's taps][warp over channels][lane][two 32-bit words a tile].
+/// Order: [group][section's taps][warp over channels][lane][two 32-bit words a tile], or that of hopper.hpp.
 struct Packing {
+  bool hopper = false;
   bool transposed = false;  // data gradient: mirrored, input and output channels exchanged
   int groups = 1;
   int warps_channels = 1;
@@ -37,12 +38,14 @@ struct Packing {
   int weights_in = 0;
   PackSection sections[3];
 
+  constexpr int group_out() const { return warps_channels * tiles * 8; }
+
   constexpr int group_words() const {
     int taps = 0;
     for (const PackSection& section : sections) {
       taps += section.taps();
     }
-    return taps * warps_channels * 32 * tiles * 2;
+    return hopper ? taps * group_out() * 8 : taps * warps_channels * 32 * tiles * 2;
   }
 };
 

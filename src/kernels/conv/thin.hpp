@@ -37,7 +37,7 @@ struct ThinForward {
 };
 
 struct ThinWeightShape {
-  int out = 16;  // channels of the gradient, a multiple of 16
+  int out = 16;  // channels of the gradient: 8 or a multiple of 16
   int stride = 1;
   int rows = 4;
   int warps_y = 4;
@@ -53,7 +53,7 @@ struct ThinWeights {
   static constexpr int kHeight = kShape.warps_y * kRows;
   static constexpr int kWidth = kShape.warps_x * 16;
   static constexpr int kOut = kShape.out;
-  static constexpr int kSixteens = kOut / 16;
+  static constexpr int kSixteens = (kOut + 8) / 16;
   static constexpr int kSharers = kShape.warps_y * kShape.warps_x;
   static constexpr int kThreads = kSharers * 32;
   static constexpr int kBlocks = kShape.blocks;

@@ -54,8 +54,16 @@ __device__ __forceinline__ void add_thin_products(ThinWeightSums<F>& sums, const
     const int y = (row - 2) / F::kStride;
 #pragma unroll
     for (int m = 0; m < F::kSixteens; ++m) {
-      std::uint32_t a[4];
-      load_matrices_transposed(a, gradient[m] + y * F::Gradient::kPitch * F::Gradient::kVoxelBytes);
+      std::uint32_t a[4] = {};
+      const std::uint32_t from_row = gradient[m] + y * F::Gradient::kPitch * F::Gradient::kVoxelBytes;
+      if constexpr (F::kOut == 8) {
+        std::uint32_t half[2];
+        load_matrices_transposed(half, from_row);
+        a[0] = half[0];
+        a[2] = half[1];
+      } else {
+        load_matrices_transposed(a, from_row);
+      }
 #pragma unroll
       for (int tap = 0; tap < kTaps * kTaps; ++tap) {
         const std::uint32_t(&from)[2] = b[tap / kTaps][(row - 2 + tap % kTaps) % kTaps];
@@ -79,14 +87,18 @@ __device__ __forceinline__ void store_thin_sums(float* to, const ThinWeightSums<
     float* at = to + (tap * F::kColumns + 2 * quad) * F::kOut + m * 16 + group;
     at[0] = four[0];
     at[F::kOut] = four[1];
-    at[8] = four[2];
-    at[F::kOut + 8] = four[3];
+    if constexpr (F::kOut > 8) {
+      at[8] = four[2];
+      at[F::kOut + 8] = four[3];
+    }
   }
   if (quad == 0) {
 #pragma unroll
     for (int m = 0; m < F::kSixteens; ++m) {
       to[F::kMatrixRows * F::kOut + m * 16 + group] = sums.bias[m][0];
-      to[F::kMatrixRows * F::kOut + m * 16 + group + 8] = sums.bias[m][2];
+      if constexpr (F::kOut > 8) {
+        to[F::kMatrixRows * F::kOut + m * 16 + group + 8] = sums.bias[m][2];
+      }
     }
   }
 }
@@ -161,8 +173,11 @@ __global__ void __launch_bounds__(F::kThreads, F::kBlocks) thin_weights(const We
   std::uint32_t gradient_lane[F::kSixteens];
 #pragma unroll
   for (int m = 0; m < F::kSixteens; ++m) {
-    const int voxel = y * F::Gradient::kPitch + x + (lane >> 4) * 8 + (lane & 7);
-    gradient_lane[m] = shared + F::kGradientAt + F::Gradient::offset(voxel, m * 2 + (lane >> 3 & 1));
+    // of 8 channels two matrices are read, by the addresses of the first 16 lanes
+    const int eight = F::kOut == 8 ? lane >> 3 & 1 : lane >> 4;
+    const int chunk = F::kOut == 8 ? 0 : m * 2 + (lane >> 3 & 1);
+    const int voxel = y * F::Gradient::kPitch + x + eight * 8 + (lane & 7);
+    gradient_lane[m] = shared + F::kGradientAt + F::Gradient::offset(voxel, chunk);
   }
   ThinWeightSums<F> sums = {};
   int2* table = reinterpret_cast<int2*>(shared_bytes + F::kTableAt);

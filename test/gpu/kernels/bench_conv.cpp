@@ -44,9 +44,18 @@ void bench_conv(Bench& bench) {
       {.size = full, .first = {32}, .second = {}, .out = 16},
       {.size = full, .first = {16}, .second = {}, .out = 16},
       {.size = full, .first = {16}, .second = {}, .out = 3},
+      // VoxelMorph-1's that differ
+      {.size = full, .first = {2}, .second = {}, .out = 8, .stride = 2},
+      {.size = half, .first = {32, true}, .second = {8}, .out = 32},
+      {.size = full, .first = {32}, .second = {}, .out = 8},
+      {.size = full, .first = {8}, .second = {}, .out = 8},
+      {.size = full, .first = {8}, .second = {}, .out = 3},
   };
   for (const ConvShape& shape : layers) {
     bench_layer(bench, shape, bench.chip(), "");
+  }
+  for (std::size_t i = 1; i < 6; ++i) {  // an A100's forms of VoxelMorph-2
+    bench_layer(bench, layers[i], as_sm80(bench.chip()), ", 8.0");
   }
   ConvCase packed(layers[2], bench.chip(), 5);
   bench.time({"pack 32 up + 2 -> 32", "-", "pack", 1.0},

@@ -22,6 +22,12 @@ std::vector<ConvShape> layers(const VolumeSize& size) {
       {.size = size, .first = {32}, .second = {}, .out = 16},
       {.size = size, .first = {16}, .second = {}, .out = 16},
       {.size = size, .first = {16}, .second = {}, .out = 3},
+      {.size = size, .first = {2}, .second = {}, .out = 8, .stride = 2},
+      {.size = even, .first = {32, true}, .second = {8}, .out = 32},
+      {.size = size, .first = {32}, .second = {}, .out = 8},
+      {.size = size, .first = {8}, .second = {}, .out = 8},
+      {.size = size, .first = {8}, .second = {}, .out = 3},
+      {.size = size, .first = {32}, .second = {}, .out = 32},
   };
 }
 
