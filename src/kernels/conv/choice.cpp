@@ -240,7 +240,7 @@ std::optional<WeightChoice> choose_weights(const ConvShape& shape, const ConvInp
   std::optional<WeightChoice> choice;
   if (input.channels == kRaw) {
     find_form(ThinWeightForms(), chip, [&]<class F>(int number) {
-      if (F::kOut != shape.out || F::kStride != shape.stride || input.upsampled) {
+      if (shape.out % F::kOut != 0 || F::kStride != shape.stride || input.upsampled) {
         return false;
       }
       choice = weight_choice<F>(Family::kThinWeights, number, shape.out, SumOrder::kThin, chip);

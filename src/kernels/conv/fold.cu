@@ -5,6 +5,9 @@
 
 namespace regatta::kernels::conv {
 
+template void launch_fold_weights<FoldWeights32To32Low>(const WeightCall&, int, Stream);
+template void launch_fold_weights<FoldWeights64To16>(const WeightCall&, int, Stream);
+template void launch_fold<Fold64To32>(const ForwardCall&, int, Stream);
 template void launch_fold<Fold32To32Low>(const ForwardCall&, int, Stream);
 template void launch_fold<Fold32To32>(const ForwardCall&, int, Stream);
 template void launch_fold_weights<FoldWeights32To32>(const WeightCall&, int, Stream);

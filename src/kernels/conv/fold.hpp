@@ -68,6 +68,7 @@ struct FoldWeightShape {
   int tiles = 2;
   int warps_channels = 2;
   int rows = 4;
+  int ahead = 2;  // steps that are loaded before they are needed
   int blocks = 1;
 };
 
@@ -84,8 +85,8 @@ struct FoldWeights {
   static constexpr int kBlocks = kShape.blocks;
   using Input = Tile<kShape.in, kHeight, kWidth>;
   using Gradient = FoldTile<kOut, kHeight>;
-  static constexpr int kInputStages = 2;
-  static constexpr int kGradientStages = 5;  // three in use, two on their way
+  static constexpr int kInputStages = 1 + kShape.ahead;
+  static constexpr int kGradientStages = 3 + 2 * kShape.ahead;  // three in use, two a step on their way
   static constexpr int kGradientAt = kInputStages * Input::kBytes;
   static constexpr int kTableAt = kGradientAt + kGradientStages * Gradient::kBytes;
   static constexpr int kSharedBytes = kTableAt + (Input::kEntries + Gradient::kEntries) * kTableEntryBytes;

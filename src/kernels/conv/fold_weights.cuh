@@ -103,7 +103,7 @@ __device__ __forceinline__ void store_folded_sums(float* to, const FoldWeightSum
   }
 }
 
-/// Plane z of the input and planes `from` .. 2 z + 2 of s; plane j of s lies in slot (j - 2 begin) mod 5.
+/// Plane z of the input and planes `from` .. 2 z + 2 of s; plane j of s lies in slot (j - 2 begin) mod kGradientStages.
 template <class F>
 __device__ __forceinline__ void load_folded(const WeightCall& call, const int2* table, std::uint32_t shared,
                                             const std::uint8_t* input, const std::uint8_t* gradient, int begin, int z,
@@ -146,15 +146,19 @@ __global__ void __launch_bounds__(F::kThreads, F::kBlocks) fold_weights(const We
                         static_cast<std::size_t>(column.n) * call.D * call.H * call.W * F::Input::kVoxelBytes;
     const auto* gradient = static_cast<const std::uint8_t*>(call.gradient) +
                            planes * (2 * call.H + 1) * (2 * call.W + 1) * (call.channels * 2) + group * F::kOut * 2;
-    load_folded<F>(call, table, shared, input, gradient, begin, begin, 2 * begin);
-    commit_copies();
-    for (int z = begin; z < end; ++z) {
-      wait_copies<0>();
-      __syncthreads();
-      if (z + 1 < end) {
-        load_folded<F>(call, table, shared, input, gradient, begin, z + 1, 2 * z + 3);
+    const auto load = [&](int z) {
+      if (z < end) {
+        load_folded<F>(call, table, shared, input, gradient, begin, z, z == begin ? 2 * z : 2 * z + 1);
       }
       commit_copies();
+    };
+    for (int i = 0; i < F::kShape.ahead; ++i) {
+      load(begin + i);
+    }
+    for (int z = begin; z < end; ++z) {
+      wait_copies<F::kShape.ahead - 1>();
+      __syncthreads();
+      load(z + F::kShape.ahead);
       add_folded_plane<F>(sums, warp, (z - begin) % F::kInputStages * F::Input::kBytes,
                           (2 * (z - begin) + warp.kz) % F::kGradientStages * F::Gradient::kBytes, with_bias);
     }

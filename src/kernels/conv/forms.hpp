@@ -19,58 +19,64 @@ struct FormList {};
 
 // Forward. MarchShape: tiles, warps over channels, rows, warps y, warps x, stages, blocks.
 using Forward32UpAnd16 = March<MarchKey{.first = 32, .first_up = true, .second = 16}, MarchShape{2, 2, 4, 4, 1, 2, 1}>;
-using Forward32UpAnd16Low =
+using Forward32UpAnd16Low =  // less shared memory
     March<MarchKey{.first = 32, .first_up = true, .second = 16}, MarchShape{2, 2, 4, 2, 1, 2, 1}>;
+using Forward32UpAnd8 = March<MarchKey{.first = 32, .first_up = true, .second = 8}, MarchShape{2, 2, 4, 4, 1, 2, 1}>;
+using Forward64To16 = March<MarchKey{.first = 64}, MarchShape{2, 1, 4, 2, 2, 2, 1}>;
+using Forward32To32 = March<MarchKey{.first = 32}, MarchShape{2, 2, 4, 2, 1, 3, 2}>;
 using Forward32To16 = March<MarchKey{.first = 32}, MarchShape{2, 1, 4, 2, 2, 3, 2}>;
+using Forward32To8 = March<MarchKey{.first = 32}, MarchShape{1, 1, 4, 2, 2, 3, 2}>;
+using Forward32To3 = March<MarchKey{.first = 32, .epilogue = Epilogue::kPlanar}, MarchShape{1, 1, 4, 2, 2, 3, 2}>;
 using Forward16To16 = March<MarchKey{.first = 16}, MarchShape{2, 1, 6, 2, 2, 3, 2}>;
 using Forward16To3 = March<MarchKey{.first = 16, .epilogue = Epilogue::kPlanar}, MarchShape{1, 1, 4, 2, 2, 3, 3}>;
-using Forward32UpAnd8 = March<MarchKey{.first = 32, .first_up = true, .second = 8}, MarchShape{2, 2, 4, 4, 1, 2, 1}>;
-using Forward32To8 = March<MarchKey{.first = 32}, MarchShape{1, 1, 4, 2, 2, 3, 2}>;
 using Forward8To8 = March<MarchKey{.first = 8}, MarchShape{1, 1, 4, 2, 2, 3, 3}>;
 using Forward8To3 = March<MarchKey{.first = 8, .epilogue = Epilogue::kPlanar}, MarchShape{1, 1, 4, 2, 2, 3, 3}>;
 using Forward2To16 = March<MarchKey{.thin = 2}, MarchShape{2, 1, 4, 2, 2, 3, 2}>;
 
 // Data gradients.
-using Gradient3To16 = March<MarchKey{.thin = 4, .epilogue = Epilogue::kMask}, MarchShape{2, 1, 4, 2, 2, 3, 2}>;
-using Gradient3To8 = March<MarchKey{.thin = 4, .epilogue = Epilogue::kMask}, MarchShape{1, 1, 4, 2, 2, 3, 3}>;
-using Gradient8To8 = March<MarchKey{.first = 8, .epilogue = Epilogue::kMask}, MarchShape{1, 1, 4, 2, 2, 3, 3}>;
-using Gradient8To32 = March<MarchKey{.first = 8, .epilogue = Epilogue::kMask}, MarchShape{2, 2, 4, 2, 1, 3, 2}>;
+using Gradient32To16 = March<MarchKey{.first = 32, .epilogue = Epilogue::kMask}, MarchShape{2, 1, 4, 2, 2, 2, 2}>;
 using Gradient32To8 = March<MarchKey{.first = 32, .epilogue = Epilogue::kMask}, MarchShape{1, 1, 4, 2, 2, 2, 2}>;
 using Gradient16To32 = March<MarchKey{.first = 16, .epilogue = Epilogue::kMask}, MarchShape{2, 2, 4, 2, 1, 3, 2}>;
 using Gradient16To16 = March<MarchKey{.first = 16, .epilogue = Epilogue::kMask}, MarchShape{2, 1, 4, 2, 2, 3, 2}>;
-using Gradient32To16 = March<MarchKey{.first = 32, .epilogue = Epilogue::kMask}, MarchShape{2, 1, 4, 2, 2, 2, 2}>;
+using Gradient8To32 = March<MarchKey{.first = 8, .epilogue = Epilogue::kMask}, MarchShape{2, 2, 4, 2, 1, 3, 2}>;
+using Gradient8To8 = March<MarchKey{.first = 8, .epilogue = Epilogue::kMask}, MarchShape{1, 1, 4, 2, 2, 3, 3}>;
+using Gradient3To16 = March<MarchKey{.thin = 4, .epilogue = Epilogue::kMask}, MarchShape{2, 1, 4, 2, 2, 3, 2}>;
+using Gradient3To8 = March<MarchKey{.thin = 4, .epilogue = Epilogue::kMask}, MarchShape{1, 1, 4, 2, 2, 3, 3}>;
 
 // of those that compute the same, the one with more output channels first
-using MarchForms =
-    FormList<Forward32UpAnd16, Forward32UpAnd16Low, Forward32UpAnd8, Forward32To16, Forward32To8, Forward16To16,
-             Forward16To3, Forward8To8, Forward8To3, Forward2To16, Gradient3To16, Gradient3To8, Gradient16To32,
-             Gradient16To16, Gradient8To32, Gradient8To8, Gradient32To16, Gradient32To8>;
+using MarchForms = FormList<Forward32UpAnd16, Forward32UpAnd16Low, Forward32UpAnd8, Forward64To16, Forward32To32,
+                            Forward32To16, Forward32To8, Forward16To16, Forward16To3, Forward8To8, Forward8To3,
+                            Forward32To3, Forward2To16, Gradient3To16, Gradient3To8, Gradient16To32, Gradient16To16,
+                            Gradient8To32, Gradient8To8, Gradient32To16, Gradient32To8>;
 
 // For compute capability 9.0 alone, taken first. HopperShape: input and output channels, patches y, patches x,
 // warpgroups, stages, blocks.
 using Hopper16To16 = Hopper<HopperShape{16, 16, 1, 2, 1, 3, 4}, Epilogue::kActivate>;
 using Hopper32To16 = Hopper<HopperShape{32, 16, 1, 4, 2, 3, 2}, Epilogue::kActivate>;
 using Hopper32To32 = Hopper<HopperShape{32, 32, 1, 2, 2, 3, 2}, Epilogue::kActivate>;
+using Hopper64To32 = Hopper<HopperShape{64, 32, 1, 2, 2, 3, 1}, Epilogue::kActivate>;
 using HopperGradient3To16 = Hopper<HopperShape{8, 16, 1, 2, 1, 3, 4}, Epilogue::kMask>;
 using HopperGradient16To16 = Hopper<HopperShape{16, 16, 1, 2, 1, 3, 4}, Epilogue::kMask>;
 using HopperGradient16To32 = Hopper<HopperShape{16, 32, 1, 2, 2, 3, 2}, Epilogue::kMask>;
 using HopperGradient32To16 = Hopper<HopperShape{32, 16, 1, 2, 2, 3, 2}, Epilogue::kMask>;
 using HopperGradient32To32 = Hopper<HopperShape{32, 32, 1, 2, 2, 3, 2}, Epilogue::kMask>;
 
-using HopperForms = FormList<Hopper32To32, Hopper32To16, Hopper16To16, HopperGradient3To16, HopperGradient16To32,
-                             HopperGradient16To16, HopperGradient32To32, HopperGradient32To16>;
+using HopperForms = FormList<Hopper64To32, Hopper32To32, Hopper32To16, Hopper16To16, HopperGradient3To16,
+                             HopperGradient16To32, HopperGradient16To16, HopperGradient32To32, HopperGradient32To16>;
 
 // Gradient of an up-sampled input. FoldShape: channels of the gradient, tiles, warps over channels, rows, warps y,
 // stages, blocks.
+using Fold64To32 = Fold<FoldShape{64, 2, 2, 2, 2, 2, 1}>;
 using Fold32To32 = Fold<FoldShape{32, 2, 2, 2, 4, 3, 1}>;
-using Fold32To32Low = Fold<FoldShape{32, 2, 2, 2, 4, 2, 1}>;
-using FoldForms = FormList<Fold32To32, Fold32To32Low>;
+using Fold32To32Low = Fold<FoldShape{32, 2, 2, 2, 4, 2, 1}>;  // less shared memory
+using FoldForms = FormList<Fold64To32, Fold32To32, Fold32To32Low>;
 
 // Forward from before the up-sampling. UpShape: channels, thin channels, tiles, warps over channels, rows, warps y,
 // stages, blocks.
+using Up64And2To16 = UpForward<UpShape{64, 2, 2, 1, 4, 2, 2, 1}>;
 using Up32And2To16 = UpForward<UpShape{32, 2, 2, 1, 4, 1, 3, 2}>;
-using Up32And2To16Tall = UpForward<UpShape{32, 2, 2, 1, 4, 2, 3, 1}>;
-using UpForms = FormList<Up32And2To16, Up32And2To16Tall>;
+using Up32And2To16Tall = UpForward<UpShape{32, 2, 2, 1, 4, 2, 3, 1}>;  // one block where two find no room
+using UpForms = FormList<Up64And2To16, Up32And2To16, Up32And2To16Tall>;
 
 // First layer of stride 2. ThinForwardShape: tiles, warps over channels, rows, warps y, warps x, blocks.
 using Thin2To16 = ThinForward<ThinForwardShape{2, 1, 4, 2, 2, 4}>;
@@ -79,26 +85,34 @@ using ThinForms = FormList<Thin2To16, Thin2To8>;
 
 // Weight gradients. WeightShape: input channels, tiles, warps over output channels, rows, warps y, warps x, stages,
 // blocks, quads.
-using Weights16To3 = WeightForm<WeightShape{16, 1, 1, 16, 1, 2, 2, 2, true}>;
-using Weights16To32 = WeightForm<WeightShape{16, 2, 2, 8, 1, 1, 2, 2}>;
-using Weights16To16 = WeightForm<WeightShape{16, 2, 1, 8, 1, 2, 2, 2}>;
+using Weights64To16 = WeightForm<WeightShape{64, 2, 1, 8, 1, 1, 2, 1}>;
+using Weights32To32 = WeightForm<WeightShape{32, 2, 2, 16, 1, 1, 2, 1}>;
 using Weights32To16 = WeightForm<WeightShape{32, 2, 1, 8, 1, 1, 2, 2}>;
 using Weights32To8 = WeightForm<WeightShape{32, 1, 1, 8, 1, 1, 2, 2}>;
+using Weights32To3 = WeightForm<WeightShape{32, 1, 1, 8, 1, 1, 2, 2, true}>;
+using Weights16To32 = WeightForm<WeightShape{16, 2, 2, 8, 1, 1, 2, 2}>;
+using Weights16To16 = WeightForm<WeightShape{16, 2, 1, 8, 1, 2, 2, 2}>;
+using Weights16To3 = WeightForm<WeightShape{16, 1, 1, 16, 1, 2, 2, 2, true}>;
 using Weights8To32 = WeightForm<WeightShape{8, 2, 2, 8, 1, 1, 2, 2}>;
 using Weights8To8 = WeightForm<WeightShape{8, 1, 1, 8, 1, 2, 2, 2}>;
 using Weights8To3 = WeightForm<WeightShape{8, 1, 1, 16, 1, 2, 2, 2, true}>;
-using WeightForms = FormList<Weights16To3, Weights16To32, Weights16To16, Weights32To16, Weights32To8, Weights8To32,
-                             Weights8To8, Weights8To3>;
+using WeightForms = FormList<Weights64To16, Weights32To32, Weights32To16, Weights32To8, Weights32To3, Weights16To32,
+                             Weights16To16, Weights16To3, Weights8To32, Weights8To8, Weights8To3>;
 
-// FoldWeightShape: input channels, tiles, warps over output channels, rows, blocks.
-using FoldWeights32To32 = FoldWeights<FoldWeightShape{32, 2, 2, 4, 1}>;
-using FoldWeightForms = FormList<FoldWeights32To32>;
+// FoldWeightShape: input channels, tiles, warps over output channels, rows, steps ahead, blocks.
+using FoldWeights64To16 = FoldWeights<FoldWeightShape{64, 2, 1, 4, 2, 1}>;
+using FoldWeights32To32 = FoldWeights<FoldWeightShape{32, 2, 2, 4, 2, 1}>;
+using FoldWeights32To32Low = FoldWeights<FoldWeightShape{32, 2, 2, 4, 1, 1}>;  // less shared memory
+using FoldWeightForms = FormList<FoldWeights64To16, FoldWeights32To32, FoldWeights32To32Low>;
 
 // ThinWeightShape: output channels, stride, rows, warps y, warps x, blocks.
-using ThinWeights16Stride2 = ThinWeights<ThinWeightShape{16, 2, 4, 4, 2, 2}>;
+using ThinWeights32 = ThinWeights<ThinWeightShape{32, 1, 8, 2, 2, 2}>;
+using ThinWeights32Low = ThinWeights<ThinWeightShape{32, 1, 4, 4, 2, 1}>;  // less shared memory
 using ThinWeights16 = ThinWeights<ThinWeightShape{16, 1, 4, 4, 2, 2}>;
-using ThinWeights32 = ThinWeights<ThinWeightShape{32, 1, 4, 3, 2, 2}>;
+using ThinWeights32Stride2 = ThinWeights<ThinWeightShape{32, 2, 4, 3, 2, 1}>;
+using ThinWeights16Stride2 = ThinWeights<ThinWeightShape{16, 2, 4, 4, 2, 2}>;
 using ThinWeights8Stride2 = ThinWeights<ThinWeightShape{8, 2, 4, 4, 2, 2}>;
-using ThinWeightForms = FormList<ThinWeights8Stride2, ThinWeights16Stride2, ThinWeights16, ThinWeights32>;
+using ThinWeightForms = FormList<ThinWeights32, ThinWeights32Low, ThinWeights16, ThinWeights32Stride2,
+                                 ThinWeights16Stride2, ThinWeights8Stride2>;
 
 }  // namespace regatta::kernels::conv

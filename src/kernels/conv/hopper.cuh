@@ -114,7 +114,8 @@ template <class F>
 __device__ __forceinline__ void multiply_patches(float (&sums)[F::kPatches][F::kSums], std::uint32_t stage,
                                                  std::uint32_t weights) {
   constexpr int kVoxel = F::Input::kVoxelBytes;
-  constexpr std::uint64_t kSwizzle = F::kShape.in == 8 ? 0 : F::kShape.in == 32 ? 2 : 3;  // none, 64 or 32 bytes
+  // how the bits of an address are mixed: over 128, 64 or 32 bytes, or not
+  constexpr std::uint64_t kSwizzle = F::kShape.in == 64 ? 1 : F::kShape.in == 32 ? 2 : F::kShape.in == 16 ? 3 : 0;
   const int first = static_cast<int>(threadIdx.x) / 128 * F::kPatches;
   const int corner = first / F::kShape.patches_x * 8 * F::Input::kPitch + first % F::kShape.patches_x * 8;
   const std::uint64_t a = matrix_descriptor(stage + corner * kVoxel, 16, F::Input::kPitch * kVoxel) | (kSwizzle << 62);

@@ -4,6 +4,9 @@
 
 namespace regatta::kernels::conv {
 
+template void launch_march<Forward64To16>(const ForwardCall&, int, Stream);
+template void launch_march<Forward32To32>(const ForwardCall&, int, Stream);
+template void launch_march<Forward32To3>(const ForwardCall&, int, Stream);
 template void launch_march<Forward32UpAnd8>(const ForwardCall&, int, Stream);
 template void launch_march<Forward32To8>(const ForwardCall&, int, Stream);
 template void launch_march<Forward8To8>(const ForwardCall&, int, Stream);

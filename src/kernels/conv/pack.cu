@@ -138,7 +138,7 @@ __global__ void __launch_bounds__(kThreads) pack(const PackBatch batch) {
 }  // namespace
 
 void launch_pack(const PackBatch& batch, int jobs, Stream stream) {
-  pack<<<dim3(64, static_cast<unsigned>(jobs)), kThreads, 0, stream>>>(batch);
+  pack<<<dim3(128, static_cast<unsigned>(jobs)), kThreads, 0, stream>>>(batch);
   check_launch("pack");
 }
 

@@ -5,6 +5,8 @@
 
 namespace regatta::kernels::conv {
 
+template void launch_thin_weights<ThinWeights32Low>(const WeightCall&, int, Stream);
+template void launch_thin_weights<ThinWeights32Stride2>(const WeightCall&, int, Stream);
 template void launch_thin_forward<Thin2To8>(const ForwardCall&, int, Stream);
 template void launch_thin_weights<ThinWeights8Stride2>(const WeightCall&, int, Stream);
 template void launch_thin_forward<Thin2To16>(const ForwardCall&, int, Stream);

@@ -109,9 +109,10 @@ __device__ __forceinline__ void thin_weights_column(ThinWeightSums<F>& sums, con
                                                     std::uint32_t input_lane, std::uint32_t halves,
                                                     const std::uint32_t (&gradient_lane)[F::kSixteens]) {
   const std::size_t input_plane = static_cast<std::size_t>(call.input_H) * call.input_W * F::Input::kVoxelBytes;
-  const std::size_t gradient_plane = static_cast<std::size_t>(call.H) * call.W * F::Gradient::kVoxelBytes;
+  const std::size_t gradient_plane = static_cast<std::size_t>(call.H) * call.W * (call.channels * 2);
   const auto* input = static_cast<const std::uint8_t*>(call.input) + n * call.input_D * input_plane;
-  const auto* gradient = static_cast<const std::uint8_t*>(call.gradient) + n * call.D * gradient_plane;
+  const auto* gradient = static_cast<const std::uint8_t*>(call.gradient) + n * call.D * gradient_plane +
+                         static_cast<int>(blockIdx.y) * F::kOut * 2;
   // input plane stride begin - 1 + i lies in slot i mod kInputSlots
   const auto load_input = [&](int i) {
     const int z = F::kStride * begin - 1 + i;
@@ -192,21 +193,23 @@ __global__ void __launch_bounds__(F::kThreads, F::kBlocks) thin_weights(const We
     fill_table<typename F::Input, F::kStride * F::kWidth, 1, false, F::kThreads>(
         table, F::kStride * column.y, F::kStride * column.x, call.input_H, call.input_W, F::Input::kVoxelBytes);
     fill_table<typename F::Gradient, F::kWidth, 0, false, F::kThreads>(table + F::Input::kEntries, column.y, column.x,
-                                                                       call.H, call.W, F::Gradient::kVoxelBytes);
+                                                                       call.H, call.W, call.channels * 2);
     __syncthreads();
     thin_weights_column<F>(sums, call, table, shared, column.n, begin, end, input_lane, halves, gradient_lane);
   }
   merge_warps<F::kSums, F::kSharers>(reinterpret_cast<float(&)[F::kSums]>(sums), reinterpret_cast<float*>(shared_bytes),
                                      0, warp);
   if (warp == 0) {
-    store_thin_sums<F>(call.partial + static_cast<std::size_t>(blockIdx.x) * F::kValues, sums);
+    const std::size_t block = static_cast<std::size_t>(blockIdx.y) * gridDim.x + blockIdx.x;
+    store_thin_sums<F>(call.partial + block * F::kValues, sums);
   }
 }
 
 template <class F>
 void launch_thin_weights(const WeightCall& call, int multiprocessors, Stream stream) {
   REGATTA_CUDA(cudaFuncSetAttribute(thin_weights<F>, cudaFuncAttributeMaxDynamicSharedMemorySize, F::kSharedBytes));
-  thin_weights<F><<<static_cast<unsigned>(multiprocessors * F::kBlocks), F::kThreads, F::kSharedBytes, stream>>>(call);
+  const dim3 grid(static_cast<unsigned>(multiprocessors * F::kBlocks), static_cast<unsigned>(call.groups));
+  thin_weights<F><<<grid, F::kThreads, F::kSharedBytes, stream>>>(call);
   check_launch("thin_weights");
 }
 

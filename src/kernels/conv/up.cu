@@ -4,6 +4,7 @@
 
 namespace regatta::kernels::conv {
 
+template void launch_up<Up64And2To16>(const ForwardCall&, int, Stream);
 template void launch_up<Up32And2To16>(const ForwardCall&, int, Stream);
 template void launch_up<Up32And2To16Tall>(const ForwardCall&, int, Stream);
 

@@ -33,7 +33,7 @@ void bench_layer(Bench& bench, const ConvShape& shape, const Capability& chip, c
 
 }  // namespace
 
-/// VoxelMorph-2's layers at half and full resolution.
+/// The layers at half and full resolution.
 void bench_conv(Bench& bench) {
   const VolumeSize full = {1, 160, 192, 224};
   const VolumeSize half = {1, 80, 96, 112};
@@ -50,6 +50,12 @@ void bench_conv(Bench& bench) {
       {.size = full, .first = {32}, .second = {}, .out = 8},
       {.size = full, .first = {8}, .second = {}, .out = 8},
       {.size = full, .first = {8}, .second = {}, .out = 3},
+      // VoxelMorph-x2's that differ
+      {.size = full, .first = {2}, .second = {}, .out = 32, .stride = 2},
+      {.size = full, .first = {64, true}, .second = {2}, .out = 64},
+      {.size = full, .first = {64}, .second = {}, .out = 32},
+      {.size = full, .first = {32}, .second = {}, .out = 32},
+      {.size = full, .first = {32}, .second = {}, .out = 3},
   };
   for (const ConvShape& shape : layers) {
     bench_layer(bench, shape, bench.chip(), "");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -27,8 +28,8 @@ class ConvCase {
   /// Packs, poisons the results, runs. @return deviation from the reference
   double check(ConvPass pass, Sampling sampling);
 
-  /// Whether a second run gives the same bytes.
-  bool repeats(ConvPass pass);
+  /// Whether a second run, as `run` queues it, gives the same bytes.
+  bool repeats(ConvPass pass, const std::function<void()>& run);
 
   bool margins_hold() const;
 

@@ -11,7 +11,10 @@
 namespace regatta::kernels {
 namespace {
 
-/// VoxelMorph's layers at half and full resolution, at another size.
+constexpr ConvPass kPasses[] = {ConvPass::kForward, ConvPass::kFirstGradient, ConvPass::kSecondGradient,
+                                ConvPass::kWeightGradient};
+
+/// The layers of VoxelMorph-2, -1 and -x2 at half and full resolution, at another size.
 std::vector<ConvShape> layers(const VolumeSize& size) {
   const VolumeSize even = {size.n, (size.d + 1) / 2 * 2, (size.h + 1) / 2 * 2, (size.w + 1) / 2 * 2};
   return {
@@ -27,7 +30,11 @@ std::vector<ConvShape> layers(const VolumeSize& size) {
       {.size = size, .first = {32}, .second = {}, .out = 8},
       {.size = size, .first = {8}, .second = {}, .out = 8},
       {.size = size, .first = {8}, .second = {}, .out = 3},
+      {.size = size, .first = {2}, .second = {}, .out = 32, .stride = 2},
+      {.size = even, .first = {64, true}, .second = {2}, .out = 64},
+      {.size = size, .first = {64}, .second = {}, .out = 32},
       {.size = size, .first = {32}, .second = {}, .out = 32},
+      {.size = size, .first = {32}, .second = {}, .out = 3},
   };
 }
 
@@ -54,7 +61,10 @@ void check_layers(const VolumeSize& size, Sampling sampling, const Capability& c
       }
       INFO(text_of(shape) << ", pass " << static_cast<int>(pass) << ", form " << form_text(shape, pass, chip));
       CHECK(layer.check(pass, sampling) < allowed(shape, pass));
-      CHECK(layer.repeats(pass));
+      CHECK(layer.repeats(pass, [&] {
+        layer.queue_child_sums(nullptr);
+        layer.queue(pass, nullptr);
+      }));
       CHECK(layer.margins_hold());
     }
   }
@@ -81,6 +91,37 @@ TEST_CASE("the forms for compute capability 8.0 agree with the reference") {
     REGATTA_SKIP("no GPU");
   }
   check_layers({2, 13, 17, 19}, Sampling::kAll, as_sm80(capability(0)));
+}
+
+TEST_CASE("captured convolutions give the same bytes as uncaptured ones") {
+  if (!has_gpu()) {
+    REGATTA_SKIP("no GPU");
+  }
+  const Capability chip = capability(0);
+  for (const ConvShape& shape : layers({1, 20, 24, 28})) {
+    ConvCase layer(shape, chip, 5);
+    for (const ConvPass pass : kPasses) {
+      if (!layer.has(pass)) {
+        continue;
+      }
+      layer.check(pass, Sampling::kSome);
+      cudaStream_t stream = nullptr;
+      cudaGraph_t graph = nullptr;
+      cudaGraphExec_t captured = nullptr;
+      REGATTA_CUDA(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+      REGATTA_CUDA(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
+      layer.pack(pass, stream);
+      layer.queue_child_sums(stream);
+      layer.queue(pass, stream);
+      REGATTA_CUDA(cudaStreamEndCapture(stream, &graph));
+      REGATTA_CUDA(cudaGraphInstantiate(&captured, graph, 0));
+      INFO(text_of(shape) << ", pass " << static_cast<int>(pass));
+      CHECK(layer.repeats(pass, [&] { REGATTA_CUDA(cudaGraphLaunch(captured, stream)); }));
+      REGATTA_CUDA(cudaGraphExecDestroy(captured));
+      REGATTA_CUDA(cudaGraphDestroy(graph));
+      REGATTA_CUDA(cudaStreamDestroy(stream));
+    }
+  }
 }
 
 TEST_CASE("images are joined and flows become quads") {

@@ -158,6 +158,39 @@ TEST_CASE("every pass of VoxelMorph-2 at half and full resolution has a form, al
   }
 }
 
+TEST_CASE("VoxelMorph-1 has forms everywhere, VoxelMorph-x2 at full resolution of an H200") {
+  const VolumeSize full = {1, 160, 192, 224};
+  const VolumeSize half = {1, 80, 96, 112};
+  const auto has_all = [](const ConvShape& shape, const Capability& chip) {
+    return has_form(shape, ConvPass::kForward, chip) && has_form(shape, ConvPass::kFirstGradient, chip) &&
+           has_form(shape, ConvPass::kWeightGradient, chip);
+  };
+  const std::vector<ConvShape> one = {
+      {.size = half, .first = {32, true}, .second = {8}, .out = 32},
+      {.size = full, .first = {32, true}, .second = {2}, .out = 32},
+      {.size = full, .first = {32}, .second = {}, .out = 8},
+      {.size = full, .first = {8}, .second = {}, .out = 8},
+      {.size = full, .first = {8}, .second = {}, .out = 3},
+  };
+  const std::vector<ConvShape> x2 = {
+      {.size = full, .first = {64}, .second = {}, .out = 32},
+      {.size = full, .first = {32}, .second = {}, .out = 32},
+      {.size = full, .first = {32}, .second = {}, .out = 3},
+  };
+  for (const Capability& chip : {h200(), as_sm80(h200())}) {
+    for (const ConvShape& shape : one) {
+      CHECK(has_all(shape, chip));
+    }
+    CHECK(has_form(one[0], ConvPass::kSecondGradient, chip));
+    for (const ConvShape& shape : x2) {
+      CHECK(has_all(shape, chip));
+    }
+  }
+  const ConvShape widest = {.size = full, .first = {64, true}, .second = {2}, .out = 64};
+  CHECK(has_all(widest, h200()));
+  CHECK_FALSE(has_form(widest, ConvPass::kForward, as_sm80(h200())));
+}
+
 TEST_CASE("what has no kernel is answered, and is an error to those who did not ask") {
   const VolumeSize size = {1, 16, 16, 16};
   CHECK_FALSE(has_form({.size = size, .first = {24}, .second = {}, .out = 16}, ConvPass::kForward, h200()));
