@@ -102,8 +102,7 @@ Json bench_networks(const std::string& names, const NetworkBenchmarkOptions& opt
   REGATTA_REQUIRE(chosen.size() == 1 || !has_files, ConfigError,
                   "--weights, --save-weights and --save-flow: one network only, got ", chosen.size());
   for (const std::string& name : chosen) {
-    const ParametersWithoutData no_data;
-    make_model(name, Json::object());  // a wrong name is told before anything is measured
+    make_model(name, Json::object(), {.without_data = true});  // a wrong name is told before anything is measured
   }
   Json report = bench_head("networks", options.shape, options.run);
   report["warmup"] = options.warmup;

@@ -21,6 +21,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr NetworkContext kNamesAndShapes = {.without_data = true};
 constexpr const char* kRecipe = "recipe";
 constexpr const char* kHistory = "converted";  // metadata: what was done to the file, oldest first
 constexpr std::size_t kLongestValue = 2000;    // of metadata in a listing, characters
@@ -201,9 +202,8 @@ class Convert final : public Command {
       done.push_back(
           str("left out ", dropped.size(), " buffers, which are known from the sizes: ", join(dropped, ", ")));
     }
-    const ParametersWithoutData names_and_shapes_alone;
     const bool recorded = is_recorded(file);
-    const auto model = make_model(model_, options_of(file));
+    const auto model = make_model(model_, options_of(file), kNamesAndShapes);
     check_parameters(model->parameters(), file, str(input_, ": as '", model_, "'"));
     if (!recorded) {
       require_told(*model);
@@ -300,9 +300,8 @@ class Convert final : public Command {
     if (!model.is_object()) {
       return;
     }
-    const ParametersWithoutData names_and_shapes_alone;
     const std::string name = model.value("name", "");
-    const int multiple = make_model(name, model.value("options", Json::object()))->size_multiple();
+    const int multiple = make_model(name, model.value("options", Json::object()), kNamesAndShapes)->size_multiple();
     const Json shape = parse_json(metadata_of(file, "shape"), "shape");
     for (const Json& size : shape) {
       REGATTA_REQUIRE(size.get<std::int64_t>() % multiple == 0, ConfigError, archive_.empty() ? dataset_ : archive_,
@@ -340,8 +339,7 @@ class Convert final : public Command {
       const Json* options = find_pointer(recipe, "/model/options");
       REGATTA_REQUIRE(name != nullptr && name->is_string() && options != nullptr, DataError,
                       "the recipe names no network");
-      const ParametersWithoutData names_and_shapes_alone;
-      const auto model = make_model(name->get<std::string>(), *options);
+      const auto model = make_model(name->get<std::string>(), *options, kNamesAndShapes);
       check_parameters(model->parameters(), file, output_);
     } catch (const Error& error) {
       log_warning("the network of the file's own recipe cannot load it as it is now: ", error.what());

@@ -52,7 +52,7 @@ void print_table(std::ostream& out, const Json& models) {
 }
 
 void print_network(std::ostream& out, const ModelRow& row) {
-  const auto model = make_model(row.name, Json::object());
+  const auto model = make_model(row.name, Json::object(), {.without_data = true});
   out << "\n## " << row.name << "\n\n" << row.help << ".\n\nSource: " << row.source << ".\n\n";
   out << "```json\n\"model\": {\"name\": \"" << row.name << "\"";
   if (!model->options().empty()) {
@@ -68,7 +68,6 @@ void print_network(std::ostream& out, const ModelRow& row) {
 }  // namespace
 
 void print_model_docs(std::ostream& out) {
-  const ParametersWithoutData no_data;
   const Json table = model_table(shape_from(kPublishedSize));
   out << "# Networks\n\n"
          "Written by `tools/dev/make_docs.sh` from the program; do not edit. `regatta plan --models --size DxHxW` "

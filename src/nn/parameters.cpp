@@ -1,7 +1,6 @@
 #include "regatta/nn/parameters.hpp"
 
 #include <cstdint>
-#include <utility>
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
@@ -12,8 +11,6 @@
 
 namespace regatta {
 namespace {
-
-thread_local bool without_data = false;
 
 float draw(const CounterRng& rng, const Init& init, std::uint64_t element, std::uint32_t tensor) {
   switch (init.kind) {
@@ -26,17 +23,11 @@ float draw(const CounterRng& rng, const Init& init, std::uint64_t element, std::
 
 }  // namespace
 
-ParametersWithoutData::ParametersWithoutData() : before_(std::exchange(without_data, true)) {}
-
-ParametersWithoutData::~ParametersWithoutData() {
-  without_data = before_;
-}
-
 at::Tensor Parameters::add(const std::string& name, std::vector<std::int64_t> shape, Init init) {
   for (const Parameter& item : items_) {
     REGATTA_REQUIRE(item.name != name, BugError, "parameter '", name, "' is registered twice");
   }
-  const at::Device device = without_data ? at::kMeta : at::kCPU;
+  const at::Device device = context_.without_data ? at::kMeta : at::kCPU;
   at::Tensor value = at::zeros(shape, at::device(device).dtype(at::kFloat));
   value.set_requires_grad(true);
   items_.push_back({name, value, init});

@@ -9,7 +9,8 @@
 
 namespace regatta {
 
-#define REGATTA_MODEL(file, name, help) std::unique_ptr<Model> make_##file(const std::string&, const Json&);
+#define REGATTA_MODEL(file, name, help) \
+  std::unique_ptr<Model> make_##file(const std::string&, const Json&, const NetworkContext&);
 namespace models {
 #include "nn/models.def"
 #undef REGATTA_MODEL
@@ -75,8 +76,8 @@ const std::vector<MetricRow>& metric_rows() {
   return rows;
 }
 
-std::unique_ptr<Model> make_model(const std::string& name, const Json& options) {
-  return find_row(model_rows(), name, "/model/name", "network").make(name, options);
+std::unique_ptr<Model> make_model(const std::string& name, const Json& options, const NetworkContext& context) {
+  return find_row(model_rows(), name, "/model/name", "network").make(name, options, context);
 }
 
 std::unique_ptr<Loss> make_loss(const std::string& name, const Json& options) {

@@ -56,8 +56,8 @@ std::int64_t peak_of_step(const Recipe& recipe, const Shape3& shape, std::int64_
 std::int64_t peak_of_inference(const Recipe& recipe, const Shape3& shape) {
   const at::NoGradGuard no_grad;
   const MetaMemory memory;
-  const auto model = make_model(recipe.model.name, recipe.model.options);
-  model->set_channels_last(recipe.run.channels_last);
+  const auto model = make_model(recipe.model.name, recipe.model.options,
+                                {.channels_last = recipe.run.channels_last, .without_data = true});
   const PairState pair = batch_of(1, shape, 0);
   const ModelOutput output = model->forward(pair.moving, pair.fixed);
   return memory.peak_bytes();
@@ -66,7 +66,6 @@ std::int64_t peak_of_inference(const Recipe& recipe, const Shape3& shape) {
 }  // namespace
 
 MemoryNeed memory_need(const Recipe& recipe, const Shape3& shape, std::int64_t label_count) {
-  const ParametersWithoutData no_data;
   return with_torch_errors([&] {
     return MemoryNeed{peak_of_step(recipe, shape, label_count), peak_of_inference(recipe, shape)};
   });

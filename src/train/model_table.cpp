@@ -29,14 +29,13 @@ void add_costs(Json& row, const std::string& name, const Shape3& shape) {
 }  // namespace
 
 Json model_table(const std::optional<Shape3>& shape) {
-  const ParametersWithoutData no_data;
   Json table;
   if (shape) {
     table["size"] = *shape;
   }
   table["models"] = Json::array();
   for (const ModelRow& network : model_rows()) {
-    const auto model = make_model(network.name, Json::object());
+    const auto model = make_model(network.name, Json::object(), {.without_data = true});
     Json row;
     row["name"] = network.name;
     row["help"] = network.help;

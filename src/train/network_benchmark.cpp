@@ -44,7 +44,7 @@ void check_flow(const at::Tensor& flow, const NetworkBenchmarkOptions& options, 
 
 void measure_inference(const NetworkBenchmarkOptions& options, const at::Device& device, NetworkTimes& times) {
   const at::NoGradGuard no_grad;
-  const auto model = make_model(options.model, Json::object());
+  const auto model = make_model(options.model, Json::object(), {.channels_last = options.run.channels_last});
   if (options.weights.empty()) {
     model->parameters().initialise(0);
   } else {
@@ -57,7 +57,6 @@ void measure_inference(const NetworkBenchmarkOptions& options, const at::Device&
   }
   times.parameters = model->parameters().count();
   model->parameters().to_device(device);
-  model->set_channels_last(options.run.channels_last);
   const PairState pair = made_up_pair(options.shape, device);
   at::Tensor flow;
   const auto forward = [&] { flow = model->forward(pair.moving, pair.fixed).flow; };

@@ -116,7 +116,8 @@ TrainedModel load_trained_model(const std::filesystem::path& path) {
   if (trained.data_aligned) {
     trained.preprocess.place = "affine";  // which older files do not say
   }
-  trained.model = make_model(trained.recipe.model.name, trained.recipe.model.options);
+  trained.model = make_model(trained.recipe.model.name, trained.recipe.model.options,
+                             {.channels_last = trained.recipe.run.channels_last});
   trained.converted = load_parameters(trained.model->parameters(), file, path.string());
   if (!renamed.empty()) {
     trained.converted = trained.converted.empty() ? renamed : str(renamed, "; ", trained.converted);
@@ -137,7 +138,6 @@ Registration register_scans(TrainedModel& trained, const Volume& fixed, const Vo
   pair.fixed = as_batch(out.fixed.voxels, shape, device);
   pair.moving = as_batch(out.moving.voxels, shape, device);
   trained.model->parameters().to_device(device);
-  trained.model->set_channels_last(trained.recipe.run.channels_last);
 
   synchronize(device);
   const double start = system_clock().monotonic_s();

@@ -57,8 +57,7 @@ void resolve_losses(ResolvedRecipe& resolved, Json& identity) {
 /// @param initial  the weights to start from, or null
 void resolve_model(ResolvedRecipe& resolved, const SafetensorsFile* initial, Json& identity) {
   ModelChoice& choice = resolved.recipe.model;
-  const ParametersWithoutData no_data;
-  const auto model = make_model(choice.name, choice.options);
+  const auto model = make_model(choice.name, choice.options, {.without_data = true});
   choice.options = model->options();
   identity["model"] = Json::object();
   identity["model"]["name"] = choice.name;

@@ -54,11 +54,11 @@ at::Tensor TrainingStep::value_of(const Term& term, const PairState& batch, cons
 
 TrainingStep::TrainingStep(const Recipe& recipe, const at::Device& device)
     : seed_(static_cast<std::uint64_t>(recipe.train.seed)),
-      model_(make_model(recipe.model.name, recipe.model.options)),
+      model_(make_model(recipe.model.name, recipe.model.options,
+                        {.channels_last = recipe.run.channels_last, .without_data = device.is_meta()})),
       guard_(device, recipe.guard.max_skips) {
   model_->parameters().initialise(seed_);
   model_->parameters().to_device(device);
-  model_->set_channels_last(recipe.run.channels_last);
   for (const auto& [name, term] : recipe.losses) {
     terms_.push_back({name, term.weight, make_loss(name, term.options), sides_from(term.sides)});
   }

@@ -52,6 +52,7 @@ class Model {
 
   Parameters& parameters() { return parameters_; }
   const Parameters& parameters() const { return parameters_; }
+  const NetworkContext& context() const { return parameters_.context(); }
 
   virtual int size_multiple() const = 0;
 
@@ -62,9 +63,6 @@ class Model {
   /// The same with type, allowed values and help: for documentation.
   const std::vector<OptionRow>& option_table() const { return table_; }
 
-  /// Activations in NDHWC; results agree within rounding.
-  void set_channels_last(bool on) { channels_last_ = on; }
-
   /// Dropout, drop path and sampling happen in the forward passes that follow, until `set_evaluation`.
   void set_training(const TrainingDraw& draw) { draw_ = draw; }
   void set_evaluation() { draw_.reset(); }
@@ -73,16 +71,16 @@ class Model {
   virtual bool numerical_on_cuda() const { return false; }
 
  protected:
-  Model() = default;
-
   /// A network whose options are the struct's.
   template <class Options>
-  explicit Model(const Options& options)
-      : options_(write_options(options)), identity_(identity_of(options)), table_(option_rows(options)) {}
+  Model(const Options& options, const NetworkContext& context)
+      : parameters_(context),
+        options_(write_options(options)),
+        identity_(identity_of(options)),
+        table_(option_rows(options)) {}
 
   Parameters parameters_;
   std::optional<TrainingDraw> draw_;
-  bool channels_last_ = false;
 
  private:
   Json options_ = Json::object();
@@ -94,12 +92,12 @@ struct ModelRow {
   const char* name;
   const char* help;
   const char* source;  ///< the paper: authors, title, venue, year
-  std::unique_ptr<Model> (*make)(const std::string& name, const Json& options);
+  std::unique_ptr<Model> (*make)(const std::string& name, const Json& options, const NetworkContext& context);
 };
 
 const std::vector<ModelRow>& model_rows();
 
 /// @throws ConfigError for an unknown name (listing all) or wrong options (with their JSON pointer)
-std::unique_ptr<Model> make_model(const std::string& name, const Json& options);
+std::unique_ptr<Model> make_model(const std::string& name, const Json& options, const NetworkContext& context = {});
 
 }  // namespace regatta

@@ -27,21 +27,23 @@ struct Parameter {
   Init init;
 };
 
-/// While it lives, parameters that its thread adds have a shape and no data (the Meta device): such a network runs at
-/// any size in no time, to tell its work and memory.
-class ParametersWithoutData {
- public:
-  ParametersWithoutData();
-  ~ParametersWithoutData();
-  ParametersWithoutData(const ParametersWithoutData&) = delete;
-  ParametersWithoutData& operator=(const ParametersWithoutData&) = delete;
+/// How the layers of a network run. It is chosen before they are made, and the parameters that they are made over carry
+/// it.
+struct NetworkContext {
+  bool channels_last = false;  ///< activations in NDHWC; results agree within rounding
 
- private:
-  bool before_;
+  /// Parameters have a shape and no data (the Meta device): such a network runs at any size in no time, to tell its
+  /// work and memory.
+  bool without_data = false;
 };
 
 class Parameters {
  public:
+  Parameters() = default;
+  explicit Parameters(const NetworkContext& context) : context_(context) {}
+
+  const NetworkContext& context() const { return context_; }
+
   /// Adds a float32 parameter. Order of calls is order of registration in the reference code.
   /// @throws BugError if the name is taken
   at::Tensor add(const std::string& name, std::vector<std::int64_t> shape, Init init);
@@ -58,6 +60,7 @@ class Parameters {
   void to_device(const at::Device& device);
 
  private:
+  NetworkContext context_;
   std::vector<Parameter> items_;
 };
 

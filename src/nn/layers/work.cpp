@@ -58,9 +58,8 @@ void count_attention(double mul_adds) {
 Work work_of(const std::string& model, const Json& options, std::int64_t D, std::int64_t H, std::int64_t W) {
   use_meta_kernels();
   const at::NoGradGuard no_grad;
-  const ParametersWithoutData no_data;
   const at::Tensor volume = at::empty({1, 1, D, H, W}, at::device(at::kMeta).dtype(at::kFloat));
-  const auto network = make_model(model, options);
+  const auto network = make_model(model, options, {.without_data = true});
   const WorkCount count;
   network->forward(volume, volume);
   return count.work();

@@ -6,6 +6,7 @@
 
 #include "nn/shapes.hpp"
 #include "regatta/config/options.hpp"
+#include "regatta/nn/parameters.hpp"
 
 namespace regatta::models {
 
@@ -31,9 +32,9 @@ inline void check_sizes(const char* who, const at::Tensor& moving, const at::Ten
 }
 
 /// Moving, then fixed: [N, 2, D, H, W], in the layout asked for.
-inline at::Tensor join_images(const at::Tensor& moving, const at::Tensor& fixed, bool channels_last) {
+inline at::Tensor join_images(const at::Tensor& moving, const at::Tensor& fixed, const NetworkContext& context) {
   const at::Tensor images = at::cat({moving, fixed}, 1);
-  return channels_last ? images.contiguous(at::MemoryFormat::ChannelsLast3d) : images;
+  return context.channels_last ? images.contiguous(at::MemoryFormat::ChannelsLast3d) : images;
 }
 
 }  // namespace regatta::models

@@ -33,8 +33,8 @@ struct FourierNetOptions {
 
 class FourierNet final : public Model {
  public:
-  explicit FourierNet(const FourierNetOptions& options)
-      : Model(options),
+  FourierNet(const FourierNetOptions& options, const NetworkContext& context)
+      : Model(options, context),
         chosen_(options),
         skeleton_(parameters_, {.channels = options.channels,
                                 .activation = Activation::prelu(),
@@ -45,8 +45,8 @@ class FourierNet final : public Model {
 
   ModelOutput forward(const at::Tensor& moving, const at::Tensor& fixed) override {
     check_sizes("fourier-net", moving, fixed, size_multiple());
-    const std::vector<at::Tensor> low = skeleton_(join_images(moving, fixed, channels_last_));  // [N, 3, D/4, H/4, W/4]
-    const at::Tensor field = voxels_from_normalised(decode_(low.front(), grid_of(moving)));     // [N, 3, D, H, W]
+    const std::vector<at::Tensor> low = skeleton_(join_images(moving, fixed, context()));    // [N, 3, D/4, H/4, W/4]
+    const at::Tensor field = voxels_from_normalised(decode_(low.front(), grid_of(moving)));  // [N, 3, D, H, W]
     const at::Tensor flow = chosen_.diffeomorphic ? integrate_within_borders(field, chosen_.int_steps) : field;
     return {.warped = warp(moving, flow), .flow = flow, .regularised = field};
   }
@@ -63,10 +63,10 @@ class FourierNet final : public Model {
 
 }  // namespace
 
-std::unique_ptr<Model> make_fourier_net(const std::string&, const Json& options) {
+std::unique_ptr<Model> make_fourier_net(const std::string&, const Json& options, const NetworkContext& context) {
   FourierNetOptions chosen;
   read_options(options, chosen, "/model/options");
-  return std::make_unique<FourierNet>(chosen);
+  return std::make_unique<FourierNet>(chosen, context);
 }
 
 }  // namespace regatta::models

@@ -36,7 +36,8 @@ struct FourierNetPlusOptions {
 
 class FourierNetPlus final : public Model {
  public:
-  explicit FourierNetPlus(const FourierNetPlusOptions& options) : Model(options), chosen_(options) {
+  FourierNetPlus(const FourierNetPlusOptions& options, const NetworkContext& context)
+      : Model(options, context), chosen_(options) {
     const std::int64_t c = options.channels;
     add_block(encoder_, "eninput", 2, c, 1);
     add_block(encoder_, "ec1", c, c, 1);
@@ -57,7 +58,7 @@ class FourierNetPlus final : public Model {
   ModelOutput forward(const at::Tensor& moving, const at::Tensor& fixed) override {
     check_sizes("fourier-net-plus", moving, fixed, kSizeMultiple);
     const std::array<std::int64_t, 3> full = grid_of(moving);
-    Feature x = band_limit_(join_images(moving, fixed, channels_last_), {full[0] / 2, full[1] / 2, full[2] / 2});
+    Feature x = band_limit_(join_images(moving, fixed, context()), {full[0] / 2, full[1] / 2, full[2] / 2});
     for (const Conv3d& conv : encoder_) {
       x = conv({x});
     }
@@ -101,10 +102,10 @@ class FourierNetPlus final : public Model {
 
 }  // namespace
 
-std::unique_ptr<Model> make_fourier_net_plus(const std::string&, const Json& options) {
+std::unique_ptr<Model> make_fourier_net_plus(const std::string&, const Json& options, const NetworkContext& context) {
   FourierNetPlusOptions chosen;
   read_options(options, chosen, "/model/options");
-  return std::make_unique<FourierNetPlus>(chosen);
+  return std::make_unique<FourierNetPlus>(chosen, context);
 }
 
 }  // namespace regatta::models

@@ -46,8 +46,8 @@ struct LkunetOptions {
 
 class Lkunet final : public Model {
  public:
-  explicit Lkunet(const LkunetOptions& options)
-      : Model(options), choices_(options), prefix_(options.cascade > 1 ? "net1." : "") {
+  Lkunet(const LkunetOptions& options, const NetworkContext& context)
+      : Model(options, context), choices_(options), prefix_(options.cascade > 1 ? "net1." : "") {
     const std::int64_t c = options.channels;
     const bool full = options.head == "full";
     entry_ = encoder("eninput", 2, c, 1);
@@ -114,7 +114,7 @@ class Lkunet final : public Model {
 
   /// The head's field on the full grid.
   at::Tensor predict(const at::Tensor& moving, const at::Tensor& fixed) const {
-    const at::Tensor images = join_images(moving, fixed, channels_last_);
+    const at::Tensor images = join_images(moving, fixed, context());
     std::vector<Feature> skips = {(*full_)({(*entry_)({images})})};
     for (std::size_t level = 0; level < down_.size(); ++level) {
       skips.push_back(large_[level]((*down_[level])({skips.back()})));
@@ -145,12 +145,12 @@ class Lkunet final : public Model {
 
 }  // namespace
 
-std::unique_ptr<Model> make_lkunet(const std::string&, const Json& options) {
+std::unique_ptr<Model> make_lkunet(const std::string&, const Json& options, const NetworkContext& context) {
   LkunetOptions chosen;
   read_options(options, chosen, "/model/options");
   REGATTA_REQUIRE(chosen.kernel % 2 == 1, ConfigError, "/model/options/kernel: ", chosen.kernel,
                   " is even, expected an odd number 3..13");
-  return std::make_unique<Lkunet>(chosen);
+  return std::make_unique<Lkunet>(chosen, context);
 }
 
 }  // namespace regatta::models

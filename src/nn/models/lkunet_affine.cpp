@@ -45,8 +45,8 @@ struct LkunetAffineOptions {
 
 class LkunetAffine final : public Model {
  public:
-  LkunetAffine(const LkunetAffineOptions& options, const std::array<int, 3>& reduction)
-      : Model(options), reference_(options.reference), size_(read_size(options.size, reduction)) {
+  LkunetAffine(const LkunetAffineOptions& options, const std::array<int, 3>& reduction, const NetworkContext& context)
+      : Model(options, context), reference_(options.reference), size_(read_size(options.size, reduction)) {
     const std::int64_t c = options.channels;
     const bool elegans = options.form == "elegans";
     add_conv("eninput", 2, c, elegans ? std::array<std::int64_t, 3>{2, 1, 1} : std::array<std::int64_t, 3>{1, 1, 1});
@@ -69,7 +69,7 @@ class LkunetAffine final : public Model {
 
   ModelOutput forward(const at::Tensor& moving, const at::Tensor& fixed) override {
     check_made_for("lkunet-affine", moving, fixed, size_);
-    Feature x = join_images(moving, fixed, channels_last_);
+    Feature x = join_images(moving, fixed, context());
     x = convs_[0]({x});
     x = convs_[1]({x});
     for (std::size_t level = 0; level < kLevels; ++level) {
@@ -120,14 +120,14 @@ class LkunetAffine final : public Model {
 
 }  // namespace
 
-std::unique_ptr<Model> make_lkunet_affine(const std::string&, const Json& options) {
+std::unique_ptr<Model> make_lkunet_affine(const std::string&, const Json& options, const NetworkContext& context) {
   LkunetAffineOptions chosen;
   read_options(options, chosen, "/model/options");
   const bool elegans = chosen.form == "elegans";
   // ec2 .. ec8 halve each axis; in elegans ec1 too, and eninput halves D.
   const std::array<int, 3> reduction = elegans ? std::array<int, 3>{4 * kReduction, 2 * kReduction, 2 * kReduction}
                                                : std::array<int, 3>{kReduction, kReduction, kReduction};
-  return std::make_unique<LkunetAffine>(chosen, reduction);
+  return std::make_unique<LkunetAffine>(chosen, reduction, context);
 }
 
 }  // namespace regatta::models

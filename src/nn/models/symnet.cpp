@@ -33,8 +33,8 @@ struct SymnetOptions {
 
 class Symnet final : public Model {
  public:
-  explicit Symnet(const SymnetOptions& options)
-      : Model(options),
+  Symnet(const SymnetOptions& options, const NetworkContext& context)
+      : Model(options, context),
         steps_(options.int_steps),
         skeleton_(parameters_, {.channels = options.channels,
                                 .activation = Activation::relu(),
@@ -43,7 +43,7 @@ class Symnet final : public Model {
 
   ModelOutput forward(const at::Tensor& moving, const at::Tensor& fixed) override {
     check_sizes("symnet", moving, fixed, size_multiple());
-    const std::vector<at::Tensor> outputs = skeleton_(join_images(moving, fixed, channels_last_));
+    const std::vector<at::Tensor> outputs = skeleton_(join_images(moving, fixed, context()));
     ModelOutput out;
     out.regularised = voxels(outputs[0]);  // [N, 3, D, H, W] voxels, both velocities
     out.inverse_regularised = voxels(outputs[1]);
@@ -79,10 +79,10 @@ class Symnet final : public Model {
 
 }  // namespace
 
-std::unique_ptr<Model> make_symnet(const std::string&, const Json& options) {
+std::unique_ptr<Model> make_symnet(const std::string&, const Json& options, const NetworkContext& context) {
   SymnetOptions chosen;
   read_options(options, chosen, "/model/options");
-  return std::make_unique<Symnet>(chosen);
+  return std::make_unique<Symnet>(chosen, context);
 }
 
 }  // namespace regatta::models

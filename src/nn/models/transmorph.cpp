@@ -44,8 +44,9 @@ struct TransmorphOptions : SwinSize, TransmorphChoices {
 class Transmorph final : public Model {
  public:
   template <class Options>
-  Transmorph(const Options& options, const SwinSize& size, const TransmorphChoices& choices, bool half)
-      : Model(options),
+  Transmorph(const Options& options, const SwinSize& size, const TransmorphChoices& choices, bool half,
+             const NetworkContext& context)
+      : Model(options, context),
         choices_(choices),
         half_(half),
         encoder_(parameters_, "transformer", swin_shape(size, choices)) {
@@ -68,7 +69,7 @@ class Transmorph final : public Model {
 
   ModelOutput forward(const at::Tensor& moving, const at::Tensor& fixed) override {
     check_sizes("transmorph", moving, fixed, kSwinMultiple);
-    const at::Tensor images = join_images(moving, fixed, channels_last_);
+    const at::Tensor images = join_images(moving, fixed, context());
     const std::vector<at::Tensor> stages = encoder_(images, draw_);
     at::Tensor x = up_[0](stages[3], stages[2]);
     x = up_[1](x, stages[1]);
@@ -98,17 +99,17 @@ class Transmorph final : public Model {
 
 }  // namespace
 
-std::unique_ptr<Model> make_transmorph(const std::string& name, const Json& options) {
+std::unique_ptr<Model> make_transmorph(const std::string& name, const Json& options, const NetworkContext& context) {
   if (name == "transmorph") {
     TransmorphOptions chosen;
     read_options(options, chosen, "/model/options");
-    return std::make_unique<Transmorph>(chosen, chosen, chosen, false);
+    return std::make_unique<Transmorph>(chosen, chosen, chosen, false, context);
   }
   const bool half = name.ends_with(kOasisEnding);
   const std::string size = half ? name.substr(0, name.size() - std::string(kOasisEnding).size()) : name;
   TransmorphChoices chosen;
   read_options(options, chosen, "/model/options");
-  return std::make_unique<Transmorph>(chosen, swin_size(size), chosen, half);
+  return std::make_unique<Transmorph>(chosen, swin_size(size), chosen, half, context);
 }
 
 }  // namespace regatta::models

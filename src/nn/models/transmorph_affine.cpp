@@ -59,8 +59,8 @@ SwinShape encoder_shape(const TransmorphAffineOptions& options, const Size3& siz
 
 class TransmorphAffine final : public Model {
  public:
-  TransmorphAffine(const TransmorphAffineOptions& options, const Size3& size)
-      : Model(options), size_(size), encoder_(parameters_, "transformer", encoder_shape(options, size)) {
+  TransmorphAffine(const TransmorphAffineOptions& options, const Size3& size, const NetworkContext& context)
+      : Model(options, context), size_(size), encoder_(parameters_, "transformer", encoder_shape(options, size)) {
     const std::int64_t voxels = (size[0] / kSwinMultiple) * (size[1] / kSwinMultiple) * (size[2] / kSwinMultiple);
     const std::int64_t features = (std::int64_t{options.embed_dim} << (kSwinStages - 1)) * voxels;
     add_head("rotation", features, 3, Init::normal(1e-3), std::nullopt);
@@ -71,7 +71,7 @@ class TransmorphAffine final : public Model {
 
   ModelOutput forward(const at::Tensor& moving, const at::Tensor& fixed) override {
     check_made_for("transmorph-affine", moving, fixed, size_);
-    const at::Tensor map = encoder_(join_images(moving, fixed, channels_last_), draw_).back();  // [N, 8 E, d, h, w]
+    const at::Tensor map = encoder_(join_images(moving, fixed, context()), draw_).back();  // [N, 8 E, d, h, w]
     const at::Tensor features = norm_(map).contiguous().flatten(1);
     const double pi = std::numbers::pi;
     const AffineParts parts = {.rotation = heads_[0](features).clamp(-1.0, 1.0).mul(pi),
@@ -108,11 +108,11 @@ class TransmorphAffine final : public Model {
 
 }  // namespace
 
-std::unique_ptr<Model> make_transmorph_affine(const std::string&, const Json& options) {
+std::unique_ptr<Model> make_transmorph_affine(const std::string&, const Json& options, const NetworkContext& context) {
   TransmorphAffineOptions chosen;
   read_options(options, chosen, "/model/options");
   const Size3 size = read_size(chosen.size, {kSwinMultiple, kSwinMultiple, kSwinMultiple});
-  return std::make_unique<TransmorphAffine>(chosen, size);
+  return std::make_unique<TransmorphAffine>(chosen, size, context);
 }
 
 }  // namespace regatta::models

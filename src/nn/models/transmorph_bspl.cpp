@@ -52,8 +52,8 @@ at::Tensor dense_velocity(at::Tensor control, const std::array<std::int64_t, 3>&
 
 class TransmorphBspl final : public Model {
  public:
-  explicit TransmorphBspl(const TransmorphBsplOptions& options)
-      : Model(options),
+  TransmorphBspl(const TransmorphBsplOptions& options, const NetworkContext& context)
+      : Model(options, context),
         spacing_(options.spacing),
         reference_(options.reference),
         encoder_(parameters_, "transformer", swin_shape(options, options)) {
@@ -77,7 +77,7 @@ class TransmorphBspl final : public Model {
 
   ModelOutput forward(const at::Tensor& moving, const at::Tensor& fixed) override {
     check_sizes("transmorph-bspl", moving, fixed, kSwinMultiple);
-    const at::Tensor images = join_images(moving, fixed, channels_last_);
+    const at::Tensor images = join_images(moving, fixed, context());
     const std::vector<at::Tensor> stages = encoder_(images, draw_);
     at::Tensor x = up_[0](stages[3], stages[2]);
     x = up_[1](x, stages[1]);
@@ -134,10 +134,10 @@ class TransmorphBspl final : public Model {
 
 }  // namespace
 
-std::unique_ptr<Model> make_transmorph_bspl(const std::string&, const Json& options) {
+std::unique_ptr<Model> make_transmorph_bspl(const std::string&, const Json& options, const NetworkContext& context) {
   TransmorphBsplOptions chosen;
   read_options(options, chosen, "/model/options");
-  return std::make_unique<TransmorphBspl>(chosen);
+  return std::make_unique<TransmorphBspl>(chosen, context);
 }
 
 }  // namespace regatta::models

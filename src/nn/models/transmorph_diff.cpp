@@ -29,8 +29,8 @@ struct TransmorphDiffOptions : SwinSize, SwinChoices {
 
 class TransmorphDiff final : public Model {
  public:
-  explicit TransmorphDiff(const TransmorphDiffOptions& options)
-      : Model(options),
+  TransmorphDiff(const TransmorphDiffOptions& options, const NetworkContext& context)
+      : Model(options, context),
         full_(options.full_resolution),
         encoder_(parameters_, "transformer", swin_shape(options, options)) {
     const std::int64_t e = options.embed_dim;
@@ -50,7 +50,7 @@ class TransmorphDiff final : public Model {
 
   ModelOutput forward(const at::Tensor& moving, const at::Tensor& fixed) override {
     check_sizes("transmorph-diff", moving, fixed, kSwinMultiple);
-    const at::Tensor images = join_images(moving, fixed, channels_last_);
+    const at::Tensor images = join_images(moving, fixed, context());
     const std::vector<at::Tensor> stages = encoder_(images, draw_);
     at::Tensor x = up_[0](stages[3], stages[2]);
     x = up_[1](x, stages[1]);
@@ -76,10 +76,10 @@ class TransmorphDiff final : public Model {
 
 }  // namespace
 
-std::unique_ptr<Model> make_transmorph_diff(const std::string&, const Json& options) {
+std::unique_ptr<Model> make_transmorph_diff(const std::string&, const Json& options, const NetworkContext& context) {
   TransmorphDiffOptions chosen;
   read_options(options, chosen, "/model/options");
-  return std::make_unique<TransmorphDiff>(chosen);
+  return std::make_unique<TransmorphDiff>(chosen, context);
 }
 
 }  // namespace regatta::models

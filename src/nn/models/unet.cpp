@@ -25,14 +25,14 @@ struct UnetOptions {
 
 class Unet final : public Model {
  public:
-  explicit Unet(const UnetOptions& options)
-      : Model(options),
+  Unet(const UnetOptions& options, const NetworkContext& context)
+      : Model(options, context),
         chosen_(options),
         skeleton_(parameters_, {.channels = options.channels, .activation = Activation::prelu(), .heads = {"dc9"}}) {}
 
   ModelOutput forward(const at::Tensor& moving, const at::Tensor& fixed) override {
     check_sizes("unet", moving, fixed, size_multiple());
-    const std::vector<at::Tensor> outputs = skeleton_(join_images(moving, fixed, channels_last_));
+    const std::vector<at::Tensor> outputs = skeleton_(join_images(moving, fixed, context()));
     const at::Tensor field = voxels_from_normalised(softsign(outputs.front()));  // [N, 3, D, H, W] voxels
     const at::Tensor flow = chosen_.diffeomorphic ? integrate_within_borders(field, chosen_.int_steps) : field;
     return {.warped = warp(moving, flow), .flow = flow, .regularised = field};
@@ -49,10 +49,10 @@ class Unet final : public Model {
 
 }  // namespace
 
-std::unique_ptr<Model> make_unet(const std::string&, const Json& options) {
+std::unique_ptr<Model> make_unet(const std::string&, const Json& options, const NetworkContext& context) {
   UnetOptions chosen;
   read_options(options, chosen, "/model/options");
-  return std::make_unique<Unet>(chosen);
+  return std::make_unique<Unet>(chosen, context);
 }
 
 }  // namespace regatta::models

@@ -159,8 +159,8 @@ class Encoder {
 
 class Vfa final : public Model {
  public:
-  explicit Vfa(const VfaOptions& options)
-      : Model(options), chosen_(options), encoder_(parameters_, "encoder", options) {
+  Vfa(const VfaOptions& options, const NetworkContext& context)
+      : Model(options, context), chosen_(options), encoder_(parameters_, "encoder", options) {
     beta_ = parameters_.add("decoder.beta", {1}, Init::constant(kBetaStart));
     for (std::int64_t i = 0; i <= kDownsamples; ++i) {
       const std::int64_t out =
@@ -177,7 +177,7 @@ class Vfa final : public Model {
                       ", each size must be at least ", kSmallestSize);
     }
     const auto encoded = [this](const at::Tensor& image) {
-      return encoder_(channels_last_ ? image.contiguous(at::MemoryFormat::ChannelsLast3d) : image);
+      return encoder_(context().channels_last ? image.contiguous(at::MemoryFormat::ChannelsLast3d) : image);
     };
     std::vector<at::Tensor> moving_maps = encoded(moving);
     std::vector<at::Tensor> fixed_maps = encoded(fixed);
@@ -229,10 +229,10 @@ class Vfa final : public Model {
 
 }  // namespace
 
-std::unique_ptr<Model> make_vfa(const std::string&, const Json& options) {
+std::unique_ptr<Model> make_vfa(const std::string&, const Json& options, const NetworkContext& context) {
   VfaOptions chosen;
   read_options(options, chosen, "/model/options");
-  return std::make_unique<Vfa>(chosen);
+  return std::make_unique<Vfa>(chosen, context);
 }
 
 }  // namespace regatta::models

@@ -52,7 +52,8 @@ const std::vector<Preset>& presets() {
 class Voxelmorph final : public Model {
  public:
   template <class Options>
-  Voxelmorph(const Options& options, const VoxelmorphOptions& features) : Model(options) {
+  Voxelmorph(const Options& options, const VoxelmorphOptions& features, const NetworkContext& context)
+      : Model(options, context) {
     const std::vector<int>& enc = features.encoder;
     const std::vector<int>& dec = features.decoder;
     for (std::size_t level = 0; level < kEncoderLevels; ++level) {
@@ -71,7 +72,7 @@ class Voxelmorph final : public Model {
 
   ModelOutput forward(const at::Tensor& moving, const at::Tensor& fixed) override {
     check_sizes("voxelmorph", moving, fixed, kSizeMultiple);
-    const at::Tensor images = join_images(moving, fixed, channels_last_);
+    const at::Tensor images = join_images(moving, fixed, context());
     std::vector<Feature> kept = {images};
     for (const Conv3d& conv : down_) {
       kept.push_back(conv({kept.back()}));
@@ -108,12 +109,12 @@ class Voxelmorph final : public Model {
 
 }  // namespace
 
-std::unique_ptr<Model> make_voxelmorph(const std::string& name, const Json& options) {
+std::unique_ptr<Model> make_voxelmorph(const std::string& name, const Json& options, const NetworkContext& context) {
   const std::string pointer = "/model/options";
   for (const Preset& preset : presets()) {
     if (preset.name == name) {
       const NoOptions none = read_no_options(options);
-      return std::make_unique<Voxelmorph>(none, preset.features);
+      return std::make_unique<Voxelmorph>(none, preset.features, context);
     }
   }
   VoxelmorphOptions chosen;
@@ -122,7 +123,7 @@ std::unique_ptr<Model> make_voxelmorph(const std::string& name, const Json& opti
                   " values, expected ", kEncoderLevels);
   REGATTA_REQUIRE(chosen.decoder.size() == kDecoderConvs, ConfigError, pointer, "/decoder: ", chosen.decoder.size(),
                   " values, expected ", kDecoderConvs);
-  return std::make_unique<Voxelmorph>(chosen, chosen);
+  return std::make_unique<Voxelmorph>(chosen, chosen, context);
 }
 
 }  // namespace regatta::models

@@ -38,15 +38,15 @@ struct VoxelmorphDiffOptions {
 
 class VoxelmorphDiff final : public Model {
  public:
-  explicit VoxelmorphDiff(const VoxelmorphDiffOptions& options)
-      : Model(options),
+  VoxelmorphDiff(const VoxelmorphDiffOptions& options, const NetworkContext& context)
+      : Model(options, context),
         encoder_(make_encoder(parameters_)),
         decoder_(make_decoder(parameters_)),
         head_(parameters_, kLast, options.reference) {}
 
   ModelOutput forward(const at::Tensor& moving, const at::Tensor& fixed) override {
     check_sizes("voxelmorph-diff", moving, fixed, kSizeMultiple);
-    std::vector<Feature> kept = {join_images(moving, fixed, channels_last_)};
+    std::vector<Feature> kept = {join_images(moving, fixed, context())};
     for (const Conv3d& conv : encoder_) {
       kept.push_back(conv({kept.back()}));
     }
@@ -94,10 +94,10 @@ class VoxelmorphDiff final : public Model {
 
 }  // namespace
 
-std::unique_ptr<Model> make_voxelmorph_diff(const std::string&, const Json& options) {
+std::unique_ptr<Model> make_voxelmorph_diff(const std::string&, const Json& options, const NetworkContext& context) {
   VoxelmorphDiffOptions chosen;
   read_options(options, chosen, "/model/options");
-  return std::make_unique<VoxelmorphDiff>(chosen);
+  return std::make_unique<VoxelmorphDiff>(chosen, context);
 }
 
 }  // namespace regatta::models

@@ -59,7 +59,7 @@ void check_options(const VxmDenseOptions& options) {
 
 class VxmDense final : public Model {
  public:
-  explicit VxmDense(const VxmDenseOptions& options) : Model(options), chosen_(options) {
+  VxmDense(const VxmDenseOptions& options, const NetworkContext& context) : Model(options, context), chosen_(options) {
     const std::vector<int>& enc = chosen_.encoder;
     const std::vector<int>& dec = chosen_.decoder;
     std::int64_t channels = kImages;
@@ -79,7 +79,7 @@ class VxmDense final : public Model {
 
   ModelOutput forward(const at::Tensor& moving, const at::Tensor& fixed) override {
     check_sizes("voxelmorph", moving, fixed, size_multiple());
-    const at::Tensor output = unet(join_images(moving, fixed, channels_last_));
+    const at::Tensor output = unet(join_images(moving, fixed, context()));
     if (chosen_.int_steps == 0) {
       return with_warps(moving, fixed, output, output, chosen_.bidirectional ? output.neg() : at::Tensor());
     }
@@ -154,11 +154,11 @@ class VxmDense final : public Model {
 
 }  // namespace
 
-std::unique_ptr<Model> make_vxm_dense(const std::string&, const Json& options) {
+std::unique_ptr<Model> make_vxm_dense(const std::string&, const Json& options, const NetworkContext& context) {
   VxmDenseOptions chosen;
   read_options(options, chosen, kPointer);
   check_options(chosen);
-  return std::make_unique<VxmDense>(chosen);
+  return std::make_unique<VxmDense>(chosen, context);
 }
 
 }  // namespace regatta::models

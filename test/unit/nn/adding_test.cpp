@@ -20,7 +20,7 @@ namespace metrics {
 std::unique_ptr<Metric> make_displacement();
 }
 namespace models {
-std::unique_ptr<Model> make_shallow(const std::string& name, const Json& options);
+std::unique_ptr<Model> make_shallow(const std::string& name, const Json& options, const NetworkContext& context);
 }
 
 namespace test {
@@ -44,7 +44,7 @@ TEST_CASE("the documented example of a metric works and is NaN without a field")
 }
 
 TEST_CASE("the documented example of a network trains its parameters") {
-  const auto model = models::make_shallow("shallow", Json{{"features", 4}});
+  const auto model = models::make_shallow("shallow", Json{{"features", 4}}, {});
   CHECK(model->parameters().count() == 4 * 2 * 27 + 4 + 3 * 4 * 27 + 3);
   model->parameters().initialise(1);
   PairState pair;

@@ -39,10 +39,9 @@ ModelOutput run(Model& model) {
 }  // namespace
 
 TEST_CASE("lkunet-affine has the parameter counts of the reference, mouse and elegans") {
-  const ParametersWithoutData no_data;
-  CHECK(make_model("lkunet-affine", Json::object())->parameters().count() == 11467593);
+  CHECK(make_model("lkunet-affine", Json::object(), {.without_data = true})->parameters().count() == 11467593);
   const Json elegans = {{"form", "elegans"}, {"size", {576, 256, 256}}};
-  CHECK(make_model("lkunet-affine", elegans)->parameters().count() == 16382793);
+  CHECK(make_model("lkunet-affine", elegans, {.without_data = true})->parameters().count() == 16382793);
 }
 
 TEST_CASE("lkunet-affine names its parameters as the reference does") {
@@ -107,9 +106,8 @@ TEST_CASE("lkunet-affine gives an inverse that undoes its field inside") {
 TEST_CASE("lkunet-affine sends gradients to every parameter, and learns in either layout") {
   std::vector<double> first;
   for (const bool channels_last : {false, true}) {
-    const auto model = make_model("lkunet-affine", small("size", {16, 32, 16}));
+    const auto model = make_model("lkunet-affine", small("size", {16, 32, 16}), {.channels_last = channels_last});
     model->parameters().initialise(5);
-    model->set_channels_last(channels_last);
     const at::Tensor moving = golden_image(16, 32, 16, 0.0);
     const at::Tensor fixed = golden_image(16, 32, 16, 0.5);
     std::vector<double> losses;

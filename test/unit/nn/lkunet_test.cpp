@@ -19,8 +19,7 @@ namespace regatta::test {
 namespace {
 
 std::int64_t count_of(const Json& options) {
-  const ParametersWithoutData no_data;
-  return make_model("lkunet", options)->parameters().count();
+  return make_model("lkunet", options, {.without_data = true})->parameters().count();
 }
 
 /// In units of half the extent, as the reference has its fields.
@@ -99,9 +98,8 @@ TEST_CASE("lkunet gives the golden velocity, its exponential and the golden warp
   const at::Tensor fixed = golden_image(64, 96, 64, 1.0);
   for (const bool channels_last : {false, true}) {
     INFO("channels last " << channels_last);
-    const auto model = make_model("lkunet", {{"channels", 4}, {"dc10", true}});
+    const auto model = make_model("lkunet", {{"channels", 4}, {"dc10", true}}, {.channels_last = channels_last});
     set_golden_weights(model->parameters());
-    model->set_channels_last(channels_last);
     const ModelOutput out = model->forward(moving, fixed);
     check_field(normalised(out.regularised), {-2.157794e4, 0.2020479, 0.057473, 0.047090, 0.029048});
     check_field(normalised(out.flow), {-7.114085e3, 0.04328579, 0.012202, 0.029323, 0.040597});

@@ -16,8 +16,9 @@
 
 namespace regatta::test {
 
-inline std::unique_ptr<Model> golden_model(const std::string& name, const Json& options) {
-  auto model = make_model(name, options);
+inline std::unique_ptr<Model> golden_model(const std::string& name, const Json& options,
+                                           const NetworkContext& context = {}) {
+  auto model = make_model(name, options, context);
   set_golden_weights(model->parameters());
   return model;
 }
@@ -25,8 +26,7 @@ inline std::unique_ptr<Model> golden_model(const std::string& name, const Json& 
 inline ModelOutput golden_forward(const std::string& name, const Json& options, std::int64_t D, std::int64_t H,
                                   std::int64_t W, bool channels_last = false) {
   const at::NoGradGuard no_grad;
-  const auto model = golden_model(name, options);
-  model->set_channels_last(channels_last);
+  const auto model = golden_model(name, options, {.channels_last = channels_last});
   return model->forward(golden_image(D, H, W, 0.0), golden_image(D, H, W, 1.0));
 }
 

@@ -96,8 +96,7 @@ TEST_CASE("the documented options of each loss and network are those that it tak
   }
   for (const ModelRow& row : model_rows()) {
     INFO(row.name);
-    const ParametersWithoutData no_data;
-    const auto model = make_model(row.name, Json::object());
+    const auto model = make_model(row.name, Json::object(), {.without_data = true});
     check(model->options(), model->option_table());
   }
 }

@@ -21,8 +21,7 @@ namespace regatta::test {
 namespace {
 
 std::int64_t count_of(const std::string& name, const Json& options = Json::object()) {
-  const ParametersWithoutData no_data;
-  return make_model(name, options)->parameters().count();
+  return make_model(name, options, {.without_data = true})->parameters().count();
 }
 
 const Parameter& named(const Model& model, const std::string& name) {
@@ -41,9 +40,8 @@ Json tiny_options(bool recompute) {
 }
 
 std::vector<at::Tensor> tiny_gradients(bool recompute, bool channels_last, bool training) {
-  const auto model = make_model("transmorph", tiny_options(recompute));
+  const auto model = make_model("transmorph", tiny_options(recompute), {.channels_last = channels_last});
   set_golden_weights(model->parameters());
-  model->set_channels_last(channels_last);
   if (training) {
     model->set_training({3, 17});
   }
@@ -91,8 +89,7 @@ TEST_CASE("transmorph has the published mul-adds at 160x192x224, and the true on
 }
 
 TEST_CASE("transmorph names its parameters as the reference does, in its order") {
-  const ParametersWithoutData no_data;
-  const auto model = make_model("transmorph", Json::object());
+  const auto model = make_model("transmorph", Json::object(), {.without_data = true});
   const auto& items = model->parameters().items();
   CHECK(items[0].name == "transformer.patch_embed.proj.weight");
   CHECK(items[0].value.sizes() == at::IntArrayRef({96, 2, 4, 4, 4}));
@@ -131,9 +128,8 @@ TEST_CASE("transmorph gives the golden fields and warped volumes") {
   const at::NoGradGuard no_grad;
   for (const Golden& row : rows) {
     INFO(row.name);
-    const auto model = make_model(row.name, row.options);
+    const auto model = make_model(row.name, row.options, {.channels_last = true});
     set_golden_weights(model->parameters());
-    model->set_channels_last(true);
     const ModelOutput out = model->forward(golden_image(64, 96, 64, 0.0), golden_image(64, 96, 64, 1.0));
     const at::Tensor& field = out.regularised;  // the network's own: `flow` holds the shift of a shifted grid too
     CHECK(field.sum(at::kDouble).item<double>() == Approx(row.sum).epsilon(1e-4));

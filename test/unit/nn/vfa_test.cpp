@@ -36,9 +36,8 @@ double at_voxel(const at::Tensor& volume, std::int64_t channel) {
 
 /// Gradients of a scalar made of both outputs, in the smallest volume.
 std::vector<at::Tensor> small_gradients(bool channels_last) {
-  const auto model = make_model("vfa", tiny_options());
+  const auto model = make_model("vfa", tiny_options(), {.channels_last = channels_last});
   set_golden_weights(model->parameters());
-  model->set_channels_last(channels_last);
   const ModelOutput out = model->forward(golden_image(32, 32, 48, 0.0), golden_image(32, 32, 48, 1.0));
   out.warped.square().mean().add(out.flow.square().mean(), 0.01).backward();
   std::vector<at::Tensor> gradients;

@@ -22,17 +22,15 @@ double at_voxel(const at::Tensor& volume, std::int64_t channel) {
 
 ModelOutput golden_forward(bool channels_last) {
   const at::NoGradGuard no_grad;
-  const auto model = make_model("voxelmorph-2", Json::object());
+  const auto model = make_model("voxelmorph-2", Json::object(), {.channels_last = channels_last});
   set_golden_weights(model->parameters());
-  model->set_channels_last(channels_last);
   return model->forward(golden_image(64, 96, 64, 0.0), golden_image(64, 96, 64, 1.0));
 }
 
 /// Gradients of a scalar made of both outputs, in a small volume.
 std::vector<at::Tensor> small_gradients(bool channels_last) {
-  const auto model = make_model("voxelmorph-2", Json::object());
+  const auto model = make_model("voxelmorph-2", Json::object(), {.channels_last = channels_last});
   set_golden_weights(model->parameters());
-  model->set_channels_last(channels_last);
   const ModelOutput out = model->forward(golden_image(16, 32, 48, 0.0), golden_image(16, 32, 48, 1.0));
   out.warped.square().mean().add(out.flow.square().mean(), 0.01).backward();
   std::vector<at::Tensor> gradients;
