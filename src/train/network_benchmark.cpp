@@ -77,7 +77,7 @@ void measure_inference(const NetworkBenchmarkOptions& options, const at::Device&
 /// One loss and its gradients, before anything is timed.
 void check_gradients(TrainingStep& step, const PairState& pair, const NetworkBenchmarkOptions& options,
                      NetworkTimes& times) {
-  const at::Tensor total = step.losses(pair, step.model().forward(pair.moving, pair.fixed)).total;
+  const at::Tensor total = step.objective().values(pair, step.model().forward(pair.moving, pair.fixed)).total;
   total.backward();
   times.loss = total.item<double>();
   double squares = 0.0;

@@ -26,66 +26,24 @@ const at::Tensor& tensor_of(const SafetensorsFile& file, const char* name, const
   return found->second;
 }
 
-std::vector<Side> sides_from(const std::vector<std::string>& names) {
-  std::vector<Side> sides;
-  for (const std::string& name : names) {
-    sides.push_back(name == "forward" ? Side::kForward : name == "backward" ? Side::kBackward : Side::kHalfway);
-  }
-  return sides;
-}
-
 }  // namespace
-
-at::Tensor TrainingStep::value_of(const Term& term, const PairState& batch, const ModelOutput& output) {
-  const auto seen_from = [&](Side side) {
-    try {
-      return with_output(batch, output, side);
-    } catch (const ConfigError& error) {
-      throw ConfigError(str("/losses/", term.name, "/sides: ", error.what()));
-    }
-  };
-  at::Tensor sum;
-  for (const Side side : term.sides) {
-    const at::Tensor value = term.loss->value(seen_from(side));
-    sum = sum.defined() ? sum.add(value) : value;
-  }
-  return sum;
-}
 
 TrainingStep::TrainingStep(const Recipe& recipe, const at::Device& device)
     : seed_(static_cast<std::uint64_t>(recipe.train.seed)),
       model_(make_model(recipe.model.name, recipe.model.options,
                         {.channels_last = recipe.run.channels_last, .without_data = device.is_meta()})),
+      objective_(recipe.losses),
       guard_(device, recipe.guard.max_skips) {
   model_->parameters().initialise(seed_);
   model_->parameters().to_device(device);
-  for (const auto& [name, term] : recipe.losses) {
-    terms_.push_back({name, term.weight, make_loss(name, term.options), sides_from(term.sides)});
-  }
   optimizer_ = std::make_unique<Optimizer>(model_->parameters(), recipe.optim);
-  loss_sums_ = at::zeros({static_cast<std::int64_t>(terms_.size()) + 2}, at::device(device).dtype(at::kDouble));
+  loss_sums_ = at::zeros({static_cast<std::int64_t>(objective_.size()) + 2}, at::device(device).dtype(at::kDouble));
   one_ = at::ones({}, at::device(device).dtype(at::kFloat));
-}
-
-TermValues TrainingStep::losses(const PairState& batch, const ModelOutput& output) const {
-  TermValues values;
-  for (const Term& term : terms_) {
-    if (term.weight == 0.0) {  // seen in the log, without a part in the sum: 0 x NaN is NaN
-      const at::NoGradGuard no_gradients;
-      values.parts.push_back(value_of(term, batch, output));
-      continue;
-    }
-    const at::Tensor part = value_of(term, batch, output);
-    const at::Tensor weighted = part.mul(term.weight);
-    values.total = values.total.defined() ? values.total.add(weighted) : weighted;
-    values.parts.push_back(part.detach());
-  }
-  return values;
 }
 
 void TrainingStep::run_(const PairState& batch, double lr, std::int64_t update) {
   model_->set_training({seed_, update});
-  auto [total, parts] = losses(batch, model_->forward(batch.moving, batch.fixed));
+  auto [total, parts] = objective_.values(batch, model_->forward(batch.moving, batch.fixed));
   model_->set_evaluation();
   total.backward();
   const at::NoGradGuard no_gradients;
@@ -101,15 +59,15 @@ void TrainingStep::run_(const PairState& batch, double lr, std::int64_t update) 
 std::map<std::string, double> TrainingStep::mean_losses() const {
   const at::Tensor sums = loss_sums_.to(at::kCPU);
   const double* values = sums.const_data_ptr<double>();
-  const double count = values[terms_.size() + 1];
+  const double count = values[objective_.size() + 1];
   std::map<std::string, double> means;
   if (count == 0.0) {
     return means;
   }
-  for (std::size_t i = 0; i < terms_.size(); ++i) {
-    means[terms_[i].name] = values[i] / count;
+  for (std::size_t i = 0; i < objective_.size(); ++i) {
+    means[objective_.name(i)] = values[i] / count;
   }
-  means["total"] = values[terms_.size()] / count;
+  means["total"] = values[objective_.size()] / count;
   return means;
 }
 

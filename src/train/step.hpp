@@ -8,19 +8,13 @@
 #include <vector>
 
 #include "regatta/config/recipe.hpp"
-#include "regatta/nn/loss.hpp"
 #include "regatta/nn/model.hpp"
 #include "regatta/nn/weights.hpp"
 #include "regatta/train/optimizer.hpp"
+#include "train/objective.hpp"
 #include "train/skip_guard.hpp"
 
 namespace regatta {
-
-/// The weighted sum of a step's losses, and each of them unweighted and without a graph.
-struct TermValues {
-  at::Tensor total;
-  std::vector<at::Tensor> parts;
-};
 
 class TrainingStep {
  public:
@@ -28,14 +22,12 @@ class TrainingStep {
   TrainingStep(const Recipe& recipe, const at::Device& device);
 
   Model& model() { return *model_; }
+  const Objective& objective() const { return objective_; }
 
   /// One step without host synchronisation. If its loss or a gradient is not finite, weights, optimiser state and loss
   /// sums stay as they are; after `guard.max_skips` such steps in a row they do so for ever.
   /// @param update  number of the update, from 1
   void run_(const PairState& batch, double lr, std::int64_t update);
-
-  /// The losses of one forward pass, in the order of the recipe.
-  TermValues losses(const PairState& batch, const ModelOutput& output) const;
 
   /// Which steps were skipped since the last call. Synchronises.
   SkipReport take_skips_() { return guard_.take_report_(); }
@@ -60,20 +52,9 @@ class TrainingStep {
   void load_(const SafetensorsFile& file, const std::string& source);
 
  private:
-  struct Term {
-    std::string name;
-    double weight;
-    std::unique_ptr<Loss> loss;
-    std::vector<Side> sides;
-  };
-
-  /// The sum over the term's sides.
-  static at::Tensor value_of(const Term& term, const PairState& batch, const ModelOutput& output);
-
   std::uint64_t seed_;
-
   std::unique_ptr<Model> model_;
-  std::vector<Term> terms_;
+  Objective objective_;
   std::unique_ptr<Optimizer> optimizer_;
   SkipGuard guard_;
   at::Tensor loss_sums_;  ///< [terms + 2] float64: terms, total, number of steps

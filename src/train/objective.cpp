@@ -1,0 +1,71 @@
+#include "train/objective.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+
+#include "regatta/base/error.hpp"
+
+namespace regatta {
+namespace {
+
+constexpr std::array<std::pair<const char*, Side>, 3> kSideNames = {
+    {{"forward", Side::kForward}, {"backward", Side::kBackward}, {"halfway", Side::kHalfway}}};
+
+std::vector<Side> sides_from(const std::string& loss, const std::vector<std::string>& names) {
+  std::vector<Side> sides;
+  for (const std::string& name : names) {
+    const auto* found =
+        std::find_if(kSideNames.begin(), kSideNames.end(), [&](const auto& row) { return name == row.first; });
+    REGATTA_REQUIRE(found != kSideNames.end(), ConfigError, "/losses/", loss, "/sides: unknown side '",
+                    one_line(name, 60), "', have: forward, backward, halfway");
+    sides.push_back(found->second);
+  }
+  return sides;
+}
+
+}  // namespace
+
+Objective::Objective(const std::map<std::string, LossTerm>& losses) {
+  for (const auto& [name, term] : losses) {
+    terms_.push_back({name, term.weight, make_loss(name, term.options), sides_from(name, term.sides)});
+  }
+}
+
+/// The sum over the term's sides.
+at::Tensor Objective::value_of(const Term& term, const PairState& batch, const ModelOutput& output) {
+  const auto seen_from = [&](Side side) {
+    try {
+      return with_output(batch, output, side);
+    } catch (const ConfigError& error) {
+      throw ConfigError(str("/losses/", term.name, "/sides: ", error.what()));
+    }
+  };
+  at::Tensor sum;
+  for (const Side side : term.sides) {
+    const at::Tensor value = term.loss->value(seen_from(side));
+    sum = sum.defined() ? sum.add(value) : value;
+  }
+  return sum;
+}
+
+ObjectiveValues Objective::values(const PairState& batch, const ModelOutput& output) const {
+  ObjectiveValues values;
+  for (const Term& term : terms_) {
+    if (term.weight == 0.0) {  // seen in the log, without a part in the sum: 0 x NaN is NaN
+      const at::NoGradGuard no_gradients;
+      values.parts.push_back(value_of(term, batch, output));
+      continue;
+    }
+    const at::Tensor part = value_of(term, batch, output);
+    const at::Tensor weighted = part.mul(term.weight);
+    values.total = values.total.defined() ? values.total.add(weighted) : weighted;
+    values.parts.push_back(part.detach());
+  }
+  return values;
+}
+
+}  // namespace regatta

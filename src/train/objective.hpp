@@ -1,0 +1,48 @@
+// What a training minimises: the weighted sum of its recipe's losses, each taken of the sides of the network's output
+// that the recipe names.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "regatta/config/recipe.hpp"
+#include "regatta/nn/loss.hpp"
+#include "regatta/nn/model.hpp"
+
+namespace regatta {
+
+/// The weighted sum, and each loss unweighted and without a graph, in the order of the recipe.
+struct ObjectiveValues {
+  at::Tensor total;
+  std::vector<at::Tensor> parts;
+};
+
+class Objective {
+ public:
+  /// @param losses  the recipe's, by name
+  /// @throws ConfigError for an unknown loss, option or side
+  explicit Objective(const std::map<std::string, LossTerm>& losses);
+
+  /// Of one forward pass. A loss of weight 0 is a part, but not of the sum.
+  /// @throws ConfigError if the network's output lacks a side that a loss is taken of
+  ObjectiveValues values(const PairState& batch, const ModelOutput& output) const;
+
+  std::size_t size() const { return terms_.size(); }
+  const std::string& name(std::size_t index) const { return terms_.at(index).name; }
+
+ private:
+  struct Term {
+    std::string name;
+    double weight;
+    std::unique_ptr<Loss> loss;
+    std::vector<Side> sides;
+  };
+
+  static at::Tensor value_of(const Term& term, const PairState& batch, const ModelOutput& output);
+
+  std::vector<Term> terms_;
+};
+
+}  // namespace regatta
