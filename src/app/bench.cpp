@@ -18,6 +18,8 @@ namespace {
 
 constexpr double kValueTolerance = 1e-4;
 constexpr double kGradientTolerance = 1e-3;
+constexpr double kBackendTolerance = 0.05;  ///< of all gradients together, bf16 activations against float32
+constexpr Shape3 kAgreementShape = {64, 80, 96};
 
 Json times_to_json(const StepBenchmarkOptions& options, const StepTimes& times) {
   Json row;
@@ -26,6 +28,10 @@ Json times_to_json(const StepBenchmarkOptions& options, const StepTimes& times) 
   row["batch"] = options.batch;
   row["ncc"] = options.ncc_kind;
   row["window"] = options.ncc_window;
+  row["backend"] = times.backend;
+  row["mean_field"] = times.mean_field;
+  row["replays"] = times.replays;
+  row["captured_operations"] = times.operations;
   row["step_ms"] = bench_spread(times.step_ms);
   row["forward_ms"] = bench_spread(times.forward_ms);
   row["ncc_ms"] = bench_spread(times.ncc_ms);
@@ -48,6 +54,9 @@ class Bench final : public Command {
     app.add_option("--window", options_.ncc_window, "NCC window")->capture_default_str();
     app.add_option("--steps", options_.steps, "timed steps")->capture_default_str()->range(1, 10000);
     app.add_option("--warmup", options_.warmup, "steps before")->capture_default_str()->range(1, 1000);
+    app.add_option("--backend", backend_, "both where the fast one can run, fast or reference")
+        ->one_of({"both", "fast", "reference"})
+        ->capture_default_str();
     app.add_option("--device", options_.run.device, "auto, cpu or cuda:N")->capture_default_str();
     app.add_option("--threads", options_.run.threads, "CPU threads; 0: LibTorch's own choice")->capture_default_str();
     app.add_flag("--with-reference", with_reference_, "also the authors' dense NCC (slow)");
@@ -90,6 +99,7 @@ class Bench final : public Command {
       finish(bench_networks(networks_, network_));
       return ExitCode::kOk;
     }
+    const bool fast = wants_fast();
     const NccAgreement agreement = compare_ncc({24, 20, 28}, options_.ncc_window, options_.run.device);
     REGATTA_REQUIRE(agreement.value_relative <= kValueTolerance && agreement.gradient_relative <= kGradientTolerance,
                     BugError, "NCC differs from its oracle: value by ", agreement.value_relative, ", gradient by ",
@@ -97,19 +107,59 @@ class Bench final : public Command {
     Json report = head(agreement);
     std::cout << options_.model << " at " << size_ << ", batch " << options_.batch << ", on "
               << report["device"].get<std::string>() << '\n';
-    for (const std::string kind : {"closed-form", "reference"}) {
-      if (kind == "closed-form" || with_reference_) {
-        options_.ncc_kind = kind;
-        const StepTimes times = benchmark_step(options_);
-        print_row(times);
-        report["rows"].push_back(times_to_json(options_, times));
-      }
+    if (fast) {
+      add_agreement(report);
+    }
+    const auto measure = [&](const std::string& backend, const std::string& kind) {
+      options_.run.backend = backend;
+      options_.ncc_kind = kind;
+      const StepTimes times = benchmark_step(options_);
+      print_row(times);
+      report["rows"].push_back(times_to_json(options_, times));
+    };
+    if (fast) {
+      measure("fast", "closed-form");
+    }
+    if (backend_ != "fast") {
+      measure("reference", "closed-form");
+    }
+    if (with_reference_) {
+      measure("reference", "reference");
     }
     finish(report);
     return ExitCode::kOk;
   }
 
  private:
+  bool wants_fast() const {
+    if (backend_ == "reference") {
+      return false;
+    }
+    const std::string lack = why_no_fast_backend(options_.run);
+    if (!lack.empty()) {
+      REGATTA_REQUIRE(backend_ == "both", DeviceError, "--backend fast: ", lack);
+      std::cout << "fast backend: not measured, " << lack << '\n';
+    }
+    return lack.empty();
+  }
+
+  void add_agreement(Json& report) const {
+    const BackendAgreement agreement = compare_backends(options_, kAgreementShape);
+    report["fast_against_reference"] = {{"shape", kAgreementShape},
+                                        {"mean_field", agreement.mean_field},
+                                        {"loss_relative", agreement.loss_relative},
+                                        {"flow_relative", agreement.flow_relative},
+                                        {"gradient_relative", agreement.gradient_relative},
+                                        {"worst_gradient_relative", agreement.worst_gradient},
+                                        {"worst_parameter", agreement.worst_parameter}};
+    std::cout << "fast against reference at " << join(kAgreementShape, "x") << ", mean |u| " << agreement.mean_field
+              << " voxels: loss " << agreement.loss_relative << ", flow " << agreement.flow_relative << ", gradient "
+              << agreement.gradient_relative << " (worst " << agreement.worst_gradient << ", "
+              << agreement.worst_parameter << ")" << std::endl;
+    REGATTA_REQUIRE(agreement.gradient_relative <= kBackendTolerance, BugError,
+                    "the fast backend's gradient differs from the reference's by ", agreement.gradient_relative);
+  }
+
   Json head(const NccAgreement& agreement) const {
     Json report = bench_head("training step", options_.shape, options_.run);
     report["warmup"] = options_.warmup;
@@ -128,11 +178,12 @@ class Bench final : public Command {
   }
 
   void print_row(const StepTimes& times) const {
-    std::cout << "  ncc " << options_.ncc_kind << ": step " << median(times.step_ms) << " ms (of it forward "
-              << median(times.forward_ms) << ", ncc " << median(times.ncc_ms) << ", diffusion " << median(times.grad_ms)
-              << ", guard " << median(times.guard_ms) << "), inference " << median(times.inference_ms) << " ms, peak "
-              << bytes_text(static_cast<double>(times.peak_bytes)) << ", loss " << times.first_loss << " -> "
-              << times.last_loss << std::endl;
+    std::cout << "  " << times.backend << ", ncc " << options_.ncc_kind << ": step " << median(times.step_ms)
+              << " ms (of it forward " << median(times.forward_ms) << ", ncc " << median(times.ncc_ms) << ", diffusion "
+              << median(times.grad_ms) << ", guard " << median(times.guard_ms) << "), inference "
+              << median(times.inference_ms) << " ms, peak " << bytes_text(static_cast<double>(times.peak_bytes))
+              << ", loss " << times.first_loss << " -> " << times.last_loss << ", mean |u| " << times.mean_field << ", "
+              << times.operations << " operations captured" << std::endl;
   }
 
   StepBenchmarkOptions options_;
@@ -140,6 +191,7 @@ class Bench final : public Command {
   std::string size_ = kPublishedSize;
   std::string model_options_ = "{}";
   std::string networks_;
+  std::string backend_ = "both";
   std::string output_;
   bool inference_ = false;
   bool with_reference_ = false;

@@ -79,6 +79,7 @@ void write_trial(JournalWriter& writer, std::int64_t trial) {
   result.provenance = {build_id(),
                        "LibTorch",
                        "GPU",
+                       "fast",
                        "driver",
                        "node1",
                        "brains.h5",

@@ -60,13 +60,16 @@ class Register final : public Command {
         ->one_of({"itk", "learn2reg"})
         ->capture_default_str();
     app.add_option("--device", device_, "auto, cpu or cuda:N")->capture_default_str();
+    app.add_option("--backend", backend_, "of the network: auto, fast or reference")
+        ->one_of({"auto", "fast", "reference"})
+        ->capture_default_str();
     app.add_option("--npz-orientation", npz_orientation_, "axes of .npz files, which carry no affine")
         ->capture_default_str();
   }
 
   ExitCode run() override {
     const double start = system_clock().monotonic_s();
-    TrainedModel trained = load_trained_model(model_);
+    TrainedModel trained = load_trained_model(model_, device_, backend_);
     if (!trained.converted.empty()) {
       log_info(model_, ": converted: ", trained.converted);
     }
@@ -301,6 +304,7 @@ class Register final : public Command {
   fs::path output_;
   std::string field_format_ = "itk";
   std::string device_ = "auto";
+  std::string backend_ = "auto";
   std::string npz_orientation_ = "RAS";
 };
 

@@ -262,6 +262,7 @@ std::string provenance_html(const Report& report) {
     out += term("trained with", distinct(report, i, &Provenance::build)) +
            term("libraries", distinct(report, i, &Provenance::torch));
     out += term("device", distinct(report, i, &Provenance::device)) +
+           term("backend", distinct(report, i, &Provenance::backend)) +
            term("driver", distinct(report, i, &Provenance::driver));
     out += term("hosts", distinct(report, i, &Provenance::host));
     out += str("</dl>\n<details><summary>the resolved job</summary><pre>", html_block(dump_pretty(sweep.job)),

@@ -9,6 +9,8 @@
 
 #include "regatta/base/clock.hpp"
 #include "regatta/nn/device.hpp"
+#include "regatta/nn/loss.hpp"
+#include "regatta/nn/model.hpp"
 #include "regatta/volume/archive.hpp"
 
 namespace regatta {
@@ -20,6 +22,14 @@ inline at::Tensor wave(const Shape3& shape, double phase, const at::TensorOption
   const at::Tensor w = at::arange(shape[2], options).view({1, 1, -1});
   return ((d + h * 2 + w * 3) * 0.05 + phase).sin_().mul_(0.5).add_(0.5).view({1, 1, shape[0], shape[1], shape[2]});
 }
+
+/// A pair like packed brain scans: an ellipsoid with texture on a background of zeros, values in steps of 1/255; the
+/// moving one is displaced by up to about 4 voxels. [N, 1, D, H, W] float32 each.
+PairState head_pair(const Shape3& shape, int batch, const at::Device& device);
+
+/// Makes the fields of a network that starts at zero as large as trained ones, so that warps read scattered memory: the
+/// weights of its last layers are scaled. @return mean |u| in voxels
+double grow_field_(Model& model, const PairState& pair, double mean_voxels);
 
 /// Milliseconds of `work`, the device idle before and after.
 template <class Work>

@@ -4,6 +4,7 @@
 
 #include "regatta/nn/device.hpp"
 #include "regatta/train/memory_forecast.hpp"
+#include "train/backend_choice.hpp"
 
 namespace regatta {
 namespace {
@@ -36,7 +37,8 @@ std::int64_t subjects_to_hold(const ResolvedRecipe& resolved, const c10::Device&
   if (recipe.run.data != "auto" || small) {  // no forecast is needed
     return subjects_to_hold(resolved.data, recipe.run.data, recipe.train.batch, small ? free : 0);
   }
-  const MemoryNeed need = memory_need(recipe, resolved.data.shape, resolved.data.label_count);
+  const MemoryNeed need =
+      memory_need(recipe, resolved.data.shape, resolved.data.label_count, choose_backend(recipe.run.backend, device));
   const auto network = static_cast<std::int64_t>(kForecastMargin * static_cast<double>(need.training));
   return subjects_to_hold(resolved.data, recipe.run.data, recipe.train.batch, free - network - kReserve);
 }

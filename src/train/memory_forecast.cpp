@@ -11,6 +11,7 @@
 #include "regatta/nn/loss.hpp"
 #include "regatta/nn/meta_memory.hpp"
 #include "regatta/nn/model.hpp"
+#include "train/backend_choice.hpp"
 #include "train/data_place.hpp"
 #include "train/step.hpp"
 #include "train/torch_errors.hpp"
@@ -41,9 +42,9 @@ bool needs_masks(const Recipe& recipe) {
   });
 }
 
-std::int64_t peak_of_step(const Recipe& recipe, const Shape3& shape, std::int64_t label_count) {
+std::int64_t peak_of_step(const Recipe& recipe, const Shape3& shape, std::int64_t label_count, Backend backend) {
   const MetaMemory memory;
-  TrainingStep step(recipe, at::Device(at::kMeta));
+  TrainingStep step(recipe, at::Device(at::kMeta), backend);
   PairState batch = batch_of(recipe.train.batch, shape, label_count);
   if (needs_masks(recipe)) {
     batch.moving_mask = volume(recipe.train.batch, shape, at::kByte);
@@ -53,11 +54,11 @@ std::int64_t peak_of_step(const Recipe& recipe, const Shape3& shape, std::int64_
   return memory.peak_bytes();
 }
 
-std::int64_t peak_of_inference(const Recipe& recipe, const Shape3& shape) {
+std::int64_t peak_of_inference(const Recipe& recipe, const Shape3& shape, Backend backend) {
   const at::NoGradGuard no_grad;
   const MetaMemory memory;
-  const auto model = make_model(recipe.model.name, recipe.model.options,
-                                {.channels_last = recipe.run.channels_last, .without_data = true});
+  const auto model =
+      make_model(recipe.model.name, recipe.model.options, network_context(recipe.run, at::Device(at::kMeta), backend));
   const PairState pair = batch_of(1, shape, 0);
   const ModelOutput output = model->forward(pair.moving, pair.fixed);
   return memory.peak_bytes();
@@ -65,9 +66,9 @@ std::int64_t peak_of_inference(const Recipe& recipe, const Shape3& shape) {
 
 }  // namespace
 
-MemoryNeed memory_need(const Recipe& recipe, const Shape3& shape, std::int64_t label_count) {
+MemoryNeed memory_need(const Recipe& recipe, const Shape3& shape, std::int64_t label_count, Backend backend) {
   return with_torch_errors([&] {
-    return MemoryNeed{peak_of_step(recipe, shape, label_count), peak_of_inference(recipe, shape)};
+    return MemoryNeed{peak_of_step(recipe, shape, label_count, backend), peak_of_inference(recipe, shape, backend)};
   });
 }
 
@@ -94,10 +95,12 @@ std::int64_t MemoryForecast::network_bytes(const ResolvedRecipe& resolved) {
   key["labels"] = resolved.data.label_count;
   key["batch"] = recipe.train.batch;
   key["amsgrad"] = recipe.optim.amsgrad;
+  const Backend backend = priced_backend(recipe.run);
+  key["backend"] = backend_name(backend);
   key["channels_last"] = recipe.run.channels_last;
   const auto [entry, is_new] = known_.try_emplace(dump_canonical(key));
   if (is_new) {
-    entry->second = memory_need(recipe, resolved.data.shape, resolved.data.label_count);
+    entry->second = memory_need(recipe, resolved.data.shape, resolved.data.label_count, backend);
   }
   return entry->second.training;
 }

@@ -11,6 +11,7 @@
 #include "regatta/nn/weight_edit.hpp"
 #include "regatta/nn/weights.hpp"
 #include "regatta/train/baseline.hpp"
+#include "train/backend_choice.hpp"
 #include "train/benchmark_parts.hpp"
 #include "train/step.hpp"
 #include "train/torch_errors.hpp"
@@ -44,7 +45,8 @@ void check_flow(const at::Tensor& flow, const NetworkBenchmarkOptions& options, 
 
 void measure_inference(const NetworkBenchmarkOptions& options, const at::Device& device, NetworkTimes& times) {
   const at::NoGradGuard no_grad;
-  const auto model = make_model(options.model, Json::object(), {.channels_last = options.run.channels_last});
+  const auto model = make_model(options.model, Json::object(),
+                                network_context(options.run, device, choose_backend(options.run.backend, device)));
   if (options.weights.empty()) {
     model->parameters().initialise(0);
   } else {
@@ -97,7 +99,7 @@ void check_gradients(TrainingStep& step, const PairState& pair, const NetworkBen
 void measure_training(const NetworkBenchmarkOptions& options, const at::Device& device, NetworkTimes& times) {
   Recipe recipe = baseline_recipe(options.model);
   recipe.run = options.run;
-  TrainingStep step(recipe, device);
+  TrainingStep step(recipe, device, choose_backend(recipe.run.backend, device));
   const PairState pair = made_up_pair(options.shape, device);
   check_gradients(step, pair, options, times);
   std::int64_t update = 0;
@@ -124,7 +126,7 @@ NetworkTimes benchmark_network(const NetworkBenchmarkOptions& options) {
   NetworkTimes times;
   Recipe recipe = baseline_recipe(options.model);
   recipe.run = options.run;
-  times.forecast = memory_need(recipe, options.shape);
+  times.forecast = memory_need(recipe, options.shape, 0, choose_backend(options.run.backend, device));
   with_torch_errors([&] { measure_inference(options, device, times); });
   if (!options.inference_only) {
     with_torch_errors([&] { measure_training(options, device, times); });

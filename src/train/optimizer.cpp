@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/_foreach_abs.h>
 #include <ATen/ops/_foreach_add.h>
@@ -17,6 +18,7 @@
 #include <ATen/ops/_fused_adam.h>
 #include <ATen/ops/_fused_adamw.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/pow.h>
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
@@ -87,26 +89,39 @@ std::vector<at::Tensor> Optimizer::gradients() const {
   return gradients;
 }
 
-void Optimizer::step_(const std::vector<at::Tensor>& gradients, double lr, std::int64_t update,
-                      const at::Tensor& skip) {
+void Optimizer::step_(const std::vector<at::Tensor>& gradients, const UpdateNumbers& numbers, const at::Tensor& skip) {
   const at::NoGradGuard no_gradients;
   if (rule_ == Rule::kAdamax) {
-    adamax_step_(gradients, lr, update, skip);
-    return;
-  }
-  updates_.front().fill_(static_cast<double>(update));
-  if (rule_ == Rule::kAdamW) {
-    at::_fused_adamw_(values_, gradients, m_.tensors, second_.tensors, vmax_.tensors, updates_, lr, options_.beta1,
-                      options_.beta2, options_.weight_decay, options_.eps, options_.amsgrad, /*maximize=*/false, {},
-                      skip);
+    adamax_step_(gradients, numbers, skip);
   } else {
-    at::_fused_adam_(values_, gradients, m_.tensors, second_.tensors, vmax_.tensors, updates_, lr, options_.beta1,
-                     options_.beta2, options_.weight_decay, options_.eps, options_.amsgrad, /*maximize=*/false, {},
-                     skip);
+    adam_step_(gradients, numbers, skip);
   }
 }
 
-void Optimizer::adamax_step_(const std::vector<at::Tensor>& gradients, double lr, std::int64_t update,
+void Optimizer::adam_step_(const std::vector<at::Tensor>& gradients, const UpdateNumbers& numbers,
+                           const at::Tensor& skip) {
+  const auto step_with = [&](const auto& rate) {
+    const auto fused = [&](auto operation) {
+      operation(values_, gradients, m_.tensors, second_.tensors, vmax_.tensors, updates_, rate, options_.beta1,
+                options_.beta2, options_.weight_decay, options_.eps, options_.amsgrad, /*maximize=*/false,
+                std::optional<at::Tensor>(), skip);
+    };
+    if (rule_ == Rule::kAdamW) {
+      fused([](auto&&... all) { at::_fused_adamw_(all...); });
+    } else {
+      fused([](auto&&... all) { at::_fused_adam_(all...); });
+    }
+  };
+  if (numbers.on_device.defined()) {
+    updates_.front().copy_(numbers.on_device.select(0, 1));
+    step_with(numbers.on_device.select(0, 0).to(at::kFloat));
+  } else {
+    updates_.front().fill_(static_cast<double>(numbers.update));
+    step_with(numbers.lr);
+  }
+}
+
+void Optimizer::adamax_step_(const std::vector<at::Tensor>& gradients, const UpdateNumbers& numbers,
                              const at::Tensor& skip) {
   // A skipped update multiplies by 1, adds 0 and subtracts 0: the decision stays on the device. Its gradients may be
   // NaN, which no factor removes, hence the `where`.
@@ -130,8 +145,14 @@ void Optimizer::adamax_step_(const std::vector<at::Tensor>& gradients, double lr
   // The floor matters only where every gradient so far was 0, and so is m.
   std::vector<at::Tensor> change =
       at::_foreach_div(m_.tensors, at::_foreach_clamp_min(second_.tensors, std::numeric_limits<float>::min()));
-  const double rate = lr / (1.0 - std::pow(options_.beta1, static_cast<double>(update)));
-  at::_foreach_mul_(change, unless_skipped(rate, 0.0));
+  const auto rate_of = [this](const auto& rate, const auto& remaining) { return rate / (1.0 - remaining); };
+  const at::Tensor rate =
+      numbers.on_device.defined()
+          ? rate_of(numbers.on_device.select(0, 0), at::pow(options_.beta1, numbers.on_device.select(0, 1)))
+                .to(at::kFloat)
+          : at::full({}, rate_of(numbers.lr, std::pow(options_.beta1, static_cast<double>(numbers.update))),
+                     skip.options());
+  at::_foreach_mul_(change, rate.masked_fill(skipped, 0.0));
   at::_foreach_sub_(values_, change);
 }
 

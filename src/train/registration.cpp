@@ -13,6 +13,7 @@
 #include "regatta/nn/weights.hpp"
 #include "regatta/train/checkpoint.hpp"
 #include "regatta/volume/resample.hpp"
+#include "train/backend_choice.hpp"
 
 namespace regatta {
 namespace {
@@ -104,7 +105,8 @@ void prepare_scans(const TrainedModel& trained, const Volume& fixed, const Volum
 
 }  // namespace
 
-TrainedModel load_trained_model(const std::filesystem::path& path) {
+TrainedModel load_trained_model(const std::filesystem::path& path, const std::string& device_text,
+                                const std::string& backend) {
   SafetensorsFile file = read_safetensors(path);
   require_weights_format(file, path);
   const std::string renamed = use_current_names(file);
@@ -116,8 +118,9 @@ TrainedModel load_trained_model(const std::filesystem::path& path) {
   if (trained.data_aligned) {
     trained.preprocess.place = "affine";  // which older files do not say
   }
+  const at::Device device = choose_device(device_text);
   trained.model = make_model(trained.recipe.model.name, trained.recipe.model.options,
-                             {.channels_last = trained.recipe.run.channels_last});
+                             network_context(trained.recipe.run, device, choose_backend(backend, device)));
   trained.converted = load_parameters(trained.model->parameters(), file, path.string());
   if (!renamed.empty()) {
     trained.converted = trained.converted.empty() ? renamed : str(renamed, "; ", trained.converted);

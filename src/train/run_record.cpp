@@ -17,6 +17,7 @@
 #include "regatta/base/version.hpp"
 #include "regatta/nn/device.hpp"
 #include "regatta/train/weights_file.hpp"
+#include "train/backend_choice.hpp"
 #include "train/numbers.hpp"
 
 namespace regatta {
@@ -42,7 +43,7 @@ Json portable_recipe(const ResolvedRecipe& resolved) {
     set_pointer(recipe, pointer, path.filename().string());
   }
   recipe.erase("checkpoint");
-  for (const char* key : {"device", "threads", "log_every_s", "loss_every_steps", "log_pairs"}) {
+  for (const char* key : {"device", "backend", "threads", "log_every_s", "loss_every_steps", "log_pairs"}) {
     recipe["run"].erase(key);
   }
   return recipe;
@@ -50,11 +51,14 @@ Json portable_recipe(const ResolvedRecipe& resolved) {
 
 }  // namespace
 
-Json environment_of(const c10::Device& device, int threads) {
+Json environment_of(const c10::Device& device, Backend backend, int threads) {
   Json environment;
   environment["build"] = build_id();
   environment["torch"] = torch_version_text();
   environment["device"] = device_name(device);
+  if (backend == Backend::kFast) {  // older checkpoints do not say it: they are by reference
+    environment["backend"] = backend_name(backend);
+  }
   if (device.is_cpu()) {
     environment["instructions"] = at::get_cpu_capability();
     environment["threads"] = threads;
@@ -115,7 +119,8 @@ std::optional<BestOnDisk> read_best(const TrialFiles& files) {
   }
 }
 
-TrialResult make_result(const TrainSetup& setup, const TrainingCounters& counters, const RunLedger& ledger) {
+TrialResult make_result(const TrainSetup& setup, const TrainingCounters& counters, const RunLedger& ledger,
+                        Backend backend) {
   const ResolvedRecipe& resolved = setup.resolved;
   TrialResult result;
   result.recipe_hash = resolved.hash;
@@ -143,6 +148,7 @@ TrialResult make_result(const TrainSetup& setup, const TrainingCounters& counter
   provenance.build = build_id();
   provenance.torch = torch_version_text();
   provenance.device = device_name(setup.device);
+  provenance.backend = backend_name(backend);
   provenance.driver = setup.device.is_cuda() ? driver_text() : "";
   provenance.host = host_name();
   provenance.archive = resolved.recipe.data.archive;

@@ -6,13 +6,15 @@
 #include <optional>
 #include <string>
 
+#include "regatta/nn/parameters.hpp"
 #include "regatta/train/checkpoint.hpp"
 #include "regatta/train/trainer.hpp"
 
 namespace regatta {
 
-/// Build, LibTorch, device, instruction set and threads: while they are the same, a resume is as exact as the training.
-Json environment_of(const c10::Device& device, int threads);
+/// Build, LibTorch, device, backend, instruction set and threads: while they are the same, a resume is as exact as the
+/// training.
+Json environment_of(const c10::Device& device, Backend backend, int threads);
 
 /// Whether the same training on this device gives the same bits again: "bitwise" or "numerical".
 std::string determinism_of(const ResolvedRecipe& resolved, const c10::Device& device);
@@ -39,6 +41,7 @@ struct BestOnDisk {
 std::optional<BestOnDisk> read_best(const TrialFiles& files);
 
 /// result.json's content at the end of a training.
-TrialResult make_result(const TrainSetup& setup, const TrainingCounters& counters, const RunLedger& ledger);
+TrialResult make_result(const TrainSetup& setup, const TrainingCounters& counters, const RunLedger& ledger,
+                        Backend backend);
 
 }  // namespace regatta

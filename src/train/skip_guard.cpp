@@ -8,8 +8,10 @@
 #include <ATen/ops/_foreach_norm.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/isfinite.h>
 #include <ATen/ops/stack.h>
+#include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 
 namespace regatta {
@@ -31,18 +33,21 @@ SkipGuard::SkipGuard(const at::Device& device, std::int64_t most_in_row)
   slots_ = at::arange(kRemembered, exact);
 }
 
-at::Tensor SkipGuard::check_(const at::Tensor& loss, const std::vector<at::Tensor>& gradients, std::int64_t update) {
+at::Tensor SkipGuard::check_(const at::Tensor& loss, const std::vector<at::Tensor>& gradients,
+                             const UpdateNumbers& numbers) {
   const at::NoGradGuard no_gradients;
   const at::Tensor largest = at::stack(at::_foreach_norm(gradients, std::numeric_limits<double>::infinity())).amax();
   const at::Tensor good = largest.le(kLargestGradient).logical_and(at::isfinite(loss));  // NaN: false
   bad_.copy_(good.logical_not().reshape({1}));
-  const double number = static_cast<double>(update);
   const at::Tensor going = halted_at_.lt(0.5);
   const at::Tensor skipped = bad_.gt(0.5).logical_and(going);
-  updates_.masked_fill_(slots_.eq(skipped_).logical_and(skipped), number);
+  const at::Tensor number = numbers.on_device.defined()
+                                ? numbers.on_device.select(0, 1)
+                                : at::full({}, static_cast<double>(numbers.update), slots_.options());
+  updates_.copy_(at::where(slots_.eq(skipped_).logical_and(skipped), number, updates_));
   skipped_.add_(skipped);
   in_row_.add_(1.0).mul_(bad_);
-  halted_at_.masked_fill_(in_row_.ge(most_in_row_).logical_and(going), number);
+  halted_at_.copy_(at::where(in_row_.ge(most_in_row_).logical_and(going), number, halted_at_));
   return bad_.masked_fill(going.logical_not(), 1.0);
 }
 

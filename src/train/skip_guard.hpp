@@ -8,6 +8,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "regatta/train/optimizer.hpp"
+
 namespace regatta {
 
 /// What has happened since the report before.
@@ -27,9 +29,8 @@ class SkipGuard {
 
   /// @param loss       a scalar
   /// @param gradients  of all parameters; unchanged
-  /// @param update     its number, from 1
   /// @return [1] float32, 1 where the update must not be made. No host synchronisation
-  at::Tensor check_(const at::Tensor& loss, const std::vector<at::Tensor>& gradients, std::int64_t update);
+  at::Tensor check_(const at::Tensor& loss, const std::vector<at::Tensor>& gradients, const UpdateNumbers& numbers);
 
   /// Synchronises.
   SkipReport take_report_();

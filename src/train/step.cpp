@@ -10,6 +10,7 @@
 #include <ATen/ops/zeros.h>
 
 #include "regatta/base/error.hpp"
+#include "train/backend_choice.hpp"
 
 namespace regatta {
 namespace {
@@ -28,10 +29,9 @@ const at::Tensor& tensor_of(const SafetensorsFile& file, const char* name, const
 
 }  // namespace
 
-TrainingStep::TrainingStep(const Recipe& recipe, const at::Device& device)
+TrainingStep::TrainingStep(const Recipe& recipe, const at::Device& device, Backend backend)
     : seed_(static_cast<std::uint64_t>(recipe.train.seed)),
-      model_(make_model(recipe.model.name, recipe.model.options,
-                        {.channels_last = recipe.run.channels_last, .without_data = device.is_meta()})),
+      model_(make_model(recipe.model.name, recipe.model.options, network_context(recipe.run, device, backend))),
       objective_(recipe.losses),
       guard_(device, recipe.guard.max_skips) {
   model_->parameters().initialise(seed_);
@@ -39,10 +39,30 @@ TrainingStep::TrainingStep(const Recipe& recipe, const at::Device& device)
   optimizer_ = std::make_unique<Optimizer>(model_->parameters(), recipe.optim);
   loss_sums_ = at::zeros({static_cast<std::int64_t>(objective_.size()) + 2}, at::device(device).dtype(at::kDouble));
   one_ = at::ones({}, at::device(device).dtype(at::kFloat));
+  if (backend == Backend::kFast && device.is_cuda()) {
+    captured_ = std::make_unique<CapturedSteps>(
+        device, [this](const PairState& batch, const UpdateNumbers& numbers) { work_on_(batch, numbers); });
+  }
 }
 
 void TrainingStep::run_(const PairState& batch, double lr, std::int64_t update) {
-  model_->set_training({seed_, update});
+  if (captured_ == nullptr) {
+    work_on_(batch, {.lr = lr, .update = update});
+  } else {
+    captured_->run(batch, lr, update, !model_->has_drawn());
+  }
+}
+
+std::int64_t TrainingStep::replays() const {
+  return captured_ == nullptr ? 0 : captured_->replays();
+}
+
+std::int64_t TrainingStep::captured_operations() const {
+  return captured_ == nullptr ? 0 : captured_->operations();
+}
+
+void TrainingStep::work_on_(const PairState& batch, const UpdateNumbers& numbers) {
+  model_->set_training({seed_, numbers.update});
   auto [total, parts] = objective_.values(batch, model_->forward(batch.moving, batch.fixed));
   model_->set_evaluation();
   total.backward();
@@ -50,9 +70,9 @@ void TrainingStep::run_(const PairState& batch, double lr, std::int64_t update) 
   parts.push_back(total.detach());
   parts.push_back(one_);
   const std::vector<at::Tensor> gradients = optimizer_->gradients();
-  const at::Tensor skip = guard_.check_(total.detach(), gradients, update);
+  const at::Tensor skip = guard_.check_(total.detach(), gradients, numbers);
   loss_sums_.add_(at::stack(parts).masked_fill(skip.gt(0.5), 0.0));
-  optimizer_->step_(gradients, lr, update, skip);
+  optimizer_->step_(gradients, numbers, skip);
   optimizer_->clear_gradients_();
 }
 

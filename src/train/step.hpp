@@ -11,6 +11,7 @@
 #include "regatta/nn/model.hpp"
 #include "regatta/nn/weights.hpp"
 #include "regatta/train/optimizer.hpp"
+#include "train/captured_steps.hpp"
 #include "train/objective.hpp"
 #include "train/skip_guard.hpp"
 
@@ -19,13 +20,14 @@ namespace regatta {
 class TrainingStep {
  public:
   /// The network with weights drawn from the recipe's seed, on the device.
-  TrainingStep(const Recipe& recipe, const at::Device& device);
+  TrainingStep(const Recipe& recipe, const at::Device& device, Backend backend);
 
   Model& model() { return *model_; }
   const Objective& objective() const { return objective_; }
 
-  /// One step without host synchronisation. If its loss or a gradient is not finite, weights, optimiser state and loss
-  /// sums stay as they are; after `guard.max_skips` such steps in a row they do so for ever.
+  /// One step without host synchronisation; on the fast backend replayed from a captured graph where it can be. If its
+  /// loss or a gradient is not finite, weights, optimiser state and loss sums stay as they are; after `guard.max_skips`
+  /// such steps in a row they do so for ever.
   /// @param update  number of the update, from 1
   void run_(const PairState& batch, double lr, std::int64_t update);
 
@@ -51,14 +53,23 @@ class TrainingStep {
   /// differently shaped tensors
   void load_(const SafetensorsFile& file, const std::string& source);
 
+  /// How many steps were replayed.
+  std::int64_t replays() const;
+
+  /// What the device does in one replayed step: kernels, copies, fills; 0 before the first.
+  std::int64_t captured_operations() const;
+
  private:
+  void work_on_(const PairState& batch, const UpdateNumbers& numbers);
+
   std::uint64_t seed_;
   std::unique_ptr<Model> model_;
   Objective objective_;
   std::unique_ptr<Optimizer> optimizer_;
   SkipGuard guard_;
-  at::Tensor loss_sums_;  ///< [terms + 2] float64: terms, total, number of steps
-  at::Tensor one_;        ///< scalar float32
+  at::Tensor loss_sums_;                     ///< [terms + 2] float64: terms, total, number of steps
+  at::Tensor one_;                           ///< scalar float32
+  std::unique_ptr<CapturedSteps> captured_;  ///< null: every step is given to the device operator by operator
 };
 
 }  // namespace regatta

@@ -15,12 +15,15 @@
 #include "regatta/nn/loss.hpp"
 #include "regatta/nn/model.hpp"
 #include "regatta/train/baseline.hpp"
+#include "train/backend_choice.hpp"
 #include "train/benchmark_parts.hpp"
 #include "train/skip_guard.hpp"
 #include "train/step.hpp"
 
 namespace regatta {
 namespace {
+
+constexpr double kGrownField = 2.0;  ///< mean |u|, voxels
 
 Json ncc_options(const std::string& kind, int window) {
   return {{"kind", kind}, {"window", window}};
@@ -33,13 +36,29 @@ Recipe recipe_of(const StepBenchmarkOptions& options) {
   return recipe;
 }
 
-/// The batch of volumes, each with a phase of its own.
-at::Tensor waves(const StepBenchmarkOptions& options, double phase, const at::TensorOptions& floats) {
-  std::vector<at::Tensor> volumes;
-  for (int i = 0; i < options.batch; ++i) {
-    volumes.push_back(wave(options.shape, phase + i, floats));
+/// The loss of one forward pass, and all gradients in one row.
+struct LossAndGradients {
+  double loss = 0.0;
+  at::Tensor flow;
+  std::vector<at::Tensor> gradients;
+};
+
+LossAndGradients loss_and_gradients(TrainingStep& step, const PairState& pair) {
+  LossAndGradients out;
+  const ModelOutput output = step.model().forward(pair.moving, pair.fixed);
+  const at::Tensor total = step.objective().values(pair, output).total;
+  total.backward();
+  out.loss = total.item<double>();
+  out.flow = output.flow.detach().to(at::kDouble).cpu();
+  for (const Parameter& parameter : step.model().parameters().items()) {
+    out.gradients.push_back(parameter.value.grad().to(at::kDouble).cpu().reshape({-1}));
+    at::Tensor(parameter.value).mutable_grad().reset();
   }
-  return at::cat(volumes);
+  return out;
+}
+
+double relative(const at::Tensor& value, const at::Tensor& reference) {
+  return (value - reference).norm().item<double>() / reference.norm().item<double>();
 }
 
 /// NCC's value and its gradient with respect to the warped image, in float64 on the CPU.
@@ -59,7 +78,7 @@ std::vector<double> guard_times(const Model& model, const at::Device& device, in
   }
   const at::Tensor loss = gradients.front().sum();
   std::int64_t update = 0;
-  return repeat_ms(device, steps, [&] { guard.check_(loss, gradients, ++update); });
+  return repeat_ms(device, steps, [&] { guard.check_(loss, gradients, {.update = ++update}); });
 }
 
 }  // namespace
@@ -78,13 +97,15 @@ StepTimes benchmark_step(const StepBenchmarkOptions& options) {
     set_cpu_threads(options.run.threads);
   }
   const Recipe recipe = recipe_of(options);
-  TrainingStep step(recipe, device);
-  const at::TensorOptions floats = at::TensorOptions().dtype(at::kFloat).device(device);
-  PairState pair;
-  pair.moving = waves(options, 0.0, floats);
-  pair.fixed = waves(options, 1.0, floats);
+  const Backend backend = choose_backend(recipe.run.backend, device);
+  TrainingStep step(recipe, device, backend);
+  PairState pair = head_pair(options.shape, options.batch, device);
 
   StepTimes times;
+  times.backend = backend_name(backend);
+  times.mean_field = grow_field_(step.model(), pair, kGrownField);
+  release_cached(device);
+  reset_peak(device);
   std::int64_t update = 0;
   const auto whole_step = [&] { step.run_(pair, recipe.optim.lr, ++update); };
   const auto loss_of_last = [&] {
@@ -97,8 +118,16 @@ StepTimes benchmark_step(const StepBenchmarkOptions& options) {
   whole_step();
   times.first_loss = loss_of_last();
   repeat_ms(device, options.warmup - 1, whole_step);
-  reset_peak(device);
-  times.step_ms = repeat_ms(device, options.steps, whole_step);
+  times.step_ms = repeat_ms(device, options.steps, [&] {
+    for (int i = 0; i < kStepsPerSample; ++i) {
+      whole_step();
+    }
+  });
+  for (double& sample : times.step_ms) {
+    sample /= kStepsPerSample;
+  }
+  times.replays = step.replays();
+  times.operations = step.captured_operations();
   times.peak_bytes = peak_device_bytes(device);
   step.clear_sums_();
   whole_step();
@@ -116,6 +145,41 @@ StepTimes benchmark_step(const StepBenchmarkOptions& options) {
   const at::NoGradGuard no_grad;
   times.inference_ms = repeat_ms(device, options.steps, [&] { out = step.model().forward(pair.moving, pair.fixed); });
   return times;
+}
+
+BackendAgreement compare_backends(const StepBenchmarkOptions& options, const Shape3& shape) {
+  const at::Device device = choose_device(options.run.device);
+  Recipe recipe = recipe_of(options);
+  recipe.run.tf32 = false;
+  set_deterministic(false);
+  const PairState pair = head_pair(shape, 1, device);
+  TrainingStep reference(recipe, device, Backend::kReference);
+  BackendAgreement agreement;
+  agreement.mean_field = grow_field_(reference.model(), pair, kGrownField);
+  const LossAndGradients expected = loss_and_gradients(reference, pair);
+  TrainingStep fast(recipe, device, Backend::kFast);
+  {
+    const at::NoGradGuard no_grad;
+    for (std::size_t i = 0; i < expected.gradients.size(); ++i) {
+      at::Tensor(fast.model().parameters().items()[i].value).copy_(reference.model().parameters().items()[i].value);
+    }
+  }
+  const LossAndGradients found = loss_and_gradients(fast, pair);
+  agreement.loss_relative = std::abs(found.loss - expected.loss) / std::abs(expected.loss);
+  agreement.flow_relative = relative(found.flow, expected.flow);
+  agreement.gradient_relative = relative(at::cat(found.gradients), at::cat(expected.gradients));
+  for (std::size_t i = 0; i < expected.gradients.size(); ++i) {
+    const double one = relative(found.gradients[i], expected.gradients[i]);
+    if (one > agreement.worst_gradient) {
+      agreement.worst_gradient = one;
+      agreement.worst_parameter = reference.model().parameters().items()[i].name;
+    }
+  }
+  return agreement;
+}
+
+std::string why_no_fast_backend(const RunOptions& run) {
+  return why_not_fast(choose_device(run.device));
 }
 
 NccAgreement compare_ncc(const Shape3& shape, int window, const std::string& device_text) {

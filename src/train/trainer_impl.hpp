@@ -100,6 +100,7 @@ struct Trainer::Impl {
   TrainingCounters counters;
   RunLedger ledger;  ///< as it was when this attempt started
   int threads = 1;
+  Backend backend = Backend::kReference;
 
   std::int64_t first_step = 0;       ///< at which this attempt started
   std::int64_t steps_run = 0;        ///< of this attempt

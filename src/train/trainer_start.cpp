@@ -12,6 +12,7 @@
 #include "regatta/base/log.hpp"
 #include "regatta/config/settings.hpp"
 #include "regatta/nn/device.hpp"
+#include "train/backend_choice.hpp"
 #include "train/data_place.hpp"
 #include "train/initial_weights.hpp"
 #include "train/run_record.hpp"
@@ -34,14 +35,18 @@ void Trainer::Impl::prepare(const Archive& given) {
   if (loaded) {
     const Json before = parse_json(loaded->file.metadata.at("environment"), loaded->from.path.string());
     threads = threads > 0 ? threads : before.value("threads", 0);
+    backend =
+        continued_backend(recipe.run.backend, before.value("backend", backend_name(Backend::kReference)), setup.device);
+  } else {
+    backend = choose_backend(recipe.run.backend, setup.device);
   }
   threads = threads > 0 ? threads : usable_cores();
   set_cpu_threads(threads);
   set_deterministic(recipe.run.tf32);
   reset_peak(setup.device);
-  environment = environment_of(setup.device, threads);
+  environment = environment_of(setup.device, backend, threads);
   data.emplace(Dataset::load(given, parts_of(recipe), setup.device, subjects_to_hold(setup.resolved, setup.device)));
-  step = std::make_unique<TrainingStep>(recipe, setup.device);
+  step = std::make_unique<TrainingStep>(recipe, setup.device, backend);
 
   check_room();
   StartNote note;
@@ -95,6 +100,7 @@ void Trainer::Impl::prepare(const Archive& given) {
   note.data_bytes = data->bytes();
   note.streamed = data->is_streamed();
   note.threads = threads;
+  note.backend = backend_name(backend);
   observer.on_start(note);
 }
 

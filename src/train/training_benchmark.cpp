@@ -7,6 +7,7 @@
 #include "regatta/train/evaluator.hpp"
 #include "regatta/train/step_benchmark.hpp"
 #include "regatta/train/trainer.hpp"
+#include "train/backend_choice.hpp"
 #include "train/benchmark_parts.hpp"
 #include "train/data_place.hpp"
 #include "train/step.hpp"
@@ -53,7 +54,7 @@ TrainingTimes measure(const ResolvedRecipe& resolved, const Archive& archive, in
   synchronize(device);
   times.load_s = load_all_s(system_clock().monotonic_s() - begin_s, pairs, data);
 
-  TrainingStep step(recipe, device);
+  TrainingStep step(recipe, device, choose_backend(recipe.run.backend, device));
   std::int64_t update = 0;
   const auto whole_step = [&] { step.run_(data.gather(pairs), recipe.optim.lr, ++update); };
   repeat_ms(device, kWarmup, whole_step);

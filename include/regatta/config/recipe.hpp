@@ -188,7 +188,7 @@ struct RunOptions {
   std::string device = "auto";
   std::string data = "auto";
   int threads = 0;
-  std::string backend = "reference";
+  std::string backend = "auto";
   bool channels_last = true;
   bool tf32 = true;
   double log_every_s = 5.0;
@@ -204,7 +204,10 @@ struct RunOptions {
       one_of({"auto", "resident", "streamed"}).not_identity());
     v("threads", s.threads, "CPU threads; 0: decided at the first start and kept (on the CPU it decides the bits)",
       between(0, 1024).not_identity());
-    v("backend", s.backend, "implementation of the layers", one_of({"reference"}));
+    v("backend", s.backend,
+      "fast: our kernels and bf16 activations, on GPUs of compute capability 8.0 and above; reference: LibTorch's "
+      "operators in float32; auto: fast where it can be. The first attempt decides for those that continue it",
+      one_of({"auto", "fast", "reference"}).not_identity());
     v("channels_last", s.channels_last, "memory layout NDHWC of the activations");
     v("tf32", s.tf32, "TF32 in convolutions on the GPU; losses and warps stay in full precision");
     v("log_every_s", s.log_every_s, "seconds between progress lines in a log", between(0.1, 3600).not_identity());

@@ -93,6 +93,7 @@ struct Provenance {
   std::string build;
   std::string torch;
   std::string device;
+  std::string backend;
   std::string driver;
   std::string host;
   std::string archive;
@@ -105,6 +106,7 @@ struct Provenance {
     v("build", s.build, "version and git revision");
     v("torch", s.torch, "LibTorch, CUDA and cuDNN versions");
     v("device", s.device, "processor or GPU");
+    v("backend", s.backend, "of layers and losses: fast or reference; in older files absent, which is reference");
     v("driver", s.driver, "GPU driver");
     v("host", s.host, "host of the last attempt");
     v("archive", s.archive, "path of the data");

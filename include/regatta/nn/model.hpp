@@ -67,22 +67,44 @@ class Model {
   void set_training(const TrainingDraw& draw) { draw_ = draw; }
   void set_evaluation() { draw_.reset(); }
 
+  /// Whether a forward pass of a training drew, or asked whether it should: the host decides then what the device does,
+  /// and no captured graph can.
+  bool has_drawn() const { return has_drawn_; }
+
   /// True if a training on CUDA repeats its results only numerically: somewhere a gradient is summed by float atomics.
   virtual bool numerical_on_cuda() const { return false; }
 
  protected:
-  /// A network whose options are the struct's.
+  /// Said by networks that are written so that the fast backend can take the place of their layers.
+  struct HasFastForm {};
+
+  /// A network whose options are the struct's. It runs by reference whatever the context asks for.
   template <class Options>
-  Model(const Options& options, const NetworkContext& context)
+  Model(const Options& options, const NetworkContext& context) : Model(options, by_reference(context), HasFastForm{}) {}
+
+  template <class Options>
+  Model(const Options& options, const NetworkContext& context, HasFastForm)
       : parameters_(context),
         options_(write_options(options)),
         identity_(identity_of(options)),
         table_(option_rows(options)) {}
 
+  /// None outside of a training.
+  const std::optional<TrainingDraw>& draw() const {
+    has_drawn_ = has_drawn_ || draw_.has_value();
+    return draw_;
+  }
+
   Parameters parameters_;
-  std::optional<TrainingDraw> draw_;
 
  private:
+  static NetworkContext by_reference(NetworkContext context) {
+    context.backend = Backend::kReference;
+    return context;
+  }
+
+  std::optional<TrainingDraw> draw_;
+  mutable bool has_drawn_ = false;
   Json options_ = Json::object();
   Json identity_ = Json::object();
   std::vector<OptionRow> table_;

@@ -27,10 +27,20 @@ struct Parameter {
   Init init;
 };
 
+/// Which implementation of the layers and losses runs.
+enum class Backend {
+  kReference,  ///< LibTorch's operators in float32: every device, the oracle of the other
+  kFast        ///< our kernels and cuDNN over bf16 activations, on GPUs of compute capability 8.0 and above
+};
+
 /// How the layers of a network run. It is chosen before they are made, and the parameters that they are made over carry
 /// it.
 struct NetworkContext {
-  bool channels_last = false;  ///< activations in NDHWC; results agree within rounding
+  Backend backend = Backend::kReference;
+  bool channels_last = false;  ///< activations in NDHWC; results agree within rounding. The fast backend always has it
+
+  /// Type of activations. Parameters, displacements, warps and losses are float32 all the same.
+  at::ScalarType activations() const { return backend == Backend::kFast ? at::kBFloat16 : at::kFloat; }
 
   /// Parameters have a shape and no data (the Meta device): such a network runs at any size in no time, to tell its
   /// work and memory.

@@ -20,9 +20,11 @@ struct MemoryNeed {
 /// larger than asked for. Milliseconds, whatever the shape.
 /// @param label_count  as in DataFacts; 0 without labels
 /// @throws ConfigError for the recipe, DataError for a shape that the network does not take
-MemoryNeed memory_need(const Recipe& recipe, const Shape3& shape, std::int64_t label_count = 0);
+MemoryNeed memory_need(const Recipe& recipe, const Shape3& shape, std::int64_t label_count = 0,
+                       Backend backend = Backend::kReference);
 
-/// Remembers what it found: the trials of a sweep share networks.
+/// Of the backend that the recipe's settings allow on a GPU. Remembers what it found: the trials of a sweep share
+/// networks.
 class MemoryForecast {
  public:
   /// Peak bytes of a training on a device, with the volumes that the recipe keeps there: all, unless /run/data is

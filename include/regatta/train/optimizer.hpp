@@ -13,6 +13,16 @@
 
 namespace regatta {
 
+/// What changes from update to update.
+struct UpdateNumbers {
+  double lr = 0.0;
+  std::int64_t update = 1;  ///< from 1
+
+  /// [2] float64: rate and number once more, on the device. Where it is defined, only these are read: a captured step
+  /// finds new numbers there each time.
+  at::Tensor on_device{};
+};
+
 /// Step size in an epoch (from 0). `poly` is TransMorph's: lr (1 - epoch/horizon)^power, rounded to 8 decimals as
 /// numpy rounds; epochs after the horizon keep the rate of its last one (a training that was extended).
 /// @param optim  with horizon_epochs resolved, at least 1
@@ -31,9 +41,8 @@ class Optimizer {
   std::vector<at::Tensor> gradients() const;
 
   /// One update in place.
-  /// @param update  its number, from 1
   /// @param skip    [1] float32 on the same device; where it is 1 nothing changes (no host synchronisation)
-  void step_(const std::vector<at::Tensor>& gradients, double lr, std::int64_t update, const at::Tensor& skip);
+  void step_(const std::vector<at::Tensor>& gradients, const UpdateNumbers& numbers, const at::Tensor& skip);
 
   /// Drops the gradients: the next backward pass makes new ones.
   void clear_gradients_();
@@ -54,7 +63,8 @@ class Optimizer {
     std::vector<at::Tensor> tensors;
   };
 
-  void adamax_step_(const std::vector<at::Tensor>& gradients, double lr, std::int64_t update, const at::Tensor& skip);
+  void adam_step_(const std::vector<at::Tensor>& gradients, const UpdateNumbers& numbers, const at::Tensor& skip);
+  void adamax_step_(const std::vector<at::Tensor>& gradients, const UpdateNumbers& numbers, const at::Tensor& skip);
 
   OptimOptions options_;
   Rule rule_;

@@ -27,7 +27,9 @@ struct TrainedModel {
 
 /// Reads a file that a training (best.safetensors) or `regatta convert` wrote. @throws DataError naming the file: not
 /// such a file, weights that do not fit the network it names
-TrainedModel load_trained_model(const std::filesystem::path& path);
+/// @param backend  auto, fast or reference
+TrainedModel load_trained_model(const std::filesystem::path& path, const std::string& device = "cpu",
+                                const std::string& backend = "auto");
 
 /// A displacement field and what was measured on the way.
 struct Registration {

@@ -35,11 +35,35 @@ struct StepTimes {
   std::int64_t peak_bytes = 0;       ///< of the whole steps
   double first_loss = 0.0;
   double last_loss = 0.0;
+  std::string backend;          ///< that was measured
+  double mean_field = 0.0;      ///< mean |u| at the beginning, voxels
+  std::int64_t replays = 0;     ///< steps that were replayed from a captured graph
+  std::int64_t operations = 0;  ///< of the device in one captured step: kernels, copies, fills; 0: not captured
 };
 
-/// Smooth made-up volumes, NCC + L2 diffusion, Adam with AMSGrad: the work of the published baselines.
-/// Whole steps run as in training, without synchronisation inside; the parts are timed one by one afterwards.
+/// Steps given to the device one after the other in each sample of `step_ms`, as in training.
+inline constexpr int kStepsPerSample = 5;
+
+/// Made-up heads on a background of zeros, weights whose fields have grown, NCC + L2 diffusion, Adam with AMSGrad: the
+/// work of the published baselines. Whole steps run as in training, without synchronisation inside; the parts are timed
+/// one by one afterwards.
 StepTimes benchmark_step(const StepBenchmarkOptions& options);
+
+/// One step's loss and gradients on the fast backend against those by reference without TF32, same weights and pair.
+struct BackendAgreement {
+  double loss_relative = 0.0;
+  double flow_relative = 0.0;      ///< norm of the difference / norm of the reference's
+  double gradient_relative = 0.0;  ///< the same over all parameters together
+  double worst_gradient = 0.0;     ///< of one parameter alone
+  std::string worst_parameter;
+  double mean_field = 0.0;  ///< mean |u|, voxels
+};
+
+/// @param shape  smaller than the benchmark's is enough
+BackendAgreement compare_backends(const StepBenchmarkOptions& options, const Shape3& shape);
+
+/// Whether the fast backend can run on the device of the settings, and why not.
+std::string why_no_fast_backend(const RunOptions& run);
 
 /// The two forms of NCC on the same tensors.
 struct NccAgreement {

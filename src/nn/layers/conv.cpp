@@ -20,6 +20,8 @@
 #include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "nn/fast/conv.hpp"
+#include "nn/layers/resize.hpp"
 #include "nn/layers/work.hpp"
 #include "regatta/base/error.hpp"
 
@@ -180,11 +182,28 @@ at::Tensor softsign(const at::Tensor& input) {
 }
 
 at::Tensor Feature::value() const {
-  return slope.defined() ? at::prelu(raw, slope) : raw;
+  if (slope.defined()) {
+    return at::prelu(raw, slope);
+  }
+  const at::Tensor feature = leaky == 1.0 ? raw : fast::with_leaky_derivative(raw, leaky);
+  return upsample ? upsample_nearest(feature) : feature;
+}
+
+Feature upsample_nearest(const Feature& input) {
+  if (!input.deferred || input.upsample) {
+    return upsample_nearest(input.value());
+  }
+  Feature output = input;
+  output.upsample = true;
+  return output;
 }
 
 Conv3d::Conv3d(Parameters& parameters, const std::string& name, const ConvShape& shape)
-    : strides_(3, shape.stride), padding_(shape.padding.value_or(shape.kernel / 2)), activation_(shape.activation) {
+    : strides_(3, shape.stride),
+      padding_(shape.padding.value_or(shape.kernel / 2)),
+      activation_(shape.activation),
+      context_(parameters.context()),
+      field_(shape.field) {
   if (shape.strides) {
     strides_.assign(shape.strides->begin(), shape.strides->end());
   }
@@ -199,6 +218,9 @@ Conv3d::Conv3d(Parameters& parameters, const std::string& name, const ConvShape&
 
 Feature Conv3d::operator()(const std::vector<Feature>& inputs) const {
   REGATTA_REQUIRE(!inputs.empty(), BugError, "convolution without input");
+  if (context_.backend == Backend::kFast) {
+    return fast::convolve(inputs, {weight_, bias_, strides_, padding_, activation_, field_});
+  }
   const bool apart = inputs.size() == 1 || std::all_of(inputs.begin(), inputs.end(), [](const Feature& input) {
                        return input.raw.size(1) >= kFewestChannels;
                      });

@@ -27,18 +27,26 @@ struct Activation {
   static Activation prelu() { return {Kind::kPrelu, 0.0}; }
 };
 
-/// A feature map as its readers take it. A PReLU is left to them: each applies it when it reads, so that for the
-/// backward pass the value before the activation is kept and the value after it is not.
+/// A feature map as its readers take it, with what is left to them. A PReLU is: each reader applies it when it reads,
+/// so that for the backward pass the value before the activation is kept and the value after it is not. The fast
+/// backend leaves two things more: up-sampling by two, which convolutions read without writing it, and the derivative
+/// of a LeakyReLU, whose sign they see in `raw`, so that they give back the gradient of what came before it.
 struct Feature {
-  at::Tensor raw;    ///< [N, C, D, H, W]
-  at::Tensor slope;  ///< [1], of the PReLU still to be applied; undefined: `raw` is the feature itself
+  at::Tensor raw;         ///< [N, C, D, H, W], or half of each size if `upsample`
+  at::Tensor slope;       ///< [1], of the PReLU still to be applied; undefined: none
+  double leaky = 1.0;     ///< slope of the LeakyReLU whose derivative is still to be applied; 1: none
+  bool deferred = false;  ///< made by the fast backend: what it leaves to readers may be added to
+  bool upsample = false;  ///< still to be up-sampled by two (nearest)
 
   Feature(at::Tensor tensor) : raw(std::move(tensor)) {}  // a tensor is a feature
   Feature(at::Tensor tensor, at::Tensor prelu) : raw(std::move(tensor)), slope(std::move(prelu)) {}
 
-  /// The feature itself.
+  /// The feature itself, for readers that leave nothing undone.
   at::Tensor value() const;
 };
+
+/// Nearest-neighbour up-sampling by two along D, H and W, left to the reader where that can be.
+Feature upsample_nearest(const Feature& input);
 
 /// x / (1 + |x|). Keeps its input only.
 at::Tensor softsign(const at::Tensor& input);
@@ -55,6 +63,7 @@ struct ConvShape {
   std::optional<Init> bias_init{};
   std::optional<std::int64_t> padding{};                 ///< none: kernel / 2
   std::optional<std::array<std::int64_t, 3>> strides{};  ///< along D, H, W; none: `stride` along each
+  bool field = false;  ///< the result is a displacement or velocity: float32 whatever the type of activations
 };
 
 /// Convolution, then an activation.
@@ -74,6 +83,8 @@ class Conv3d {
   std::vector<std::int64_t> strides_;
   std::int64_t padding_;
   Activation activation_;
+  NetworkContext context_;
+  bool field_;
 };
 
 /// Transposed 2x2x2 convolution with stride 2, then an activation: up-sampling by two.

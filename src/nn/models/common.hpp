@@ -31,9 +31,12 @@ inline void check_sizes(const char* who, const at::Tensor& moving, const at::Ten
   }
 }
 
-/// Moving, then fixed: [N, 2, D, H, W], in the layout asked for.
+/// Moving, then fixed: [N, 2, D, H, W], in the layout and type of activations.
 inline at::Tensor join_images(const at::Tensor& moving, const at::Tensor& fixed, const NetworkContext& context) {
   const at::Tensor images = at::cat({moving, fixed}, 1);
+  if (context.backend == Backend::kFast) {
+    return images.to(context.activations(), false, false, at::MemoryFormat::ChannelsLast3d);
+  }
   return context.channels_last ? images.contiguous(at::MemoryFormat::ChannelsLast3d) : images;
 }
 

@@ -70,7 +70,7 @@ class Transmorph final : public Model {
   ModelOutput forward(const at::Tensor& moving, const at::Tensor& fixed) override {
     check_sizes("transmorph", moving, fixed, kSwinMultiple);
     const at::Tensor images = join_images(moving, fixed, context());
-    const std::vector<at::Tensor> stages = encoder_(images, draw_);
+    const std::vector<at::Tensor> stages = encoder_(images, draw());
     at::Tensor x = up_[0](stages[3], stages[2]);
     x = up_[1](x, stages[1]);
     x = up_[2](x, stages[0]);

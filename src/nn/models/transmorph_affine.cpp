@@ -71,7 +71,7 @@ class TransmorphAffine final : public Model {
 
   ModelOutput forward(const at::Tensor& moving, const at::Tensor& fixed) override {
     check_made_for("transmorph-affine", moving, fixed, size_);
-    const at::Tensor map = encoder_(join_images(moving, fixed, context()), draw_).back();  // [N, 8 E, d, h, w]
+    const at::Tensor map = encoder_(join_images(moving, fixed, context()), draw()).back();  // [N, 8 E, d, h, w]
     const at::Tensor features = norm_(map).contiguous().flatten(1);
     const double pi = std::numbers::pi;
     const AffineParts parts = {.rotation = heads_[0](features).clamp(-1.0, 1.0).mul(pi),

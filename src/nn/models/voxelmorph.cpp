@@ -53,7 +53,7 @@ class Voxelmorph final : public Model {
  public:
   template <class Options>
   Voxelmorph(const Options& options, const VoxelmorphOptions& features, const NetworkContext& context)
-      : Model(options, context) {
+      : Model(options, context, HasFastForm{}) {
     const std::vector<int>& enc = features.encoder;
     const std::vector<int>& dec = features.decoder;
     for (std::size_t level = 0; level < kEncoderLevels; ++level) {
@@ -66,7 +66,8 @@ class Voxelmorph final : public Model {
     add_block(extras_, "extras", dec[3] + kImages, dec[4], 1);
     add_block(extras_, "extras", dec[4], dec[5], 1);
     add_block(extras_, "extras", dec[5], dec[6], 1);
-    ConvShape head{.in = dec[6], .out = 3, .weight_init = Init::normal(1e-5), .bias_init = Init::constant(0.0)};
+    const ConvShape head{
+        .in = dec[6], .out = 3, .weight_init = Init::normal(1e-5), .bias_init = Init::constant(0.0), .field = true};
     flow_.emplace_back(parameters_, "flow", head);
   }
 
@@ -80,7 +81,7 @@ class Voxelmorph final : public Model {
     std::vector<Feature> x = {kept.back()};
     kept.pop_back();
     for (const Conv3d& conv : up_) {
-      x = {upsample_nearest(conv(x).value()), kept.back()};
+      x = {upsample_nearest(conv(x)), kept.back()};
       kept.pop_back();
     }
     for (const Conv3d& conv : extras_) {

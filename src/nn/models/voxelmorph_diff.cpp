@@ -55,7 +55,7 @@ class VoxelmorphDiff final : public Model {
       x = {upsample_trilinear(decoder_[level](x).value()), kept[kEncoder.size() - 2 - level]};
     }
     const Feature half = decoder_[kLevels](x);  // [N, 32, D/2, H/2, W/2]
-    return head_(decoder_[kLevels + 1]({half}), moving, draw_);
+    return head_(decoder_[kLevels + 1]({half}), moving, draw());
   }
 
   int size_multiple() const override { return kSizeMultiple; }

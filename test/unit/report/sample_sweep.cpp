@@ -172,8 +172,8 @@ TrialResult SampleSweep::result_of(std::int64_t trial, int attempt) const {
   result.resume = attempt > 1 ? "bitwise" : "none";
   result.attempts = attempt;
   result.weights_xxh3 = xxh3_text(str("weights of ", trial));
-  result.provenance = {"0.1.0 4f2a91c03b7e", "2.11.0+cpu",       "AMD EPYC 7763",  "", "node1", "/data/brains.h5",
-                       "57a1c3e2b4d60f98",   started_.at(trial), clock_.utc_text()};
+  result.provenance = {"0.1.0 4f2a91c03b7e", "2.11.0+cpu",       "AMD EPYC 7763",    "reference",      "", "node1",
+                       "/data/brains.h5",    "57a1c3e2b4d60f98", started_.at(trial), clock_.utc_text()};
   return result;
 }
 

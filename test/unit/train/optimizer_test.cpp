@@ -89,7 +89,7 @@ void check_against_oracle(const OptimOptions& options) {
   Optimizer optimizer(fixture.parameters, options);
   for (int t = 1; t <= 25; ++t) {
     fixture.set_gradient(t);
-    optimizer.step_(optimizer.gradients(), options.lr, t, fixture.no_skip);
+    optimizer.step_(optimizer.gradients(), {options.lr, t}, fixture.no_skip);
     optimizer.clear_gradients_();
   }
   const auto expected = oracle(options, std::vector<double>(kValues, 0.25), 25);
@@ -142,7 +142,7 @@ TEST_CASE("decay of AdamW moves a weight without gradient, that of Adam divides 
     options.name = name;
     options.weight_decay = 0.5;
     Optimizer optimizer(fixture.parameters, options);
-    optimizer.step_(optimizer.gradients(), 0.1, 1, fixture.no_skip);
+    optimizer.step_(optimizer.gradients(), {0.1, 1}, fixture.no_skip);
     CHECK(fixture.value.const_data_ptr<float>()[0] == Approx(expected).epsilon(1e-5));
   }
 }
@@ -154,7 +154,7 @@ TEST_CASE("Adamax leaves a weight whose gradients were all 0, even without eps")
   options.amsgrad = false;
   options.eps = 0.0;
   Optimizer optimizer(fixture.parameters, options);
-  optimizer.step_(optimizer.gradients(), 0.1, 1, fixture.no_skip);
+  optimizer.step_(optimizer.gradients(), {0.1, 1}, fixture.no_skip);
   CHECK(fixture.value.const_data_ptr<float>()[0] == 0.25F);
 }
 
@@ -169,7 +169,7 @@ TEST_CASE("a skipped update changes neither weights nor moments") {
   {  // before any other: nothing may become NaN, not even by gradients that are
     Optimizer optimizer(fixture.parameters, options);
     fixture.value.mutable_grad() = at::full({kValues}, std::numeric_limits<float>::quiet_NaN());
-    optimizer.step_(optimizer.gradients(), 0.1, 1, at::ones({1}));
+    optimizer.step_(optimizer.gradients(), {0.1, 1}, at::ones({1}));
     CHECK(fixture.value.detach().equal(at::full({kValues}, 0.25)));
     for (const auto& [tensor_name, moment] : optimizer.state()) {
       INFO(tensor_name);
@@ -178,15 +178,15 @@ TEST_CASE("a skipped update changes neither weights nor moments") {
   }
   Optimizer optimizer(fixture.parameters, options);
   fixture.set_gradient(1);
-  optimizer.step_(optimizer.gradients(), 0.1, 1, fixture.no_skip);
+  optimizer.step_(optimizer.gradients(), {0.1, 1}, fixture.no_skip);
   const at::Tensor before = fixture.value.detach().clone();
   const at::Tensor first = optimizer.state().at(0).second.clone();
   const at::Tensor second = optimizer.state().at(2).second.clone();
-  optimizer.step_(optimizer.gradients(), 0.1, 2, at::ones({1}));
+  optimizer.step_(optimizer.gradients(), {0.1, 2}, at::ones({1}));
   CHECK(before.equal(fixture.value.detach()));
   CHECK(first.equal(optimizer.state().at(0).second));
   CHECK(second.equal(optimizer.state().at(2).second));
-  optimizer.step_(optimizer.gradients(), 0.1, 2, fixture.no_skip);
+  optimizer.step_(optimizer.gradients(), {0.1, 2}, fixture.no_skip);
   CHECK_FALSE(before.equal(fixture.value.detach()));
 }
 
@@ -213,7 +213,7 @@ TEST_CASE("an optimiser that goes on from a file repeats the bits of one that wa
   const auto run = [&](Fixture& fixture, Optimizer& optimizer, int from, int to) {
     for (int t = from; t <= to; ++t) {
       fixture.set_gradient(t);
-      optimizer.step_(optimizer.gradients(), 0.01, t, fixture.no_skip);
+      optimizer.step_(optimizer.gradients(), {0.01, t}, fixture.no_skip);
     }
   };
   Fixture whole;

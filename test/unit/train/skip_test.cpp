@@ -70,7 +70,7 @@ TEST_CASE("the guard counts skips, remembers their numbers and halts after too m
   const at::Tensor huge = at::full({3}, -2e19);  // its square does not fit into float32
   SkipGuard guard(at::kCPU, 3);
   const auto skips = [&](const at::Tensor& loss, const at::Tensor& gradient, std::int64_t update) {
-    return guard.check_(loss.to(at::kFloat), {gradient.to(at::kFloat)}, update).item<float>() > 0.5F;
+    return guard.check_(loss.to(at::kFloat), {gradient.to(at::kFloat)}, {.update = update}).item<float>() > 0.5F;
   };
   CHECK_FALSE(skips(good, good, 1));
   CHECK(skips(bad, good, 2));
