@@ -29,6 +29,10 @@ void cuda_release_cached() {}
 
 void cuda_synchronize(int) {}
 
+CUstream_st* cuda_stream(int) {
+  return nullptr;
+}
+
 std::string cuda_runtime_text() {
   return "";
 }

@@ -4,6 +4,7 @@
 #include <ATen/cuda/CUDAContextLight.h>
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAFunctions.h>
+#include <c10/cuda/CUDAStream.h>
 
 #include "regatta/base/text.hpp"
 
@@ -56,6 +57,10 @@ void cuda_synchronize(int index) {
   c10::cuda::set_device(static_cast<c10::DeviceIndex>(index));
   c10::cuda::device_synchronize();
   c10::cuda::set_device(before);
+}
+
+CUstream_st* cuda_stream(int index) {
+  return c10::cuda::getCurrentCUDAStream(static_cast<c10::DeviceIndex>(index)).stream();
 }
 
 std::string cuda_runtime_text() {

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string>
 
+struct CUstream_st;
+
 namespace regatta::detail {
 
 bool cuda_is_built();
@@ -14,6 +16,9 @@ std::int64_t cuda_free_bytes(int index);
 void cuda_reset_peak(int index);
 void cuda_release_cached();
 void cuda_synchronize(int index);
+
+/// The stream that LibTorch gives work to, a cudaStream_t.
+CUstream_st* cuda_stream(int index);
 
 /// "13.0"; empty without CUDA.
 std::string cuda_runtime_text();

@@ -10,6 +10,7 @@
 #include <ATen/ops/grid_sampler_3d_backward.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "nn/fast/fields.hpp"
 #include "nn/layers/resize.hpp"
 #include "nn/sampling_grid.hpp"
 #include "nn/shapes.hpp"
@@ -67,6 +68,9 @@ class Warp : public torch::autograd::Function<Warp> {
 
 at::Tensor warp(const at::Tensor& volume, const at::Tensor& flow, const WarpOptions& options) {
   check_shapes(volume, flow);
+  if (options.backend == Backend::kFast && fast::has_warp(volume, flow, options)) {
+    return fast::warp(volume, flow, options);
+  }
   return Warp::apply(volume, flow, options.outside == Outside::kBorder, options.shifted_grid);
 }
 

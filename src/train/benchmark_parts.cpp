@@ -57,6 +57,7 @@ PairState head_pair(const Shape3& shape, int batch, const at::Device& device) {
   PairState pair;
   pair.moving = at::cat(moving);
   pair.fixed = at::cat(fixed);
+  pair.in_unit_range = true;
   return pair;
 }
 

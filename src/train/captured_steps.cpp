@@ -25,7 +25,7 @@ constexpr std::array<at::Tensor PairState::*, 6> kInputs = {&PairState::fixed,  
 
 /// Batches of one kind differ in nothing but the values of their tensors.
 std::string kind_of(const PairState& batch) {
-  std::string text = str(batch.label_count);
+  std::string text = str(batch.label_count, batch.in_unit_range ? " unit" : "");
   for (const auto input : kInputs) {
     const at::Tensor& tensor = batch.*input;
     text += tensor.defined() ? str(" ", join(tensor.sizes(), "x")) : " -";

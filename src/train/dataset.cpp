@@ -24,6 +24,8 @@
 namespace regatta {
 namespace {
 
+constexpr double kByteScale = 1.0 / 255.0;
+
 /// Archive subjects that the pairs of the splits name, ascending.
 std::set<std::int64_t> subjects_of(const Archive& archive, const std::vector<std::string>& splits) {
   std::set<std::int64_t> subjects;
@@ -370,6 +372,7 @@ PairState Dataset::gather(const std::vector<ArchivePair>& pairs, const std::vect
   PairState state;
   state.moving = image(moving_channel_, moving);
   state.fixed = image(fixed_channel_, fixed);
+  state.in_unit_range = volumes_on_device_->images.scalar_type() == at::kByte && scale_ <= kByteScale;
   if (std::all_of(subjects.begin(), subjects.end(), labelled)) {
     state.moving_labels = gather_kind(volumes_on_device_->labels, moving, flips);
     state.fixed_labels = gather_kind(volumes_on_device_->labels, fixed, flips);

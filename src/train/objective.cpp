@@ -29,17 +29,19 @@ std::vector<Side> sides_from(const std::string& loss, const std::vector<std::str
 
 }  // namespace
 
-Objective::Objective(const std::map<std::string, LossTerm>& losses) {
+Objective::Objective(const std::map<std::string, LossTerm>& losses, Backend backend) : backend_(backend) {
   for (const auto& [name, term] : losses) {
     terms_.push_back({name, term.weight, make_loss(name, term.options), sides_from(name, term.sides)});
   }
 }
 
 /// The sum over the term's sides.
-at::Tensor Objective::value_of(const Term& term, const PairState& batch, const ModelOutput& output) {
+at::Tensor Objective::value_of(const Term& term, const PairState& batch, const ModelOutput& output) const {
   const auto seen_from = [&](Side side) {
     try {
-      return with_output(batch, output, side);
+      PairState pair = with_output(batch, output, side);
+      pair.backend = backend_;
+      return pair;
     } catch (const ConfigError& error) {
       throw ConfigError(str("/losses/", term.name, "/sides: ", error.what()));
     }

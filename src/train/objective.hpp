@@ -21,9 +21,10 @@ struct ObjectiveValues {
 
 class Objective {
  public:
-  /// @param losses  the recipe's, by name
+  /// @param losses   the recipe's, by name
+  /// @param backend  whose forms of the losses are taken, where it has them
   /// @throws ConfigError for an unknown loss, option or side
-  explicit Objective(const std::map<std::string, LossTerm>& losses);
+  explicit Objective(const std::map<std::string, LossTerm>& losses, Backend backend = Backend::kReference);
 
   /// Of one forward pass. A loss of weight 0 is a part, but not of the sum.
   /// @throws ConfigError if the network's output lacks a side that a loss is taken of
@@ -40,8 +41,9 @@ class Objective {
     std::vector<Side> sides;
   };
 
-  static at::Tensor value_of(const Term& term, const PairState& batch, const ModelOutput& output);
+  at::Tensor value_of(const Term& term, const PairState& batch, const ModelOutput& output) const;
 
+  Backend backend_;
   std::vector<Term> terms_;
 };
 

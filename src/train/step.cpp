@@ -32,7 +32,7 @@ const at::Tensor& tensor_of(const SafetensorsFile& file, const char* name, const
 TrainingStep::TrainingStep(const Recipe& recipe, const at::Device& device, Backend backend)
     : seed_(static_cast<std::uint64_t>(recipe.train.seed)),
       model_(make_model(recipe.model.name, recipe.model.options, network_context(recipe.run, device, backend))),
-      objective_(recipe.losses),
+      objective_(recipe.losses, backend),
       guard_(device, recipe.guard.max_skips) {
   model_->parameters().initialise(seed_);
   model_->parameters().to_device(device);

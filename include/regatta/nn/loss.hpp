@@ -38,23 +38,25 @@ struct LabelReading {
 
 /// What a loss or metric may look at. Undefined tensors are absent.
 struct PairState {
-  at::Tensor fixed;                  ///< [N, 1, D, H, W] float32
-  at::Tensor moving;                 ///< [N, 1, D, H, W] float32
-  at::Tensor warped;                 ///< [N, 1, D, H, W] float32
-  at::Tensor flow;                   ///< [N, 3, D, H, W] voxels
-  at::Tensor moving_flow;            ///< where the moving grid is another one: see `to_moving`
-  at::Tensor regularised;            ///< see ModelOutput
-  at::Tensor inverse_flow;           ///< [N, 3, D, H, W] voxels, of two-directional networks
-  at::Tensor velocity_mean;          ///< see ModelOutput
-  at::Tensor velocity_log_variance;  ///< see ModelOutput
-  at::Tensor fixed_labels;           ///< [N, 1, D, H, W] uint8; metrics take int16 too
-  at::Tensor moving_labels;          ///< as the fixed ones; for metrics on a grid of its own
-  std::int64_t label_count = 0;      ///< number of label values, the background included
-  LabelReading reading;              ///< of the labels, by metrics
-  at::Tensor fixed_mask;             ///< [N, 1, D, H, W] uint8, 1 where voxels count
-  at::Tensor moving_mask;            ///< [N, 1, D, H, W] uint8
-  at::Tensor fixed_keypoints;        ///< [K, 3] float32 voxels, order D H W; one pair only (N = 1)
-  at::Tensor moving_keypoints;       ///< [K, 3] the same points, in the voxels where `flow` ends
+  Backend backend = Backend::kReference;  ///< whose forms of losses and metrics may be taken
+  bool in_unit_range = false;             ///< the images are known to lie in [0, 1]
+  at::Tensor fixed;                       ///< [N, 1, D, H, W] float32
+  at::Tensor moving;                      ///< [N, 1, D, H, W] float32
+  at::Tensor warped;                      ///< [N, 1, D, H, W] float32
+  at::Tensor flow;                        ///< [N, 3, D, H, W] voxels
+  at::Tensor moving_flow;                 ///< where the moving grid is another one: see `to_moving`
+  at::Tensor regularised;                 ///< see ModelOutput
+  at::Tensor inverse_flow;                ///< [N, 3, D, H, W] voxels, of two-directional networks
+  at::Tensor velocity_mean;               ///< see ModelOutput
+  at::Tensor velocity_log_variance;       ///< see ModelOutput
+  at::Tensor fixed_labels;                ///< [N, 1, D, H, W] uint8; metrics take int16 too
+  at::Tensor moving_labels;               ///< as the fixed ones; for metrics on a grid of its own
+  std::int64_t label_count = 0;           ///< number of label values, the background included
+  LabelReading reading;                   ///< of the labels, by metrics
+  at::Tensor fixed_mask;                  ///< [N, 1, D, H, W] uint8, 1 where voxels count
+  at::Tensor moving_mask;                 ///< [N, 1, D, H, W] uint8
+  at::Tensor fixed_keypoints;             ///< [K, 3] float32 voxels, order D H W; one pair only (N = 1)
+  at::Tensor moving_keypoints;            ///< [K, 3] the same points, in the voxels where `flow` ends
   VoxelAxes moving_axes_mm = {1, 0, 0, 0, 1, 0, 0, 0, 1};        ///< of those voxels: an error is as long as they are
   VoxelAxes fixed_axes_mm = {1, 0, 0, 0, 1, 0, 0, 0, 1};         ///< the same for the other direction, `inverse_flow`
   double network_s = std::numeric_limits<double>::quiet_NaN();   ///< seconds of the forward pass, where measured

@@ -4,6 +4,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "regatta/nn/parameters.hpp"
+
 namespace regatta {
 
 /// What is read outside the volume.
@@ -15,6 +17,8 @@ struct WarpOptions {
   /// How some repositories built their sampling grid: coordinates normalised for corner-aligned sampling, but sampled
   /// with align_corners false, so that a zero flow reads voxel i at i N / (N - 1) - 0.5. Only for their weights.
   bool shifted_grid = false;
+
+  Backend backend = Backend::kReference;  ///< fast: our kernel where it has a form for these tensors
 };
 
 /// The volume sampled at p + flow(p), trilinear. Voxel centres of the corners are the field's ends (align_corners), so

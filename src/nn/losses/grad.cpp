@@ -9,6 +9,7 @@
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
+#include "nn/fast/fields.hpp"
 #include "nn/known_gradient.hpp"
 #include "nn/shapes.hpp"
 #include "regatta/config/options.hpp"
@@ -39,6 +40,9 @@ class Grad final : public Loss {
   at::Tensor value(const PairState& pair) const override {
     const at::Tensor& field = pair.regularised;
     check_field("grad", field, 2);
+    if (pair.backend == Backend::kFast && options_.units == "voxels" && fast::has_diffusion(field)) {
+      return fast::diffusion(field, options_.penalty == "l2");
+    }
     const bool wanted = needs_gradient(field);
     at::Tensor value;
     at::Tensor gradient;

@@ -1,6 +1,7 @@
 // Local normalised cross-correlation, negated (lower is better).
 #include <string>
 
+#include "nn/fast/fields.hpp"
 #include "nn/local_correlation.hpp"
 #include "nn/losses/masked_mean.hpp"
 #include "regatta/base/error.hpp"
@@ -44,9 +45,12 @@ class Ncc final : public Loss {
   at::Tensor value(const PairState& pair) const override {
     check_image_pair("ncc", pair.fixed, pair.warped);
     const CorrelationOptions options = {options_.window, form_, mask_of("ncc", pair, options_.mask)};
-    const bool closed = options_.kind == kClosedForm;
-    const auto correlation = closed ? local_correlation : local_correlation_dense;
-    return correlation(pair.fixed, pair.warped, options).neg();
+    if (options_.kind == kReference) {
+      return local_correlation_dense(pair.fixed, pair.warped, options).neg();
+    }
+    const bool fast = pair.backend == Backend::kFast && pair.in_unit_range &&
+                      fast::has_local_correlation(pair.fixed, pair.warped, options);
+    return (fast ? fast::local_correlation : local_correlation)(pair.fixed, pair.warped, options).neg();
   }
 
   Json options() const override { return write_options(options_); }

@@ -88,7 +88,7 @@ class Voxelmorph final : public Model {
       x = {conv(x)};
     }
     const at::Tensor flow = flow_.front()(x).value();  // [N, 3, D, H, W] voxels
-    return {.warped = warp(moving, flow), .flow = flow, .regularised = flow};
+    return {.warped = warp(moving, flow, {.backend = context().backend}), .flow = flow, .regularised = flow};
   }
 
   int size_multiple() const override { return kSizeMultiple; }

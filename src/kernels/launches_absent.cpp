@@ -1,0 +1,55 @@
+// The build without CUDA kernels: whoever asks for one has not asked `built` first.
+#include "regatta/base/error.hpp"
+#include "regatta/kernels/adam.hpp"
+#include "regatta/kernels/diffusion.hpp"
+#include "regatta/kernels/fixed_point.hpp"
+#include "regatta/kernels/gradient_guard.hpp"
+#include "regatta/kernels/ncc.hpp"
+#include "regatta/kernels/warp.hpp"
+
+namespace regatta::kernels {
+namespace {
+
+[[noreturn]] void refuse() {
+  throw NotBuilt(str("CUDA kernels are not built: ", build_text()));
+}
+
+}  // namespace
+
+void adam(const AdamArrays&, const AdamRule&, const AdamStep*, const float*, const Capability&, Stream) {
+  refuse();
+}
+
+void gradient_guard(const GuardStep&, const GuardState&, void*, const Capability&, Stream) {
+  refuse();
+}
+
+void to_fixed_point(const float*, std::uint32_t*, std::int64_t, Stream) {
+  refuse();
+}
+
+void warp_forward(const WarpForward&, Stream) {
+  refuse();
+}
+
+void warp_backward(const WarpBackward&, Stream) {
+  refuse();
+}
+
+void diffusion_forward(const float*, const VolumeSize&, Penalty, double, float*, void*, Stream) {
+  refuse();
+}
+
+void diffusion_backward(const float*, const VolumeSize&, Penalty, double, const float*, const FieldGradient&, Stream) {
+  refuse();
+}
+
+void ncc_forward(const NccPair&, float*, float*, void*, const Capability&, Stream) {
+  refuse();
+}
+
+void ncc_backward(const NccPair&, const float*, const float*, float*, const Capability&, Stream) {
+  refuse();
+}
+
+}  // namespace regatta::kernels
