@@ -100,14 +100,19 @@ class CapturedSteps::Numbers {
   std::size_t slot_ = 0;
 };
 
-CapturedSteps::CapturedSteps(const at::Device& device, std::function<void(const PairState&, const UpdateNumbers&)> work)
-    : work_(std::move(work)), numbers_(std::make_unique<Numbers>(device)), pool_(std::make_unique<GraphPool>(device)) {}
+CapturedSteps::CapturedSteps(const at::Device& device, Capture capture,
+                             std::function<void(const PairState&, const UpdateNumbers&)> work)
+    : work_(std::move(work)),
+      capture_(capture),
+      numbers_(std::make_unique<Numbers>(device)),
+      pool_(std::make_unique<GraphPool>(device)) {}
 
 CapturedSteps::~CapturedSteps() = default;
 
 void CapturedSteps::run(const PairState& batch, double lr, std::int64_t update, bool may_capture) {
   const UpdateNumbers numbers = numbers_->set(lr, update);
-  if (!may_capture || batch.fixed_keypoints.defined()) {  // lists of key-points differ in length from pair to pair
+  if (capture_ == Capture::kNever || !may_capture ||
+      batch.fixed_keypoints.defined()) {  // lists of key-points differ in length from pair to pair
     work_(batch, numbers);
     numbers_->given();
     return;

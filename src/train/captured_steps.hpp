@@ -13,10 +13,16 @@
 
 namespace regatta {
 
+enum class Capture {
+  kAllowed,
+  kNever  ///< the oracle of captured steps
+};
+
 class CapturedSteps {
  public:
   /// @param work  one step over a batch and numbers that stay where they are; it must not wait for the device
-  CapturedSteps(const at::Device& device, std::function<void(const PairState&, const UpdateNumbers&)> work);
+  CapturedSteps(const at::Device& device, Capture capture,
+                std::function<void(const PairState&, const UpdateNumbers&)> work);
   ~CapturedSteps();
 
   /// One step. The host may be at most 32 steps ahead of the device, else it waits.
@@ -33,6 +39,7 @@ class CapturedSteps {
   class Numbers;
 
   std::function<void(const PairState&, const UpdateNumbers&)> work_;
+  Capture capture_;
   std::unique_ptr<Numbers> numbers_;
   std::unique_ptr<GraphPool> pool_;
   std::map<std::string, std::unique_ptr<Kind>> kinds_;

@@ -11,6 +11,7 @@
 #include <ATen/ops/_foreach_abs.h>
 #include <ATen/ops/_foreach_add.h>
 #include <ATen/ops/_foreach_clamp_min.h>
+#include <ATen/ops/_foreach_copy.h>
 #include <ATen/ops/_foreach_div.h>
 #include <ATen/ops/_foreach_maximum.h>
 #include <ATen/ops/_foreach_mul.h>
@@ -24,9 +25,13 @@
 #include <ATen/ops/zeros_like.h>
 
 #include "regatta/base/error.hpp"
+#include "regatta/kernels/adam.hpp"
+#include "regatta/nn/chip.hpp"
 
 namespace regatta {
 namespace {
+
+constexpr std::int64_t kFlatBlock = 64;  ///< values: parameters begin at multiples of 256 bytes
 
 std::string moment_name(const std::string& kind, const std::string& parameter) {
   return str("optim/", kind, "/", parameter);
@@ -57,7 +62,7 @@ double learning_rate(const OptimOptions& optim, std::int64_t epoch) {
   return std::nearbyint(rate * 1e8) / 1e8;
 }
 
-Optimizer::Optimizer(const Parameters& parameters, const OptimOptions& options)
+Optimizer::Optimizer(const Parameters& parameters, const OptimOptions& options, Backend backend)
     : options_(options),
       rule_(options.name == "adamax"  ? Rule::kAdamax
             : options.name == "adamw" ? Rule::kAdamW
@@ -78,6 +83,44 @@ Optimizer::Optimizer(const Parameters& parameters, const OptimOptions& options)
   REGATTA_REQUIRE(!values_.empty(), BugError, "optimiser over no parameters");
   REGATTA_REQUIRE(rule_ != Rule::kAdamax || !options_.amsgrad, BugError, "adamax with AMSGrad");
   updates_.assign(values_.size(), at::zeros({}, values_.front().options()));
+  if (backend == Backend::kFast && rule_ != Rule::kAdamax && fast::has_chip(values_.front())) {
+    lay_flat_();
+  }
+}
+
+void Optimizer::lay_flat_() {
+  std::int64_t count = 0;
+  std::vector<std::int64_t> offsets;
+  for (const at::Tensor& value : values_) {
+    offsets.push_back(count);
+    count += (value.numel() + kFlatBlock - 1) / kFlatBlock * kFlatBlock;
+  }
+  const at::TensorOptions options = values_.front().options().requires_grad(false);
+  const auto view = [&](const at::Tensor& flat, std::size_t i) {
+    return flat.narrow(0, offsets[i], values_[i].numel()).view(values_[i].sizes());
+  };
+  flat_.value = at::zeros({count}, options);
+  flat_.gradient = at::zeros({count}, options);
+  flat_.m = at::zeros({count}, options);
+  flat_.v = at::zeros({count}, options);
+  flat_.vmax = options_.amsgrad ? at::zeros({count}, options) : at::Tensor();
+  for (std::size_t i = 0; i < values_.size(); ++i) {
+    const at::Tensor value = view(flat_.value, i);
+    value.copy_(values_[i]);
+    values_[i].set_data(value);
+    m_.tensors[i] = view(flat_.m, i);
+    second_.tensors[i] = view(flat_.v, i);
+    if (options_.amsgrad) {
+      vmax_.tensors[i] = view(flat_.vmax, i);
+    }
+    flat_.gradients.push_back(view(flat_.gradient, i));
+  }
+}
+
+const at::Tensor& Optimizer::flat_gradient_() {
+  const at::NoGradGuard no_gradients;
+  at::_foreach_copy_(flat_.gradients, gradients());
+  return flat_.gradient;
 }
 
 std::vector<at::Tensor> Optimizer::gradients() const {
@@ -91,11 +134,33 @@ std::vector<at::Tensor> Optimizer::gradients() const {
 
 void Optimizer::step_(const std::vector<at::Tensor>& gradients, const UpdateNumbers& numbers, const at::Tensor& skip) {
   const at::NoGradGuard no_gradients;
-  if (rule_ == Rule::kAdamax) {
+  if (is_flat()) {
+    flat_step_(numbers, skip);
+  } else if (rule_ == Rule::kAdamax) {
     adamax_step_(gradients, numbers, skip);
   } else {
     adam_step_(gradients, numbers, skip);
   }
+}
+
+/// The gradients are those of the last `flat_gradient_`.
+void Optimizer::flat_step_(const UpdateNumbers& numbers, const at::Tensor& skip) {
+  const fast::Chip chip = fast::chip_of(flat_.value);
+  if (!chip.launches) {
+    return;
+  }
+  REGATTA_REQUIRE(numbers.on_device.defined(), BugError, "the fast optimiser reads its numbers on the device");
+  kernels::AdamArrays arrays;
+  arrays.value = flat_.value.mutable_data_ptr<float>();
+  arrays.gradient = flat_.gradient.const_data_ptr<float>();
+  arrays.m = flat_.m.mutable_data_ptr<float>();
+  arrays.v = flat_.v.mutable_data_ptr<float>();
+  arrays.vmax = options_.amsgrad ? flat_.vmax.mutable_data_ptr<float>() : nullptr;
+  arrays.count = flat_.value.numel();
+  const kernels::AdamRule rule = {options_.beta1, options_.beta2, options_.eps, options_.weight_decay,
+                                  rule_ == Rule::kAdamW};
+  kernels::adam(arrays, rule, static_cast<const kernels::AdamStep*>(numbers.on_device.const_data_ptr()),
+                skip.const_data_ptr<float>(), chip.capability, chip.stream);
 }
 
 void Optimizer::adam_step_(const std::vector<at::Tensor>& gradients, const UpdateNumbers& numbers,

@@ -14,6 +14,10 @@
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 
+#include "regatta/base/error.hpp"
+#include "regatta/kernels/gradient_guard.hpp"
+#include "regatta/nn/chip.hpp"
+
 namespace regatta {
 namespace {
 
@@ -25,6 +29,7 @@ SkipGuard::SkipGuard(const at::Device& device, std::int64_t most_in_row)
     : most_in_row_(static_cast<double>(most_in_row)) {
   const at::TensorOptions single = at::device(device).dtype(at::kFloat);
   const at::TensorOptions exact = at::device(device).dtype(at::kDouble);
+  skip_ = at::zeros({1}, single);
   bad_ = at::zeros({1}, single);
   in_row_ = at::zeros({1}, single);
   skipped_ = at::zeros({1}, exact);
@@ -49,6 +54,30 @@ at::Tensor SkipGuard::check_(const at::Tensor& loss, const std::vector<at::Tenso
   in_row_.add_(1.0).mul_(bad_);
   halted_at_.copy_(at::where(in_row_.ge(most_in_row_).logical_and(going), number, halted_at_));
   return bad_.masked_fill(going.logical_not(), 1.0);
+}
+
+at::Tensor SkipGuard::check_flat_(const at::Tensor& loss, const at::Tensor& gradient, const UpdateNumbers& numbers) {
+  static_assert(kRemembered == kernels::GuardState::kRemembered);
+  const fast::Chip chip = fast::chip_of(gradient);
+  const at::Tensor scratch = fast::scratch_like(gradient, kernels::gradient_guard_scratch_bytes());
+  if (chip.launches) {
+    REGATTA_REQUIRE(numbers.on_device.defined(), BugError, "the fast guard reads its numbers on the device");
+    kernels::GuardStep now;
+    now.gradient = gradient.const_data_ptr<float>();
+    now.count = gradient.numel();
+    now.loss = loss.const_data_ptr<float>();
+    now.step = static_cast<const kernels::AdamStep*>(numbers.on_device.const_data_ptr());
+    now.most_in_row = most_in_row_;
+    kernels::GuardState state;
+    state.bad = bad_.mutable_data_ptr<float>();
+    state.in_row = in_row_.mutable_data_ptr<float>();
+    state.skipped = skipped_.mutable_data_ptr<double>();
+    state.halted_at = halted_at_.mutable_data_ptr<double>();
+    state.updates = updates_.mutable_data_ptr<double>();
+    state.skip = skip_.mutable_data_ptr<float>();
+    kernels::gradient_guard(now, state, scratch.mutable_data_ptr(), chip.capability, chip.stream);
+  }
+  return skip_;
 }
 
 SkipReport SkipGuard::take_report_() {

@@ -32,6 +32,10 @@ class SkipGuard {
   /// @return [1] float32, 1 where the update must not be made. No host synchronisation
   at::Tensor check_(const at::Tensor& loss, const std::vector<at::Tensor>& gradients, const UpdateNumbers& numbers);
 
+  /// The same by one kernel, for all gradients in one array.
+  /// @param gradient  [count] float32 on a GPU
+  at::Tensor check_flat_(const at::Tensor& loss, const at::Tensor& gradient, const UpdateNumbers& numbers);
+
   /// Synchronises.
   SkipReport take_report_();
 
@@ -43,6 +47,7 @@ class SkipGuard {
 
  private:
   double most_in_row_;
+  at::Tensor skip_;       ///< [1] float32: what `check_flat_` decided
   at::Tensor bad_;        ///< [1] float32: 1 if the newest step is not finite
   at::Tensor in_row_;     ///< [1] float32
   at::Tensor skipped_;    ///< [1] float64, since the last report

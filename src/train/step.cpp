@@ -29,19 +29,19 @@ const at::Tensor& tensor_of(const SafetensorsFile& file, const char* name, const
 
 }  // namespace
 
-TrainingStep::TrainingStep(const Recipe& recipe, const at::Device& device, Backend backend)
+TrainingStep::TrainingStep(const Recipe& recipe, const at::Device& device, Backend backend, Capture capture)
     : seed_(static_cast<std::uint64_t>(recipe.train.seed)),
       model_(make_model(recipe.model.name, recipe.model.options, network_context(recipe.run, device, backend))),
       objective_(recipe.losses, backend),
       guard_(device, recipe.guard.max_skips) {
   model_->parameters().initialise(seed_);
   model_->parameters().to_device(device);
-  optimizer_ = std::make_unique<Optimizer>(model_->parameters(), recipe.optim);
+  optimizer_ = std::make_unique<Optimizer>(model_->parameters(), recipe.optim, backend);
   loss_sums_ = at::zeros({static_cast<std::int64_t>(objective_.size()) + 2}, at::device(device).dtype(at::kDouble));
   one_ = at::ones({}, at::device(device).dtype(at::kFloat));
   if (backend == Backend::kFast && device.is_cuda()) {
     captured_ = std::make_unique<CapturedSteps>(
-        device, [this](const PairState& batch, const UpdateNumbers& numbers) { work_on_(batch, numbers); });
+        device, capture, [this](const PairState& batch, const UpdateNumbers& numbers) { work_on_(batch, numbers); });
   }
 }
 
@@ -69,8 +69,14 @@ void TrainingStep::work_on_(const PairState& batch, const UpdateNumbers& numbers
   const at::NoGradGuard no_gradients;
   parts.push_back(total.detach());
   parts.push_back(one_);
-  const std::vector<at::Tensor> gradients = optimizer_->gradients();
-  const at::Tensor skip = guard_.check_(total.detach(), gradients, numbers);
+  std::vector<at::Tensor> gradients;
+  at::Tensor skip;
+  if (optimizer_->is_flat()) {
+    skip = guard_.check_flat_(total.detach(), optimizer_->flat_gradient_(), numbers);
+  } else {
+    gradients = optimizer_->gradients();
+    skip = guard_.check_(total.detach(), gradients, numbers);
+  }
   loss_sums_.add_(at::stack(parts).masked_fill(skip.gt(0.5), 0.0));
   optimizer_->step_(gradients, numbers, skip);
   optimizer_->clear_gradients_();

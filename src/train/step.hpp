@@ -20,7 +20,7 @@ namespace regatta {
 class TrainingStep {
  public:
   /// The network with weights drawn from the recipe's seed, on the device.
-  TrainingStep(const Recipe& recipe, const at::Device& device, Backend backend);
+  TrainingStep(const Recipe& recipe, const at::Device& device, Backend backend, Capture capture = Capture::kAllowed);
 
   Model& model() { return *model_; }
   const Objective& objective() const { return objective_; }

@@ -35,10 +35,18 @@ class Optimizer {
  public:
   /// Moments start at zero, on the parameters' device.
   /// @param options  checked by validate(Recipe)
-  Optimizer(const Parameters& parameters, const OptimOptions& options);
+  /// @param backend  fast: on a GPU all values lie in one array, and so do their moments; parameters become views of it
+  Optimizer(const Parameters& parameters, const OptimOptions& options, Backend backend = Backend::kReference);
 
   /// Gradients of all parameters, in their order; zeros where the last backward pass left none.
   std::vector<at::Tensor> gradients() const;
+
+  /// The same one behind the other, each rounded up to a whole number of blocks, with zeros between. Only where
+  /// `is_flat`.
+  const at::Tensor& flat_gradient_();
+
+  /// Whether one kernel updates all values: the fast backend, unless the rule is Adamax.
+  bool is_flat() const { return flat_.value.defined(); }
 
   /// One update in place.
   /// @param skip    [1] float32 on the same device; where it is 1 nothing changes (no host synchronisation)
@@ -63,6 +71,18 @@ class Optimizer {
     std::vector<at::Tensor> tensors;
   };
 
+  /// [count] float32 each.
+  struct Flat {
+    at::Tensor value;
+    at::Tensor gradient;
+    at::Tensor m;
+    at::Tensor v;
+    at::Tensor vmax;                    ///< undefined without AMSGrad
+    std::vector<at::Tensor> gradients;  ///< views, one per parameter
+  };
+
+  void lay_flat_();
+  void flat_step_(const UpdateNumbers& numbers, const at::Tensor& skip);
   void adam_step_(const std::vector<at::Tensor>& gradients, const UpdateNumbers& numbers, const at::Tensor& skip);
   void adamax_step_(const std::vector<at::Tensor>& gradients, const UpdateNumbers& numbers, const at::Tensor& skip);
 
@@ -70,9 +90,10 @@ class Optimizer {
   Rule rule_;
   std::vector<std::string> names_;
   std::vector<at::Tensor> values_;
-  Moments m_ = {"m", {}};            ///< first
-  Moments second_ = {"v", {}};       ///< second; of Adamax "u", the largest gradient
-  Moments vmax_ = {"vmax", {}};      ///< empty without AMSGrad
+  Moments m_ = {"m", {}};        ///< first
+  Moments second_ = {"v", {}};   ///< second; of Adamax "u", the largest gradient
+  Moments vmax_ = {"vmax", {}};  ///< empty without AMSGrad
+  Flat flat_;
   std::vector<at::Tensor> updates_;  ///< one tensor, once per parameter: what the fused kernels take
 };
 

@@ -1,4 +1,4 @@
-#include "nn/fast/chip.hpp"
+#include "regatta/nn/chip.hpp"
 
 #include <atomic>
 

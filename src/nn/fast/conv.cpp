@@ -14,10 +14,10 @@
 #include <ATen/ops/upsample_nearest3d_backward.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include "nn/fast/chip.hpp"
 #include "nn/layers/work.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/kernels/conv.hpp"
+#include "regatta/nn/chip.hpp"
 
 namespace regatta::fast {
 namespace {

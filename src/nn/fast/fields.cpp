@@ -5,11 +5,11 @@
 #include <ATen/ops/empty_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include "nn/fast/chip.hpp"
 #include "nn/known_gradient.hpp"
 #include "regatta/kernels/diffusion.hpp"
 #include "regatta/kernels/ncc.hpp"
 #include "regatta/kernels/warp.hpp"
+#include "regatta/nn/chip.hpp"
 
 namespace regatta::fast {
 namespace {

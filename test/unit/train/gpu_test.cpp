@@ -1,0 +1,144 @@
+// Trainings on a GPU, by the fast backend: captured steps, and resumes. Skipped by name where there is none.
+#include <filesystem>
+#include <limits>
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/flip.h>
+#include <ATen/ops/full_like.h>
+
+#include "regatta/nn/device.hpp"
+#include "regatta/train/baseline.hpp"
+#include "regatta/train/resolve.hpp"
+#include "regatta/train/run_folder.hpp"
+#include "support/catch.hpp"
+#include "support/temporary_folder.hpp"
+#include "train/backend_choice.hpp"
+#include "train/benchmark_parts.hpp"
+#include "train/step.hpp"
+#include "unit/train/scene.hpp"
+
+namespace regatta {
+namespace {
+
+namespace fs = std::filesystem;
+using test::Recorder;
+using test::TemporaryFolder;
+
+constexpr Shape3 kShape = {48, 64, 80};
+constexpr int kSteps = 40;
+constexpr int kSpoilt = 17;  ///< step whose image holds a NaN
+
+/// The batches of 40 steps: three pairs in turn, some mirrored, one that must be skipped.
+PairState batch_of(const std::vector<PairState>& pairs, int step) {
+  PairState batch = pairs[static_cast<std::size_t>(step) % pairs.size()];
+  if (step % 4 == 1) {
+    batch.moving = batch.moving.flip({2});
+    batch.fixed = batch.fixed.flip({2});
+  }
+  if (step == kSpoilt) {
+    batch.moving = at::full_like(batch.moving, std::numeric_limits<double>::quiet_NaN());
+  }
+  return batch;
+}
+
+struct Trained {
+  NamedTensors state;
+  std::int64_t replays = 0;
+  SkipReport skips;
+};
+
+Trained train(const Recipe& recipe, const at::Device& device, Capture capture) {
+  TrainingStep step(recipe, device, Backend::kFast, capture);
+  std::vector<PairState> pairs;
+  for (int i = 0; i < 3; ++i) {
+    PairState pair = head_pair(kShape, 3, device);
+    pair.moving = pair.moving.narrow(0, i, 1).clone();
+    pair.fixed = pair.fixed.narrow(0, i, 1).clone();
+    pairs.push_back(pair);
+  }
+  grow_field_(step.model(), pairs.front(), 1.5);
+  for (int i = 0; i < kSteps; ++i) {
+    step.run_(batch_of(pairs, i), 1e-4 * (1.0 + 0.05 * i), i + 1);
+  }
+  Trained trained;
+  trained.skips = step.take_skips_();
+  for (const auto& [name, tensor] : step.state()) {
+    trained.state.emplace_back(name, tensor.detach().cpu().clone());
+  }
+  trained.replays = step.replays();
+  return trained;
+}
+
+void check_equal(const Trained& a, const Trained& b) {
+  REQUIRE(a.state.size() == b.state.size());
+  for (std::size_t i = 0; i < a.state.size(); ++i) {
+    INFO(a.state[i].first);
+    CHECK(a.state[i].second.equal(b.state[i].second));
+  }
+}
+
+TrainOutcome train_on_gpu(const fs::path& folder, const Recipe& recipe, Recorder& recorder) {
+  RecipeResolver resolver;
+  TrainSetup setup;
+  setup.files = {folder};
+  setup.resolved = settle_recipe(setup.files, recipe, resolver, Existing::kContinue);
+  setup.attempt = next_attempt(setup.files);
+  setup.device = choose_device("cuda:0");
+  const Archive& archive = resolver.archive(recipe.data.archive);
+  return Trainer(std::move(setup), recorder).run(archive);
+}
+
+}  // namespace
+
+TEST_CASE("on a GPU 40 captured steps leave the bytes of uncaptured ones") {
+  const c10::Device device = choose_device("auto");
+  if (!why_not_fast(device).empty()) {
+    REGATTA_SKIP(why_not_fast(device));
+  }
+  set_deterministic(false);
+  const std::string name = GENERATE(as<std::string>(), "voxelmorph-1", "voxelmorph-2");
+  INFO(name);
+  const Recipe recipe = baseline_recipe(name);
+  const Trained plain = train(recipe, device, Capture::kNever);
+  const Trained captured = train(recipe, device, Capture::kAllowed);
+  CHECK(plain.replays == 0);
+  CHECK(captured.replays == kSteps - 2);
+  CHECK(captured.skips.updates == std::vector<std::int64_t>{kSpoilt + 1});
+  CHECK(plain.skips.updates == captured.skips.updates);
+  check_equal(captured, plain);
+  check_equal(train(recipe, device, Capture::kAllowed), captured);
+}
+
+TEST_CASE("on a GPU a training that left and continued has the bytes of one that did not") {
+  const c10::Device device = choose_device("auto");
+  if (!why_not_fast(device).empty()) {
+    REGATTA_SKIP(why_not_fast(device));
+  }
+  const TemporaryFolder folder;
+  Recipe recipe = test::scene_recipe(test::write_scene(folder.path()));
+  recipe.model.name = "voxelmorph-1";
+  recipe.model.options = Json::object();
+  Recorder whole;
+  REQUIRE(train_on_gpu(folder / "whole", recipe, whole).status == AttemptStatus::kOk);
+  CHECK(whole.start.backend == "fast");
+  Recorder first;
+  first.leave = [&] { return !first.checkpoints.empty() && first.checkpoints.back().step >= 4; };
+  REQUIRE(train_on_gpu(folder / "parts", recipe, first).status == AttemptStatus::kPaused);
+  fs::copy(folder / "parts", folder / "other", fs::copy_options::recursive);
+  Recorder second;
+  const TrainOutcome ended = train_on_gpu(folder / "parts", recipe, second);
+  REQUIRE(ended.status == AttemptStatus::kOk);
+  CHECK(second.start.resume == "bitwise");
+  CHECK(second.start.backend == "fast");
+  CHECK(ended.result->provenance.backend == "fast");
+  CHECK(test::newest_checkpoint_bytes(folder / "parts") == test::newest_checkpoint_bytes(folder / "whole"));
+  CHECK(test::bytes_of(folder / "parts/best.safetensors") == test::bytes_of(folder / "whole/best.safetensors"));
+
+  recipe.run.backend = "reference";  // what began on the fast backend goes on by reference, and says so
+  Recorder third;
+  REQUIRE(train_on_gpu(folder / "other", recipe, third).status == AttemptStatus::kOk);
+  CHECK(third.start.backend == "reference");
+  CHECK(third.start.resume == "numerical");
+}
+
+}  // namespace regatta
