@@ -29,6 +29,7 @@ Json times_to_json(const StepBenchmarkOptions& options, const StepTimes& times) 
   row["ncc"] = options.ncc_kind;
   row["window"] = options.ncc_window;
   row["backend"] = times.backend;
+  row["sm80_forms"] = options.sm80;
   row["mean_field"] = times.mean_field;
   row["replays"] = times.replays;
   row["captured_operations"] = times.operations;
@@ -56,6 +57,9 @@ class Bench final : public Command {
     app.add_option("--warmup", options_.warmup, "steps before")->capture_default_str()->range(1, 1000);
     app.add_option("--backend", backend_, "both where the fast one can run, fast or reference")
         ->one_of({"both", "fast", "reference"})
+        ->capture_default_str();
+    app.add_option("--sm", sm_, "80: the forms that an A100 runs, on any GPU; 0: those of the GPU")
+        ->one_of({"0", "80"})
         ->capture_default_str();
     app.add_option("--device", options_.run.device, "auto, cpu or cuda:N")->capture_default_str();
     app.add_option("--threads", options_.run.threads, "CPU threads; 0: LibTorch's own choice")->capture_default_str();
@@ -99,6 +103,7 @@ class Bench final : public Command {
       finish(bench_networks(networks_, network_));
       return ExitCode::kOk;
     }
+    options_.sm80 = sm_ == "80";
     const bool fast = wants_fast();
     const NccAgreement agreement = compare_ncc({24, 20, 28}, options_.ncc_window, options_.run.device);
     REGATTA_REQUIRE(agreement.value_relative <= kValueTolerance && agreement.gradient_relative <= kGradientTolerance,
@@ -192,6 +197,7 @@ class Bench final : public Command {
   std::string model_options_ = "{}";
   std::string networks_;
   std::string backend_ = "both";
+  std::string sm_ = "0";
   std::string output_;
   bool inference_ = false;
   bool with_reference_ = false;

@@ -30,6 +30,15 @@ GraphPool::GraphPool(const c10::Device& device) {
 GraphPool::~GraphPool() = default;
 
 struct CapturedGraph::Impl {
+  /// Leaves the stream usable; the error that broke the capture is the one to tell.
+  void end_failed_capture() {
+    try {
+      graph.capture_end();
+    } catch (const std::exception&) {
+      operations = 0;
+    }
+  }
+
   at::cuda::CUDAGraph graph{/*keep_graph=*/true};
   std::size_t operations = 0;
 };
@@ -42,11 +51,8 @@ CapturedGraph::CapturedGraph(GraphPool& pool, const std::function<void()>& work)
   impl_->graph.capture_begin(pool.impl().pool, cudaStreamCaptureModeThreadLocal);
   try {
     work();
-  } catch (...) {
-    try {
-      impl_->graph.capture_end();
-    } catch (const std::exception&) {  // the first error is the one to tell
-    }
+  } catch (const std::exception&) {
+    impl_->end_failed_capture();
     throw;
   }
   impl_->graph.capture_end();

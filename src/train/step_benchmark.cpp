@@ -11,6 +11,7 @@
 #include <ATen/ops/sum.h>
 
 #include "regatta/base/error.hpp"
+#include "regatta/nn/chip.hpp"
 #include "regatta/nn/device.hpp"
 #include "regatta/nn/loss.hpp"
 #include "regatta/nn/model.hpp"
@@ -98,6 +99,7 @@ StepTimes benchmark_step(const StepBenchmarkOptions& options) {
   }
   const Recipe recipe = recipe_of(options);
   const Backend backend = choose_backend(recipe.run.backend, device);
+  fast::take_sm80_forms(options.sm80);
   TrainingStep step(recipe, device, backend);
   PairState pair = head_pair(options.shape, options.batch, device);
 
@@ -133,6 +135,7 @@ StepTimes benchmark_step(const StepBenchmarkOptions& options) {
   whole_step();
   times.last_loss = loss_of_last();
 
+  pair.backend = backend;
   ModelOutput out;
   times.forward_ms = repeat_ms(device, options.steps, [&] { out = step.model().forward(pair.moving, pair.fixed); });
   pair.warped = out.warped.detach().set_requires_grad(true);
@@ -157,6 +160,7 @@ BackendAgreement compare_backends(const StepBenchmarkOptions& options, const Sha
   BackendAgreement agreement;
   agreement.mean_field = grow_field_(reference.model(), pair, kGrownField);
   const LossAndGradients expected = loss_and_gradients(reference, pair);
+  fast::take_sm80_forms(options.sm80);
   TrainingStep fast(recipe, device, Backend::kFast);
   {
     const at::NoGradGuard no_grad;

@@ -22,6 +22,7 @@ struct StepBenchmarkOptions {
   int warmup = 4;
   int steps = 10;
   RunOptions run;
+  bool sm80 = false;  ///< the fast backend as a GPU of compute capability 8.0 runs it
 };
 
 /// Milliseconds of each timed repetition, and what was on the device meanwhile.
