@@ -41,6 +41,15 @@ if(_torch_cuda_loads AND REGATTA_TORCH_CUDA AND REGATTA_C10_CUDA AND REGATTA_CUD
   target_include_directories(regatta_torch SYSTEM INTERFACE ${REGATTA_CUDA_INCLUDE})
   # torch_cuda registers its kernels when it is loaded; nothing refers to it by name.
   target_link_libraries(regatta_torch INTERFACE -Wl,--no-as-needed ${REGATTA_TORCH_CUDA} ${REGATTA_C10_CUDA} -Wl,--as-needed)
+  # The runtime that LibTorch itself uses: beside the wheel, in the folder of the unpacked archive, or a toolkit's.
+  file(GLOB _cudarts ${REGATTA_TORCH_FOUND}/../nvidia/*/lib/libcudart.so.* ${REGATTA_TORCH_FOUND}/lib/libcudart*.so.*)
+  if(_cudarts)
+    list(GET _cudarts 0 REGATTA_CUDART)
+    cmake_path(ABSOLUTE_PATH REGATTA_CUDART NORMALIZE)
+  else()
+    find_library(REGATTA_CUDART cudart PATHS /usr/local/cuda/lib64 REQUIRED)
+  endif()
+  target_link_libraries(regatta_torch INTERFACE ${REGATTA_CUDART})
 else()
   set(REGATTA_WITH_CUDA OFF)
 endif()
