@@ -1,28 +1,42 @@
 # CUDA sources by a compile rule of our own: CMake's CUDA language wants a whole toolkit, and users have nvcc from PyPI.
-# Searched: REGATTA_NVCC, what env/nvcc.sh put under REGATTA_PREFIX, PATH, /usr/local/cuda. Built where LibTorch is the
-# full form and an nvcc of its CUDA's major version is found; else the layer holds the CPU forms alone.
-file(GLOB _nvccs ${_prefix}/nvcc-*/lib/python3*/site-packages/nvidia/cu*/bin)
-find_program(REGATTA_NVCC nvcc HINTS ${_nvccs} PATHS /usr/local/cuda/bin)
+# Searched: REGATTA_NVCC, which env/setup.sh gives ("off" or "none": no kernels), else an nvcc of CUDA_HOME, PATH,
+# /usr/local/cuda or env/nvcc.sh of the major version of LibTorch's CUDA. Built where LibTorch is the full form and there
+# is such an nvcc; else the layer holds the CPU forms alone.
+function(regatta_nvcc_version nvcc version)
+  execute_process(COMMAND ${nvcc} --version OUTPUT_VARIABLE _text ERROR_QUIET)
+  string(REGEX MATCH "V[0-9]+\\.[0-9]+\\.[0-9]+" _version "${_text}")
+  set(${version} "${_version}" PARENT_SCOPE)
+endfunction()
+
+function(regatta_check_nvcc fits nvcc)
+  regatta_nvcc_version(${nvcc} _version)
+  if(NOT _version MATCHES "^V${REGATTA_CUDA_MAJOR}\\.")
+    set(${fits} FALSE PARENT_SCOPE)
+  endif()
+endfunction()
+
 set(REGATTA_WITH_KERNELS OFF)
 set(REGATTA_KERNELS_WHY "left out: LibTorch is left out or its CPU form")
 if(REGATTA_WITH_TORCH AND REGATTA_WITH_CUDA)
-  set(REGATTA_KERNELS_WHY "left out: no nvcc")
-  file(GLOB REGATTA_CUDART ${REGATTA_TORCH_FOUND}/../nvidia/cu*/lib/libcudart.so.*
-       ${REGATTA_TORCH_FOUND}/../nvidia/cuda_runtime/lib/libcudart.so.*)
-  if(REGATTA_NVCC AND NOT REGATTA_CUDART)
-    set(REGATTA_KERNELS_WHY "left out: no libcudart beside LibTorch")
-  elseif(REGATTA_NVCC)
-    execute_process(COMMAND ${REGATTA_NVCC} --version OUTPUT_VARIABLE _nvcc_version ERROR_QUIET)
-    string(REGEX MATCH "V([0-9]+)\\.[0-9]+\\.[0-9]+" REGATTA_NVCC_VERSION "${_nvcc_version}")
-    set(_nvcc_major "${CMAKE_MATCH_1}")
-    list(GET REGATTA_CUDART 0 REGATTA_CUDART)
-    cmake_path(ABSOLUTE_PATH REGATTA_CUDART NORMALIZE)
-    if(REGATTA_CUDART MATCHES "\\.so\\.${_nvcc_major}(\\.|$)")
-      set(REGATTA_WITH_KERNELS ON)
-      set(REGATTA_KERNELS_WHY "nvcc ${REGATTA_NVCC_VERSION}")
-    else()
-      set(REGATTA_KERNELS_WHY "left out: nvcc ${REGATTA_NVCC_VERSION} does not fit ${REGATTA_CUDART}")
-    endif()
+  file(REAL_PATH ${REGATTA_CUDART} _cudart)
+  string(REGEX MATCH "\\.so\\.([0-9]+)" _ ${_cudart})
+  set(REGATTA_CUDA_MAJOR ${CMAKE_MATCH_1})
+  file(GLOB _nvccs ${_prefix}/nvcc-*/lib/python3*/site-packages/nvidia/cu*/bin)
+  find_program(REGATTA_NVCC nvcc HINTS ENV CUDA_HOME PATHS /usr/local/cuda/bin ${_nvccs} PATH_SUFFIXES bin
+               VALIDATOR regatta_check_nvcc)
+  set(_nvcc_version "")
+  if(REGATTA_NVCC)
+    regatta_nvcc_version(${REGATTA_NVCC} _nvcc_version)
+  endif()
+  if(REGATTA_NVCC MATCHES "-NOTFOUND$|^none$")
+    set(REGATTA_KERNELS_WHY "left out: no nvcc of CUDA ${REGATTA_CUDA_MAJOR}")
+  elseif(NOT REGATTA_NVCC)
+    set(REGATTA_KERNELS_WHY "left out: switched off")
+  elseif(_nvcc_version MATCHES "^V${REGATTA_CUDA_MAJOR}\\.")
+    set(REGATTA_WITH_KERNELS ON)
+    set(REGATTA_KERNELS_WHY "nvcc ${_nvcc_version}")
+  else()
+    set(REGATTA_KERNELS_WHY "left out: ${REGATTA_NVCC} is no nvcc of CUDA ${REGATTA_CUDA_MAJOR}")
   endif()
 endif()
 

@@ -34,17 +34,6 @@ for name in ["c10", "torch_cpu"] + (["c10_cuda", "torch_cuda"] if form == "cuda"
 PY
 }
 
-find_python() {
-  local python
-  for python in ${REGATTA_PYTHON:-/usr/bin/python3 python3 python3.13 python3.12 python3.11 python3.10}; do
-    if "$python" -c 'import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null; then
-      echo "$python"
-      return
-    fi
-  done
-  fail "no Python 3.10 to 3.13 with venv and ensurepip found (Debian: python3-venv); REGATTA_PYTHON names another one"
-}
-
 mkdir -p "$prefix" || fail "cannot make $prefix; REGATTA_PREFIX names another folder"
 exec 9>"$prefix/.lock"
 flock 9   # two checkouts may be set up at the same time
@@ -59,7 +48,7 @@ else
   free_mib=$(df -Pm "$prefix" | awk 'NR == 2 { print $4 }')
   rm -rf "$folder"
   [ "$free_mib" -ge "$need_mib" ] || fail "$prefix: $free_mib MiB free, $need_mib needed; REGATTA_PREFIX names another folder"
-  python=$(find_python)
+  python=$("$here/python.sh")
   say "installing torch $version ($form) into $folder"
   "$python" -m venv "$folder" >&2
   mapfile -t pins < <(awk 'NF == 2 && $1 !~ /^#/ { print $1 "==" $2 }' "$here/versions.txt")

@@ -6,22 +6,26 @@ env/setup.sh [options]
   --cpu         the small CPU form of LibTorch
   --cuda        the full form of LibTorch (default where there is an NVIDIA driver, a working Slurm client or a site's
                 profile: login nodes without a GPU need it for the nodes that have one)
+  --no-kernels  without our CUDA kernels, which the full form gets otherwise: trainings on GPUs take LibTorch's operators
   --with-tests  also the tests, and the packages that only tests and checks use (env/packages-test.txt, env/python-test.txt)
   --no-build    stop before the build
   --help        this text
-REGATTA_PREFIX   where LibTorch and the tests' Python packages go, shared by all checkouts (default ~/.local/share/regatta)
+REGATTA_PREFIX   where LibTorch, nvcc and the tests' Python packages go, shared by all checkouts (default ~/.local/share/regatta)
 REGATTA_LIBTORCH cuda or cpu, as --cuda and --cpu
+REGATTA_KERNELS  off: as --no-kernels
+REGATTA_NVCC     this nvcc, or pypi: the private one (default: a toolkit's that fits, else the private one; env/nvcc.sh)
 REGATTA_JOBS     compilers at a time (default: one a core, at most one for each 2 GiB of memory)
 CMAKE_PREFIX_PATH  a LibTorch found there is used, and none is installed
 TEXT
 }
 set -euo pipefail
 
-form=${REGATTA_LIBTORCH:-} build=1 tests=0
+form=${REGATTA_LIBTORCH:-} kernels=${REGATTA_KERNELS:-on} build=1 tests=0
 while [ $# -gt 0 ]; do
   case $1 in
     --cpu) form=cpu ;;
     --cuda) form=cuda ;;
+    --no-kernels) kernels=off ;;
     --with-tests) tests=1 ;;
     --no-build) build=0 ;;
     --help | -h) usage; exit 0 ;;
@@ -90,6 +94,23 @@ given_torch() {   # the folder of a LibTorch on CMAKE_PREFIX_PATH, or nothing
   done
 }
 
+find_nvcc() {   # LibTorch's folder in; an nvcc for our kernels, off or none out
+  local runtime major path=none
+  # Beside the full form alone lie both the runtime and cuDNN; of others the summary of the configuration speaks.
+  runtime=$(compgen -G "$1/../nvidia/*/lib/libcudart.so.*" | head -n 1 || true)
+  major=${runtime##*.so.}
+  if [ -z "$runtime" ] || [ ! -e "$1/../nvidia/cudnn" ]; then
+    path=none
+  elif [ "$kernels" = off ]; then
+    path=off
+    say "CUDA kernels are left out, as asked for" >&2
+  elif ! path=$(env/nvcc.sh "${major%%.*}" | tail -n 1); then
+    say "CUDA kernels are left out: no nvcc; trainings on GPUs will take LibTorch's operators" >&2
+    path=none
+  fi
+  echo "$path"
+}
+
 env/packages.sh env/packages.txt
 test_python=()
 if [ "$tests" = 1 ]; then
@@ -110,6 +131,8 @@ else
   torch=$(env/libtorch.sh "$form" | tail -n 1)
 fi
 done_in LibTorch
+nvcc=$(find_nvcc "$torch")
+[ ! -x "$nvcc" ] || done_in nvcc
 
 if [ "$build" = 1 ]; then
   jobs=$(awk -v cores="$(nproc)" '/^MemAvailable/ { n = int($2 / 2097152); print n < 1 ? 1 : n < cores ? n : cores }' /proc/meminfo)
@@ -118,8 +141,8 @@ if [ "$build" = 1 ]; then
     stale=(-U 'REGATTA_TORCH_*' -U 'REGATTA_C10*' -U REGATTA_CUDA_INCLUDE)   # what was found of another LibTorch
   fi
   mkdir -p build/release
-  cmake --preset release "${stale[@]}" "${test_python[@]}" "-DREGATTA_TORCH_ROOT=$torch" >build/release/configure.log ||
-    { cat build/release/configure.log; exit 1; }
+  cmake --preset release "${stale[@]}" "${test_python[@]}" "-DREGATTA_TORCH_ROOT=$torch" "-DREGATTA_NVCC=$nvcc" \
+    >build/release/configure.log || { cat build/release/configure.log; exit 1; }
   sed -n '/-- regatta /,$p' build/release/configure.log | grep '^-- \(regatta\|  \)'
   done_in configuration
   target=$([ "$tests" = 1 ] && echo all || echo programs)
