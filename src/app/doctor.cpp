@@ -34,6 +34,7 @@ class DoctorCommand : public Command {
     };
     add(std::move(ranks));
     add(examine_gpus());
+    findings.push_back(kernel_finding(REGATTA_KERNELS_WHY));
     add(examine_limits());
     add(examine_file_system(folder_));
     bool faulty = false;

@@ -66,6 +66,13 @@ std::vector<Finding> examine_gpus() {
   return findings;
 }
 
+Finding kernel_finding(const std::string& text) {
+  const bool built = !text.starts_with("left out");
+  return {built ? Level::kGood : Level::kNote, "CUDA kernels",
+          built ? text
+                : text + "; GPUs train with LibTorch's operators, which are slower (env/setup.sh --cuda builds them)"};
+}
+
 std::vector<Finding> examine_limits() {
   std::vector<Finding> findings;
   const std::size_t processors = job_cpus(false).size();

@@ -18,6 +18,10 @@ struct Finding {
 /// Driver and GPUs as NVML shows them. A machine without them is noted: a login node is one.
 std::vector<Finding> examine_gpus();
 
+/// Whether this build has CUDA kernels: the text is kernels::build_text(), which the build gives, as the layer's
+/// library would bring CUDA's with it. Left out is noted: trainings on GPUs are slower then.
+Finding kernel_finding(const std::string& text);
+
 /// Processors, host memory of the control group, open files, umask, programs of Slurm.
 std::vector<Finding> examine_limits();
 

@@ -57,6 +57,16 @@ TEST_CASE("rights that lock the group out, or let everybody in, are noted") {
   CHECK(good.level == Finding::Level::kGood);
 }
 
+TEST_CASE("a build without CUDA kernels is noted, no fault") {
+  const Finding with = kernel_finding("nvcc V13.0.88");
+  CHECK(with.level == Finding::Level::kGood);
+  CHECK(with.text == "nvcc V13.0.88");
+  const Finding without = kernel_finding("left out: no nvcc of CUDA 13");
+  CHECK(without.level == Finding::Level::kNote);
+  CHECK(without.subject == "CUDA kernels");
+  CHECK(without.text.rfind("left out: no nvcc of CUDA 13; ", 0) == 0);
+}
+
 TEST_CASE("limits and ranks are told where there is no launcher") {
   CHECK(find(examine_limits(), "processors") != nullptr);
   CHECK(examine_ranks().front().text.find("one process") != std::string::npos);
