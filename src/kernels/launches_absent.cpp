@@ -4,7 +4,9 @@
 #include "regatta/kernels/diffusion.hpp"
 #include "regatta/kernels/fixed_point.hpp"
 #include "regatta/kernels/gradient_guard.hpp"
+#include "regatta/kernels/label_overlap.hpp"
 #include "regatta/kernels/ncc.hpp"
+#include "regatta/kernels/pack.hpp"
 #include "regatta/kernels/warp.hpp"
 
 namespace regatta::kernels {
@@ -25,6 +27,26 @@ void gradient_guard(const GuardStep&, const GuardState&, void*, const Capability
 }
 
 void to_fixed_point(const float*, std::uint32_t*, std::int64_t, Stream) {
+  refuse();
+}
+
+void label_counts(const std::uint8_t*, const std::uint8_t*, const float*, const VolumeSize&, std::int64_t*, Stream) {
+  refuse();
+}
+
+void pack_pair(const void*, const void*, ImageType, const VolumeSize&, Bf16*, Stream) {
+  refuse();
+}
+
+void pack_field(const float*, const VolumeSize&, Bf16*, Stream) {
+  refuse();
+}
+
+void unpack_field(const Bf16*, const VolumeSize&, float*, Stream) {
+  refuse();
+}
+
+void pack_quads(const std::uint8_t*, const VolumeSize&, std::uint32_t*, Stream) {
   refuse();
 }
 
