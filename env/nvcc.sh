@@ -62,7 +62,7 @@ flock 9   # two checkouts may be set up at the same time
 if [ "$(cat "$marker" 2>/dev/null)" = "${pins[*]}" ] && problem=$(fits "$(private_nvcc)"); then
   say "$version is in $folder"
 else
-  [ ! -e "$folder" ] || say "$folder is not complete (${problem:-interrupted, or of other versions}): made anew"
+  [ ! -e "$folder" ] || say "$folder is not complete (${problem:-interrupted, or of other versions}): made again"
   free_mib=$(df -Pm "$prefix" | awk 'NR == 2 { print $4 }')
   rm -rf "$folder"
   [ "$free_mib" -ge 600 ] || fail "$prefix: $free_mib MiB free, 600 needed; REGATTA_PREFIX names another folder"

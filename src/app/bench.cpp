@@ -11,6 +11,8 @@
 #include "app/command.hpp"
 #include "app/size_option.hpp"
 #include "regatta/base/files.hpp"
+#include "regatta/nn/device.hpp"
+#include "regatta/train/backend_choice.hpp"
 #include "regatta/train/step_benchmark.hpp"
 
 namespace regatta::app {
@@ -140,7 +142,7 @@ class Bench final : public Command {
     if (backend_ == "reference") {
       return false;
     }
-    const std::string lack = why_no_fast_backend(options_.run);
+    const std::string lack = why_not_fast(choose_device(options_.run.device));
     if (!lack.empty()) {
       REGATTA_REQUIRE(backend_ == "both", DeviceError, "--backend fast: ", lack);
       std::cout << "fast backend: not measured, " << lack << '\n';

@@ -65,7 +65,7 @@ class Describe final : public Command {
         "--size", size_,
         "DxHxW: with --models, at which to tell their work and memory; alone, tell the memory of the recipes "
         "at this size, without their archives");
-    app.add_option("--measure", measure_steps_, "also time so many training steps of each recipe, and a validation")
+    app.add_option("--measure", measure_steps_, "also time N training steps of each recipe, and a validation")
         ->range(1, 1000);
   }
 

@@ -24,8 +24,7 @@ class PlanCommand : public Command {
         ->allow_extra_args(false);
     app.add_flag("--measure", measure_,
                  "train a few steps of each kind of trial on this machine, to forecast how long all take");
-    app.add_option("--measure-steps", measure_steps_, "--measure with so many timed steps (default: 5)")
-        ->range(1, 1000);
+    app.add_option("--measure-steps", measure_steps_, "timed steps of --measure (default: 5)")->range(1, 1000);
     app.add_option("--bench", bench_, "forecast from this file of `regatta bench --networks` instead");
     app.add_flag("--json", json_, "print JSON, with every resolved recipe");
     app.add_flag("--models", models_, "list the networks instead: parameters, multiplications-and-additions, memory");

@@ -214,20 +214,4 @@ void conv_weight_gradient(const ConvShape& shape, const ConvWeightGradient& arra
   }
 }
 
-void join_images(const float* moving, const float* fixed, Bf16* joined, const VolumeSize& size, Stream stream) {
-  require(moving != nullptr && fixed != nullptr && joined != nullptr, "images");
-  conv::launch_join(moving, fixed, joined, size.all(), stream);
-}
-
-void join_images(const std::uint8_t* moving, const std::uint8_t* fixed, Bf16* joined, const VolumeSize& size,
-                 Stream stream) {
-  require(moving != nullptr && fixed != nullptr && joined != nullptr, "images");
-  conv::launch_join(moving, fixed, joined, size.all(), stream);
-}
-
-void flow_to_quads(const float* flow, Bf16* quads, const VolumeSize& size, Stream stream) {
-  require(flow != nullptr && quads != nullptr, "flow");
-  conv::launch_quads(flow, quads, size, stream);
-}
-
 }  // namespace regatta::kernels

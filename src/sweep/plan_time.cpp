@@ -20,7 +20,7 @@ std::int64_t count_in(const TrialPlan& plan, const char* pointer) {
   return found != nullptr && found->is_number_integer() ? found->get<std::int64_t>() : 0;
 }
 
-/// As train/trainer: at the start, after every so many epochs, at the end.
+/// As train/trainer: at the start, after every N epochs, at the end.
 std::int64_t validations(const Recipe& recipe, std::int64_t steps, std::int64_t train_pairs) {
   const std::int64_t pairs =
       recipe.train.epoch_pairs > 0 ? recipe.train.epoch_pairs : std::max<std::int64_t>(train_pairs, 1);

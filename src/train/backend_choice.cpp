@@ -1,4 +1,4 @@
-#include "train/backend_choice.hpp"
+#include "regatta/train/backend_choice.hpp"
 
 #include "regatta/base/error.hpp"
 #include "regatta/kernels/device.hpp"

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "regatta/nn/device.hpp"
+#include "regatta/train/backend_choice.hpp"
 #include "regatta/train/memory_forecast.hpp"
-#include "train/backend_choice.hpp"
 
 namespace regatta {
 namespace {

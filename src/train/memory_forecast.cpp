@@ -11,7 +11,7 @@
 #include "regatta/nn/loss.hpp"
 #include "regatta/nn/meta_memory.hpp"
 #include "regatta/nn/model.hpp"
-#include "train/backend_choice.hpp"
+#include "regatta/train/backend_choice.hpp"
 #include "train/data_place.hpp"
 #include "train/step.hpp"
 #include "train/torch_errors.hpp"

@@ -11,9 +11,9 @@
 #include "regatta/nn/metric.hpp"
 #include "regatta/nn/weight_edit.hpp"
 #include "regatta/nn/weights.hpp"
+#include "regatta/train/backend_choice.hpp"
 #include "regatta/train/checkpoint.hpp"
 #include "regatta/volume/resample.hpp"
-#include "train/backend_choice.hpp"
 
 namespace regatta {
 namespace {

@@ -16,8 +16,8 @@
 #include "regatta/base/process.hpp"
 #include "regatta/base/version.hpp"
 #include "regatta/nn/device.hpp"
+#include "regatta/train/backend_choice.hpp"
 #include "regatta/train/weights_file.hpp"
-#include "train/backend_choice.hpp"
 #include "train/numbers.hpp"
 
 namespace regatta {

@@ -10,7 +10,7 @@
 #include <ATen/ops/zeros.h>
 
 #include "regatta/base/error.hpp"
-#include "train/backend_choice.hpp"
+#include "regatta/train/backend_choice.hpp"
 
 namespace regatta {
 namespace {

@@ -15,8 +15,8 @@
 #include "regatta/nn/device.hpp"
 #include "regatta/nn/loss.hpp"
 #include "regatta/nn/model.hpp"
+#include "regatta/train/backend_choice.hpp"
 #include "regatta/train/baseline.hpp"
-#include "train/backend_choice.hpp"
 #include "train/benchmark_parts.hpp"
 #include "train/skip_guard.hpp"
 #include "train/step.hpp"
@@ -180,10 +180,6 @@ BackendAgreement compare_backends(const StepBenchmarkOptions& options, const Sha
     }
   }
   return agreement;
-}
-
-std::string why_no_fast_backend(const RunOptions& run) {
-  return why_not_fast(choose_device(run.device));
 }
 
 NccAgreement compare_ncc(const Shape3& shape, int window, const std::string& device_text) {

@@ -12,7 +12,7 @@
 #include "regatta/base/log.hpp"
 #include "regatta/config/settings.hpp"
 #include "regatta/nn/device.hpp"
-#include "train/backend_choice.hpp"
+#include "regatta/train/backend_choice.hpp"
 #include "train/data_place.hpp"
 #include "train/initial_weights.hpp"
 #include "train/run_record.hpp"

@@ -4,10 +4,10 @@
 #include <set>
 
 #include "regatta/nn/device.hpp"
+#include "regatta/train/backend_choice.hpp"
 #include "regatta/train/evaluator.hpp"
 #include "regatta/train/step_benchmark.hpp"
 #include "regatta/train/trainer.hpp"
-#include "train/backend_choice.hpp"
 #include "train/benchmark_parts.hpp"
 #include "train/data_place.hpp"
 #include "train/step.hpp"

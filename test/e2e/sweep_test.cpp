@@ -275,7 +275,7 @@ TEST_CASE("a sweep that was moved goes on by its folder alone, and leaves the pl
   CHECK(list[1].second > 0);
 }
 
-TEST_CASE("a second Ctrl-C ends a sweep at once with 130; the same command goes on from the checkpoints") {
+TEST_CASE("a second Ctrl-C ends a sweep at once with 130; the same command continues from the checkpoints") {
   const Bench bench;
   const int ranks = GENERATE(1, 2);
   {

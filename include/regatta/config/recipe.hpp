@@ -138,7 +138,7 @@ struct ValidationOptions {
 
   template <class Self, class V>
   static void visit(Self& s, V&& v) {
-    v("every_epochs", s.every_epochs, "validate after every so many epochs, and at the end", between(1, 10000000));
+    v("every_epochs", s.every_epochs, "validate after every N epochs, and at the end", between(1, 10000000));
     v("at_start", s.at_start, "validate before the first step too");
     v("metrics", s.metrics, "what is measured on the validation pairs");
     v("best", s.best, "the metric by which the best checkpoint is chosen; one of `metrics`");
@@ -161,7 +161,7 @@ struct GuardOptions {
       between(0, 100));
     v("lr_factor", s.lr_factor, "learning rate after a roll-back, as a factor", between(1e-6, 1.0));
     v("anchor_steps", s.anchor_steps,
-      "a checkpoint is made after every so many steps and kept until the next: the anchor of a roll-back",
+      "a checkpoint is made after every N steps and kept until the next: the anchor of a roll-back",
       between(1, 1000000000));
   }
 };
@@ -175,8 +175,7 @@ struct CheckpointOptions {
   template <class Self, class V>
   static void visit(Self& s, V&& v) {
     v("every_s", s.every_s, "seconds between checkpoints; 0: not by time", between(0.0, 1e6).not_identity());
-    v("every_steps", s.every_steps, "also after every so many steps; 0: only by time",
-      between(0, 1000000000).not_identity());
+    v("every_steps", s.every_steps, "also after every N steps; 0: only by time", between(0, 1000000000).not_identity());
     v("keep", s.keep, "newest checkpoints kept, besides the best weights", between(1, 100).not_identity());
     v("keep_final", s.keep_final,
       "a finished trial of a sweep keeps its newest checkpoint, so that the sweep can be extended by epochs",

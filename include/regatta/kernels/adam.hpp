@@ -28,7 +28,7 @@ struct AdamRule {
   bool decoupled = false;  ///< AdamW: the values shrink by rate x weight_decay; else weight_decay x value is a gradient
 };
 
-/// What changes from step to step, in device memory: a captured launch reads it anew.
+/// What changes from step to step, in device memory: each replay of a captured launch reads it again.
 struct AdamStep {
   double rate = 0.0;
   double update = 1.0;  ///< the update's number, from 1, for the bias corrections

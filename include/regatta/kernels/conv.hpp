@@ -58,7 +58,7 @@ struct PackJob {
   void* packed = nullptr;
 };
 
-/// Rounds weights to bf16 in the order in which the kernels read them; wanted anew after every update. One launch for
+/// Rounds weights to bf16 in the order in which the kernels read them; call it again after every update. One launch for
 /// each 16 jobs. @throws BugError without a form
 void pack_weights(std::span<const PackJob> jobs, const Capability& chip, Stream stream);
 
@@ -108,15 +108,6 @@ struct ConvWeightGradient {
 
 void conv_weight_gradient(const ConvShape& shape, const ConvWeightGradient& arrays, const Capability& chip,
                           Stream stream);
-
-/// float32 or uint8 (values / 255) [N, 1, D, H, W] twice -> bf16 [N, D, H, W, 2].
-void join_images(const float* moving, const float* fixed, Bf16* joined, const VolumeSize& size, Stream stream);
-void join_images(const std::uint8_t* moving, const std::uint8_t* fixed, Bf16* joined, const VolumeSize& size,
-                 Stream stream);
-
-/// float32 [N, 3, D, H, W] -> bf16 [N, D, H, W, 4], the fourth zero: a flow's gradient as the flow head's passes read
-/// it.
-void flow_to_quads(const float* flow, Bf16* quads, const VolumeSize& size, Stream stream);
 
 // The same on the CPU, one result at a time, float64 inside, host pointers.
 

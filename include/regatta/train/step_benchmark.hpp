@@ -63,9 +63,6 @@ struct BackendAgreement {
 /// @param shape  smaller than the benchmark's is enough
 BackendAgreement compare_backends(const StepBenchmarkOptions& options, const Shape3& shape);
 
-/// Whether the fast backend can run on the device of the settings, and why not.
-std::string why_no_fast_backend(const RunOptions& run);
-
 /// The two forms of NCC on the same tensors.
 struct NccAgreement {
   double value_relative = 0.0;     ///< |closed - reference| / |reference|

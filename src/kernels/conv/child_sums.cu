@@ -1,4 +1,4 @@
-// The sums of fold.hpp: the output's gradient over 2x2x2 neighbours. Also what turns images and flows into bf16.
+// The sums of fold.hpp: the output's gradient over 2x2x2 neighbours.
 //
 // A thread owns 8 channels of one (y, x) and walks along z with the last plane's sum. The four loads of a step are
 // shared with neighbours through the L1 cache, so memory is read about once: bandwidth decides.
@@ -84,37 +84,6 @@ __global__ void __launch_bounds__(kThreads) sum_children(const SumCall call) {
   }
 }
 
-__device__ __forceinline__ float intensity(float value) {
-  return value;
-}
-
-__device__ __forceinline__ float intensity(std::uint8_t value) {
-  return static_cast<float>(value) * (1.0F / 255.0F);
-}
-
-template <class T>
-__global__ void __launch_bounds__(kThreads)
-    join(const T* __restrict__ moving, const T* __restrict__ fixed, unsigned* __restrict__ joined, long long count) {
-  for (long long i = blockIdx.x * static_cast<long long>(kThreads) + threadIdx.x; i < count;
-       i += static_cast<long long>(gridDim.x) * kThreads) {
-    joined[i] = pack_bf16(intensity(moving[i]), intensity(fixed[i]));
-  }
-}
-
-__global__ void __launch_bounds__(kThreads)
-    to_quads(const float* __restrict__ flow, uint2* __restrict__ quads, long long count, long long voxels) {
-  for (long long i = blockIdx.x * static_cast<long long>(kThreads) + threadIdx.x; i < count;
-       i += static_cast<long long>(gridDim.x) * kThreads) {
-    const float* from = flow + i / voxels * 3 * voxels + i % voxels;
-    quads[i] = make_uint2(pack_bf16(from[0], from[voxels]), pack_bf16(from[2 * voxels], 0.0F));
-  }
-}
-
-unsigned blocks_for(long long count) {
-  constexpr long long kMost = 4096;
-  return static_cast<unsigned>(count < kMost * kThreads ? divide_up(count, kThreads) : kMost);
-}
-
 }  // namespace
 
 void launch_child_sums(const void* gradient, void* sums, const VolumeSize& size, int channels, Stream stream) {
@@ -130,21 +99,6 @@ void launch_child_sums(const void* gradient, void* sums, const VolumeSize& size,
                   static_cast<unsigned>(size.n * call.runs));
   sum_children<<<grid, threads, 0, stream>>>(call);
   check_launch("sum_children");
-}
-
-template <class T>
-void launch_join(const T* moving, const T* fixed, Bf16* joined, long long count, Stream stream) {
-  join<<<blocks_for(count), kThreads, 0, stream>>>(moving, fixed, reinterpret_cast<unsigned*>(joined), count);
-  check_launch("join");
-}
-
-template void launch_join<float>(const float*, const float*, Bf16*, long long, Stream);
-template void launch_join<std::uint8_t>(const std::uint8_t*, const std::uint8_t*, Bf16*, long long, Stream);
-
-void launch_quads(const float* flow, Bf16* quads, const VolumeSize& size, Stream stream) {
-  to_quads<<<blocks_for(size.all()), kThreads, 0, stream>>>(flow, reinterpret_cast<uint2*>(quads), size.all(),
-                                                            size.voxels());
-  check_launch("to_quads");
 }
 
 }  // namespace regatta::kernels::conv

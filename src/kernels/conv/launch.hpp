@@ -23,9 +23,4 @@ void launch_reduce(const ReduceCall& call, Stream stream);
 /// `size`: of the gradient.
 void launch_child_sums(const void* gradient, void* sums, const VolumeSize& size, int channels, Stream stream);
 
-/// float or std::uint8_t
-template <class T>
-void launch_join(const T* moving, const T* fixed, Bf16* joined, long long count, Stream stream);
-void launch_quads(const float* flow, Bf16* quads, const VolumeSize& size, Stream stream);
-
 }  // namespace regatta::kernels::conv

@@ -31,16 +31,4 @@ void launch_child_sums(const void*, void*, const VolumeSize&, int, Stream) {
   refuse();
 }
 
-template <class T>
-void launch_join(const T*, const T*, Bf16*, long long, Stream) {
-  refuse();
-}
-
-template void launch_join<float>(const float*, const float*, Bf16*, long long, Stream);
-template void launch_join<std::uint8_t>(const std::uint8_t*, const std::uint8_t*, Bf16*, long long, Stream);
-
-void launch_quads(const float*, Bf16*, const VolumeSize&, Stream) {
-  refuse();
-}
-
 }  // namespace regatta::kernels::conv

@@ -9,7 +9,7 @@ __device__ __forceinline__ std::uint32_t shared_address(const void* pointer) {
   return static_cast<std::uint32_t>(__cvta_generic_to_shared(pointer));
 }
 
-/// threadIdx.x, read anew: what follows from it need not stay in registers since the first reading.
+/// threadIdx.x, read again: what follows from it need not stay in registers since the first reading.
 __device__ __forceinline__ int thread_again() {
   int r;
   asm volatile("mov.u32 %0, %%tid.x;" : "=r"(r));

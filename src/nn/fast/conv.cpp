@@ -17,6 +17,7 @@
 #include "nn/layers/work.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/kernels/conv.hpp"
+#include "regatta/kernels/pack.hpp"
 #include "regatta/nn/chip.hpp"
 
 namespace regatta::fast {
@@ -156,7 +157,7 @@ class Backward {
       const kernels::VolumeSize size = volume_size(planar);
       gradient_ = at::empty({size.n, size.d, size.h, size.w, 4}, first_.options());
       if (chip.launches) {
-        kernels::flow_to_quads(planar.const_data_ptr<float>(), bf16_(gradient_), size, chip.stream);
+        kernels::pack_field(planar.const_data_ptr<float>(), size, bf16_(gradient_), chip.stream);
       }
     } else {
       gradient_ = in_layout(upstream);

@@ -124,32 +124,4 @@ TEST_CASE("captured convolutions give the same bytes as uncaptured ones") {
   }
 }
 
-TEST_CASE("images are joined and flows become quads") {
-  if (!has_gpu()) {
-    REGATTA_SKIP("no GPU");
-  }
-  const VolumeSize size = {2, 5, 7, 9};
-  const auto count = static_cast<std::size_t>(size.all());
-  const std::vector<float> moving = normal_values(count, 1);
-  const std::vector<float> fixed = normal_values(count, 2);
-  DeviceArray<Bf16> joined(2 * count);
-  join_images(DeviceArray<float>(moving).get(), DeviceArray<float>(fixed).get(), joined.get(), size, nullptr);
-  wait_for_gpu();
-  const std::vector<Bf16> pairs = joined.values();
-  const std::vector<float> flow = normal_values(3 * count, 3);
-  DeviceArray<Bf16> quads(4 * count);
-  flow_to_quads(DeviceArray<float>(flow).get(), quads.get(), size, nullptr);
-  wait_for_gpu();
-  const std::vector<Bf16> four = quads.values();
-  const auto voxels = static_cast<std::size_t>(size.voxels());
-  for (std::size_t i = 0; i < count; ++i) {
-    REQUIRE(pairs[2 * i].bits == to_bf16(moving[i]).bits);
-    REQUIRE(pairs[2 * i + 1].bits == to_bf16(fixed[i]).bits);
-    for (std::size_t channel = 0; channel < 3; ++channel) {
-      REQUIRE(four[4 * i + channel].bits == to_bf16(flow[(i / voxels * 3 + channel) * voxels + i % voxels]).bits);
-    }
-    REQUIRE(four[4 * i + 3].bits == 0);
-  }
-}
-
 }  // namespace regatta::kernels

@@ -1,5 +1,5 @@
 // A step of warp, losses, guard and optimiser as one CUDA graph: replays give what single launches give, with numbers
-// that are read from the device anew.
+// that are read from the device again.
 #include <vector>
 
 #include "gpu/kernels/device_array.hpp"

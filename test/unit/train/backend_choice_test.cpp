@@ -1,5 +1,5 @@
 // Which backend runs where.
-#include "train/backend_choice.hpp"
+#include "regatta/train/backend_choice.hpp"
 
 #include "regatta/base/error.hpp"
 #include "regatta/train/baseline.hpp"

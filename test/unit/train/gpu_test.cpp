@@ -7,12 +7,12 @@
 #include <ATen/ops/full_like.h>
 
 #include "regatta/nn/device.hpp"
+#include "regatta/train/backend_choice.hpp"
 #include "regatta/train/baseline.hpp"
 #include "regatta/train/resolve.hpp"
 #include "regatta/train/run_folder.hpp"
 #include "support/catch.hpp"
 #include "support/temporary_folder.hpp"
-#include "train/backend_choice.hpp"
 #include "train/benchmark_parts.hpp"
 #include "train/step.hpp"
 #include "unit/train/scene.hpp"
