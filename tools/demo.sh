@@ -1,28 +1,35 @@
 #!/bin/bash
-# The main job on this machine, with all set-up: scans, archive, a sweep of 6 trials on 4 ranks that is killed half-way
+# The main job on this machine, with all set-up: scans, archive, a sweep of 6 trials that is killed half-way
 # and resumed, leaderboard, and one registered pair. CPU or GPU. About 6 minutes after set-up on 2 cores.
-#   tools/demo.sh [OUT] [--cpu|--cuda]      OUT: default demo/ in the checkout; a former demo there is replaced
+#   tools/demo.sh [OUT] [--cpu|--cuda] [--programs DIR]
+# OUT: default demo/ in the checkout; a former demo there is replaced. --programs: those of DIR, and no set-up
 set -euo pipefail
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
-out="" setup=()
-for argument in "$@"; do
-  case $argument in
-    --cpu | --cuda) setup+=("$argument") ;;
-    -*) echo "demo: unknown option '$argument'" >&2; exit 2 ;;
-    *) out=$(realpath -m "$argument") ;;
+out="" programs="" setup=()
+while [ $# -gt 0 ]; do
+  case $1 in
+    --cpu | --cuda) setup+=("$1") ;;
+    --programs) [ $# -ge 2 ] || { echo "demo: --programs needs a folder" >&2; exit 2; }; programs=$(realpath "$2"); shift ;;
+    -*) echo "demo: unknown option '$1'" >&2; exit 2 ;;
+    *) out=$(realpath -m "$1") ;;
   esac
+  shift
 done
 out=${out:-$repository/demo}
 cd "$repository"
-job=jobs/demo.json ranks=4
+job=jobs/demo.json
+gpus=$({ nvidia-smi -L 2>/dev/null || true; } | grep -c '^GPU' || true)
+ranks=$((gpus > 0 ? gpus : 4))   # one rank per GPU
 
 title() { printf '\n=== %s  [%d min %02d s]\n' "$*" $((SECONDS / 60)) $((SECONDS % 60)); }
 fail() { echo "demo: $*" >&2; exit 1; }
 
-title "set-up"
-env/setup.sh "${setup[@]}"
-PATH=$repository/build/release/bin:$PATH
+if [ -z "$programs" ]; then
+  title "set-up"
+  env/setup.sh "${setup[@]}"
+fi
+PATH=${programs:-$repository/build/release/bin}:$PATH
 begin=$SECONDS
 
 title "scans: 12 subjects made from one brain"

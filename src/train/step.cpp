@@ -63,9 +63,18 @@ std::int64_t TrainingStep::captured_operations() const {
 
 void TrainingStep::work_on_(const PairState& batch, const UpdateNumbers& numbers) {
   model_->set_training({seed_, numbers.update});
-  auto [total, parts] = objective_.values(batch, model_->forward(batch.moving, batch.fixed));
+  const ModelOutput output = model_->forward(batch.moving, batch.fixed);
   model_->set_evaluation();
+  end_phase("forward");
+  auto [total, parts] = objective_.values(batch, output);
+  end_phase("losses");
   total.backward();
+  end_phase("backward");
+  update_(total, std::move(parts), numbers);
+  end_phase("update");
+}
+
+void TrainingStep::update_(const at::Tensor& total, std::vector<at::Tensor> parts, const UpdateNumbers& numbers) {
   const at::NoGradGuard no_gradients;
   parts.push_back(total.detach());
   parts.push_back(one_);

@@ -2,9 +2,11 @@
 // of files, epochs or validation. Which steps are skipped: skip_guard.hpp.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "regatta/config/recipe.hpp"
@@ -30,6 +32,10 @@ class TrainingStep {
   /// such steps in a row they do so for ever.
   /// @param update  number of the update, from 1
   void run_(const PairState& batch, double lr, std::int64_t update);
+
+  /// From here on `after` is called at the end of each phase of a step that is not replayed: "forward", "losses",
+  /// "backward", "update". For profiles.
+  void observe_(std::function<void(const char* phase)> after) { after_phase_ = std::move(after); }
 
   /// Which steps were skipped since the last call. Synchronises.
   SkipReport take_skips_() { return guard_.take_report_(); }
@@ -61,14 +67,21 @@ class TrainingStep {
 
  private:
   void work_on_(const PairState& batch, const UpdateNumbers& numbers);
+  void update_(const at::Tensor& total, std::vector<at::Tensor> parts, const UpdateNumbers& numbers);
+  void end_phase(const char* phase) const {
+    if (after_phase_) {
+      after_phase_(phase);
+    }
+  }
 
   std::uint64_t seed_;
   std::unique_ptr<Model> model_;
   Objective objective_;
   std::unique_ptr<Optimizer> optimizer_;
   SkipGuard guard_;
-  at::Tensor loss_sums_;                     ///< [terms + 2] float64: terms, total, number of steps
-  at::Tensor one_;                           ///< scalar float32
+  at::Tensor loss_sums_;  ///< [terms + 2] float64: terms, total, number of steps
+  at::Tensor one_;        ///< scalar float32
+  std::function<void(const char*)> after_phase_;
   std::unique_ptr<CapturedSteps> captured_;  ///< null: every step is given to the device operator by operator
 };
 

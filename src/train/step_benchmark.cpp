@@ -17,6 +17,7 @@
 #include "regatta/nn/model.hpp"
 #include "regatta/train/backend_choice.hpp"
 #include "regatta/train/baseline.hpp"
+#include "regatta/train/dataset.hpp"
 #include "train/benchmark_parts.hpp"
 #include "train/skip_guard.hpp"
 #include "train/step.hpp"
@@ -62,6 +63,67 @@ double relative(const at::Tensor& value, const at::Tensor& reference) {
   return (value - reference).norm().item<double>() / reference.norm().item<double>();
 }
 
+void copy_weights_(const Model& from, Model& to) {
+  const at::NoGradGuard no_grad;
+  const std::vector<Parameter>& values = from.parameters().items();
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    at::Tensor(to.parameters().items()[i].value).copy_(values[i].value);
+  }
+}
+
+/// The network computes in float64 from here on, as an oracle.
+void make_double_(Model& model) {
+  const at::NoGradGuard no_grad;
+  for (const Parameter& parameter : model.parameters().items()) {
+    parameter.value.set_data(parameter.value.to(at::kDouble));
+  }
+}
+
+Agreement agreement_of(const LossAndGradients& found, const LossAndGradients& expected, const Model& model) {
+  Agreement agreement;
+  agreement.loss_relative = std::abs(found.loss - expected.loss) / std::abs(expected.loss);
+  agreement.flow_relative = relative(found.flow, expected.flow);
+  agreement.gradient_relative = relative(at::cat(found.gradients), at::cat(expected.gradients));
+  for (std::size_t i = 0; i < expected.gradients.size(); ++i) {
+    const double one = relative(found.gradients[i], expected.gradients[i]);
+    if (one > agreement.worst_gradient) {
+      agreement.worst_gradient = one;
+      agreement.worst_parameter = model.parameters().items()[i].name;
+    }
+  }
+  return agreement;
+}
+
+/// The first pair that an archive has for training.
+PairState pair_of_archive(const std::string& path, const at::Device& device) {
+  const Archive archive = Archive::open(path);
+  const std::string split = DataOptions().train_split;
+  const Dataset data = Dataset::load(archive, {{split}, "", ""}, device);
+  return data.gather({data.pairs(split).front()});
+}
+
+Shape3 shape_of(const PairState& pair) {
+  return {pair.fixed.size(2), pair.fixed.size(3), pair.fixed.size(4)};
+}
+
+/// The kernels of one step that is not captured, phase by phase.
+std::vector<PhaseTime> phase_times(const Recipe& recipe, const at::Device& device, Backend backend, const Model& like,
+                                   const PairState& pair) {
+  TrainingStep step(recipe, device, backend, Capture::kNever);
+  copy_weights_(like, step.model());
+  for (std::int64_t update = 1; update <= 2; ++update) {  // libraries choose their kernels
+    step.run_(pair, recipe.optim.lr, update);
+  }
+  KernelWatch watch(device);
+  std::vector<PhaseTime> phases;
+  step.observe_([&](const char* phase) {
+    std::vector<KernelTime> kernels = watch.take();
+    phases.push_back({phase, total_ms(kernels), std::move(kernels)});
+  });
+  step.run_(pair, recipe.optim.lr, /*update=*/3);
+  return phases;
+}
+
 /// NCC's value and its gradient with respect to the warped image, in float64 on the CPU.
 std::pair<double, at::Tensor> ncc_with_gradient(const std::string& kind, int window, PairState pair) {
   pair.warped = pair.warped.detach().clone().set_requires_grad(true);
@@ -101,9 +163,11 @@ StepTimes benchmark_step(const StepBenchmarkOptions& options) {
   const Backend backend = choose_backend(recipe.run.backend, device);
   fast::take_sm80_forms(options.sm80);
   TrainingStep step(recipe, device, backend);
-  PairState pair = head_pair(options.shape, options.batch, device);
+  PairState pair = options.archive.empty() ? head_pair(options.shape, options.batch, device)
+                                           : pair_of_archive(options.archive, device);
 
   StepTimes times;
+  times.shape = shape_of(pair);
   times.backend = backend_name(backend);
   times.mean_field = grow_field_(step.model(), pair, kGrownField);
   release_cached(device);
@@ -145,8 +209,18 @@ StepTimes benchmark_step(const StepBenchmarkOptions& options) {
     *milliseconds = repeat_ms(device, options.steps, [&] { loss->value(pair).backward(); });
   }
   times.guard_ms = guard_times(step.model(), device, options.steps);
-  const at::NoGradGuard no_grad;
-  times.inference_ms = repeat_ms(device, options.steps, [&] { out = step.model().forward(pair.moving, pair.fixed); });
+  {
+    const at::NoGradGuard no_grad;
+    times.inference_ms = repeat_ms(device, options.steps, [&] { out = step.model().forward(pair.moving, pair.fixed); });
+  }
+  if (device.is_cuda()) {
+    times.phases = phase_times(recipe, device, backend, step.model(), pair);
+    KernelWatch watch(device);
+    for (int i = 0; i < kStepsPerSample; ++i) {
+      whole_step();
+    }
+    times.kernels_ms = total_ms(watch.take()) / kStepsPerSample;
+  }
   return times;
 }
 
@@ -154,31 +228,25 @@ BackendAgreement compare_backends(const StepBenchmarkOptions& options, const Sha
   const at::Device device = choose_device(options.run.device);
   Recipe recipe = recipe_of(options);
   recipe.run.tf32 = false;
+  recipe.run.channels_last = false;
   set_deterministic(false);
-  const PairState pair = head_pair(shape, 1, device);
-  TrainingStep reference(recipe, device, Backend::kReference);
+  PairState pair = options.archive.empty() ? head_pair(shape, 1, device) : pair_of_archive(options.archive, device);
   BackendAgreement agreement;
+  agreement.shape = shape_of(pair);
+  TrainingStep reference(recipe, device, Backend::kReference);
   agreement.mean_field = grow_field_(reference.model(), pair, kGrownField);
-  const LossAndGradients expected = loss_and_gradients(reference, pair);
   fast::take_sm80_forms(options.sm80);
   TrainingStep fast(recipe, device, Backend::kFast);
-  {
-    const at::NoGradGuard no_grad;
-    for (std::size_t i = 0; i < expected.gradients.size(); ++i) {
-      at::Tensor(fast.model().parameters().items()[i].value).copy_(reference.model().parameters().items()[i].value);
-    }
-  }
-  const LossAndGradients found = loss_and_gradients(fast, pair);
-  agreement.loss_relative = std::abs(found.loss - expected.loss) / std::abs(expected.loss);
-  agreement.flow_relative = relative(found.flow, expected.flow);
-  agreement.gradient_relative = relative(at::cat(found.gradients), at::cat(expected.gradients));
-  for (std::size_t i = 0; i < expected.gradients.size(); ++i) {
-    const double one = relative(found.gradients[i], expected.gradients[i]);
-    if (one > agreement.worst_gradient) {
-      agreement.worst_gradient = one;
-      agreement.worst_parameter = reference.model().parameters().items()[i].name;
-    }
-  }
+  TrainingStep exact(recipe, device, Backend::kReference);
+  copy_weights_(reference.model(), fast.model());
+  copy_weights_(reference.model(), exact.model());
+  make_double_(exact.model());
+  PairState exact_pair = pair;
+  exact_pair.moving = pair.moving.to(at::kDouble);
+  exact_pair.fixed = pair.fixed.to(at::kDouble);
+  const LossAndGradients expected = loss_and_gradients(exact, exact_pair);
+  agreement.reference = agreement_of(loss_and_gradients(reference, pair), expected, reference.model());
+  agreement.fast = agreement_of(loss_and_gradients(fast, pair), expected, reference.model());
   return agreement;
 }
 

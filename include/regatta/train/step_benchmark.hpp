@@ -8,6 +8,7 @@
 
 #include "regatta/config/json.hpp"
 #include "regatta/config/recipe.hpp"
+#include "regatta/train/kernel_times.hpp"
 #include "regatta/volume/archive.hpp"
 
 namespace regatta {
@@ -22,7 +23,15 @@ struct StepBenchmarkOptions {
   int warmup = 4;
   int steps = 10;
   RunOptions run;
-  bool sm80 = false;  ///< the fast backend as a GPU of compute capability 8.0 runs it
+  std::string archive;  ///< its first training pair is taken, with its size; empty: made-up heads of `shape`
+  bool sm80 = false;    ///< the fast backend as a GPU of compute capability 8.0 runs it
+};
+
+/// What the GPU does in one phase of a step.
+struct PhaseTime {
+  std::string name;  ///< forward, losses, backward, update
+  double ms = 0.0;   ///< of its kernels, copies and fills together
+  std::vector<KernelTime> kernels;
 };
 
 /// Milliseconds of each timed repetition, and what was on the device meanwhile.
@@ -36,10 +45,13 @@ struct StepTimes {
   std::int64_t peak_bytes = 0;       ///< of the whole steps
   double first_loss = 0.0;
   double last_loss = 0.0;
-  std::string backend;          ///< that was measured
-  double mean_field = 0.0;      ///< mean |u| at the beginning, voxels
-  std::int64_t replays = 0;     ///< steps that were replayed from a captured graph
-  std::int64_t operations = 0;  ///< of the device in one captured step: kernels, copies, fills; 0: not captured
+  std::string backend;            ///< that was measured
+  double mean_field = 0.0;        ///< mean |u| at the beginning, voxels
+  std::int64_t replays = 0;       ///< steps that were replayed from a captured graph
+  std::int64_t operations = 0;    ///< of the device in one captured step: kernels, copies, fills; 0: not captured
+  std::vector<PhaseTime> phases;  ///< of one step that was not captured; empty on the CPU
+  double kernels_ms = 0.0;        ///< what the GPU works in one whole step, under a profiler
+  Shape3 shape{};                 ///< of the volumes
 };
 
 /// Steps given to the device one after the other in each sample of `step_ms`, as in training.
@@ -50,17 +62,23 @@ inline constexpr int kStepsPerSample = 5;
 /// one by one afterwards.
 StepTimes benchmark_step(const StepBenchmarkOptions& options);
 
-/// One step's loss and gradients on the fast backend against those by reference without TF32, same weights and pair.
-struct BackendAgreement {
+/// One step's loss, field and gradients against those by reference in float64, same weights and pair.
+struct Agreement {
   double loss_relative = 0.0;
-  double flow_relative = 0.0;      ///< norm of the difference / norm of the reference's
+  double flow_relative = 0.0;      ///< norm of the difference / norm of the exact one
   double gradient_relative = 0.0;  ///< the same over all parameters together
   double worst_gradient = 0.0;     ///< of one parameter alone
   std::string worst_parameter;
-  double mean_field = 0.0;  ///< mean |u|, voxels
 };
 
-/// @param shape  smaller than the benchmark's is enough
+struct BackendAgreement {
+  Agreement fast;
+  Agreement reference;      ///< float32 without TF32
+  double mean_field = 0.0;  ///< mean |u|, voxels
+  Shape3 shape{};
+};
+
+/// @param shape  of made-up heads; an archive's pair has its own
 BackendAgreement compare_backends(const StepBenchmarkOptions& options, const Shape3& shape);
 
 /// The two forms of NCC on the same tensors.

@@ -90,7 +90,7 @@ TrainOutcome train_on_gpu(const fs::path& folder, const Recipe& recipe, Recorder
 
 }  // namespace
 
-TEST_CASE("on a GPU 40 captured steps leave the bytes of uncaptured ones") {
+TEST_CASE("on a GPU 40 captured steps leave the bytes of uncaptured ones", "[gpu]") {
   const c10::Device device = choose_device("auto");
   if (!why_not_fast(device).empty()) {
     REGATTA_SKIP(why_not_fast(device));
@@ -109,7 +109,7 @@ TEST_CASE("on a GPU 40 captured steps leave the bytes of uncaptured ones") {
   check_equal(train(recipe, device, Capture::kAllowed), captured);
 }
 
-TEST_CASE("on a GPU a training that left and continued has the bytes of one that did not") {
+TEST_CASE("on a GPU a training that left and continued has the bytes of one that did not", "[gpu]") {
   const c10::Device device = choose_device("auto");
   if (!why_not_fast(device).empty()) {
     REGATTA_SKIP(why_not_fast(device));

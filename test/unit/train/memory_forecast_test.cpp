@@ -21,7 +21,8 @@ TEST_CASE("inference of VoxelMorph-2 holds 102 volumes at its widest convolution
   CHECK(static_cast<double>(need.inference) == Approx((kVolumes + kCopy) * kVoxels * kFloat).epsilon(0.005));
 }
 
-TEST_CASE("the forecast lies within 15 % of the peak measured on a GPU for VoxelMorph-2, LKU-Net and TransMorph") {
+TEST_CASE("the forecast lies within 15 % of the peak measured on a GPU for VoxelMorph-2, LKU-Net and TransMorph",
+          "[gpu]") {
   const Json measured = read_json(REGATTA_SOURCE_DIR "/docs/benchmarks/h100-networks.json");
   int compared = 0;
   for (const Json& row : measured.at("rows")) {

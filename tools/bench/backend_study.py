@@ -1,0 +1,257 @@
+#!/usr/bin/env python3
+"""Whether the fast backend trains as the reference does: paired seeds, loss curves, one pair of runs at full size.
+
+  tools/bench/backend_study.py [--small A.h5] [--full B.h5] [--curve A.h5] -o OUT.json [--gpus N] [--at-once N]
+                               [--keep FORMER.json]
+
+Runs `regatta train` (from PATH) many times, on all GPUs. Three studies, each only if its archive is given:
+- seeds (--small): --seeds pairs of trainings of --steps steps, which differ in nothing but the backend. The means of
+  the differences (fast - reference) of the last validation, with the bounds of their 95 % interval (Student's t).
+- full size (--full): one pair of trainings of --full-steps steps.
+- curve (--curve): 300 steps more of a fast training of --steps steps, with its optimiser's state, by the fast backend
+  and by three references of different rounding (TF32, float32, cuDNN's other choice of algorithms). Means over 20
+  steps; the deviation of fast from the mean of the references against the largest of their own. The picture is
+  OUT.svg.
+Each run that ended is a line of OUT.jsonl as well. --keep takes what is there of a former report's seeds, if the
+recipe is the same: only the others are run.
+"""
+import argparse
+import concurrent.futures
+import json
+import math
+import os
+import pathlib
+import queue
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+
+WINDOW = 20          # steps that a point of the curve is the mean of
+CURVE_STEPS = 300
+METRICS = ("dice", "folding", "ncc", "sdlogj")
+# By LibTorch's and NVIDIA's variables: the recipe stays, so that the training may continue.
+REFERENCES = {"reference, TF32": {},
+              "reference, float32": {"NVIDIA_TF32_OVERRIDE": "0"},
+              "reference, TF32, other algorithms": {"TORCH_CUDNN_USE_HEURISTIC_MODE_B": "1"}}
+# Two-sided 95 % of Student's t by degrees of freedom.
+T_95 = {1: 12.706, 3: 3.182, 5: 2.571, 7: 2.365, 9: 2.262, 11: 2.201, 15: 2.131, 23: 2.069, 31: 2.040, 47: 2.012, 63: 1.998}
+
+
+def recipe_of(archive, model, steps, every_epochs, ncc_window):
+    return {"schema": 1, "data": {"archive": str(archive.resolve())}, "model": {"name": model},
+            "losses": {"ncc": {"options": {"window": ncc_window}}, "grad": {}},
+            "train": {"steps": steps}, "optim": {"lr": 1e-4},
+            "validation": {"every_epochs": every_epochs, "metrics": list(METRICS), "best": "dice"}}
+
+
+class Runs:
+    """Trainings, some at once on each GPU."""
+
+    def __init__(self, folder, gpus, at_once, log):
+        self.folder = folder
+        self.log = log
+        self.slots = queue.Queue()
+        for _ in range(at_once):
+            for gpu in range(gpus):
+                self.slots.put(gpu)
+        self.pool = concurrent.futures.ThreadPoolExecutor(gpus * at_once)
+
+    def start(self, name, recipe, options, variables=None, continues=None):
+        """@param continues  folder of a training, which is left as it is"""
+        return self.pool.submit(self._run, name, recipe, options, variables or {}, continues)
+
+    def _run(self, name, recipe, options, variables, continues):
+        gpu = self.slots.get()
+        try:
+            place = self.folder / name
+            if continues:
+                shutil.copytree(continues, place)
+            file = self.folder / f"{name}.json"
+            file.write_text(json.dumps(recipe))
+            command = ["regatta", "train", str(file), "-o", str(place), "--device", "cuda:0"]
+            for pointer, value in options.items():
+                command += ["--set", f"{pointer}={json.dumps(value) if not isinstance(value, str) else value}"]
+            visible = dict(os.environ, CUDA_VISIBLE_DEVICES=str(gpu), **variables)
+            done = subprocess.run(command, env=visible, capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                raise SystemExit(f"{name}: exit code {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+            result = json.loads((place / "result.json").read_text())
+            print(f"{name}: {result['ms_per_step']:.2f} ms per step, last {result['last']}", flush=True)
+            with self.log.open("a") as lines:
+                lines.write(json.dumps({"run": name, **summary(result), "losses": losses_of(place)}) + "\n")
+            return place, result
+        finally:
+            self.slots.put(gpu)
+
+
+def summary(result):
+    return {"last": result["last"], "best": result["best"], "best_step": result["best_step"],
+            "ms_per_step": result["ms_per_step"], "train_s": result["train_s"],
+            "peak_device_bytes": result["peak_device_bytes"], "backend": result["provenance"]["backend"]}
+
+
+def interval(values):
+    """Mean and the bounds of its 95 % interval."""
+    mean = statistics.fmean(values)
+    if len(values) < 2:
+        return {"mean": mean}
+    freedom = max(d for d in T_95 if d <= len(values) - 1)
+    half = T_95[freedom] * statistics.stdev(values) / math.sqrt(len(values))
+    return {"mean": mean, "lower": mean - half, "upper": mean + half, "deviation": statistics.stdev(values)}
+
+
+def seeds_report(recipe, rows):
+    report = {"recipe": {**recipe, "data": {}}, "rows": rows, "fast_minus_reference": {}}
+    for metric in METRICS:
+        report["fast_minus_reference"][metric] = interval(
+            [row["fast"]["last"][metric] - row["reference"]["last"][metric] for row in rows])
+        for backend in ("fast", "reference"):
+            report.setdefault(backend, {})[metric] = interval([row[backend]["last"][metric] for row in rows])
+    return report
+
+
+def losses_of(place):
+    """[(step, mean of the total loss since the point before)] of the last attempt"""
+    points = []
+    for line in sorted(place.glob("a*/metrics.jsonl"))[-1].read_text().splitlines():
+        record = json.loads(line)
+        if record["kind"] == "train":
+            points.append((record["step"], record["values"]["total"]))
+    return points
+
+
+def curve_report(curves):
+    references = [curves[name] for name in REFERENCES]
+    steps = [step for step, _ in references[0]]
+    mean = [statistics.fmean(curve[i][1] for curve in references) for i in range(len(steps))]
+    own = max(abs(curve[i][1] - mean[i]) for curve in references for i in range(len(steps)))
+    fast = max(abs(curves["fast"][i][1] - mean[i]) for i in range(len(steps)))
+    return {"steps": steps, "mean_over_steps": WINDOW,
+            "total": {name: [value for _, value in curve] for name, curve in curves.items()},
+            "largest_deviation_of_a_reference": own, "largest_deviation_of_fast": fast, "ratio": fast / own}
+
+
+def picture(report):
+    """The curves as an SVG."""
+    width, height, left, right, top, bottom = 760, 420, 70, 20, 20, 50
+    steps, curves = report["steps"], report["total"]
+    values = [value for curve in curves.values() for value in curve]
+    low, high = min(values), max(values)
+    margin = 0.05 * (high - low)
+    low, high = low - margin, high + margin
+
+    def x(step):
+        return left + (width - left - right) * step / steps[-1]
+
+    def y(value):
+        return top + (height - top - bottom) * (high - value) / (high - low)
+
+    colours = dict(zip(curves, ("#d62728", "#1f77b4", "#2ca02c", "#9467bd")))
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="sans-serif" '
+           f'font-size="12"><rect width="100%" height="100%" fill="white"/>']
+    for i in range(6):
+        value = low + (high - low) * i / 5
+        out.append(f'<path d="M{left} {y(value):.1f}H{width - right}" stroke="#ddd"/>'
+                   f'<text x="{left - 8}" y="{y(value) + 4:.1f}" text-anchor="end">{value:.4f}</text>')
+    for step in range(0, steps[-1] + 1, 50):
+        out.append(f'<text x="{x(step):.1f}" y="{height - bottom + 18}" text-anchor="middle">{step}</text>')
+    out.append(f'<text x="{width / 2}" y="{height - 12}" text-anchor="middle">step</text>'
+               f'<text x="16" y="{height / 2}" text-anchor="middle" transform="rotate(-90 16 {height / 2})">'
+               f'loss, mean over {WINDOW} steps</text>')
+    for row, (name, curve) in enumerate(curves.items()):
+        line = " ".join(f"{x(step):.1f},{y(value):.1f}" for step, value in zip(steps, curve))
+        dash = "" if name == "fast" else ' stroke-dasharray="5 3"'
+        out.append(f'<polyline points="{line}" fill="none" stroke="{colours[name]}" stroke-width="1.6"{dash}/>'
+                   f'<text x="{width - right - 6}" y="{top + 18 + 16 * row}" text-anchor="end" '
+                   f'fill="{colours[name]}">{name}</text>')
+    return "\n".join(out) + "</svg>\n"
+
+
+def kept_references(options, recipe):
+    if not options.keep:
+        return {}
+    former = json.loads(options.keep.read_text())["seeds"]
+    if former["recipe"] != {**recipe, "data": {}}:
+        raise SystemExit(f"{options.keep}: another recipe than that of this study")
+    return {row["seed"]: row for row in former["rows"]}
+
+
+def start_seeds(options, runs):
+    recipe = recipe_of(options.small, options.model, options.steps, options.steps, options.window)
+    kept = kept_references(options, recipe)
+    started = []
+    for seed in range(1, options.seeds + 1):
+        def run(backend, seed=seed):
+            return runs.start(f"seed-{seed}-{backend}", recipe, {"/train/seed": seed, "/run/backend": backend})
+        if seed not in kept:
+            started.append((seed, run("fast"), run("reference")))
+    return recipe, kept, started
+
+
+def finish_seeds(recipe, kept, started):
+    rows = list(kept.values())
+    for seed, fast, reference in started:
+        rows.append({"seed": seed, "fast": summary(fast.result()[1]), "reference": summary(reference.result()[1])})
+    return seeds_report(recipe, sorted(rows, key=lambda row: row["seed"]))
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--small", type=pathlib.Path, help="archive of the paired seeds")
+    parser.add_argument("--full", type=pathlib.Path, help="archive at full size")
+    parser.add_argument("--curve", type=pathlib.Path, help="archive of the curves")
+    parser.add_argument("-o", "--output", type=pathlib.Path, required=True, help="JSON file")
+    parser.add_argument("--model", default="voxelmorph-2")
+    parser.add_argument("--window", type=int, default=9, help="of NCC")
+    parser.add_argument("--seeds", type=int, default=16)
+    parser.add_argument("--steps", type=int, default=2500)
+    parser.add_argument("--full-steps", type=int, default=2000)
+    parser.add_argument("--gpus", type=int, default=1)
+    parser.add_argument("--at-once", type=int, default=3, help="trainings at a time on each GPU")
+    parser.add_argument("--keep", type=pathlib.Path, help="former report")
+    return parser.parse_args()
+
+
+def main():
+    options = parse()
+    report = {}
+
+    def write():
+        options.output.write_text(json.dumps(report, indent=1) + "\n")
+
+    with tempfile.TemporaryDirectory() as folder:
+        runs = Runs(pathlib.Path(folder), options.gpus, options.at_once, options.output.with_suffix(".jsonl"))
+        full = {}
+        if options.full:
+            recipe = recipe_of(options.full, options.model, options.full_steps, options.full_steps, options.window)
+            full = {backend: runs.start(f"full-{backend}", recipe, {"/run/backend": backend})
+                    for backend in ("fast", "reference")}
+        seeds = start_seeds(options, runs) if options.small else None
+        if options.curve:
+            recipe = recipe_of(options.curve, options.model, options.steps, options.steps, options.window)
+            schedule = {"/optim/horizon_epochs": options.steps, "/run/loss_every_steps": WINDOW}
+            grown = runs.start("curve", recipe, {**schedule, "/run/backend": "fast"}).result()[0]
+            longer = {**schedule, "/train/steps": options.steps + CURVE_STEPS}
+            started = {"fast": runs.start("curve-fast", recipe, {**longer, "/run/backend": "fast"}, {}, grown)}
+            for index, (name, variables) in enumerate(REFERENCES.items()):
+                started[name] = runs.start(f"curve-reference-{index}", recipe,
+                                           {**longer, "/run/backend": "reference"}, variables, grown)
+        if seeds:
+            report["seeds"] = finish_seeds(*seeds)
+            write()
+        if options.full:
+            report["full_size"] = {backend: summary(run.result()[1]) for backend, run in full.items()}
+            write()
+        if options.curve:
+            report["curve"] = curve_report({name: losses_of(run.result()[0]) for name, run in started.items()})
+            options.output.with_suffix(".svg").write_text(picture(report["curve"]))
+            write()
+    for name, part in report.items():
+        print(name, json.dumps({k: v for k, v in part.items() if k not in ("rows", "recipe", "total", "steps")}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
