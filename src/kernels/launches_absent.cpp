@@ -2,6 +2,7 @@
 #include "regatta/base/error.hpp"
 #include "regatta/kernels/adam.hpp"
 #include "regatta/kernels/diffusion.hpp"
+#include "regatta/kernels/draw.hpp"
 #include "regatta/kernels/fixed_point.hpp"
 #include "regatta/kernels/gradient_guard.hpp"
 #include "regatta/kernels/label_overlap.hpp"
@@ -23,6 +24,14 @@ void adam(const AdamArrays&, const AdamRule&, const AdamStep*, const float*, con
 }
 
 void gradient_guard(const GuardStep&, const GuardState&, void*, const Capability&, Stream) {
+  refuse();
+}
+
+void draw_uniform(const DrawKey&, const double*, double*, std::int64_t, Stream) {
+  refuse();
+}
+
+void draw_normal(const DrawKey&, const double*, float*, std::int64_t, Stream) {
   refuse();
 }
 
