@@ -40,6 +40,7 @@ PairState with_output(const PairState& batch, const ModelOutput& output, Side si
       std::swap(pair.fixed_mask, pair.moving_mask);
       std::swap(pair.fixed_keypoints, pair.moving_keypoints);
       std::swap(pair.fixed_axes_mm, pair.moving_axes_mm);
+      std::swap(pair.fixed_axes, pair.moving_axes);
       pair.warped = output.inverse_warped;
       pair.flow = output.inverse_flow;
       pair.regularised = output.inverse_regularised;
@@ -58,6 +59,7 @@ PairState with_output(const PairState& batch, const ModelOutput& output, Side si
       pair.moving_mask.reset();
       pair.fixed_keypoints.reset();
       pair.moving_keypoints.reset();
+      pair.keypoint_count.reset();
       break;
   }
   return pair;

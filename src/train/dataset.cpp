@@ -17,9 +17,9 @@
 #include <c10/util/Exception.h>
 
 #include "regatta/base/error.hpp"
+#include "train/keypoint_store.hpp"
 #include "train/torch_errors.hpp"
 #include "train/volume_stream.hpp"
-#include "train/voxel_axes.hpp"
 
 namespace regatta {
 namespace {
@@ -205,9 +205,12 @@ Dataset Dataset::load(const Archive& archive, const DatasetParts& parts, const a
   data.label_count_ = static_cast<std::int64_t>(archive.label_ids().size());
   data.subjects_ = archive.subjects();
   data.shape_ = archive.shape();
+  std::vector<ArchivePair> pairs;
   for (const std::string& split : parts.splits) {
-    data.pairs_[split] = archive.pairs(split);
+    const std::vector<ArchivePair>& own = data.pairs_[split] = archive.pairs(split);
+    pairs.insert(pairs.end(), own.begin(), own.end());
   }
+  data.keypoints_ = std::make_unique<KeypointStore>(data.subjects_, pairs, data.shape_, device);
   const std::vector<std::size_t> modalities = modalities_of(archive, parts);
   data.fixed_channel_ = modalities.size() - 1;
   const std::set<std::int64_t> subjects = subjects_of(archive, parts.splits);
@@ -329,28 +332,6 @@ at::Tensor Dataset::gather_masks(const std::vector<std::int64_t>& subjects, cons
   return masks;
 }
 
-void Dataset::gather_keypoints(const ArchivePair& pair, const Flips& flips, PairState& state) const {
-  const KeypointLists lists = keypoints_of(subjects_, pair);
-  if (lists.fixed.empty()) {
-    return;
-  }
-  const auto tensor_of = [&](std::span<const Point3> points) {
-    at::Tensor out = at::empty({static_cast<std::int64_t>(points.size()), 3}, at::dtype(at::kFloat));
-    float* to = out.mutable_data_ptr<float>();
-    for (const Point3& point : points) {
-      for (std::size_t axis = 0; axis < 3; ++axis) {
-        *to++ = static_cast<float>(flips[axis] ? static_cast<double>(shape_[axis] - 1) - point[axis] : point[axis]);
-      }
-    }
-    return out.to(volumes_on_device_->images.device());
-  };
-  state.moving_keypoints = tensor_of(lists.moving);
-  state.fixed_keypoints = tensor_of(lists.fixed);
-  // Each scan's own: where scans were aligned to an atlas, a packed voxel is as large as it is in the scan.
-  state.moving_axes_mm = voxel_axes(subjects_[static_cast<std::size_t>(pair.moving)].affine, flips);
-  state.fixed_axes_mm = voxel_axes(subjects_[static_cast<std::size_t>(pair.fixed)].affine, flips);
-}
-
 PairState Dataset::gather(const std::vector<ArchivePair>& pairs, const std::vector<Flips>& flips) const {
   const at::NoGradGuard no_gradients;
   std::vector<std::int64_t> subjects;  // the moving ones, then the fixed ones
@@ -380,7 +361,7 @@ PairState Dataset::gather(const std::vector<ArchivePair>& pairs, const std::vect
   state.moving_mask = gather_masks({subjects.begin(), subjects.begin() + half}, moving, flips);
   state.fixed_mask = gather_masks({subjects.begin() + half, subjects.end()}, fixed, flips);
   if (pairs.size() == 1) {
-    gather_keypoints(pairs.front(), flips.empty() ? Flips{} : flips.front(), state);
+    keypoints_->gather(subjects_, pairs.front(), flips.empty() ? Flips{} : flips.front(), state);
   }
   state.label_count = label_count_;
   return state;

@@ -18,6 +18,7 @@
 
 namespace regatta {
 
+class KeypointStore;
 class VolumeStream;
 
 /// What of an archive is needed.
@@ -74,13 +75,13 @@ class Dataset {
   std::vector<std::int64_t> rows_of(const std::vector<std::int64_t>& subjects) const;
   at::Tensor gather_masks(const std::vector<std::int64_t>& subjects, const std::vector<std::int64_t>& rows,
                           const std::vector<Flips>& flips) const;
-  void gather_keypoints(const ArchivePair& pair, const Flips& flips, PairState& state) const;
 
   std::map<std::string, std::vector<ArchivePair>> pairs_;
   std::map<std::int64_t, std::int64_t> row_of_;  ///< archive subject -> row, where all is held
   std::vector<ArchiveSubject> subjects_;
   std::unique_ptr<Volumes> volumes_on_device_;
   std::unique_ptr<VolumeStream> stream_;
+  std::unique_ptr<KeypointStore> keypoints_;
   std::int64_t volumes_ = 0;
   std::size_t moving_channel_ = 0;
   std::size_t fixed_channel_ = 0;

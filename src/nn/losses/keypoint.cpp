@@ -1,9 +1,11 @@
 // How far the field carries key-points of the fixed volume from the same points of the moving one, in millimetres of
 // the moving scan, where the error lies. Of one pair; a pair without key-points has the value 0 and no gradient, so
-// that sets where only some pairs have them can be trained on. Source: VFA's recipe for NLST (distance in mm);
-// `squared` is the loss of the Learn2Reg baseline.
+// that sets where only some pairs have them can be trained on. Lists may be padded: `keypoint_count` says on the device
+// how many points are real, and a captured step reads it again each time. Source: VFA's recipe for NLST (distance in
+// mm); `squared` is the loss of the Learn2Reg baseline.
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/stack.h>
 
 #include "nn/known_gradient.hpp"
@@ -36,6 +38,41 @@ void check_points(const PairState& pair) {
                   ", expected one pair, [1, 3, D, H, W]");
 }
 
+/// What is averaged over: all points, or as many as the device says.
+class RealPoints {
+ public:
+  explicit RealPoints(const PairState& pair) {
+    if (pair.keypoint_count.defined()) {
+      const at::Tensor number = at::arange(pair.fixed_keypoints.size(0), pair.keypoint_count.options());  // [K]
+      padding_ = number.ge(pair.keypoint_count);
+      count_ = pair.keypoint_count.clamp_min(1.0);
+    }
+  }
+
+  /// @param rows  [3, K]; 0 where there is no real point
+  void clear_padding_(at::Tensor& rows) const {
+    if (padding_.defined()) {
+      rows.masked_fill_(padding_, 0.0);
+    }
+  }
+
+  /// @param values  [K] or [3, K], 0 where there is no real point
+  at::Tensor mean(const at::Tensor& values) const {
+    return count_.defined() ? divided_(values.sum(), values.numel() / values.size(-1)) : values.mean();
+  }
+
+  /// By the number of real points times `rows`.
+  at::Tensor divided_(at::Tensor values, std::int64_t rows) const {
+    return values.div_(count_).div_(static_cast<double>(rows));
+  }
+
+  bool are_counted() const { return count_.defined(); }
+
+ private:
+  at::Tensor padding_;  ///< [K] bool
+  at::Tensor count_;    ///< scalar
+};
+
 class Keypoint final : public Loss {
  public:
   explicit Keypoint(const KeypointOptions& options) : options_(options) {}
@@ -62,15 +99,19 @@ class Keypoint final : public Loss {
       for (std::int64_t corner = 0; corner < 8; ++corner) {
         error.addcmul_(flat.index_select(1, corners.index.select(0, corner)), corners.weight.select(0, corner));
       }
+      const RealPoints real(pair);
+      real.clear_padding_(error);
       error = in_unit(error, pair, /*transposed=*/false);
       at::Tensor slope;  // d value / d error, [3, K]
       if (options_.squared) {
-        value = error.square().mean();
-        slope = error.mul(2.0 / static_cast<double>(error.numel()));
+        value = real.mean(error.square());
+        slope =
+            real.are_counted() ? real.divided_(error.mul(2.0), 3) : error.mul(2.0 / static_cast<double>(error.numel()));
       } else {
         const at::Tensor distance = error.square().sum(0).sqrt_();
-        value = distance.mean();
-        slope = error.div(distance.clamp_min(1e-12)).div_(static_cast<double>(error.size(1)));
+        value = real.mean(distance);
+        slope = error.div(distance.clamp_min(1e-12));
+        slope = real.are_counted() ? real.divided_(slope, 1) : slope.div_(static_cast<double>(error.size(1)));
       }
       if (wanted) {
         slope = in_unit(slope, pair, /*transposed=*/true);
@@ -89,6 +130,10 @@ class Keypoint final : public Loss {
   /// From voxels to the unit of the result: rows times the matrix of the moving grid's axes, or for the derivative
   /// times its transpose. Row by row, since a matrix product may be rounded to TF32.
   at::Tensor in_unit(const at::Tensor& rows, const PairState& pair, bool transposed) const {
+    if (pair.moving_axes.defined() && !options_.squared) {
+      const at::Tensor axes = (transposed ? pair.moving_axes.t() : pair.moving_axes).to(rows.scalar_type());
+      return axes.unsqueeze(2).mul(rows.unsqueeze(0)).sum(1);
+    }
     const auto part = [&](std::size_t row, std::size_t column) {
       if (options_.squared) {
         return row == column ? 2.0 / static_cast<double>(pair.flow.size(2 + static_cast<std::int64_t>(row))) : 0.0;

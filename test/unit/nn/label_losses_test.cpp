@@ -3,9 +3,12 @@
 #include <vector>
 
 #include <ATen/ops/all.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/equal.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/grid_sampler_3d.h>
 #include <ATen/ops/matmul.h>
+#include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
@@ -162,6 +165,36 @@ TEST_CASE("keypoint equals its plain definition, value and gradient") {
   PairState outside = keypoint_pair();
   outside.fixed_keypoints.mul_(1.5).sub_(1.0);  // some beyond the grid: the flow of the border
   check_against(distance, "keypoint", Json::object(), outside, kFlow);
+}
+
+TEST_CASE("keypoint of a padded list has the value and the gradient of the list without padding") {
+  const auto result = [](PairState pair, bool squared) {
+    pair.flow = pair.flow.clone().set_requires_grad(true);
+    const at::Tensor value = make_loss("keypoint", Json{{"squared", squared}})->value(pair);
+    value.backward();
+    return std::pair{value.item<double>(), pair.flow.grad()};
+  };
+  PairState plain = keypoint_pair();
+  plain.moving_axes_mm = {1.5, 0.4, -0.2, 0.0, 0.5, 0.1, 0.0, 0.0, 2.0};
+  PairState padded = plain;
+  const at::Tensor wrong = at::full({5, 3}, 1e6, at::dtype(at::kFloat));  // must not be seen
+  padded.fixed_keypoints = at::cat({plain.fixed_keypoints, wrong});
+  padded.moving_keypoints = at::cat({plain.moving_keypoints, wrong.neg()});
+  padded.keypoint_count = at::scalar_tensor(11.0, at::dtype(at::kDouble));
+  padded.moving_axes = at::tensor(plain.moving_axes_mm, at::kDouble).view({3, 3});
+  padded.moving_axes_mm = {};  // the device's are read
+  for (const bool squared : {false, true}) {
+    INFO(squared);
+    const auto [value, gradient] = result(plain, squared);
+    const auto [same_value, same_gradient] = result(padded, squared);
+    CHECK(same_value == Approx(value).epsilon(1e-13));
+    CHECK(relative_difference(same_gradient, gradient) < 1e-12);
+    padded.keypoint_count.fill_(0.0);  // a pair without points
+    const auto [nothing, no_gradient] = result(padded, squared);
+    CHECK(nothing == 0.0);
+    CHECK(no_gradient.abs().max().item<double>() == 0.0);
+    padded.keypoint_count.fill_(11.0);
+  }
 }
 
 TEST_CASE("splat adds many values at one place, in any order the same bits") {

@@ -2,7 +2,9 @@
 #include <filesystem>
 #include <limits>
 
+#include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/flip.h>
 #include <ATen/ops/full_like.h>
 
@@ -47,6 +49,15 @@ struct Trained {
   SkipReport skips;
 };
 
+/// Lists of another length and voxels of another size for each pair.
+void add_keypoints_(PairState& pair, int number) {
+  const at::Tensor index = at::arange(3 * (5 + 40 * number), at::device(pair.fixed.device()).dtype(at::kFloat));
+  pair.fixed_keypoints = index.mul(0.7).sin().add(1.1).mul(20.0).view({-1, 3});
+  pair.moving_keypoints = index.mul(0.9).cos().add(1.1).mul(20.0).view({-1, 3});
+  pair.most_keypoints = 100;
+  pair.moving_axes_mm = axes_of_spacing({1.0 + number, 1.0, 0.5});
+}
+
 Trained train(const Recipe& recipe, const at::Device& device, Capture capture) {
   TrainingStep step(recipe, device, Backend::kFast, capture);
   std::vector<PairState> pairs;
@@ -54,6 +65,9 @@ Trained train(const Recipe& recipe, const at::Device& device, Capture capture) {
     PairState pair = head_pair(kShape, 3, device);
     pair.moving = pair.moving.narrow(0, i, 1).clone();
     pair.fixed = pair.fixed.narrow(0, i, 1).clone();
+    if (recipe.losses.count("keypoint") > 0) {
+      add_keypoints_(pair, i);
+    }
     pairs.push_back(pair);
   }
   grow_field_(step.model(), pairs.front(), 1.5);
@@ -107,6 +121,22 @@ TEST_CASE("on a GPU 40 captured steps leave the bytes of uncaptured ones", "[gpu
   CHECK(plain.skips.updates == captured.skips.updates);
   check_equal(captured, plain);
   check_equal(train(recipe, device, Capture::kAllowed), captured);
+}
+
+TEST_CASE("on a GPU steps with key-points are captured and leave the bytes of uncaptured ones", "[gpu]") {
+  const c10::Device device = choose_device("auto");
+  if (!why_not_fast(device).empty()) {
+    REGATTA_SKIP(why_not_fast(device));
+  }
+  set_deterministic(false);
+  Recipe recipe = baseline_recipe("voxelmorph-1");
+  recipe.losses["keypoint"].weight = 0.05;
+  const Trained plain = train(recipe, device, Capture::kNever);
+  const Trained captured = train(recipe, device, Capture::kAllowed);
+  CHECK(captured.replays == kSteps - 2);  // one graph for lists of any length
+  check_equal(captured, plain);
+  recipe.losses["keypoint"].weight = 0.0;
+  CHECK_FALSE(train(recipe, device, Capture::kAllowed).state.front().second.equal(plain.state.front().second));
 }
 
 TEST_CASE("on a GPU a training that left and continued has the bytes of one that did not", "[gpu]") {
