@@ -77,14 +77,14 @@ CapturedSteps::CapturedSteps(const at::Device& device, Capture capture,
 
 CapturedSteps::~CapturedSteps() = default;
 
-void CapturedSteps::run(const PairState& batch, double lr, std::int64_t update, bool may_capture) {
+void CapturedSteps::run(const PairState& batch, double lr, std::int64_t update) {
   const UpdateNumbers numbers = numbers_->set(numbers_of(batch, lr, update));
   std::unique_ptr<Kind>& kind = kinds_[kind_of(batch)];
   if (kind == nullptr) {
     kind = std::make_unique<Kind>(batch, numbers_->on_device());
   }
   kind->inputs.take_(batch);
-  if (capture_ == Capture::kNever || !may_capture || kind->steps++ < kUncaptured) {
+  if (capture_ == Capture::kNever || kind->steps++ < kUncaptured) {
     work_(kind->inputs.batch(), numbers);
   } else {
     if (kind->graph == nullptr) {

@@ -26,8 +26,7 @@ class CapturedSteps {
   ~CapturedSteps();
 
   /// One step. The host may be at most 32 steps ahead of the device, else it waits.
-  /// @param may_capture  false: the network decides on the host what this step does
-  void run(const PairState& batch, double lr, std::int64_t update, bool may_capture);
+  void run(const PairState& batch, double lr, std::int64_t update);
 
   std::int64_t replays() const { return replays_; }
 

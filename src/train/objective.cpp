@@ -70,4 +70,13 @@ ObjectiveValues Objective::values(const PairState& batch, const ModelOutput& out
   return values;
 }
 
+std::string Objective::why_not_captured() const {
+  for (const Term& term : terms_) {
+    if (const std::string why = term.loss->why_not_captured(); !why.empty()) {
+      return str("loss ", term.name, ": ", why);
+    }
+  }
+  return {};
+}
+
 }  // namespace regatta

@@ -30,6 +30,9 @@ class Objective {
   /// @throws ConfigError if the network's output lacks a side that a loss is taken of
   ObjectiveValues values(const PairState& batch, const ModelOutput& output) const;
 
+  /// Which loss keeps steps from being captured, and why; empty: none.
+  std::string why_not_captured() const;
+
   std::size_t size() const { return terms_.size(); }
   const std::string& name(std::size_t index) const { return terms_.at(index).name; }
 

@@ -27,6 +27,11 @@ const at::Tensor& tensor_of(const SafetensorsFile& file, const char* name, const
   return found->second;
 }
 
+std::string reason_against_capture(const std::string& name, const Model& model, const Objective& objective) {
+  const std::string why = model.why_not_captured();
+  return why.empty() ? objective.why_not_captured() : str("network ", name, ": ", why);
+}
+
 }  // namespace
 
 TrainingStep::TrainingStep(const Recipe& recipe, const at::Device& device, Backend backend, Capture capture)
@@ -40,8 +45,10 @@ TrainingStep::TrainingStep(const Recipe& recipe, const at::Device& device, Backe
   loss_sums_ = at::zeros({static_cast<std::int64_t>(objective_.size()) + 2}, at::device(device).dtype(at::kDouble));
   one_ = at::ones({}, at::device(device).dtype(at::kFloat));
   if (backend == Backend::kFast && device.is_cuda()) {
+    why_not_captured_ = reason_against_capture(recipe.model.name, *model_, objective_);
     captured_ = std::make_unique<CapturedSteps>(
-        device, capture, [this](const PairState& batch, const UpdateNumbers& numbers) { work_on_(batch, numbers); });
+        device, why_not_captured_.empty() ? capture : Capture::kNever,
+        [this](const PairState& batch, const UpdateNumbers& numbers) { work_on_(batch, numbers); });
   }
 }
 
@@ -49,7 +56,7 @@ void TrainingStep::run_(const PairState& batch, double lr, std::int64_t update) 
   if (captured_ == nullptr) {
     work_on_(batch, {.lr = lr, .update = update});
   } else {
-    captured_->run(batch, lr, update, !model_->has_drawn());
+    captured_->run(batch, lr, update);
   }
 }
 
@@ -62,7 +69,8 @@ std::int64_t TrainingStep::captured_operations() const {
 }
 
 void TrainingStep::work_on_(const PairState& batch, const UpdateNumbers& numbers) {
-  model_->set_training({seed_, numbers.update});
+  const bool on_device = numbers.on_device.defined();
+  model_->set_training({seed_, numbers.update, on_device ? numbers.on_device.select(0, 1) : at::Tensor()});
   const ModelOutput output = model_->forward(batch.moving, batch.fixed);
   model_->set_evaluation();
   end_phase("forward");

@@ -59,6 +59,9 @@ class TrainingStep {
   /// differently shaped tensors
   void load_(const SafetensorsFile& file, const std::string& source);
 
+  /// What keeps the fast backend's steps from being captured, network or loss, and why; empty: nothing.
+  const std::string& why_not_captured() const { return why_not_captured_; }
+
   /// How many steps were replayed.
   std::int64_t replays() const;
 
@@ -82,6 +85,7 @@ class TrainingStep {
   at::Tensor loss_sums_;  ///< [terms + 2] float64: terms, total, number of steps
   at::Tensor one_;        ///< scalar float32
   std::function<void(const char*)> after_phase_;
+  std::string why_not_captured_;
   std::unique_ptr<CapturedSteps> captured_;  ///< null: every step is given to the device operator by operator
 };
 

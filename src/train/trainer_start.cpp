@@ -47,6 +47,9 @@ void Trainer::Impl::prepare(const Archive& given) {
   environment = environment_of(setup.device, backend, threads);
   data.emplace(Dataset::load(given, parts_of(recipe), setup.device, subjects_to_hold(setup.resolved, setup.device)));
   step = std::make_unique<TrainingStep>(recipe, setup.device, backend);
+  if (!step->why_not_captured().empty()) {
+    log_warning("steps are not captured, each costs the host hundreds of orders: ", step->why_not_captured());
+  }
 
   check_room();
   StartNote note;

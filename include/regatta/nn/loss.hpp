@@ -98,6 +98,9 @@ class Loss {
 
   /// What an archive must have for this loss to mean anything: "labels", "masks", "key-points".
   virtual std::vector<std::string> needs() const { return {}; }
+
+  /// Why training steps with this loss cannot be replayed as a captured graph; empty: they can. See Model.
+  virtual std::string why_not_captured() const { return {}; }
 };
 
 struct LossRow {

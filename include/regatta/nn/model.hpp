@@ -41,6 +41,10 @@ struct ModelOutput {
 struct TrainingDraw {
   std::uint64_t seed = 0;
   std::int64_t step = 0;
+
+  /// Scalar float64: the step once more, on the GPU. Where it is defined, only this is read and numbers are drawn there
+  /// (nn/fast/draw.hpp): a captured step finds another one each time.
+  at::Tensor step_on_device{};
 };
 
 class Model {
@@ -67,12 +71,13 @@ class Model {
   void set_training(const TrainingDraw& draw) { draw_ = draw; }
   void set_evaluation() { draw_.reset(); }
 
-  /// Whether a forward pass of a training drew, or asked whether it should: the host decides then what the device does,
-  /// and no captured graph can.
-  bool has_drawn() const { return has_drawn_; }
-
   /// True if a training on CUDA repeats its results only numerically: somewhere a gradient is summed by float atomics.
   virtual bool numerical_on_cuda() const { return false; }
+
+  /// Why training steps with this network cannot be replayed as a captured graph; empty: they can. No pass of a
+  /// captured one may read a number of the device on the host (`item`, `cpu`, a branch on values) or upload a tensor
+  /// that was made on the host, except in the first passes, where tables may be made and kept.
+  virtual std::string why_not_captured() const { return {}; }
 
  protected:
   /// Said by networks that are written so that the fast backend can take the place of their layers.
@@ -90,10 +95,7 @@ class Model {
         table_(option_rows(options)) {}
 
   /// None outside of a training.
-  const std::optional<TrainingDraw>& draw() const {
-    has_drawn_ = has_drawn_ || draw_.has_value();
-    return draw_;
-  }
+  const std::optional<TrainingDraw>& draw() const { return draw_; }
 
   Parameters parameters_;
 
@@ -104,7 +106,6 @@ class Model {
   }
 
   std::optional<TrainingDraw> draw_;
-  mutable bool has_drawn_ = false;
   Json options_ = Json::object();
   Json identity_ = Json::object();
   std::vector<OptionRow> table_;

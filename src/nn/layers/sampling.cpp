@@ -4,6 +4,7 @@
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/randn.h>
 
+#include "nn/fast/draw.hpp"
 #include "regatta/base/random.hpp"
 
 namespace regatta {
@@ -11,6 +12,9 @@ namespace regatta {
 at::Tensor normal_like(const at::Tensor& tensor, const TrainingDraw& draw, std::uint32_t stream) {
   if (tensor.is_meta()) {
     return at::empty_like(tensor, at::MemoryFormat::Contiguous);
+  }
+  if (fast::draws_on_device(draw)) {
+    return fast::normal_like(tensor, draw, stream).to(tensor.scalar_type());
   }
   at::Generator generator = at::globalContext().defaultGenerator(tensor.device()).clone();
   const CounterRng rng(draw.seed, RandomPurpose::kSampling);

@@ -1,6 +1,7 @@
 #include "nn/layers/transformer.hpp"
 
 #include <cmath>
+#include <utility>
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
@@ -13,6 +14,7 @@
 #include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "nn/fast/draw.hpp"
 #include "nn/layers/work.hpp"
 #include "nn/shapes.hpp"
 #include "regatta/base/error.hpp"
@@ -175,9 +177,14 @@ at::Tensor window_attention_plain(const at::Tensor& qkv, const at::Tensor& bias,
   return join_heads(at::matmul(weights_of(parts, bias, regions), parts.value));
 }
 
-std::vector<double> drop_path_factors(const std::optional<TrainingDraw>& draw, double rate, std::int64_t layer,
-                                      std::int64_t samples) {
+SampleFactors drop_path_factors(const std::optional<TrainingDraw>& draw, double rate, std::int64_t layer,
+                                std::int64_t samples) {
   REGATTA_REQUIRE(samples <= kMostSamples, BugError, samples, " samples, at most ", kMostSamples);
+  if (draw && rate > 0.0 && fast::draws_on_device(*draw)) {
+    const auto first = static_cast<std::uint32_t>(layer * kMostSamples);
+    const at::Tensor kept = fast::dropout_uniform(*draw, first, samples).ge(rate);
+    return {{}, kept.to(at::kFloat).mul_(1.0 / (1.0 - rate))};
+  }
   std::vector<double> factors(static_cast<std::size_t>(samples), 1.0);
   if (draw && rate > 0.0) {
     const CounterRng rng(draw->seed, RandomPurpose::kDropout);
@@ -187,19 +194,23 @@ std::vector<double> drop_path_factors(const std::optional<TrainingDraw>& draw, d
       factors[static_cast<std::size_t>(sample)] = kept ? 1.0 / (1.0 - rate) : 0.0;
     }
   }
-  return factors;
+  return {std::move(factors), {}};
 }
 
-at::Tensor scale_samples(const at::Tensor& batch, const std::vector<double>& factors) {
-  if (factors.size() == 1) {
-    return batch.mul(factors.front());
+at::Tensor scale_samples(const at::Tensor& batch, const SampleFactors& factors) {
+  std::vector<std::int64_t> shape(static_cast<std::size_t>(batch.dim()), 1);
+  if (factors.on_device.defined()) {
+    shape.front() = factors.on_device.size(0);
+    return batch.mul(factors.on_device.to(batch.scalar_type()).view(shape));
+  }
+  if (factors.on_host.size() == 1) {
+    return batch.mul(factors.on_host.front());
   }
   std::vector<at::Tensor> values;
-  for (const double factor : factors) {
+  for (const double factor : factors.on_host) {
     values.push_back(at::full({1}, factor, batch.options()));
   }
-  std::vector<std::int64_t> shape(static_cast<std::size_t>(batch.dim()), 1);
-  shape.front() = static_cast<std::int64_t>(factors.size());
+  shape.front() = static_cast<std::int64_t>(values.size());
   return batch.mul(at::cat(values).view(shape));
 }
 

@@ -45,27 +45,36 @@ at::Tensor window_attention(const at::Tensor& qkv, const at::Tensor& bias, const
 at::Tensor window_attention_plain(const at::Tensor& qkv, const at::Tensor& bias, const at::Tensor& regions,
                                   std::int64_t heads);
 
-/// 0 or 1 / (1 - rate), drawn for each sample of a training batch: stochastic depth.
+/// One factor a sample. Where they are on the device, the host does not know them.
+struct SampleFactors {
+  std::vector<double> on_host{};
+  at::Tensor on_device{};  ///< [N] float32; where it is defined only this is read
+};
+
+/// 0 or 1 / (1 - rate), drawn for each sample of a training batch: stochastic depth. Host and device draw the same.
 /// @param draw   none: no layer is dropped
 /// @param layer  number of the residual branch in the network
-/// @return one factor a sample
-std::vector<double> drop_path_factors(const std::optional<TrainingDraw>& draw, double rate, std::int64_t layer,
-                                      std::int64_t samples);
+SampleFactors drop_path_factors(const std::optional<TrainingDraw>& draw, double rate, std::int64_t layer,
+                                std::int64_t samples);
 
 /// Each sample (first axis) times its factor.
-at::Tensor scale_samples(const at::Tensor& batch, const std::vector<double>& factors);
+at::Tensor scale_samples(const at::Tensor& batch, const SampleFactors& factors);
 
-/// `input` plus the branch that it goes through, weighted by `drop_path_factors`; empty: by 1. A branch that every
-/// sample drops is not computed.
+/// `input` plus the branch that it goes through, weighted by `drop_path_factors`. A branch that the host knows every
+/// sample to drop is not computed.
 template <class Branch>
-at::Tensor add_branch(const at::Tensor& input, const std::vector<double>& factors, Branch&& branch) {
+at::Tensor add_branch(const at::Tensor& input, const SampleFactors& drawn, Branch&& branch) {
+  if (drawn.on_device.defined()) {
+    return input.add(scale_samples(branch(input), drawn));
+  }
+  const std::vector<double>& factors = drawn.on_host;
   if (std::all_of(factors.begin(), factors.end(), [](double factor) { return factor == 1.0; })) {
     return input.add(branch(input));
   }
   if (std::all_of(factors.begin(), factors.end(), [](double factor) { return factor == 0.0; })) {
     return input;
   }
-  return input.add(scale_samples(branch(input), factors));
+  return input.add(scale_samples(branch(input), drawn));
 }
 
 }  // namespace regatta

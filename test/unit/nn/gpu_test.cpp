@@ -1,9 +1,18 @@
-// Every network on a GPU: the field of the CPU, and gradients that repeat bit for bit where the network says so.
+// Every network on a GPU: the field of the CPU, and gradients that repeat bit for bit where the network says so. What
+// is drawn there.
+#include <algorithm>
+
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
 
 #include <nlohmann/json.hpp>
 
+#include "nn/layers/sampling.hpp"
+#include "nn/layers/transformer.hpp"
+#include "regatta/kernels/draw.hpp"
 #include "regatta/nn/device.hpp"
 #include "regatta/nn/loss.hpp"
 #include "regatta/nn/model.hpp"
@@ -42,7 +51,44 @@ Step step_on(const c10::Device& device, const std::string& name) {
   return step;
 }
 
+/// Why our kernels cannot run; empty: they can.
+std::string why_no_kernels(const c10::Device& device) {
+  return !device.is_cuda() ? "no GPU" : kernels::built() ? "" : kernels::build_text();
+}
+
 }  // namespace
+
+TEST_CASE("on a GPU drop path drops what it drops on the CPU, and another step other branches", "[gpu]") {
+  const c10::Device device = choose_device("auto");
+  if (!why_no_kernels(device).empty()) {
+    REGATTA_SKIP(why_no_kernels(device));
+  }
+  const at::Tensor step = at::full({}, 0.0, at::device(device).dtype(at::kDouble));
+  int dropped = 0;
+  for (std::int64_t number = 1; number <= 200; ++number) {
+    step.fill_(static_cast<double>(number));
+    const SampleFactors on_device = drop_path_factors(TrainingDraw{7, 0, step}, 0.3, 5, 4);
+    const SampleFactors on_host = drop_path_factors(TrainingDraw{7, number}, 0.3, 5, 4);
+    REQUIRE(on_device.on_device.defined());
+    CHECK(on_device.on_device.cpu().equal(at::tensor(on_host.on_host, at::kFloat)));
+    dropped += static_cast<int>(std::count(on_host.on_host.begin(), on_host.on_host.end(), 0.0));
+  }
+  CHECK(dropped > 180);
+  CHECK(dropped < 300);
+}
+
+TEST_CASE("on a GPU sampled velocities are the numbers of the CPU generator", "[gpu]") {
+  const c10::Device device = choose_device("auto");
+  if (!why_no_kernels(device).empty()) {
+    REGATTA_SKIP(why_no_kernels(device));
+  }
+  const at::Tensor like = at::zeros({1, 3, 13, 17, 19}, at::device(device).dtype(at::kFloat));
+  const at::Tensor step = at::full({}, 41.0, at::device(device).dtype(at::kDouble));
+  const at::Tensor drawn = normal_like(like, {11, 0, step}, 1).cpu();
+  const std::vector<float> expected =
+      kernels::draw_normal_reference({11, RandomPurpose::kSampling, 1, 0}, 41, like.numel());
+  CHECK((drawn.flatten() - at::tensor(expected, at::kFloat)).abs().max().item<double>() < 1e-6);
+}
 
 TEST_CASE("networks on a GPU repeat their gradients bit for bit where they say so", "[gpu]") {
   const c10::Device device = choose_device("auto");

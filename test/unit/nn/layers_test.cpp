@@ -15,6 +15,7 @@
 #include <ATen/ops/ones.h>
 #include <ATen/ops/prelu.h>
 #include <ATen/ops/randint.h>
+#include <ATen/ops/tensor.h>
 #include <ATen/ops/upsample_trilinear3d.h>
 #include <ATen/record_function.h>
 
@@ -320,19 +321,29 @@ TEST_CASE("trilinear resizing equals LibTorch's, and a field is scaled with its 
 }
 
 TEST_CASE("drop path draws from seed and step, keeps the mean and leaves evaluation alone") {
-  CHECK(drop_path_factors(std::nullopt, 0.3, 1, 2) == std::vector<double>{1.0, 1.0});
+  CHECK(drop_path_factors(std::nullopt, 0.3, 1, 2).on_host == std::vector<double>{1.0, 1.0});
   const TrainingDraw draw{7, 123};
-  CHECK(drop_path_factors(draw, 0.3, 4, 8) == drop_path_factors(draw, 0.3, 4, 8));
+  CHECK(drop_path_factors(draw, 0.3, 4, 8).on_host == drop_path_factors(draw, 0.3, 4, 8).on_host);
   double sum = 0.0;
   for (std::int64_t step = 0; step < 4000; ++step) {
-    sum += drop_path_factors(TrainingDraw{7, step}, 0.3, 4, 1).front();
+    sum += drop_path_factors(TrainingDraw{7, step}, 0.3, 4, 1).on_host.front();
   }
   CHECK(sum / 4000.0 == Approx(1.0).margin(0.03));
   const at::Tensor input = channels_of_noise(1, 1);
   const auto twice = [](const at::Tensor& x) { return x * 2.0; };
-  CHECK(add_branch(input, {1.0}, twice).equal(input * 3.0));
-  CHECK(add_branch(input, {0.0}, twice).is_same(input));
-  CHECK(relative_difference(add_branch(input, {1.25}, twice), input * 3.5) < 1e-6);
+  CHECK(add_branch(input, {{1.0}}, twice).equal(input * 3.0));
+  CHECK(add_branch(input, {{0.0}}, twice).is_same(input));
+  CHECK(relative_difference(add_branch(input, {{1.25}}, twice), input * 3.5) < 1e-6);
+}
+
+TEST_CASE("drop path gives the same bits by factors of the host and of the device, branches of parts of a batch too") {
+  const at::Tensor batch = at::cat({channels_of_noise(1, 1), channels_of_noise(1, 2), channels_of_noise(1, 3)});
+  const auto twice = [](const at::Tensor& x) { return x * 2.0; };
+  for (const std::vector<double>& factors : std::vector<std::vector<double>>{
+           {1.0, 1.0, 1.0}, {0.0, 0.0, 0.0}, {1.0 / 0.7, 0.0, 1.0 / 0.7}, {0.0, 1.0 / 0.85, 0.0}}) {
+    const at::Tensor by_host = add_branch(batch, {factors}, twice);
+    CHECK(add_branch(batch, {{}, at::tensor(factors, at::kFloat)}, twice).equal(by_host));
+  }
 }
 
 TEST_CASE("layers count their work, a transposed convolution at its input") {

@@ -1,10 +1,12 @@
 // Trainings on a GPU, by the fast backend: captured steps, and resumes. Skipped by name where there is none.
 #include <filesystem>
+#include <iostream>
 #include <limits>
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/flip.h>
 #include <ATen/ops/full_like.h>
 
@@ -91,6 +93,49 @@ void check_equal(const Trained& a, const Trained& b) {
   }
 }
 
+/// Networks that are made for one size.
+Json small_options(const std::string& name) {
+  return name.ends_with("-affine") ? Json{{"size", {64, 96, 64}}} : Json::object();
+}
+
+/// Some steps at 64x96x64 with all that a loss may want, changing the pair each time. @return the state, flat
+at::Tensor trained_state(const Recipe& recipe, const at::Device& device, Capture capture) {
+  constexpr int kFew = 6;
+  TrainingStep step(recipe, device, Backend::kFast, capture);
+  const PairState both = head_pair({64, 96, 64}, 2, device);
+  for (int i = 0; i < kFew; ++i) {
+    PairState pair = both;
+    pair.moving = both.moving.narrow(0, i % 2, 1);
+    pair.fixed = both.fixed.narrow(0, i % 2, 1);
+    pair.moving_labels = pair.moving.mul(3.0).to(at::kByte);
+    pair.fixed_labels = pair.fixed.mul(3.0).to(at::kByte);
+    pair.label_count = 4;
+    pair.fixed_mask = pair.fixed.gt(0.0).to(at::kByte);
+    pair.moving_mask = pair.moving.gt(0.0).to(at::kByte);
+    add_keypoints_(pair, i % 2);
+    step.run_(pair, 1e-4, i + 1);
+  }
+  CHECK(step.why_not_captured().empty());
+  CHECK(step.replays() == (capture == Capture::kNever ? 0 : kFew - 2));
+  CHECK(step.take_skips_().skipped == 0);
+  std::vector<at::Tensor> flat;
+  for (const auto& [name, tensor] : step.weights()) {
+    flat.push_back(tensor.detach().flatten());
+  }
+  return at::cat(flat).cpu();
+}
+
+/// Bit for bit, or nearly where gradients are summed by atomics.
+void check_captured(const std::string& what, const Recipe& recipe, const at::Device& device) {
+  INFO(what);
+  const bool numerical = make_model(recipe.model.name, recipe.model.options)->numerical_on_cuda();
+  const at::Tensor plain = trained_state(recipe, device, Capture::kNever);
+  const at::Tensor captured = trained_state(recipe, device, Capture::kAllowed);
+  const double apart = (captured - plain).norm().item<double>() / plain.norm().item<double>();
+  std::cout << what << ": captured from uncaptured " << apart << std::endl;
+  CHECK((numerical ? apart < 1e-3 : captured.equal(plain)));
+}
+
 TrainOutcome train_on_gpu(const fs::path& folder, const Recipe& recipe, Recorder& recorder) {
   RecipeResolver resolver;
   TrainSetup setup;
@@ -137,6 +182,48 @@ TEST_CASE("on a GPU steps with key-points are captured and leave the bytes of un
   check_equal(captured, plain);
   recipe.losses["keypoint"].weight = 0.0;
   CHECK_FALSE(train(recipe, device, Capture::kAllowed).state.front().second.equal(plain.state.front().second));
+}
+
+TEST_CASE("on a GPU branches are dropped afresh in each replay, as in uncaptured steps", "[gpu]") {
+  const c10::Device device = choose_device("auto");
+  if (!why_not_fast(device).empty()) {
+    REGATTA_SKIP(why_not_fast(device));
+  }
+  set_deterministic(false);
+  Recipe recipe = baseline_recipe("transmorph-tiny");
+  const at::Tensor captured = trained_state(recipe, device, Capture::kAllowed);
+  CHECK(captured.equal(trained_state(recipe, device, Capture::kNever)));
+  recipe.model.options = {{"drop_path", 0.0}};
+  CHECK_FALSE(captured.equal(trained_state(recipe, device, Capture::kAllowed)));
+}
+
+TEST_CASE("on a GPU every network's steps are captured and leave what uncaptured ones do", "[gpu]") {
+  const c10::Device device = choose_device("auto");
+  if (!why_not_fast(device).empty()) {
+    REGATTA_SKIP(why_not_fast(device));
+  }
+  set_deterministic(false);
+  for (const ModelRow& row : model_rows()) {
+    const std::string name = row.name;
+    if (name.find("large") == std::string::npos && name.find("huge") == std::string::npos) {
+      check_captured(name, baseline_recipe(name, small_options(name)), device);
+    }
+  }
+}
+
+TEST_CASE("on a GPU steps with every loss are captured and leave what uncaptured ones do", "[gpu]") {
+  const c10::Device device = choose_device("auto");
+  if (!why_not_fast(device).empty()) {
+    REGATTA_SKIP(why_not_fast(device));
+  }
+  set_deterministic(false);
+  for (const LossRow& row : loss_rows()) {
+    const std::string name = row.name;
+    const bool two_fields = name == "magnitude" || name == "inverse_consistency";
+    Recipe recipe = baseline_recipe(two_fields ? "symnet" : name == "kl" ? "voxelmorph-diff" : "voxelmorph-1");
+    recipe.losses[name].weight = 0.1;
+    check_captured("loss " + name, recipe, device);
+  }
 }
 
 TEST_CASE("on a GPU a training that left and continued has the bytes of one that did not", "[gpu]") {

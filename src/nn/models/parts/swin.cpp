@@ -137,8 +137,7 @@ class SwinBlock {
   }
 
   /// @param keep1, keep2  factors of the two residual branches, one a sample
-  at::Tensor operator()(const at::Tensor& tokens, const std::vector<double>& keep1,
-                        const std::vector<double>& keep2) const {
+  at::Tensor operator()(const at::Tensor& tokens, const SampleFactors& keep1, const SampleFactors& keep2) const {
     const at::Tensor attended = add_branch(tokens, keep1, [this](const at::Tensor& x) { return attention(norm1_(x)); });
     return add_branch(attended, keep2, [this](const at::Tensor& x) { return fc2_(at::gelu(fc1_(norm2_(x)))); });
   }
