@@ -1,6 +1,6 @@
-// `regatta bench`: one training step of a network, timed by stages, the authors' dense NCC beside ours in the same run,
-// correctness checked first; or, with --networks, many networks with their memory (bench_networks). The result is a
-// JSON file. `regatta bench collect` measures reports instead (bench_collect).
+// `regatta bench`: one training step of a network, timed by stages, correctness checked first; or, with --networks,
+// many networks with their memory (bench_networks). The result is a JSON file. `regatta bench collect` measures reports
+// instead (bench_collect).
 #include <algorithm>
 #include <iostream>
 
@@ -56,7 +56,6 @@ Json times_to_json(const StepBenchmarkOptions& options, const StepTimes& times) 
   row["model_options"] = options.model_options;
   row["shape"] = times.shape;
   row["batch"] = options.batch;
-  row["ncc"] = options.ncc_kind;
   row["window"] = options.ncc_window;
   row["backend"] = times.backend;
   row["sm80_forms"] = options.sm80;
@@ -101,7 +100,6 @@ class Bench final : public Command {
         ->capture_default_str();
     app.add_option("--device", options_.run.device, "auto, cpu or cuda:N")->capture_default_str();
     app.add_option("--threads", options_.run.threads, "CPU threads; 0: LibTorch's own choice")->capture_default_str();
-    app.add_flag("--with-reference", with_reference_, "also the authors' dense NCC (slow)");
     app.add_option("--networks", networks_, "NAME[,NAME...] or all: these networks with their memory instead");
     app.add_flag("--inference", inference_, "with --networks: forward passes without gradients alone");
     app.add_option("--weights", network_.weights, "with one network: safetensors file; without it drawn from seed 0");
@@ -153,21 +151,17 @@ class Bench final : public Command {
     if (fast) {
       add_agreement(report);
     }
-    const auto measure = [&](const std::string& backend, const std::string& kind) {
+    const auto measure = [&](const std::string& backend) {
       options_.run.backend = backend;
-      options_.ncc_kind = kind;
       const StepTimes times = benchmark_step(options_);
       print_row(times);
       report["rows"].push_back(times_to_json(options_, times));
     };
     if (fast) {
-      measure("fast", "closed-form");
+      measure("fast");
     }
     if (backend_ != "fast") {
-      measure("reference", "closed-form");
-    }
-    if (with_reference_) {
-      measure("reference", "reference");
+      measure("reference");
     }
     finish(report);
     return ExitCode::kOk;
@@ -217,12 +211,12 @@ class Bench final : public Command {
   }
 
   void print_row(const StepTimes& times) const {
-    std::cout << "  " << times.backend << ", ncc " << options_.ncc_kind << ": step " << median(times.step_ms)
-              << " ms (of it forward " << median(times.forward_ms) << ", ncc " << median(times.ncc_ms) << ", diffusion "
-              << median(times.grad_ms) << ", guard " << median(times.guard_ms) << "), inference "
-              << median(times.inference_ms) << " ms, peak " << bytes_text(static_cast<double>(times.peak_bytes))
-              << ", loss " << times.first_loss << " -> " << times.last_loss << ", mean |u| " << times.mean_field << ", "
-              << times.operations << " operations captured";
+    std::cout << "  " << times.backend << ": step " << median(times.step_ms) << " ms (of it forward "
+              << median(times.forward_ms) << ", ncc " << median(times.ncc_ms) << ", diffusion " << median(times.grad_ms)
+              << ", guard " << median(times.guard_ms) << "), inference " << median(times.inference_ms) << " ms, peak "
+              << bytes_text(static_cast<double>(times.peak_bytes)) << ", loss " << times.first_loss << " -> "
+              << times.last_loss << ", mean |u| " << times.mean_field << ", " << times.operations
+              << " operations captured";
     if (times.kernels_ms > 0.0) {
       std::cout << ", " << 100.0 * outside_kernels(times) << " % of the step outside kernels";
     }
@@ -241,7 +235,6 @@ class Bench final : public Command {
   std::string sm_ = "0";
   std::string output_;
   bool inference_ = false;
-  bool with_reference_ = false;
   Arguments* collect_ = nullptr;
   Arguments* data_ = nullptr;
   DataBenchmark data_options_;

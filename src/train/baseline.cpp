@@ -8,7 +8,7 @@ Recipe baseline_recipe(const std::string& model, const Json& model_options) {
   Recipe recipe;
   recipe.model.name = model;
   recipe.model.options = model_options;
-  recipe.losses["ncc"].options = {{"kind", "closed-form"}, {"window", 9}};
+  recipe.losses["ncc"].options = {{"window", 9}};
   recipe.losses["grad"].options = {{"penalty", "l2"}};
   recipe.optim.horizon_epochs = 1;
   return recipe;

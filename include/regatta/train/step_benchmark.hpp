@@ -18,7 +18,6 @@ struct StepBenchmarkOptions {
   Json model_options = Json::object();
   Shape3 shape = {160, 192, 224};
   int batch = 1;
-  std::string ncc_kind = "closed-form";  ///< or "reference": the authors' five dense convolutions
   int ncc_window = 9;
   int warmup = 4;
   int steps = 10;
@@ -81,13 +80,13 @@ struct BackendAgreement {
 /// @param shape  of made-up heads; an archive's pair has its own
 BackendAgreement compare_backends(const StepBenchmarkOptions& options, const Shape3& shape);
 
-/// The two forms of NCC on the same tensors.
+/// NCC's loss against the kernels' reference in float64, on the same tensors.
 struct NccAgreement {
-  double value_relative = 0.0;     ///< |closed - reference| / |reference|
+  double value_relative = 0.0;     ///< |loss - reference| / |reference|
   double gradient_relative = 0.0;  ///< norm of the difference of the gradients / norm of the reference's
 };
 
-/// Both against the reference form in float64. @param shape  small enough for dense convolutions in float64
+/// @param shape  small enough for float64 on the CPU
 NccAgreement compare_ncc(const Shape3& shape, int window, const std::string& device);
 
 double median(std::vector<double> values);

@@ -14,6 +14,8 @@ namespace {
 constexpr const char* kClosedForm = "closed-form";
 constexpr const char* kReference = "reference";
 
+/// `kind` chose between two forms once. Recipes that name it still read, and keep their hash; which form is taken is
+/// the backend's choice now.
 struct NccOptions {
   int window = 9;
   std::string kind = kClosedForm;
@@ -23,8 +25,7 @@ struct NccOptions {
   template <class Self, class V>
   static void visit(Self& s, V&& v) {
     v("window", s.window, "odd edge length of the window, voxels", between(3, 21));
-    v("kind", s.kind,
-      "closed-form: separable sums in double precision; reference: the authors' dense convolutions, slow",
+    v("kind", s.kind, "of older recipes: changes the recipe's hash and nothing else; /run/backend chooses the form",
       one_of({kClosedForm, kReference}));
     v("form", s.form,
       "of a window's cross and variances: sums: cross^2 / (product + 1e-5); means: over at least 1.19e-7, as VFA; "
@@ -45,9 +46,6 @@ class Ncc final : public Loss {
   at::Tensor value(const PairState& pair) const override {
     check_image_pair("ncc", pair.fixed, pair.warped);
     const CorrelationOptions options = {options_.window, form_, mask_of("ncc", pair, options_.mask)};
-    if (options_.kind == kReference) {
-      return local_correlation_dense(pair.fixed, pair.warped, options).neg();
-    }
     const bool fast = pair.backend == Backend::kFast && pair.in_unit_range &&
                       fast::has_local_correlation(pair.fixed, pair.warped, options);
     return (fast ? fast::local_correlation : local_correlation)(pair.fixed, pair.warped, options).neg();
