@@ -20,21 +20,6 @@ constexpr double kAbsent = std::numeric_limits<double>::quiet_NaN();
 constexpr std::int64_t kByteValues = 256;
 constexpr std::int64_t kLargestShort = 32767;
 
-/// Voxels per index, rows fixed, warped, where both agree, and moving: [4, limit + 1] int64 on the CPU; the last column
-/// means nothing. Integer histograms on the device, so that the order of their atomic additions does not matter, and
-/// one transfer.
-at::Tensor count_voxels(const PairState& pair, const at::Tensor& warped, std::int64_t limit) {
-  const std::int64_t columns = limit + 1;
-  const at::ScalarType wide = 3 * columns <= kLargestShort ? at::kShort : at::kInt;
-  const at::Tensor& fixed = pair.fixed_labels;
-  at::Tensor codes = at::stack({fixed.flatten(), warped.flatten(), fixed.flatten()}).to(wide);
-  codes.select(0, 2).masked_fill_(fixed.flatten().ne(warped.flatten()), limit);
-  codes.add_(at::arange(3, codes.options()).mul_(columns).unsqueeze(1));
-  const at::Tensor three = at::bincount(codes.flatten(), {}, 3 * columns);
-  const at::Tensor moving = at::bincount(pair.moving_labels.flatten(), {}, columns);
-  return at::cat({three, moving}).view({4, columns}).cpu();
-}
-
 }  // namespace
 
 bool has_labels(const char* who, const PairState& pair) {
@@ -81,12 +66,25 @@ std::string label_name(const std::string& metric, const PairState& pair, std::in
   return str(metric, '/', values.empty() ? index : values.at(static_cast<std::size_t>(index)));
 }
 
-Measured overlap_of_labels(const std::string& name, const PairState& pair, const at::Tensor& warped,
-                           const OverlapOptions& options) {
+/// Integer histograms, so that the order of their atomic additions does not matter. One column more than labels takes
+/// the voxels where fixed and warped differ.
+at::Tensor count_labels(const PairState& pair, const at::Tensor& warped) {
   const std::int64_t limit = label_limit(pair);
-  const at::Tensor counts = count_voxels(pair, warped, limit);
-  const auto count_of = [&counts, limit](std::int64_t row, std::int64_t label) {
-    return label < limit ? counts.const_data_ptr<std::int64_t>()[row * (limit + 1) + label] : 0;
+  const std::int64_t columns = limit + 1;
+  const at::ScalarType wide = 3 * columns <= kLargestShort ? at::kShort : at::kInt;
+  const at::Tensor& fixed = pair.fixed_labels;
+  at::Tensor codes = at::stack({fixed.flatten(), warped.flatten(), fixed.flatten()}).to(wide);
+  codes.select(0, 2).masked_fill_(fixed.flatten().ne(warped.flatten()), limit);
+  codes.add_(at::arange(3, codes.options()).mul_(columns).unsqueeze(1));
+  const at::Tensor three = at::bincount(codes.flatten(), {}, 3 * columns);
+  const at::Tensor moving = at::bincount(pair.moving_labels.flatten(), {}, columns);
+  return at::cat({three, moving}).view({4, columns}).cpu().narrow(1, 0, limit);
+}
+
+Measured overlap_of_counts(const std::string& name, const PairState& pair, const at::Tensor& counts,
+                           const OverlapOptions& options) {
+  const auto count_of = [&counts](std::int64_t row, std::int64_t label) {
+    return label < counts.size(1) ? counts.const_data_ptr<std::int64_t>()[row * counts.stride(0) + label] : 0;
   };
   const AbsentLabel absent = pair.reading.absent == AbsentLabel::kProtocol ? options.absent : pair.reading.absent;
   Measured out = {{name, kAbsent}};

@@ -31,10 +31,15 @@ struct OverlapOptions {
   AbsentLabel absent = AbsentLabel::kLeftOut;  ///< the metric's protocol; `reading.absent` may say otherwise
 };
 
-/// Dice of each label by one integer histogram on the device and one transfer.
+/// Voxels per index: rows fixed, warped, where both agree, and moving, [4, at least `label_limit`] int64 on the CPU. By
+/// one integer histogram on the device and one transfer.
 /// @param warped  the moving labels on the fixed grid, of the labels' type
+at::Tensor count_labels(const PairState& pair, const at::Tensor& warped);
+
+/// Dice of each label.
+/// @param counts  as of `count_labels`
 /// @return the mean under `name`, then "name/LABEL" for each of the `measured_labels`
-Measured overlap_of_labels(const std::string& name, const PairState& pair, const at::Tensor& warped,
+Measured overlap_of_counts(const std::string& name, const PairState& pair, const at::Tensor& counts,
                            const OverlapOptions& options = {});
 
 }  // namespace regatta

@@ -11,7 +11,7 @@
 
 namespace regatta {
 
-Evaluator::Evaluator(const std::vector<std::string>& metrics) {
+Evaluator::Evaluator(const std::vector<std::string>& metrics, Backend backend) : backend_(backend) {
   for (const std::string& name : metrics) {
     metrics_.emplace_back(name, find_metric(name).make());
     measures_forward_ = measures_forward_ || name == "runtime" || name == "memory";
@@ -48,7 +48,8 @@ std::optional<Evaluation> Evaluator::evaluate(Model& model, const Dataset& data,
     if (const std::size_t next = evaluation.pairs.size() + 1; next < pairs.size()) {
       data.prefetch({pairs[next]});
     }
-    const PairState state = registered(model, batch);
+    PairState state = registered(model, batch);
+    state.backend = backend_;
     PairMeasures measures{pair, {}};
     for (const auto& [name, metric] : metrics_) {
       for (const auto& [part, value] : metric->measure(state)) {

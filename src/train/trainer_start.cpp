@@ -40,6 +40,7 @@ void Trainer::Impl::prepare(const Archive& given) {
   } else {
     backend = choose_backend(recipe.run.backend, setup.device);
   }
+  evaluator = Evaluator(recipe.validation.metrics, backend);
   threads = threads > 0 ? threads : usable_cores();
   set_cpu_threads(threads);
   set_deterministic(recipe.run.tf32);

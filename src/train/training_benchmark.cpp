@@ -54,13 +54,14 @@ TrainingTimes measure(const ResolvedRecipe& resolved, const Archive& archive, in
   synchronize(device);
   times.load_s = load_all_s(system_clock().monotonic_s() - begin_s, pairs, data);
 
-  TrainingStep step(recipe, device, choose_backend(recipe.run.backend, device));
+  const Backend backend = choose_backend(recipe.run.backend, device);
+  TrainingStep step(recipe, device, backend);
   std::int64_t update = 0;
   const auto whole_step = [&] { step.run_(data.gather(pairs), recipe.optim.lr, ++update); };
   repeat_ms(device, kWarmup, whole_step);
   times.step_ms = median(repeat_ms(device, steps, whole_step));
 
-  const Evaluator evaluator(recipe.validation.metrics);
+  const Evaluator evaluator(recipe.validation.metrics, backend);
   const std::vector<ArchivePair> one = {data.pairs(recipe.data.val_split).front()};
   const auto validation = [&] { evaluator.evaluate(step.model(), data, one); };
   repeat_ms(device, 1, validation);

@@ -28,8 +28,9 @@ struct Evaluation {
 
 class Evaluator {
  public:
+  /// @param backend  whose forms of the metrics are taken, where it has them
   /// @throws ConfigError for an unknown metric
-  explicit Evaluator(const std::vector<std::string>& metrics);
+  explicit Evaluator(const std::vector<std::string>& metrics, Backend backend = Backend::kReference);
 
   /// Time and memory of the forward pass are measured only if a metric wants them ("runtime", "memory"): that waits for
   /// the device twice a pair.
@@ -40,6 +41,7 @@ class Evaluator {
  private:
   PairState registered(Model& model, const PairState& batch) const;
 
+  Backend backend_;
   std::vector<std::pair<std::string, std::unique_ptr<Metric>>> metrics_;
   bool measures_forward_ = false;
 };

@@ -6,6 +6,7 @@
 
 #include <ATen/core/grad_mode.h>
 
+#include "nn/fast/label_counts.hpp"
 #include "nn/label_overlap.hpp"
 #include "regatta/nn/grid_warp.hpp"
 #include "regatta/nn/metric.hpp"
@@ -20,7 +21,11 @@ class Dice final : public Metric {
       return {{"dice", std::numeric_limits<double>::quiet_NaN()}};
     }
     const at::NoGradGuard no_grad;
-    return overlap_of_labels("dice", pair, warp_labels(pair.moving_labels, pair.to_moving(), pair.reading.edge));
+    const at::Tensor counts =
+        pair.backend == Backend::kFast && fast::has_label_counts(pair)
+            ? fast::label_counts(pair).cpu()
+            : count_labels(pair, warp_labels(pair.moving_labels, pair.to_moving(), pair.reading.edge));
+    return overlap_of_counts("dice", pair, counts);
   }
 };
 

@@ -47,7 +47,8 @@ class DiceLinear final : public Metric {
       return {{"dice_linear", std::numeric_limits<double>::quiet_NaN()}};
     }
     const at::NoGradGuard no_grad;
-    return overlap_of_labels("dice_linear", pair, warp_by_weight(pair.moving_labels, pair.to_moving()),
+    return overlap_of_counts("dice_linear", pair,
+                             count_labels(pair, warp_by_weight(pair.moving_labels, pair.to_moving())),
                              {.smoothing = kSmoothing, .absent = AbsentLabel::kWorst});
   }
 };

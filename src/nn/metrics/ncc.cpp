@@ -4,6 +4,7 @@
 
 #include <ATen/core/grad_mode.h>
 
+#include "nn/fast/fields.hpp"
 #include "nn/local_correlation.hpp"
 #include "regatta/nn/metric.hpp"
 
@@ -19,7 +20,11 @@ class Ncc final : public Metric {
       return {{"ncc", std::numeric_limits<double>::quiet_NaN()}};
     }
     const at::NoGradGuard no_grad;
-    return {{"ncc", local_correlation(pair.fixed, pair.warped, {.window = kWindow}).item<double>()}};
+    const CorrelationOptions options = {.window = kWindow};
+    const bool fast = pair.backend == Backend::kFast && pair.in_unit_range &&
+                      fast::has_local_correlation(pair.fixed, pair.warped, options);
+    const at::Tensor value = (fast ? fast::local_correlation : local_correlation)(pair.fixed, pair.warped, options);
+    return {{"ncc", value.item<double>()}};
   }
 };
 

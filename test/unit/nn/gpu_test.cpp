@@ -1,6 +1,7 @@
 // Every network on a GPU: the field of the CPU, and gradients that repeat bit for bit where the network says so. What
-// is drawn there.
+// is drawn there, and the metrics' fast forms.
 #include <algorithm>
+#include <cmath>
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
@@ -15,9 +16,11 @@
 #include "regatta/kernels/draw.hpp"
 #include "regatta/nn/device.hpp"
 #include "regatta/nn/loss.hpp"
+#include "regatta/nn/metric.hpp"
 #include "regatta/nn/model.hpp"
 #include "support/catch.hpp"
 #include "support/golden_network.hpp"
+#include "support/golden_pair.hpp"
 
 namespace regatta::test {
 namespace {
@@ -88,6 +91,34 @@ TEST_CASE("on a GPU sampled velocities are the numbers of the CPU generator", "[
   const std::vector<float> expected =
       kernels::draw_normal_reference({11, RandomPurpose::kSampling, 1, 0}, 41, like.numel());
   CHECK((drawn.flatten() - at::tensor(expected, at::kFloat)).abs().max().item<double>() < 1e-6);
+}
+
+TEST_CASE("on a GPU the fast forms of dice and ncc measure what the reference does", "[gpu]") {
+  const c10::Device device = choose_device("auto");
+  if (!why_no_kernels(device).empty()) {
+    REGATTA_SKIP(why_no_kernels(device));
+  }
+  PairState pair = golden_pair(1.0);
+  pair.flow = pair.flow.to(device, at::kFloat);
+  pair.fixed_labels = pair.fixed_labels.to(device);
+  pair.moving_labels = pair.moving_labels.to(device);
+  pair.fixed = golden_image(37, 45, 70, 0.0).to(device);
+  pair.warped = golden_image(37, 45, 70, 1.0).to(device);
+  pair.in_unit_range = true;
+  for (const char* name : {"dice", "ncc"}) {
+    INFO(name);
+    const auto metric = find_metric(name).make();
+    pair.backend = Backend::kReference;
+    const Measured reference = metric->measure(pair);
+    pair.backend = Backend::kFast;
+    const Measured fast = metric->measure(pair);
+    REQUIRE(fast.size() == reference.size());
+    for (std::size_t i = 0; i < fast.size(); ++i) {
+      CHECK(fast[i].first == reference[i].first);
+      CHECK(std::isnan(fast[i].second) == std::isnan(reference[i].second));
+      CHECK((std::isnan(fast[i].second) || std::abs(fast[i].second - reference[i].second) < 1e-6));
+    }
+  }
 }
 
 TEST_CASE("networks on a GPU repeat their gradients bit for bit where they say so", "[gpu]") {

@@ -1,13 +1,17 @@
 // Metrics against the numbers of Learn2Reg's evaluation code and hand-made cases.
 #include <cmath>
+#include <vector>
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/from_blob.h>
 #include <ATen/ops/zeros.h>
 
 #include <nlohmann/json.hpp>
 
 #include "nn/jacobian.hpp"
+#include "nn/label_overlap.hpp"
 #include "regatta/base/error.hpp"
+#include "regatta/kernels/label_overlap.hpp"
 #include "regatta/nn/metric.hpp"
 #include "support/catch.hpp"
 #include "support/golden_network.hpp"
@@ -25,6 +29,29 @@ TEST_CASE("dice gives the numbers of Learn2Reg's code") {
   const Measured folded = measure("dice", golden_pair(3.0));
   CHECK(named(folded, "dice/1") == Approx(0.5610890).epsilon(1e-6));
   CHECK(named(folded, "dice/2") == Approx(0.0158983).epsilon(1e-5));
+}
+
+TEST_CASE("dice of the kernels' counts is dice of warped labels") {
+  for (const double size : {1.0, 3.0}) {
+    const PairState pair = golden_pair(size);
+    const auto list = [](const at::Tensor& tensor, auto type) {
+      const at::Tensor flat = tensor.contiguous();
+      const auto* first = flat.template const_data_ptr<decltype(type)>();
+      return std::vector<decltype(type)>(first, first + flat.numel());
+    };
+    const at::Tensor flow = pair.flow.to(at::kFloat);
+    const kernels::VolumeSize grid = {1, flow.size(2), flow.size(3), flow.size(4)};
+    std::vector<std::int64_t> counts = kernels::label_counts_reference(
+        list(pair.fixed_labels, std::uint8_t{}), list(pair.moving_labels, std::uint8_t{}), list(flow, float{}), grid);
+    const at::Tensor rows = at::from_blob(counts.data(), {kernels::kLabelRows, kernels::kLabelValues}, at::kLong);
+    const Measured of_counts = overlap_of_counts("dice", pair, rows);
+    const Measured dice = measure("dice", pair);
+    REQUIRE(of_counts.size() == dice.size());
+    for (std::size_t i = 0; i < dice.size(); ++i) {
+      CHECK(of_counts[i].first == dice[i].first);
+      CHECK((of_counts[i].second == dice[i].second || std::isnan(dice[i].second)));
+    }
+  }
 }
 
 TEST_CASE("dice leaves out a label that one of the unwarped volumes lacks, and counts one that was warped away") {
