@@ -71,10 +71,12 @@ std::int64_t TrainingStep::captured_operations() const {
 void TrainingStep::work_on_(const PairState& batch, const UpdateNumbers& numbers) {
   const bool on_device = numbers.on_device.defined();
   model_->set_training({seed_, numbers.update, on_device ? numbers.on_device.select(0, 1) : at::Tensor()});
-  const ModelOutput output = model_->forward(batch.moving, batch.fixed);
-  model_->set_evaluation();
-  end_phase("forward");
-  auto [total, parts] = objective_.values(batch, output);
+  auto [total, parts] = [&] {  // the backward pass keeps of the output what it needs, not all
+    const ModelOutput output = model_->forward(batch.moving, batch.fixed);
+    model_->set_evaluation();
+    end_phase("forward");
+    return objective_.values(batch, output);
+  }();
   end_phase("losses");
   total.backward();
   end_phase("backward");
