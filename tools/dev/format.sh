@@ -18,6 +18,9 @@ version=$("$program" --version | sed -E 's/.*version ([0-9]+).*/\1/')
 
 if [ $# -gt 0 ]; then
   files=("$@")
+  for file in "${files[@]}"; do
+    case $file in *.hpp | *.cpp | *.cu | *.cuh) ;; *) echo "format: $file is no C++ or CUDA source" >&2; exit 2 ;; esac
+  done
 else
   mapfile -t files < <(find include src test tools \( -name '*.hpp' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh' \) | sort)
 fi
