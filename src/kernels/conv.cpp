@@ -2,6 +2,7 @@
 #include "regatta/kernels/conv.hpp"
 
 #include <algorithm>
+#include <initializer_list>
 
 #include "kernels/conv/choice.hpp"
 #include "regatta/base/error.hpp"
@@ -24,8 +25,9 @@ constexpr int kRaw = 2;
 ForwardChoice choice_of(const ConvShape& shape, ConvPass pass, const Capability& chip) {
   const std::optional<ForwardChoice> choice =
       pass == ConvPass::kForward ? choose_forward(shape, chip) : choose_gradient(shape, pass, chip);
-  REGATTA_REQUIRE(choice.has_value(), BugError, "convolution ", shape.first.channels, " + ", shape.second.channels,
-                  " -> ", shape.out, ", stride ", shape.stride, ": no kernel for pass ", static_cast<int>(pass));
+  REGATTA_REQUIRE(choice.has_value(), BugError, "convolution of edge ", shape.edge, ", ", shape.first.channels, " + ",
+                  shape.second.channels, " -> ", shape.out, ", stride ", shape.stride, ": no kernel for pass ",
+                  static_cast<int>(pass));
   return *choice;
 }
 
@@ -38,6 +40,12 @@ WeightChoice weight_choice_of(const ConvShape& shape, const ConvInput& input, co
 
 void require(bool given, const char* what) {
   REGATTA_REQUIRE(given, BugError, "convolution: no ", what);
+}
+
+void require_large(const ConvShape& shape, std::initializer_list<const void*> parallel) {
+  for (const void* array : parallel) {
+    REGATTA_REQUIRE(array == nullptr || shape.edge > 3, BugError, "parallel kernels of a convolution of edge 3");
+  }
 }
 
 template <class Call>
@@ -95,7 +103,8 @@ void pack_weights(std::span<const PackJob> jobs, const Capability& chip, Stream 
     conv::PackBatch batch;
     for (std::size_t i = 0; i < count; ++i) {
       require(jobs[i].weights != nullptr && jobs[i].packed != nullptr, "weights to pack");
-      batch.weights[i] = jobs[i].weights;
+      require_large(jobs[i].shape, {jobs[i].inner, jobs[i].centre});
+      batch.source[i] = {jobs[i].weights, jobs[i].inner, jobs[i].centre};
       batch.packed[i] = static_cast<std::uint32_t*>(jobs[i].packed);
       batch.packing[i] = choice_of(jobs[i].shape, jobs[i].pass, chip).packing;
     }
@@ -108,7 +117,7 @@ void conv_forward(const ConvShape& shape, const ConvForward& arrays, const Capab
   const ForwardChoice choice = choice_of(shape, ConvPass::kForward, chip);
   require(arrays.first != nullptr && (shape.second.channels == 0 || arrays.second != nullptr), "input");
   require(arrays.packed != nullptr && arrays.out != nullptr, "packed weights or output");
-  conv::ForwardCall call;
+  conv::ExtendedCall call;
   int wide = 0;
   const auto add_input = [&](const ConvInput& input, const Bf16* values) {
     if (input.channels == kRaw) {
@@ -119,10 +128,18 @@ void conv_forward(const ConvShape& shape, const ConvForward& arrays, const Capab
   };
   add_input(shape.first, arrays.first);
   add_input(shape.second, arrays.second);
+  require_large(shape, {arrays.inner_bias, arrays.centre_bias});
+  REGATTA_REQUIRE(shape.prelu || (arrays.prelu == nullptr && arrays.before_prelu == nullptr), BugError,
+                  "a PReLU's slope or values for a convolution without one");
+  REGATTA_REQUIRE(!shape.prelu || arrays.prelu != nullptr, BugError, "convolution with PReLU: no slope");
   call.weights = arrays.packed;
   call.bias = arrays.bias;
+  call.more_bias[0] = arrays.inner_bias;
+  call.more_bias[1] = arrays.centre_bias;
   call.out = arrays.out;
+  call.raw = arrays.before_prelu;
   call.slope = arrays.slope;
+  call.slope_at = arrays.prelu;
   call.groups = choice.packing.groups;
   set_size(call, shape.output_size());
   set_input_size(call, shape.size);
@@ -143,22 +160,38 @@ void child_sums(const ConvShape& shape, const Bf16* output_gradient, void* sums,
   conv::launch_child_sums(output_gradient, sums, shape.size, shape.out, stream);
 }
 
+std::size_t slope_scratch_bytes(const ConvShape& shape, ConvPass pass, const Capability& chip) {
+  const ConvInput& input = pass == ConvPass::kSecondGradient ? shape.second : shape.first;
+  return input.prelu ? sizeof(float) * choice_of(shape, pass, chip).blocks(chip) : 0;
+}
+
 void conv_input_gradient(const ConvShape& shape, ConvPass pass, const ConvInputGradient& arrays, const Capability& chip,
                          Stream stream) {
   const ForwardChoice choice = choice_of(shape, pass, chip);
   const bool folded = choice.family == Family::kFold;
-  conv::ForwardCall call;
+  conv::ExtendedCall call;
   const void* source = folded ? arrays.child_sums : arrays.output_gradient;
   require(source != nullptr, folded ? "child sums" : "output gradient");
   require(arrays.packed != nullptr && arrays.input_gradient != nullptr, "packed weights or input gradient");
   (shape.out == kFlow ? call.thin : call.wide[0]) = source;
   call.weights = arrays.packed;
-  call.activation = arrays.activation;
+  const bool prelu = (pass == ConvPass::kSecondGradient ? shape.second : shape.first).prelu;
+  const bool complete = arrays.before_prelu != nullptr && arrays.prelu != nullptr && arrays.slope_gradient != nullptr &&
+                        arrays.scratch != nullptr;
+  const bool some = arrays.before_prelu != nullptr || arrays.prelu != nullptr || arrays.slope_gradient != nullptr;
+  REGATTA_REQUIRE(prelu ? complete && arrays.activation == nullptr : !some, BugError,
+                  "input gradient: a PReLU's arrays, all of them, go with an input that one made");
+  call.activation = prelu ? arrays.before_prelu : arrays.activation;
   call.slope = arrays.slope;
+  call.slope_at = arrays.prelu;
+  call.slope_partial = static_cast<float*>(arrays.scratch);
   call.out = arrays.input_gradient;
   call.groups = choice.packing.groups;
   set_size(call, folded ? half_of(shape.size) : shape.size);
   conv::launch_form(choice.family, choice.form, call, chip.multiprocessors, stream);
+  if (prelu) {
+    conv::launch_sum(call.slope_partial, choice.blocks(chip), arrays.slope_gradient, stream);
+  }
 }
 
 std::size_t weight_scratch_bytes(const ConvShape& shape, const Capability& chip) {
@@ -190,6 +223,11 @@ void weight_gradient_of(const ConvShape& shape, const ConvInput& input, const Bf
   reduce.partial = call.partial;
   reduce.weights = arrays.weights;
   reduce.bias = bias;
+  reduce.inner = arrays.inner;
+  reduce.centre = arrays.centre;
+  reduce.more_bias[0] = arrays.inner_bias;
+  reduce.more_bias[1] = arrays.centre_bias;
+  reduce.edge = shape.edge;
   reduce.blocks = choice.blocks;
   reduce.groups = choice.groups;
   reduce.values = choice.values;
@@ -207,6 +245,7 @@ void weight_gradient_of(const ConvShape& shape, const ConvInput& input, const Bf
 void conv_weight_gradient(const ConvShape& shape, const ConvWeightGradient& arrays, const Capability& chip,
                           Stream stream) {
   require(arrays.scratch != nullptr && arrays.weights != nullptr, "scratch or weight gradient");
+  require_large(shape, {arrays.inner, arrays.centre, arrays.inner_bias, arrays.centre_bias});
   const bool second = shape.second.channels > 0;
   weight_gradient_of(shape, shape.first, arrays.first, 0, second ? nullptr : arrays.bias, arrays, chip, stream);
   if (second) {

@@ -27,6 +27,16 @@ struct ForwardCall {
   int groups = 1;
 };
 
+/// What large kernels and PReLUs need besides. A struct of its own: as members of ForwardCall they would cost registers
+/// in the kernels that know neither.
+struct ExtendedCall : ForwardCall {
+  const float* more_bias[2] = {nullptr, nullptr};  // large kernels alone: as `bias`, added to it
+  // of forms with PReLU alone
+  void* raw = nullptr;              // bf16, as `out`: the values before the activation; or null
+  const float* slope_at = nullptr;  // one slope in memory; null: `slope`
+  float* slope_partial = nullptr;   // gradients: [groups x blocks], of that slope; or null
+};
+
 /// Gradient of the weights that read one input. Sizes are the output gradient's; in the up-sampled form the input's.
 struct WeightCall {
   const void* input = nullptr;

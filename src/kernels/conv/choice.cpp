@@ -36,8 +36,11 @@ bool is_sound(const ConvShape& shape, const Capability& chip) {
   const bool even = size.d % 2 == 0 && size.h % 2 == 0 && size.w % 2 == 0;
   // offsets within a plane are 32-bit
   constexpr std::int64_t kMostPlane = (std::int64_t{1} << 31) / 128 - 65536;
-  return chip.usable() && size.n > 0 && size.d > 0 && size.plane() > 0 && size.plane() < kMostPlane &&
-         size.d < (1 << 24) && (even || !shape.first.upsampled) && !shape.second.upsampled;
+  const bool large = shape.stride == 1 && shape.second.channels == 0 && !shape.first.upsampled;
+  const bool known = shape.edge == kTaps || (shape.edge == kLargeEdge && large);
+  const bool addable = shape.edge == kLargeEdge && shape.out == shape.first.channels;
+  return chip.usable() && known && (addable || !shape.identity) && size.n > 0 && size.d > 0 && size.plane() > 0 &&
+         size.plane() < kMostPlane && size.d < (1 << 24) && (even || !shape.first.upsampled) && !shape.second.upsampled;
 }
 
 template <class F>
@@ -56,7 +59,7 @@ void add_sections(Packing& packing, const ConvShape& shape) {
   int count = 0;
   for (const bool thin : {false, true}) {
     if (shape.first.channels > 0 && (shape.first.channels == kRaw) == thin) {
-      packing.sections[count++] = {shape.first.channels, shape.first.channels, 0};
+      packing.sections[count++] = {shape.first.channels, shape.first.channels, 0, false, shape.edge, shape.identity};
     }
     if (shape.second.channels > 0 && (shape.second.channels == kRaw) == thin) {
       packing.sections[count++] = {shape.second.channels, shape.second.channels, shape.first.channels};
@@ -67,6 +70,8 @@ void add_sections(Packing& packing, const ConvShape& shape) {
 MarchKey forward_key(const ConvShape& shape) {
   MarchKey key;
   key.epilogue = shape.out == kFlow ? Epilogue::kPlanar : Epilogue::kActivate;
+  key.edge = shape.edge;
+  key.prelu = shape.prelu;
   for (const ConvInput& input : {shape.first, shape.second}) {
     if (input.channels == kRaw) {
       key.thin = kRaw;
@@ -80,19 +85,21 @@ MarchKey forward_key(const ConvShape& shape) {
   return key;
 }
 
-bool same(const MarchKey& a, const MarchKey& b) {
-  return a.first == b.first && a.first_up == b.first_up && a.second == b.second && a.thin == b.thin &&
-         a.epilogue == b.epilogue;
+/// Whether a form does what is wanted: it may know PReLU without need.
+bool serves(const MarchKey& form, const MarchKey& wanted) {
+  return form.first == wanted.first && form.first_up == wanted.first_up && form.second == wanted.second &&
+         form.thin == wanted.thin && form.epilogue == wanted.epilogue && form.edge == wanted.edge &&
+         (form.prelu || !wanted.prelu);
 }
 
 std::optional<ForwardChoice> find_march(const MarchKey& key, int out, const ConvShape& shape, const Capability& chip) {
   ForwardChoice choice;
   const bool found = find_form(MarchForms(), chip, [&]<class F>(int number) {
     const bool whole = key.epilogue == Epilogue::kPlanar || out % F::kOut == 0;
-    if (!same(F::kKey, key) || !whole) {
+    if (!serves(F::kKey, key) || !whole) {
       return false;
     }
-    choice = {Family::kMarch, number, packing_of<F>(out, shape), ""};
+    choice = {Family::kMarch, number, packing_of<F>(out, shape), "", F::kBlocks};
     return true;
   });
   return found ? std::optional(choice) : std::nullopt;
@@ -101,7 +108,7 @@ std::optional<ForwardChoice> find_march(const MarchKey& key, int out, const Conv
 std::optional<ForwardChoice> find_hopper(const MarchKey& key, int out, const ConvShape& shape, const Capability& chip) {
   ForwardChoice choice;
   const bool found = chip.is_hopper() && find_form(HopperForms(), chip, [&]<class F>(int number) {
-                       if (!same(F::kKey, key) || out % F::kOut != 0) {
+                       if (!serves(F::kKey, key) || out % F::kOut != 0) {
                          return false;
                        }
                        choice.family = Family::kHopper;
@@ -120,7 +127,7 @@ std::optional<ForwardChoice> find_hopper(const MarchKey& key, int out, const Con
 std::optional<ForwardChoice> find_up(const MarchKey& key, const ConvShape& shape, const Capability& chip) {
   ForwardChoice choice;
   const bool found = find_form(UpForms(), chip, [&]<class F>(int number) {
-    if (!same(F::kKey, key) || shape.out % F::kOut != 0) {
+    if (!serves(F::kKey, key) || shape.out % F::kOut != 0) {
       return false;
     }
     choice = {Family::kUp, number, packing_of<F>(shape.out, shape), ""};
@@ -140,9 +147,13 @@ std::string text_of(const ConvInput& input) {
   return str(input.channels, input.upsampled ? " up" : "");
 }
 
+std::string edge_text(const ConvShape& shape) {
+  return shape.edge == kTaps ? std::string() : str(", 5x5x5", shape.identity ? " + input" : "");
+}
+
 std::string text_of(const ConvShape& shape) {
   const std::string second = shape.second.channels > 0 ? str(" + ", text_of(shape.second)) : std::string();
-  return str(text_of(shape.first), second, " -> ", shape.out, shape.stride > 1 ? ", stride 2" : "");
+  return str(text_of(shape.first), second, " -> ", shape.out, shape.stride > 1 ? ", stride 2" : "", edge_text(shape));
 }
 
 }  // namespace
@@ -167,7 +178,8 @@ std::optional<ForwardChoice> choose_forward(const ConvShape& shape, const Capabi
     }
     return choice;
   }
-  if (shape.stride != 2 || shape.first.channels != kRaw || shape.first.upsampled || shape.second.channels != 0) {
+  if (shape.stride != 2 || shape.prelu || shape.first.channels != kRaw || shape.first.upsampled ||
+      shape.second.channels != 0) {
     return std::nullopt;
   }
   ForwardChoice choice;
@@ -184,7 +196,7 @@ std::optional<ForwardChoice> choose_forward(const ConvShape& shape, const Capabi
 
 std::optional<ForwardChoice> choose_gradient(const ConvShape& shape, ConvPass pass, const Capability& chip) {
   const ConvInput& input = pass == ConvPass::kFirstGradient ? shape.first : shape.second;
-  if (!is_sound(shape, chip) || shape.stride != 1 || input.channels <= kRaw) {
+  if (!is_sound(shape, chip) || shape.stride != 1 || input.channels <= kRaw || (input.prelu && input.upsampled)) {
     return std::nullopt;
   }
   std::optional<ForwardChoice> choice;
@@ -199,6 +211,8 @@ std::optional<ForwardChoice> choose_gradient(const ConvShape& shape, ConvPass pa
   } else {
     MarchKey key;
     key.epilogue = Epilogue::kMask;
+    key.edge = shape.edge;
+    key.prelu = input.prelu;
     (shape.out == kFlow ? key.thin : key.first) = shape.out == kFlow ? kQuads : shape.out;
     choice = find_hopper(key, input.channels, shape, chip);
     if (!choice) {
@@ -210,8 +224,9 @@ std::optional<ForwardChoice> choose_gradient(const ConvShape& shape, ConvPass pa
     packing.transposed = true;
     packing.out_offset = pass == ConvPass::kFirstGradient ? 0 : shape.first.channels;
     const int thin_channels = packing.hopper ? packing.sections[0].channels : kQuads;
-    packing.sections[0] = {shape.out == kFlow ? thin_channels : shape.out, shape.out, 0};
-    choice->text = str(name_of(choice->family), " ", shape.out, " -> ", text_of(input), ", gradient");
+    packing.sections[0] = {
+        shape.out == kFlow ? thin_channels : shape.out, shape.out, 0, false, shape.edge, shape.identity};
+    choice->text = str(name_of(choice->family), " ", shape.out, " -> ", text_of(input), ", gradient", edge_text(shape));
   }
   return choice;
 }
@@ -224,7 +239,7 @@ WeightChoice weight_choice(Family family, int number, int out, SumOrder order, c
   choice.family = family;
   choice.form = number;
   choice.groups = out == kFlow ? 1 : out / F::kOut;
-  choice.blocks = chip.multiprocessors * F::kBlocks;
+  choice.blocks = (chip.multiprocessors * F::kBlocks + choice.groups - 1) / choice.groups;
   choice.values = F::kValues;
   choice.out = F::kOut;
   choice.order = order;
@@ -238,7 +253,7 @@ std::optional<WeightChoice> choose_weights(const ConvShape& shape, const ConvInp
     return std::nullopt;
   }
   std::optional<WeightChoice> choice;
-  if (input.channels == kRaw) {
+  if (input.channels == kRaw && shape.edge == kTaps) {
     find_form(ThinWeightForms(), chip, [&]<class F>(int number) {
       if (shape.out % F::kOut != 0 || F::kStride != shape.stride || input.upsampled) {
         return false;
@@ -257,7 +272,7 @@ std::optional<WeightChoice> choose_weights(const ConvShape& shape, const ConvInp
   } else if (shape.stride == 1) {
     find_form(WeightForms(), chip, [&]<class F>(int number) {
       const bool whole = F::kShape.quads ? shape.out == kFlow : shape.out % F::kOut == 0;
-      if (F::kIn != input.channels || !whole) {
+      if (F::kIn != input.channels || F::kEdge != shape.edge || !whole) {
         return false;
       }
       choice = weight_choice<F>(Family::kWeights, number, shape.out, SumOrder::kWide, chip);
@@ -265,7 +280,8 @@ std::optional<WeightChoice> choose_weights(const ConvShape& shape, const ConvInp
     });
   }
   if (choice) {
-    choice->text = str("weights ", text_of(input), " -> ", shape.out, shape.stride > 1 ? ", stride 2" : "");
+    choice->text =
+        str("weights ", text_of(input), " -> ", shape.out, shape.stride > 1 ? ", stride 2" : "", edge_text(shape));
   }
   return choice;
 }

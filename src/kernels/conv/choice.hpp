@@ -16,6 +16,12 @@ struct ForwardChoice {
   int form = 0;
   Packing packing;
   std::string text;
+  int blocks_of_multiprocessor = 1;
+
+  /// Blocks of the launch, of all groups.
+  int blocks(const Capability& chip) const {
+    return (chip.multiprocessors * blocks_of_multiprocessor + packing.groups - 1) / packing.groups * packing.groups;
+  }
 };
 
 /// A form of the gradient of the weights that read one input.

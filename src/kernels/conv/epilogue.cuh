@@ -4,11 +4,13 @@
 #include <cuda_runtime.h>
 
 #include <cstddef>
+#include <type_traits>
 
 #include "kernels/bf16.cuh"
 #include "kernels/conv/calls.hpp"
 #include "kernels/conv/march.hpp"
 #include "kernels/conv/ptx.cuh"
+#include "kernels/conv/slope.cuh"
 
 namespace regatta::kernels::conv {
 
@@ -37,6 +39,9 @@ __device__ __forceinline__ void apply_mask(float& low, float& high, std::uint32_
   }
 }
 
+template <class F>
+using CallOf = std::conditional_t<F::kKey.prelu || F::kKey.edge == kLargeEdge, ExtendedCall, ForwardCall>;
+
 /// A thread's share of a warp's rows x 16 voxels, which are kSpread apart: rows r, voxels x = group and group + 8, and
 /// kTiles x 2 consecutive channels (the packing of the weights sees to that).
 template <class F>
@@ -45,15 +50,17 @@ struct Finish {
   static constexpr bool kMasked = F::kKey.epilogue == Epilogue::kMask;
   using Mask = std::uint32_t[F::kRows][2][F::kTiles];
 
-  const ForwardCall& call;
+  const CallOf<F>& call;
   int channel;  // the first of this thread's
   int channels;
   float bias[kValues];
+  float slope;
+  float slope_sum = 0.0F;  // of a PReLU's gradient
   long long n = 0;
   int voxel = 0;             // of row 0, in its plane
   std::uint32_t inside = 0;  // bit 2 r + half
 
-  __device__ Finish(const ForwardCall& call_, int warp_channels, int group)
+  __device__ Finish(const CallOf<F>& call_, int warp_channels, int group)
       : call(call_), channels(F::kOut * static_cast<int>(gridDim.y)) {
     const int quad = static_cast<int>(threadIdx.x) & 3;
     channel = group * F::kOut + warp_channels * F::kTiles * 8 + quad * kValues;
@@ -61,6 +68,15 @@ struct Finish {
     for (int i = 0; i < kValues; ++i) {
       const bool real = F::kKey.epilogue != Epilogue::kPlanar || channel + i < 3;
       bias[i] = !kMasked && real && call.bias != nullptr ? call.bias[channel + i] : 0.0F;
+      if constexpr (F::kKey.edge == kLargeEdge && !kMasked) {
+        for (const float* more : call.more_bias) {
+          bias[i] += real && more != nullptr ? more[channel + i] : 0.0F;
+        }
+      }
+    }
+    slope = call.slope;
+    if constexpr (F::kKey.prelu) {
+      slope = call.slope_at != nullptr ? *call.slope_at : slope;
     }
   }
 
@@ -100,8 +116,30 @@ struct Finish {
     }
   }
 
-  __device__ __forceinline__ void store(const float (&sums)[F::kRows][F::kTiles][4], const Mask& mask, int z) const {
-    __nv_bfloat16* plane = static_cast<__nv_bfloat16*>(call.out) + at(z, 0, 0) * channels + channel;
+  /// kValues consecutive channels at `element` of `to`.
+  static __device__ __forceinline__ void store_values(void* to, std::size_t element, const float (&value)[kValues]) {
+    auto* at = static_cast<__nv_bfloat16*>(to) + element;
+    if constexpr (F::kTiles == 2) {
+      *reinterpret_cast<uint2*>(at) = make_uint2(pack_bf16(value[0], value[1]), pack_bf16(value[2], value[3]));
+    } else {
+      *reinterpret_cast<unsigned*>(at) = pack_bf16(value[0], value[1]);
+    }
+  }
+
+  __device__ __forceinline__ void activate(float (&value)[kValues], std::size_t element) const {
+    if constexpr (F::kKey.prelu) {
+      if (call.raw != nullptr) {
+        store_values(call.raw, element, value);
+      }
+    }
+#pragma unroll
+    for (float& v : value) {  // a trained slope may be negative or above 1
+      v = F::kKey.prelu ? (v > 0.0F ? v : v * slope) : fmaxf(v, v * call.slope);
+    }
+  }
+
+  __device__ __forceinline__ void store(const float (&sums)[F::kRows][F::kTiles][4], const Mask& mask, int z) {
+    const std::size_t plane = at(z, 0, 0) * channels + channel;
 #pragma unroll
     for (int i = 0; i < F::kRows * 2; ++i) {
       const int r = i / 2;
@@ -123,21 +161,17 @@ struct Finish {
         if (call.activation != nullptr) {
 #pragma unroll
           for (int n_tile = 0; n_tile < F::kTiles; ++n_tile) {
-            apply_mask(value[2 * n_tile], value[2 * n_tile + 1], mask[r][half][n_tile], call.slope);
+            if constexpr (F::kKey.prelu) {
+              slope_sum += apply_prelu_mask(value[2 * n_tile], value[2 * n_tile + 1], mask[r][half][n_tile], slope);
+            } else {
+              apply_mask(value[2 * n_tile], value[2 * n_tile + 1], mask[r][half][n_tile], call.slope);
+            }
           }
         }
       } else {
-#pragma unroll
-        for (int k = 0; k < kValues; ++k) {
-          value[k] = fmaxf(value[k], value[k] * call.slope);
-        }
+        activate(value, plane + beside(r, half) * channels);
       }
-      __nv_bfloat16* to = plane + beside(r, half) * channels;
-      if constexpr (F::kTiles == 2) {
-        *reinterpret_cast<uint2*>(to) = make_uint2(pack_bf16(value[0], value[1]), pack_bf16(value[2], value[3]));
-      } else {
-        *reinterpret_cast<unsigned*>(to) = pack_bf16(value[0], value[1]);
-      }
+      store_values(call.out, plane + beside(r, half) * channels, value);
     }
   }
 

@@ -70,7 +70,7 @@ __device__ __forceinline__ void add_folded(FoldSums<F>& old, FoldSums<F>& fresh,
 template <class F>
 __device__ __forceinline__ void fold_column(const ForwardCall& call, const std::uint32_t (&lane)[kTaps],
                                             const int2* table, std::uint32_t stages, std::uint32_t weights, long long n,
-                                            int begin, int end, const Finish<F>& finish) {
+                                            int begin, int end, Finish<F>& finish) {
   const std::size_t plane = static_cast<std::size_t>(2 * call.H + 1) * (2 * call.W + 1) * F::Input::kVoxelBytes;
   const auto* source = static_cast<const std::uint8_t*>(call.wide[0]) + (n * (2 * call.D + 1) + 2 * begin) * plane;
   const int planes = 2 * (end - begin) + 1;

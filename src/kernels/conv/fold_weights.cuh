@@ -170,7 +170,7 @@ __global__ void __launch_bounds__(F::kThreads, F::kBlocks) fold_weights(const We
 template <class F>
 void launch_fold_weights(const WeightCall& call, int multiprocessors, Stream stream) {
   REGATTA_CUDA(cudaFuncSetAttribute(fold_weights<F>, cudaFuncAttributeMaxDynamicSharedMemorySize, F::kSharedBytes));
-  const dim3 grid(static_cast<unsigned>(multiprocessors * F::kBlocks), static_cast<unsigned>(call.groups));
+  const dim3 grid(divide_up(multiprocessors * F::kBlocks, call.groups), static_cast<unsigned>(call.groups));
   fold_weights<F><<<grid, F::kThreads, F::kSharedBytes, stream>>>(call);
   check_launch("fold_weights");
 }

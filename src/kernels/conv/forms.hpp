@@ -43,11 +43,45 @@ using Gradient8To8 = March<MarchKey{.first = 8, .epilogue = Epilogue::kMask}, Ma
 using Gradient3To16 = March<MarchKey{.thin = 4, .epilogue = Epilogue::kMask}, MarchShape{2, 1, 4, 2, 2, 3, 2}>;
 using Gradient3To8 = March<MarchKey{.thin = 4, .epilogue = Epilogue::kMask}, MarchShape{1, 1, 4, 2, 2, 3, 3}>;
 
+// 5x5x5, and 3x3x3 with a trained slope: what a form has more than a pass needs, it does without.
+constexpr MarchKey large_key(int first, Epilogue epilogue) {
+  return {.first = first, .epilogue = epilogue, .edge = kLargeEdge, .prelu = true};
+}
+using Large8To8 = March<large_key(8, Epilogue::kActivate), MarchShape{1, 1, 4, 2, 2, 3, 2}>;
+using Large16To16 = March<large_key(16, Epilogue::kActivate), MarchShape{1, 2, 4, 2, 1, 2, 2}>;
+using Large16To3 =
+    March<MarchKey{.first = 16, .epilogue = Epilogue::kPlanar, .edge = kLargeEdge}, MarchShape{1, 1, 4, 2, 2, 3, 2}>;
+using Large32To8 = March<large_key(32, Epilogue::kActivate), MarchShape{1, 1, 4, 2, 1, 2, 2}>;
+using LargeGradient8To8 = March<large_key(8, Epilogue::kMask), MarchShape{1, 1, 4, 2, 2, 3, 2}>;
+using LargeGradient16To16 = March<large_key(16, Epilogue::kMask), MarchShape{1, 2, 4, 2, 1, 2, 2}>;
+using LargeGradient32To8 = March<large_key(32, Epilogue::kMask), MarchShape{1, 1, 4, 2, 1, 2, 2}>;
+
+// 3x3x3 of LKU-Net. After a plain form of the same channels, which needs fewer registers.
+constexpr MarchKey prelu_key(int first, int second, int thin, Epilogue epilogue) {
+  return {.first = first, .second = second, .thin = thin, .epilogue = epilogue, .prelu = true};
+}
+using Prelu2To8 = March<prelu_key(0, 0, 2, Epilogue::kActivate), MarchShape{1, 1, 4, 2, 2, 3, 3}>;
+using Prelu8To8 = March<prelu_key(8, 0, 0, Epilogue::kActivate), MarchShape{1, 1, 4, 2, 2, 3, 3}>;
+using Prelu16To16 = March<prelu_key(16, 0, 0, Epilogue::kActivate), MarchShape{2, 1, 4, 2, 2, 3, 2}>;
+using Prelu32To16 = March<prelu_key(32, 0, 0, Epilogue::kActivate), MarchShape{2, 1, 4, 2, 2, 3, 2}>;
+using Prelu16And8To16 = March<prelu_key(16, 8, 0, Epilogue::kActivate), MarchShape{2, 1, 4, 2, 2, 3, 2}>;
+using Prelu16And16To32 = March<prelu_key(16, 16, 0, Epilogue::kActivate), MarchShape{2, 2, 4, 2, 1, 3, 2}>;
+using PreluGradient3To16 = March<prelu_key(0, 0, 4, Epilogue::kMask), MarchShape{2, 1, 4, 2, 2, 3, 2}>;
+using PreluGradient8To8 = March<prelu_key(8, 0, 0, Epilogue::kMask), MarchShape{1, 1, 4, 2, 2, 3, 3}>;
+using PreluGradient16To32 = March<prelu_key(16, 0, 0, Epilogue::kMask), MarchShape{2, 2, 4, 2, 1, 3, 2}>;
+using PreluGradient16To16 = March<prelu_key(16, 0, 0, Epilogue::kMask), MarchShape{2, 1, 4, 2, 2, 3, 2}>;
+using PreluGradient16To8 = March<prelu_key(16, 0, 0, Epilogue::kMask), MarchShape{1, 1, 4, 2, 2, 3, 3}>;
+using PreluGradient32To16 = March<prelu_key(32, 0, 0, Epilogue::kMask), MarchShape{2, 1, 4, 2, 2, 2, 2}>;
+
 // of those that compute the same, the one with more output channels first
-using MarchForms = FormList<Forward32UpAnd16, Forward32UpAnd16Low, Forward32UpAnd8, Forward64To16, Forward32To32,
-                            Forward32To16, Forward32To8, Forward16To16, Forward16To3, Forward8To8, Forward8To3,
-                            Forward32To3, Forward2To16, Gradient3To16, Gradient3To8, Gradient16To32, Gradient16To16,
-                            Gradient8To32, Gradient8To8, Gradient32To16, Gradient32To8>;
+using MarchForms =
+    FormList<Forward32UpAnd16, Forward32UpAnd16Low, Forward32UpAnd8, Forward64To16, Forward32To32, Forward32To16,
+             Forward32To8, Forward16To16, Forward16To3, Forward8To8, Forward8To3, Forward32To3, Forward2To16,
+             Gradient3To16, Gradient3To8, Gradient16To32, Gradient16To16, Gradient8To32, Gradient8To8, Gradient32To16,
+             Gradient32To8, Large8To8, Large16To16, Large16To3, Large32To8, LargeGradient8To8, LargeGradient16To16,
+             LargeGradient32To8, Prelu2To8, Prelu8To8, Prelu16To16, Prelu32To16, Prelu16And8To16, Prelu16And16To32,
+             PreluGradient3To16, PreluGradient8To8, PreluGradient16To32, PreluGradient16To16, PreluGradient16To8,
+             PreluGradient32To16>;
 
 // For compute capability 9.0 alone, taken first. HopperShape: input and output channels, patches y, patches x,
 // warpgroups, stages, blocks.
@@ -84,7 +118,7 @@ using Thin2To8 = ThinForward<ThinForwardShape{1, 1, 4, 2, 2, 4}>;
 using ThinForms = FormList<Thin2To16, Thin2To8>;
 
 // Weight gradients. WeightShape: input channels, tiles, warps over output channels, rows, warps y, warps x, stages,
-// blocks, quads.
+// blocks, quads, edge.
 using Weights64To16 = WeightForm<WeightShape{64, 2, 1, 8, 1, 1, 2, 1}>;
 using Weights32To32 = WeightForm<WeightShape{32, 2, 2, 16, 1, 1, 2, 1}>;
 using Weights32To16 = WeightForm<WeightShape{32, 2, 1, 8, 1, 1, 2, 2}>;
@@ -94,10 +128,15 @@ using Weights16To32 = WeightForm<WeightShape{16, 2, 2, 8, 1, 1, 2, 2}>;
 using Weights16To16 = WeightForm<WeightShape{16, 2, 1, 8, 1, 2, 2, 2}>;
 using Weights16To3 = WeightForm<WeightShape{16, 1, 1, 16, 1, 2, 2, 2, true}>;
 using Weights8To32 = WeightForm<WeightShape{8, 2, 2, 8, 1, 1, 2, 2}>;
+using Weights8To16 = WeightForm<WeightShape{8, 2, 1, 8, 1, 2, 2, 2}>;
 using Weights8To8 = WeightForm<WeightShape{8, 1, 1, 8, 1, 2, 2, 2}>;
 using Weights8To3 = WeightForm<WeightShape{8, 1, 1, 16, 1, 2, 2, 2, true}>;
+using LargeWeights8To8 = WeightForm<WeightShape{8, 1, 1, 8, 2, 1, 2, 1, false, kLargeEdge}>;
+using LargeWeights16To16 = WeightForm<WeightShape{16, 1, 2, 16, 1, 1, 2, 1, false, kLargeEdge}>;
+using LargeWeights32To8 = WeightForm<WeightShape{32, 1, 1, 8, 1, 1, 2, 1, false, kLargeEdge}>;
 using WeightForms = FormList<Weights64To16, Weights32To32, Weights32To16, Weights32To8, Weights32To3, Weights16To32,
-                             Weights16To16, Weights16To3, Weights8To32, Weights8To8, Weights8To3>;
+                             Weights16To16, Weights16To3, Weights8To32, Weights8To16, Weights8To8, Weights8To3,
+                             LargeWeights8To8, LargeWeights16To16, LargeWeights32To8>;
 
 // FoldWeightShape: input channels, tiles, warps over output channels, rows, steps ahead, blocks.
 using FoldWeights64To16 = FoldWeights<FoldWeightShape{64, 2, 1, 4, 2, 1}>;
@@ -109,10 +148,11 @@ using FoldWeightForms = FormList<FoldWeights64To16, FoldWeights32To32, FoldWeigh
 using ThinWeights32 = ThinWeights<ThinWeightShape{32, 1, 8, 2, 2, 2}>;
 using ThinWeights32Low = ThinWeights<ThinWeightShape{32, 1, 4, 4, 2, 1}>;  // less shared memory
 using ThinWeights16 = ThinWeights<ThinWeightShape{16, 1, 4, 4, 2, 2}>;
+using ThinWeights8 = ThinWeights<ThinWeightShape{8, 1, 4, 4, 2, 2}>;
 using ThinWeights32Stride2 = ThinWeights<ThinWeightShape{32, 2, 4, 3, 2, 1}>;
 using ThinWeights16Stride2 = ThinWeights<ThinWeightShape{16, 2, 4, 4, 2, 2}>;
 using ThinWeights8Stride2 = ThinWeights<ThinWeightShape{8, 2, 4, 4, 2, 2}>;
-using ThinWeightForms = FormList<ThinWeights32, ThinWeights32Low, ThinWeights16, ThinWeights32Stride2,
+using ThinWeightForms = FormList<ThinWeights32, ThinWeights32Low, ThinWeights16, ThinWeights8, ThinWeights32Stride2,
                                  ThinWeights16Stride2, ThinWeights8Stride2>;
 
 }  // namespace regatta::kernels::conv

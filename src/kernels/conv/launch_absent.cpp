@@ -11,7 +11,7 @@ namespace {
 
 }  // namespace
 
-void launch_form(Family, int, const ForwardCall&, int, Stream) {
+void launch_form(Family, int, const ExtendedCall&, int, Stream) {
   refuse();
 }
 
@@ -24,6 +24,10 @@ void launch_pack(const PackBatch&, int, Stream) {
 }
 
 void launch_reduce(const ReduceCall&, Stream) {
+  refuse();
+}
+
+void launch_sum(const float*, int, float*, Stream) {
   refuse();
 }
 

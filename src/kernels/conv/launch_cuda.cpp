@@ -5,7 +5,7 @@
 namespace regatta::kernels::conv {
 
 template <class F>
-void launch_march(const ForwardCall& call, int multiprocessors, Stream stream);
+void launch_march(const ExtendedCall& call, int multiprocessors, Stream stream);
 template <class F>
 void launch_hopper(const ForwardCall& call, int multiprocessors, Stream stream);
 template <class F>
@@ -23,12 +23,13 @@ void launch_thin_weights(const WeightCall& call, int multiprocessors, Stream str
 
 namespace {
 
+using MarchLaunch = void (*)(const ExtendedCall&, int, Stream);
 using ForwardLaunch = void (*)(const ForwardCall&, int, Stream);
 using WeightLaunch = void (*)(const WeightCall&, int, Stream);
 
 template <class... F>
-ForwardLaunch march_at(FormList<F...>, int form) {
-  static constexpr ForwardLaunch kTable[] = {launch_march<F>...};
+MarchLaunch march_at(FormList<F...>, int form) {
+  static constexpr MarchLaunch kTable[] = {launch_march<F>...};
   return kTable[form];
 }
 
@@ -76,12 +77,15 @@ WeightLaunch thin_weights_at(FormList<F...>, int form) {
 
 }  // namespace
 
-void launch_form(Family family, int form, const ForwardCall& call, int multiprocessors, Stream stream) {
-  const ForwardLaunch launch = family == Family::kMarch    ? march_at(MarchForms(), form)
-                               : family == Family::kHopper ? hopper_at(HopperForms(), form)
-                               : family == Family::kUp     ? up_at(UpForms(), form)
-                               : family == Family::kFold   ? fold_at(FoldForms(), form)
-                                                           : thin_at(ThinForms(), form);
+void launch_form(Family family, int form, const ExtendedCall& call, int multiprocessors, Stream stream) {
+  if (family == Family::kMarch) {
+    march_at(MarchForms(), form)(call, multiprocessors, stream);
+    return;
+  }
+  const ForwardLaunch launch = family == Family::kHopper ? hopper_at(HopperForms(), form)
+                               : family == Family::kUp   ? up_at(UpForms(), form)
+                               : family == Family::kFold ? fold_at(FoldForms(), form)
+                                                         : thin_at(ThinForms(), form);
   launch(call, multiprocessors, stream);
 }
 

@@ -18,6 +18,8 @@ struct MarchKey {
   int second = 0;
   int thin = 0;  // 2 or 4 channels, 0: none
   Epilogue epilogue = Epilogue::kActivate;
+  int edge = kTaps;    // of the kernel
+  bool prelu = false;  // slope from memory, and what a trained one needs: the values before it, its gradient
 };
 
 /// How it is laid on the chip: a warp owns `rows` rows of 16 voxels and `tiles` x 8 output channels; warps stand side
@@ -36,6 +38,11 @@ template <MarchKey kKey_, MarchShape kShape_>
 struct March {
   static constexpr MarchKey kKey = kKey_;
   static constexpr MarchShape kShape = kShape_;
+  static constexpr int kEdge = kKey.edge;
+  static constexpr int kReach = kEdge / 2;
+  // Steps of the loop that are written out, each with its slots: none of large kernels, whose code would leave the
+  // instruction cache; their sums move down a slot instead.
+  static constexpr int kPhases = kEdge == kTaps ? kTaps : 1;
   static constexpr int kTiles = kShape.tiles;
   static constexpr int kRows = kShape.rows;
   static constexpr int kHeight = kShape.warps_y * kRows;
@@ -47,15 +54,15 @@ struct March {
   static constexpr int kOut = kShape.warps_channels * kTiles * 8;  // output channels of a group
 
   template <int kChannels>
-  using Wide = Tile<kChannels, kHeight + 2, kWidth + (Steps<kChannels>::kPaired ? 3 : 2)>;
+  using Wide = Tile<kChannels, kHeight + kEdge - 1, kWidth + kEdge - (Steps<kChannels>::kPaired ? 0 : 1)>;
   using First = Wide<kKey.first>;
   using Second = Wide<kKey.second>;
   using Thin = ThinTile<kKey.thin, kHeight + 2, kWidth + 3>;
 
   // bytes of weights: a tap of a step is one load of a warp, 8 bytes x tiles a lane
   static constexpr int kTapBytes = kShape.warps_channels * 32 * kTiles * 8;
-  static constexpr int kSecondTaps = Steps<kKey.first>::kTapCount;
-  static constexpr int kThinTaps = kSecondTaps + Steps<kKey.second>::kTapCount;
+  static constexpr int kSecondTaps = Steps<kKey.first, kEdge>::kTapCount;
+  static constexpr int kThinTaps = kSecondTaps + Steps<kKey.second, kEdge>::kTapCount;
   static constexpr int kWeightBytes = (kThinTaps + thin_tap_count(kKey.thin)) * kTapBytes;
 
   // shared memory: weights, stages, load tables
@@ -64,6 +71,7 @@ struct March {
   static constexpr int kTableAt = kStageAt + kStages * kStageBytes;
   static constexpr int kEntries = First::kEntries + Second::kEntries + Thin::kEntries;
   static constexpr int kSharedBytes = kTableAt + kEntries * kTableEntryBytes;
+  static_assert(kEdge == kTaps || (kKey.thin == 0 && kKey.second == 0));
 };
 
 }  // namespace regatta::kernels::conv

@@ -4,18 +4,18 @@
 
 namespace regatta::kernels::conv {
 
-template void launch_march<Forward64To16>(const ForwardCall&, int, Stream);
-template void launch_march<Forward32To32>(const ForwardCall&, int, Stream);
-template void launch_march<Forward32To3>(const ForwardCall&, int, Stream);
-template void launch_march<Forward32UpAnd8>(const ForwardCall&, int, Stream);
-template void launch_march<Forward32To8>(const ForwardCall&, int, Stream);
-template void launch_march<Forward8To8>(const ForwardCall&, int, Stream);
-template void launch_march<Forward8To3>(const ForwardCall&, int, Stream);
-template void launch_march<Forward32UpAnd16Low>(const ForwardCall&, int, Stream);
-template void launch_march<Forward32UpAnd16>(const ForwardCall&, int, Stream);
-template void launch_march<Forward32To16>(const ForwardCall&, int, Stream);
-template void launch_march<Forward16To16>(const ForwardCall&, int, Stream);
-template void launch_march<Forward16To3>(const ForwardCall&, int, Stream);
-template void launch_march<Forward2To16>(const ForwardCall&, int, Stream);
+template void launch_march<Forward64To16>(const ExtendedCall&, int, Stream);
+template void launch_march<Forward32To32>(const ExtendedCall&, int, Stream);
+template void launch_march<Forward32To3>(const ExtendedCall&, int, Stream);
+template void launch_march<Forward32UpAnd8>(const ExtendedCall&, int, Stream);
+template void launch_march<Forward32To8>(const ExtendedCall&, int, Stream);
+template void launch_march<Forward8To8>(const ExtendedCall&, int, Stream);
+template void launch_march<Forward8To3>(const ExtendedCall&, int, Stream);
+template void launch_march<Forward32UpAnd16Low>(const ExtendedCall&, int, Stream);
+template void launch_march<Forward32UpAnd16>(const ExtendedCall&, int, Stream);
+template void launch_march<Forward32To16>(const ExtendedCall&, int, Stream);
+template void launch_march<Forward16To16>(const ExtendedCall&, int, Stream);
+template void launch_march<Forward16To3>(const ExtendedCall&, int, Stream);
+template void launch_march<Forward2To16>(const ExtendedCall&, int, Stream);
 
 }  // namespace regatta::kernels::conv

@@ -4,13 +4,13 @@
 
 namespace regatta::kernels::conv {
 
-template void launch_march<Gradient3To8>(const ForwardCall&, int, Stream);
-template void launch_march<Gradient8To8>(const ForwardCall&, int, Stream);
-template void launch_march<Gradient8To32>(const ForwardCall&, int, Stream);
-template void launch_march<Gradient32To8>(const ForwardCall&, int, Stream);
-template void launch_march<Gradient3To16>(const ForwardCall&, int, Stream);
-template void launch_march<Gradient16To32>(const ForwardCall&, int, Stream);
-template void launch_march<Gradient16To16>(const ForwardCall&, int, Stream);
-template void launch_march<Gradient32To16>(const ForwardCall&, int, Stream);
+template void launch_march<Gradient3To8>(const ExtendedCall&, int, Stream);
+template void launch_march<Gradient8To8>(const ExtendedCall&, int, Stream);
+template void launch_march<Gradient8To32>(const ExtendedCall&, int, Stream);
+template void launch_march<Gradient32To8>(const ExtendedCall&, int, Stream);
+template void launch_march<Gradient3To16>(const ExtendedCall&, int, Stream);
+template void launch_march<Gradient16To32>(const ExtendedCall&, int, Stream);
+template void launch_march<Gradient16To16>(const ExtendedCall&, int, Stream);
+template void launch_march<Gradient32To16>(const ExtendedCall&, int, Stream);
 
 }  // namespace regatta::kernels::conv

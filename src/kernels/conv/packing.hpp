@@ -14,6 +14,8 @@ struct PackSection {
   int real = 0;
   int offset = 0;
   bool before_up = false;  // summed for up_forward.cuh
+  int edge = kTaps;        // of the kernel
+  bool identity = false;   // a large kernel adds its input
 
   constexpr int taps() const {
     if (before_up) {
@@ -22,7 +24,7 @@ struct PackSection {
     if (channels == 2 || channels == 4) {
       return thin_tap_count(channels);
     }
-    return channels == 8 ? 2 * kTaps * kTaps : channels / 16 * kTaps * kTaps * kTaps;
+    return wide_tap_count(channels, edge);
   }
 };
 
@@ -51,8 +53,15 @@ struct Packing {
 
 constexpr int kPackJobs = 16;
 
+/// Parallel kernels, [out][in][edge^3]: they are added. 3x3x3 kernels have the first alone.
+struct PackSource {
+  const float* weights = nullptr;
+  const float* inner = nullptr;   // 3x3x3, or null
+  const float* centre = nullptr;  // 1x1x1, or null
+};
+
 struct PackBatch {
-  const float* weights[kPackJobs] = {};
+  PackSource source[kPackJobs];
   std::uint32_t* packed[kPackJobs] = {};
   Packing packing[kPackJobs];
 };
@@ -63,7 +72,11 @@ enum class SumOrder { kWide, kFolded, kThin };
 struct ReduceCall {
   const float* partial = nullptr;  // [group][block][values]
   float* weights = nullptr;
-  float* bias = nullptr;  // null: not wanted
+  float* bias = nullptr;   // null: not wanted
+  float* inner = nullptr;  // of the parallel kernels: likewise
+  float* centre = nullptr;
+  float* more_bias[2] = {nullptr, nullptr};  // as `bias`
+  int edge = kTaps;
   int blocks = 0;
   int groups = 1;
   int values = 0;

@@ -16,6 +16,13 @@ __device__ __forceinline__ int thread_again() {
   return r;
 }
 
+/// `value`, read again, likewise.
+__device__ __forceinline__ int read_again(int value) {
+  int r;
+  asm volatile("mov.u32 %0, %1;" : "=r"(r) : "r"(value));
+  return r;
+}
+
 /// Four 8x8 matrices of 16-bit values: the 16x16 left operand of mma_k16.
 __device__ __forceinline__ void load_matrices(std::uint32_t (&r)[4], std::uint32_t address) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3},[%4];"

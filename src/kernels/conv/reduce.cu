@@ -12,6 +12,7 @@ namespace {
 
 constexpr int kAcross = 32;
 constexpr int kSharers = 8;
+constexpr int kSumThreads = 256;
 
 /// Writes the sum of value `index` (row, output channel) of a group, unless it is padding.
 __device__ void place(const ReduceCall& call, int group, int index, float sum) {
@@ -21,11 +22,14 @@ __device__ void place(const ReduceCall& call, int group, int index, float sum) {
     return;
   }
   if (row == call.values / call.out - 1) {
-    if (call.bias != nullptr) {
-      call.bias[out] = sum;
+    for (float* bias : {call.bias, call.more_bias[0], call.more_bias[1]}) {
+      if (bias != nullptr) {
+        bias[out] = sum;
+      }
     }
     return;
   }
+  const int edge = call.edge;
   int channel = 0;
   int tap = 0;
   if (call.order == SumOrder::kThin) {
@@ -37,17 +41,30 @@ __device__ void place(const ReduceCall& call, int group, int index, float sum) {
     tap = row / 8 * kTaps + kx;
   } else if (call.channels == 8) {
     channel = row % 8;
-    const int kx = row / 8 % 4;
-    if (kx >= kTaps) {
+    const int pairs = shift_count(8, edge);
+    const int kx = row / 8 % (2 * pairs);
+    if (kx >= edge) {
       return;
     }
-    tap = row / 32 * kTaps + kx;
+    tap = row / (16 * pairs) * edge + kx;
   } else {
     channel = row % call.channels;
     tap = row / call.channels;
     tap = call.order == SumOrder::kFolded ? 26 - tap : tap;
   }
-  call.weights[(static_cast<std::size_t>(out) * call.weights_in + call.offset + channel) * 27 + tap] = sum;
+  const std::size_t kernel = static_cast<std::size_t>(out) * call.weights_in + call.offset + channel;
+  call.weights[kernel * edge * edge * edge + tap] = sum;
+  const int border = (edge - kTaps) / 2;
+  const int z = tap / (edge * edge) - border;
+  const int y = tap / edge % edge - border;
+  const int x = tap % edge - border;
+  const bool inner = min(z, min(y, x)) >= 0 && max(z, max(y, x)) < kTaps;
+  if (call.inner != nullptr && inner) {
+    call.inner[kernel * 27 + z * 9 + y * 3 + x] = sum;
+  }
+  if (call.centre != nullptr && z == 1 && y == 1 && x == 1) {
+    call.centre[kernel] = sum;
+  }
 }
 
 __global__ void __launch_bounds__(kAcross* kSharers) reduce(const ReduceCall call) {
@@ -75,7 +92,31 @@ __global__ void __launch_bounds__(kAcross* kSharers) reduce(const ReduceCall cal
   }
 }
 
+/// One sum, always in the same order.
+__global__ void __launch_bounds__(kSumThreads) sum_all(const float* partial, int count, float* sum) {
+  __shared__ float parts[kSumThreads];
+  float part = 0.0F;
+  for (int i = static_cast<int>(threadIdx.x); i < count; i += kSumThreads) {
+    part += partial[i];
+  }
+  parts[threadIdx.x] = part;
+  for (int half = kSumThreads / 2; half > 0; half /= 2) {
+    __syncthreads();
+    if (static_cast<int>(threadIdx.x) < half) {
+      parts[threadIdx.x] += parts[threadIdx.x + half];
+    }
+  }
+  if (threadIdx.x == 0) {
+    *sum = parts[0];
+  }
+}
+
 }  // namespace
+
+void launch_sum(const float* partial, int count, float* sum, Stream stream) {
+  sum_all<<<1, kSumThreads, 0, stream>>>(partial, count, sum);
+  check_launch("sum_all");
+}
 
 void launch_reduce(const ReduceCall& call, Stream stream) {
   const dim3 grid(divide_up(call.values, kAcross), static_cast<unsigned>(call.groups));

@@ -12,6 +12,7 @@ template void launch_thin_weights<ThinWeights8Stride2>(const WeightCall&, int, S
 template void launch_thin_forward<Thin2To16>(const ForwardCall&, int, Stream);
 template void launch_thin_weights<ThinWeights16Stride2>(const WeightCall&, int, Stream);
 template void launch_thin_weights<ThinWeights16>(const WeightCall&, int, Stream);
+template void launch_thin_weights<ThinWeights8>(const WeightCall&, int, Stream);
 template void launch_thin_weights<ThinWeights32>(const WeightCall&, int, Stream);
 
 }  // namespace regatta::kernels::conv

@@ -208,7 +208,7 @@ __global__ void __launch_bounds__(F::kThreads, F::kBlocks) thin_weights(const We
 template <class F>
 void launch_thin_weights(const WeightCall& call, int multiprocessors, Stream stream) {
   REGATTA_CUDA(cudaFuncSetAttribute(thin_weights<F>, cudaFuncAttributeMaxDynamicSharedMemorySize, F::kSharedBytes));
-  const dim3 grid(static_cast<unsigned>(multiprocessors * F::kBlocks), static_cast<unsigned>(call.groups));
+  const dim3 grid(divide_up(multiprocessors * F::kBlocks, call.groups), static_cast<unsigned>(call.groups));
   thin_weights<F><<<grid, F::kThreads, F::kSharedBytes, stream>>>(call);
   check_launch("thin_weights");
 }

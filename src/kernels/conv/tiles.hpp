@@ -46,14 +46,37 @@ struct ThinTile {
 
 constexpr int kTableEntryBytes = 8;
 
+constexpr int kLargeEdge = 5;  // of the kernels that may add their input to the result
+
+/// How many shifts along x there are: two neighbours of 8 channels share one.
+constexpr int shift_count(int channels, int edge) {
+  return channels == 8 ? (edge + 1) / 2 : edge;
+}
+
+/// How many 16-channel steps there are.
+constexpr int sixteen_count(int channels) {
+  return channels == 8 ? 1 : channels / 16;
+}
+
+/// Products of a large kernel that add its input, times one or times zero: one for each step.
+constexpr int identity_tap_count(int channels, int edge) {
+  return edge == kLargeEdge ? sixteen_count(channels) : 0;
+}
+
+constexpr int wide_tap_count(int channels, int edge) {
+  return sixteen_count(channels) * shift_count(channels, edge) * edge * edge + identity_tap_count(channels, edge);
+}
+
 /// How many 16-channel steps and shifts along x the matrix instructions take for an input. 8 channels: two neighbours
 /// along x share one step.
-template <int kChannels>
+template <int kChannels, int kEdge = kTaps>
 struct Steps {
   static constexpr bool kPaired = kChannels == 8;
-  static constexpr int kShifts = kPaired ? 2 : kTaps;
-  static constexpr int kSixteens = kPaired ? 1 : kChannels / 16;
-  static constexpr int kTapCount = kChannels == 0 ? 0 : kSixteens * kShifts * kTaps * kTaps;
+  static constexpr int kShifts = shift_count(kChannels, kEdge);
+  static constexpr int kSixteens = sixteen_count(kChannels);
+  static constexpr int kCentreShift = kPaired ? kEdge / 4 : kEdge / 2;  // whose (first) voxel is the centre
+  static constexpr int kIdentityTaps = identity_tap_count(kChannels, kEdge);
+  static constexpr int kTapCount = wide_tap_count(kChannels, kEdge);  // those of the identity last
 };
 
 /// Of 2 channels: rows 0 and 1 are one step, row 2 is half a step. Of 4 channels: a step a row.

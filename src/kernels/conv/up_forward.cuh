@@ -137,8 +137,7 @@ __device__ __forceinline__ void load_up(const ForwardCall& call, long long n, in
 /// One run of planes [begin, end) of the small input.
 template <class F>
 __device__ __forceinline__ void up_column(const ForwardCall& call, const UpWarp<F>& warp, const int2* table,
-                                          std::uint32_t stages, long long n, int begin, int end,
-                                          const Finish<F>& finish) {
+                                          std::uint32_t stages, long long n, int begin, int end, Finish<F>& finish) {
   const int depth = call.D / 2;
   std::uint32_t queued_at = 0;
   const auto load = [&](int z) {

@@ -9,6 +9,7 @@ template void launch_weights<Weights32To32>(const WeightCall&, int, Stream);
 template void launch_weights<Weights32To3>(const WeightCall&, int, Stream);
 template void launch_weights<Weights32To8>(const WeightCall&, int, Stream);
 template void launch_weights<Weights8To32>(const WeightCall&, int, Stream);
+template void launch_weights<Weights8To16>(const WeightCall&, int, Stream);
 template void launch_weights<Weights8To8>(const WeightCall&, int, Stream);
 template void launch_weights<Weights8To3>(const WeightCall&, int, Stream);
 template void launch_weights<Weights16To3>(const WeightCall&, int, Stream);

@@ -40,6 +40,7 @@ class Bench {
 void bench_adam(Bench& bench);
 void bench_conv(Bench& bench);
 void bench_gradient_guard(Bench& bench);
+void bench_lkunet(Bench& bench);
 void bench_field(Bench& bench);  ///< warp, diffusion, label counts, packing
 void bench_ncc(Bench& bench);    ///< and the chain of warp, diffusion and NCC
 

@@ -1,4 +1,5 @@
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "gpu/kernels/bench.hpp"
@@ -66,6 +67,39 @@ void bench_conv(Bench& bench) {
   ConvCase packed(layers[2], bench.chip(), 5);
   bench.time({"pack 32 up + 2 -> 32", "-", "pack", 1.0},
              [&](Stream stream) { packed.pack(ConvPass::kForward, stream); });
+}
+
+/// The layers of LKU-Net at half and full resolution, its large kernels, SYMNet's head.
+void bench_lkunet(Bench& bench) {
+  const VolumeSize full = {1, 160, 192, 224};
+  const VolumeSize half = {1, 80, 96, 112};
+  const VolumeSize quarter = {1, 40, 48, 56};
+  for (const auto& [size, channels] : {std::pair(full, 8), std::pair(half, 16), std::pair(quarter, 32)}) {
+    const ConvShape large = {.size = size,
+                             .first = {.channels = channels, .prelu = true},
+                             .second = {},
+                             .out = channels,
+                             .edge = 5,
+                             .identity = true,
+                             .prelu = true};
+    bench_layer(bench, large, bench.chip(), "");
+    bench_layer(bench, large, as_sm80(bench.chip()), ", 8.0");
+  }
+  bench_layer(bench, {.size = full, .first = {16}, .second = {}, .out = 3, .edge = 5}, bench.chip(), "");
+  const auto between_prelus = [](const VolumeSize& size, int first, int second, int out) {
+    return ConvShape{.size = size,
+                     .first = {.channels = first, .prelu = first > 2},
+                     .second = {.channels = second, .prelu = second > 2},
+                     .out = out,
+                     .prelu = out > 3};
+  };
+  bench_layer(bench, between_prelus(full, 2, 0, 8), bench.chip(), "");
+  bench_layer(bench, between_prelus(full, 8, 0, 8), bench.chip(), "");
+  bench_layer(bench, between_prelus(half, 16, 16, 32), bench.chip(), "");
+  bench_layer(bench, between_prelus(half, 32, 0, 16), bench.chip(), "");
+  bench_layer(bench, between_prelus(full, 16, 8, 16), bench.chip(), "");
+  bench_layer(bench, between_prelus(full, 16, 0, 16), bench.chip(), "");
+  bench_layer(bench, between_prelus(full, 16, 0, 3), bench.chip(), "");
 }
 
 }  // namespace regatta::kernels

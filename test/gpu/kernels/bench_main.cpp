@@ -17,6 +17,7 @@ struct Family {
 constexpr Family kFamilies[] = {{"adam", regatta::kernels::bench_adam},
                                 {"conv", regatta::kernels::bench_conv},
                                 {"gradient_guard", regatta::kernels::bench_gradient_guard},
+                                {"lkunet", regatta::kernels::bench_lkunet},
                                 {"field", regatta::kernels::bench_field},
                                 {"ncc", regatta::kernels::bench_ncc}};
 

@@ -1,10 +1,11 @@
 #include "gpu/kernels/conv_case.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
-#include <thread>
 #include <utility>
 
+#include "gpu/kernels/bf16_values.hpp"
 #include "gpu/kernels/errors.hpp"
 #include "regatta/base/text.hpp"
 
@@ -12,47 +13,11 @@ namespace regatta::kernels {
 namespace {
 
 constexpr float kSlope = 0.2F;
+constexpr float kPreluSlope = -0.15F;  // trained slopes may be negative
 constexpr int kFlow = 3;
 constexpr int kQuads = 4;
 constexpr std::int64_t kSomeVoxels = 6000;
 constexpr std::int64_t kSomeWeights = 24;
-
-std::uint64_t hash(std::uint64_t x) {
-  x ^= x >> 33U;
-  x *= 0xff51afd7ed558ccdULL;
-  x ^= x >> 33U;
-  x *= 0xc4ceb9fe1a85ec53ULL;
-  return x ^ (x >> 33U);
-}
-
-void in_parallel(std::int64_t count, const std::function<void(std::int64_t)>& work) {
-  const std::int64_t threads = std::max(1U, std::thread::hardware_concurrency());
-  std::vector<std::thread> running;
-  for (std::int64_t t = 0; t < threads; ++t) {
-    running.emplace_back([&, t] {
-      for (std::int64_t i = count * t / threads; i < count * (t + 1) / threads; ++i) {
-        work(i);
-      }
-    });
-  }
-  for (std::thread& thread : running) {
-    thread.join();
-  }
-}
-
-/// Between -1.5 and 1.5, triangular.
-float random_value(std::uint64_t seed, std::int64_t i) {
-  const std::uint64_t bits = hash(hash(seed) + static_cast<std::uint64_t>(i));
-  const auto low = static_cast<float>(bits & 0xffffffU);
-  const auto high = static_cast<float>(bits >> 40U);
-  return ((low + high) / 16777216.0F - 1.0F) * 1.5F;
-}
-
-std::vector<Bf16> random_bf16(std::int64_t count, std::uint64_t seed) {
-  std::vector<Bf16> values(static_cast<std::size_t>(count));
-  in_parallel(count, [&](std::int64_t i) { values[i] = to_bf16(random_value(seed, i)); });
-  return values;
-}
 
 /// The fourth channel of quads is zero.
 std::vector<Bf16> random_gradient(const ConvShape& shape, std::uint64_t seed) {
@@ -63,9 +28,9 @@ std::vector<Bf16> random_gradient(const ConvShape& shape, std::uint64_t seed) {
   return values;
 }
 
-/// Values that bf16 holds, so that rounding them for the kernels changes nothing.
-std::vector<float> random_weights(const ConvShape& shape, std::uint64_t seed) {
-  std::vector<float> values(static_cast<std::size_t>(shape.out) * shape.in() * 27);
+/// Values that bf16 holds, so that rounding them for the kernels changes nothing. `volume`: of the kernel.
+std::vector<float> random_weights(const ConvShape& shape, int volume, std::uint64_t seed) {
+  std::vector<float> values(static_cast<std::size_t>(shape.out) * shape.in() * volume);
   for (std::size_t i = 0; i < values.size(); ++i) {
     values[i] = to_float(to_bf16(0.1F * random_value(seed, static_cast<std::int64_t>(i))));
   }
@@ -84,6 +49,32 @@ std::int64_t elements(const ConvShape& shape, const ConvInput& input) {
   return shape.size.all() / (input.upsampled ? 8 : 1) * input.channels;
 }
 
+bool has_parts(const ConvShape& shape) {
+  return shape.edge > 3;
+}
+
+int volume_of_kernel(const ConvShape& shape) {
+  return shape.edge * shape.edge * shape.edge;
+}
+
+/// Of what made the inputs: channels of the larger one, or none.
+std::int64_t before_elements(const ConvShape& shape) {
+  return std::max(shape.first.prelu ? elements(shape, shape.first) : 0,
+                  shape.second.prelu ? elements(shape, shape.second) : 0);
+}
+
+std::size_t slope_scratch(const ConvShape& shape, const Capability& chip) {
+  std::size_t bytes = 0;
+  for (const ConvPass pass : {ConvPass::kFirstGradient, ConvPass::kSecondGradient}) {
+    bytes = std::max(bytes, has_form(shape, pass, chip) ? slope_scratch_bytes(shape, pass, chip) : 0);
+  }
+  return bytes;
+}
+
+std::size_t weight_scratch(const ConvShape& shape, const Capability& chip) {
+  return has_form(shape, ConvPass::kWeightGradient, chip) ? weight_scratch_bytes(shape, chip) : 0;
+}
+
 std::size_t packed_size(const ConvShape& shape, ConvPass pass, const Capability& chip) {
   return has_form(shape, pass, chip) ? packed_bytes(shape, pass, chip) : 0;
 }
@@ -95,24 +86,38 @@ ConvCase::ConvCase(const ConvShape& shape, const Capability& chip, std::uint64_t
       chip_(chip),
       first_(random_bf16(elements(shape, shape.first), seed)),
       second_(random_bf16(elements(shape, shape.second), seed + 1)),
+      before_(random_bf16(before_elements(shape), seed + 5)),
       gradient_(random_gradient(shape, seed + 2)),
-      weights_(random_weights(shape, seed + 3)),
+      weights_(random_weights(shape, volume_of_kernel(shape), seed + 3)),
+      inner_(random_weights(shape, has_parts(shape) ? 27 : 0, seed + 6)),
+      centre_(random_weights(shape, has_parts(shape) ? 1 : 0, seed + 7)),
+      folded_(has_parts(shape) ? folded_weights(shape, weights_.data(), inner_.data(), centre_.data()) : weights_),
       bias_(random_bias(shape.out, seed + 4)),
+      slope_(1, kPreluSlope),
       device_first_(first_),
       device_second_(second_),
+      device_before_(before_),
       device_gradient_(gradient_),
       device_weights_(weights_),
+      device_inner_(inner_),
+      device_centre_(centre_),
       device_bias_(bias_),
+      device_slope_(slope_),
       packed_{DeviceArray<std::uint8_t>(packed_size(shape, ConvPass::kForward, chip)),
               DeviceArray<std::uint8_t>(packed_size(shape, ConvPass::kFirstGradient, chip)),
               DeviceArray<std::uint8_t>(packed_size(shape, ConvPass::kSecondGradient, chip))},
       sums_(child_sum_bytes(shape)),
-      scratch_(has_form(shape, ConvPass::kWeightGradient, chip) ? weight_scratch_bytes(shape, chip) : 0),
+      scratch_(std::max(weight_scratch(shape, chip), slope_scratch(shape, chip))),
       out_(static_cast<std::size_t>(shape.output_size().all()) * shape.out * (shape.out == kFlow ? 4 : 2)),
+      raw_(shape.prelu ? out_.size() : 0),
       first_gradient_(first_.size()),
       second_gradient_(second_.size()),
       weight_gradient_(weights_.size()),
-      bias_gradient_(bias_.size()) {}
+      inner_gradient_(inner_.size()),
+      centre_gradient_(centre_.size()),
+      bias_gradient_(bias_.size()),
+      more_bias_gradients_(has_parts(shape) ? 2 * bias_.size() : 0),
+      slope_gradient_(1) {}
 
 ConvForward ConvCase::forward_arrays(bool device) const {
   ConvForward arrays;
@@ -122,6 +127,14 @@ ConvForward ConvCase::forward_arrays(bool device) const {
   arrays.bias = device ? device_bias_.get() : bias_.data();
   arrays.slope = shape_.out == kFlow ? 1.0F : kSlope;
   arrays.out = const_cast<std::uint8_t*>(out_.get());
+  if (has_parts(shape_)) {  // the same thrice
+    arrays.inner_bias = arrays.bias;
+    arrays.centre_bias = arrays.bias;
+  }
+  if (shape_.prelu) {
+    arrays.prelu = device ? device_slope_.get() : slope_.data();
+    arrays.before_prelu = reinterpret_cast<Bf16*>(const_cast<std::uint8_t*>(raw_.get()));
+  }
   return arrays;
 }
 
@@ -135,6 +148,13 @@ ConvInputGradient ConvCase::gradient_arrays(ConvPass pass, bool device) const {
       device ? (first ? device_first_.get() : device_second_.get()) : (first ? first_.data() : second_.data());
   arrays.slope = kSlope;
   arrays.input_gradient = const_cast<Bf16*>((first ? first_gradient_ : second_gradient_).get());
+  if ((first ? shape_.first : shape_.second).prelu) {
+    arrays.activation = nullptr;
+    arrays.before_prelu = device ? device_before_.get() : before_.data();
+    arrays.prelu = device ? device_slope_.get() : slope_.data();
+    arrays.slope_gradient = const_cast<float*>(slope_gradient_.get());
+    arrays.scratch = const_cast<std::uint8_t*>(scratch_.get());
+  }
   return arrays;
 }
 
@@ -147,12 +167,22 @@ ConvWeightGradient ConvCase::weight_arrays(bool device) const {
   arrays.scratch = const_cast<std::uint8_t*>(scratch_.get());
   arrays.weights = const_cast<float*>(weight_gradient_.get());
   arrays.bias = const_cast<float*>(bias_gradient_.get());
+  if (has_parts(shape_)) {
+    arrays.inner = const_cast<float*>(inner_gradient_.get());
+    arrays.centre = const_cast<float*>(centre_gradient_.get());
+    arrays.inner_bias = const_cast<float*>(more_bias_gradients_.get());
+    arrays.centre_bias = arrays.inner_bias + bias_.size();
+  }
   return arrays;
 }
 
 void ConvCase::pack(ConvPass pass, Stream stream) {
   if (pass != ConvPass::kWeightGradient) {
-    const PackJob job = {shape_, pass, device_weights_.get(), packed_[static_cast<int>(pass)].get()};
+    PackJob job = {shape_, pass, device_weights_.get(), packed_[static_cast<int>(pass)].get()};
+    if (has_parts(shape_)) {
+      job.inner = device_inner_.get();
+      job.centre = device_centre_.get();
+    }
     pack_weights({&job, 1}, chip_, stream);
   }
 }
@@ -176,6 +206,11 @@ void ConvCase::queue_child_sums(Stream stream) {
 
 void ConvCase::poison() {
   out_.poison();
+  raw_.poison();
+  inner_gradient_.poison();
+  centre_gradient_.poison();
+  more_bias_gradients_.poison();
+  slope_gradient_.poison();
   sums_.poison();
   scratch_.poison();
   first_gradient_.poison();
@@ -192,7 +227,11 @@ double ConvCase::check(ConvPass pass, Sampling sampling) {
   }
   queue(pass, nullptr);
   wait_for_gpu();
-  return pass == ConvPass::kWeightGradient ? check_weights(sampling) : check_voxels(pass, sampling);
+  if (pass == ConvPass::kWeightGradient) {
+    return parts_agree() ? check_weights(sampling) : std::numeric_limits<double>::infinity();
+  }
+  const double error = check_voxels(pass, sampling);
+  return pass == ConvPass::kForward && shape_.prelu ? std::max(error, check_before_prelu(sampling)) : error;
 }
 
 namespace {
@@ -237,7 +276,7 @@ double ConvCase::check_voxels(ConvPass pass, Sampling sampling) const {
       return to_float(reinterpret_cast<const Bf16*>(bytes.data())[voxel * shape_.out + channel]);
     };
     return deviation(size, shape_.out, sampling, value, [&](const ConvPlace& place) {
-      return conv_forward_reference(shape_, forward_arrays(false), weights_.data(), place);
+      return conv_forward_reference(shape_, forward_arrays(false), folded_.data(), place);
     });
   }
   const bool first = pass == ConvPass::kFirstGradient;
@@ -251,8 +290,67 @@ double ConvCase::check_voxels(ConvPass pass, Sampling sampling) const {
     return to_float(values[voxel * input.channels + channel]);
   };
   return deviation(size, input.channels, sampling, value, [&](const ConvPlace& place) {
-    return conv_input_gradient_reference(shape_, pass, gradient_arrays(pass, false), weights_.data(), place);
+    return conv_input_gradient_reference(shape_, pass, gradient_arrays(pass, false), folded_.data(), place);
   });
+}
+
+double ConvCase::check_before_prelu(Sampling sampling) const {
+  const std::vector<std::uint8_t> bytes = raw_.values();
+  const auto value = [&](std::int64_t voxel, int channel) -> double {
+    return to_float(reinterpret_cast<const Bf16*>(bytes.data())[voxel * shape_.out + channel]);
+  };
+  ConvForward arrays = forward_arrays(false);
+  arrays.prelu = nullptr;
+  arrays.slope = 1.0F;
+  return deviation(shape_.output_size(), shape_.out, sampling, value, [&](const ConvPlace& place) {
+    return conv_forward_reference(shape_, arrays, folded_.data(), place);
+  });
+}
+
+double ConvCase::slope_deviation(ConvPass pass) const {
+  const bool first = pass == ConvPass::kFirstGradient;
+  const std::int64_t channels = (first ? shape_.first : shape_.second).channels;
+  const VolumeSize& size = shape_.size;
+  std::vector<double> terms(static_cast<std::size_t>(size.all() * channels));
+  in_parallel(static_cast<std::int64_t>(terms.size()), [&](std::int64_t i) {
+    const std::int64_t voxel = i / channels;
+    const ConvPlace place = {voxel / size.voxels(), voxel / size.plane() % size.d, voxel / size.w % size.h,
+                             voxel % size.w, static_cast<int>(i % channels)};
+    const double negative = std::min(to_float(before_[i]), 0.0F);
+    terms[i] = negative * conv_activation_gradient_reference(shape_, pass, gradient_.data(), folded_.data(), place);
+  });
+  double sum = 0.0;
+  double squares = 0.0;
+  for (const double term : terms) {
+    sum += term;
+    squares += term * term;
+  }
+  const double error = std::abs(slope_gradient_.values()[0] - sum) / std::sqrt(squares);
+  return error == error ? error : std::numeric_limits<double>::infinity();
+}
+
+/// Whether the gradients of the parallel kernels are those of the weights that they share.
+bool ConvCase::parts_agree() const {
+  if (!has_parts(shape_)) {
+    return true;
+  }
+  const std::vector<float> whole = weight_gradient_.values();
+  const std::vector<float> inner = inner_gradient_.values();
+  const std::vector<float> centre = centre_gradient_.values();
+  const std::vector<float> bias = bias_gradient_.values();
+  const std::vector<float> more = more_bias_gradients_.values();
+  for (std::size_t i = 0; i < centre.size(); ++i) {
+    for (int tap = 0; tap < 27; ++tap) {
+      if (inner[i * 27 + tap] != whole[i * 125 + (tap / 9 + 1) * 25 + (tap / 3 % 3 + 1) * 5 + tap % 3 + 1]) {
+        return false;
+      }
+    }
+    if (centre[i] != whole[i * 125 + 62]) {
+      return false;
+    }
+  }
+  return std::equal(bias.begin(), bias.end(), more.begin()) &&
+         std::equal(bias.begin(), bias.end(), more.begin() + static_cast<std::ptrdiff_t>(bias.size()));
 }
 
 double ConvCase::check_weights(Sampling sampling) const {
@@ -287,16 +385,17 @@ std::vector<std::uint8_t> ConvCase::result(ConvPass pass) const {
     const auto* begin = reinterpret_cast<const std::uint8_t*>(values.data());
     return std::vector<std::uint8_t>(begin, begin + values.size() * sizeof(values[0]));
   };
+  const auto joined = [](std::vector<std::uint8_t> first, const std::vector<std::uint8_t>& second) {
+    first.insert(first.end(), second.begin(), second.end());
+    return first;
+  };
   switch (pass) {
-    case ConvPass::kForward: return out_.values();
-    case ConvPass::kFirstGradient: return bytes(first_gradient_.values());
-    case ConvPass::kSecondGradient: return bytes(second_gradient_.values());
+    case ConvPass::kForward: return joined(out_.values(), raw_.values());
+    case ConvPass::kFirstGradient: return joined(bytes(first_gradient_.values()), bytes(slope_gradient_.values()));
+    case ConvPass::kSecondGradient: return joined(bytes(second_gradient_.values()), bytes(slope_gradient_.values()));
     case ConvPass::kWeightGradient: break;
   }
-  std::vector<std::uint8_t> both = bytes(weight_gradient_.values());
-  const std::vector<std::uint8_t> bias = bytes(bias_gradient_.values());
-  both.insert(both.end(), bias.begin(), bias.end());
-  return both;
+  return joined(bytes(weight_gradient_.values()), bytes(bias_gradient_.values()));
 }
 
 bool ConvCase::repeats(ConvPass pass, const std::function<void()>& run) {
@@ -309,9 +408,11 @@ bool ConvCase::repeats(ConvPass pass, const std::function<void()>& run) {
 }
 
 bool ConvCase::margins_hold() const {
-  return out_.margins_hold() && first_gradient_.margins_hold() && second_gradient_.margins_hold() &&
-         weight_gradient_.margins_hold() && bias_gradient_.margins_hold() && scratch_.margins_hold() &&
-         sums_.margins_hold() && packed_[0].margins_hold() && packed_[1].margins_hold() && packed_[2].margins_hold();
+  return out_.margins_hold() && raw_.margins_hold() && slope_gradient_.margins_hold() &&
+         inner_gradient_.margins_hold() && centre_gradient_.margins_hold() && more_bias_gradients_.margins_hold() &&
+         first_gradient_.margins_hold() && second_gradient_.margins_hold() && weight_gradient_.margins_hold() &&
+         bias_gradient_.margins_hold() && scratch_.margins_hold() && sums_.margins_hold() &&
+         packed_[0].margins_hold() && packed_[1].margins_hold() && packed_[2].margins_hold();
 }
 
 double ConvCase::bytes(ConvPass pass) const {
@@ -319,7 +420,7 @@ double ConvCase::bytes(ConvPass pass) const {
   const double second = 2.0 * static_cast<double>(second_.size());
   const double gradient = 2.0 * static_cast<double>(gradient_.size());
   switch (pass) {
-    case ConvPass::kForward: return first + second + static_cast<double>(out_.size());
+    case ConvPass::kForward: return first + second + static_cast<double>(out_.size() + raw_.size());
     case ConvPass::kFirstGradient: return gradient + 2.0 * first;
     case ConvPass::kSecondGradient: return gradient + 2.0 * second;
     case ConvPass::kWeightGradient: return first + second + gradient;
@@ -331,13 +432,13 @@ double ConvCase::operations(ConvPass pass) const {
   const double channels = pass == ConvPass::kFirstGradient    ? shape_.first.channels
                           : pass == ConvPass::kSecondGradient ? shape_.second.channels
                                                               : shape_.in();
-  return 54.0 * channels * shape_.out * static_cast<double>(shape_.output_size().all());
+  return 2.0 * volume_of_kernel(shape_) * channels * shape_.out * static_cast<double>(shape_.output_size().all());
 }
 
 std::string text_of(const ConvShape& shape) {
   const std::string second = shape.second.channels > 0 ? str(" + ", shape.second.channels) : std::string();
   return str(shape.first.channels, shape.first.upsampled ? " up" : "", second, " -> ", shape.out,
-             shape.stride > 1 ? " stride 2" : "");
+             shape.stride > 1 ? " stride 2" : "", shape.edge > 3 ? " 5x5x5" : "", shape.prelu ? " PReLU" : "");
 }
 
 }  // namespace regatta::kernels

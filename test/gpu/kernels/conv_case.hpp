@@ -28,6 +28,10 @@ class ConvCase {
   /// Packs, poisons the results, runs. @return deviation from the reference
   double check(ConvPass pass, Sampling sampling);
 
+  /// After check(pass, kAll) of an input that a PReLU made: the deviation of its slope's gradient, per root of the sum
+  /// of the squares that it is the sum of.
+  double slope_deviation(ConvPass pass) const;
+
   /// Whether a second run, as `run` queues it, gives the same bytes.
   bool repeats(ConvPass pass, const std::function<void()>& run);
 
@@ -46,20 +50,23 @@ class ConvCase {
   ConvInputGradient gradient_arrays(ConvPass pass, bool device) const;
   ConvWeightGradient weight_arrays(bool device) const;
   double check_voxels(ConvPass pass, Sampling sampling) const;
+  double check_before_prelu(Sampling sampling) const;
   double check_weights(Sampling sampling) const;
+  bool parts_agree() const;
   std::vector<std::uint8_t> result(ConvPass pass) const;
   void poison();
 
   ConvShape shape_;
   Capability chip_;
-  std::vector<Bf16> first_, second_, gradient_;
-  std::vector<float> weights_, bias_;
-  DeviceArray<Bf16> device_first_, device_second_, device_gradient_;
-  DeviceArray<float> device_weights_, device_bias_;
+  std::vector<Bf16> first_, second_, before_, gradient_;  // `before_`: a PReLU; the results of that are not used
+  std::vector<float> weights_, inner_, centre_, folded_, bias_, slope_;
+  DeviceArray<Bf16> device_first_, device_second_, device_before_, device_gradient_;
+  DeviceArray<float> device_weights_, device_inner_, device_centre_, device_bias_, device_slope_;
   DeviceArray<std::uint8_t> packed_[3], sums_, scratch_;
-  DeviceArray<std::uint8_t> out_;
+  DeviceArray<std::uint8_t> out_, raw_;
   DeviceArray<Bf16> first_gradient_, second_gradient_;
-  DeviceArray<float> weight_gradient_, bias_gradient_;
+  DeviceArray<float> weight_gradient_, inner_gradient_, centre_gradient_, bias_gradient_, more_bias_gradients_,
+      slope_gradient_;
 };
 
 /// "32 up + 2 -> 32"

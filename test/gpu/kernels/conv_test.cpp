@@ -14,6 +14,26 @@ namespace {
 constexpr ConvPass kPasses[] = {ConvPass::kForward, ConvPass::kFirstGradient, ConvPass::kSecondGradient,
                                 ConvPass::kWeightGradient};
 
+/// A block of LKU-Net between others.
+ConvShape large(const VolumeSize& size, int channels) {
+  return {.size = size,
+          .first = {.channels = channels, .prelu = true},
+          .second = {},
+          .out = channels,
+          .edge = 5,
+          .identity = true,
+          .prelu = true};
+}
+
+/// PReLU before and after, except of images and flows.
+ConvShape between_prelus(const VolumeSize& size, int first, int second, int out) {
+  return {.size = size,
+          .first = {.channels = first, .prelu = first > 2},
+          .second = {.channels = second, .prelu = second > 2},
+          .out = out,
+          .prelu = out > 3};
+}
+
 /// The layers of VoxelMorph-2, -1 and -x2 at half and full resolution, at another size.
 std::vector<ConvShape> layers(const VolumeSize& size) {
   const VolumeSize even = {size.n, (size.d + 1) / 2 * 2, (size.h + 1) / 2 * 2, (size.w + 1) / 2 * 2};
@@ -38,6 +58,24 @@ std::vector<ConvShape> layers(const VolumeSize& size) {
   };
 }
 
+/// The layers of LKU-Net at half and full resolution, large kernels alone, and the head of SYMNet.
+std::vector<ConvShape> lkunet_layers(const VolumeSize& size) {
+  return {
+      large(size, 8),
+      large(size, 16),
+      large(size, 32),
+      {.size = size, .first = {16}, .second = {}, .out = 16, .edge = 5},
+      between_prelus(size, 2, 0, 8),
+      between_prelus(size, 8, 0, 8),
+      between_prelus(size, 16, 16, 32),
+      between_prelus(size, 32, 0, 16),
+      between_prelus(size, 16, 8, 16),
+      between_prelus(size, 16, 0, 16),
+      between_prelus(size, 16, 0, 3),
+      {.size = size, .first = {16}, .second = {}, .out = 3, .edge = 5},
+  };
+}
+
 /// Inputs and weights are bf16 numbers, sums are float32. What remains is the rounding of bf16 results (1.7e-3), of the
 /// child sums, and of float32 sums over many voxels.
 double allowed(const ConvShape& shape, ConvPass pass) {
@@ -50,9 +88,9 @@ double allowed(const ConvShape& shape, ConvPass pass) {
   return pass == ConvPass::kFirstGradient && shape.first.upsampled ? 4e-3 : 2.5e-3;
 }
 
-void check_layers(const VolumeSize& size, Sampling sampling, const Capability& chip) {
+void check_layers(const std::vector<ConvShape>& layers, Sampling sampling, const Capability& chip) {
   std::uint64_t seed = 17;
-  for (const ConvShape& shape : layers(size)) {
+  for (const ConvShape& shape : layers) {
     ConvCase layer(shape, chip, seed += 10);
     for (const ConvPass pass :
          {ConvPass::kForward, ConvPass::kFirstGradient, ConvPass::kSecondGradient, ConvPass::kWeightGradient}) {
@@ -65,6 +103,11 @@ void check_layers(const VolumeSize& size, Sampling sampling, const Capability& c
         layer.queue_child_sums(nullptr);
         layer.queue(pass, nullptr);
       }));
+      const bool of_input = pass == ConvPass::kFirstGradient || pass == ConvPass::kSecondGradient;
+      if (sampling == Sampling::kAll && of_input &&
+          (pass == ConvPass::kFirstGradient ? shape.first : shape.second).prelu) {
+        CHECK(layer.slope_deviation(pass) < 1e-4);
+      }
       CHECK(layer.margins_hold());
     }
   }
@@ -76,21 +119,36 @@ TEST_CASE("convolutions agree with the reference everywhere, two small odd volum
   if (!has_gpu()) {
     REGATTA_SKIP("no GPU");
   }
-  check_layers({2, 13, 17, 19}, Sampling::kAll, capability(0));
+  check_layers(layers({2, 13, 17, 19}), Sampling::kAll, capability(0));
+}
+
+TEST_CASE("LKU-Net's convolutions agree with the reference everywhere, two small odd volumes") {
+  if (!has_gpu()) {
+    REGATTA_SKIP("no GPU");
+  }
+  check_layers(lkunet_layers({2, 7, 11, 37}), Sampling::kAll, capability(0));
 }
 
 TEST_CASE("convolutions agree with the reference at every voxel of a larger odd volume") {
   if (!has_gpu()) {
     REGATTA_SKIP("no GPU");
   }
-  check_layers({1, 37, 45, 70}, Sampling::kEveryVoxel, capability(0));
+  check_layers(layers({1, 37, 45, 70}), Sampling::kEveryVoxel, capability(0));
+}
+
+TEST_CASE("LKU-Net's convolutions agree with the reference at every voxel of a larger odd volume") {
+  if (!has_gpu()) {
+    REGATTA_SKIP("no GPU");
+  }
+  check_layers(lkunet_layers({1, 37, 45, 70}), Sampling::kEveryVoxel, capability(0));
 }
 
 TEST_CASE("the forms for compute capability 8.0 agree with the reference") {
   if (!has_gpu()) {
     REGATTA_SKIP("no GPU");
   }
-  check_layers({2, 13, 17, 19}, Sampling::kAll, as_sm80(capability(0)));
+  check_layers(layers({2, 13, 17, 19}), Sampling::kAll, as_sm80(capability(0)));
+  check_layers(lkunet_layers({2, 6, 9, 21}), Sampling::kAll, as_sm80(capability(0)));
 }
 
 TEST_CASE("captured convolutions give the same bytes as uncaptured ones") {
@@ -98,7 +156,10 @@ TEST_CASE("captured convolutions give the same bytes as uncaptured ones") {
     REGATTA_SKIP("no GPU");
   }
   const Capability chip = capability(0);
-  for (const ConvShape& shape : layers({1, 20, 24, 28})) {
+  std::vector<ConvShape> all = layers({1, 20, 24, 28});
+  const std::vector<ConvShape> more = lkunet_layers({1, 20, 24, 28});
+  all.insert(all.end(), more.begin(), more.end());
+  for (const ConvShape& shape : all) {
     ConvCase layer(shape, chip, 5);
     for (const ConvPass pass : kPasses) {
       if (!layer.has(pass)) {

@@ -1,5 +1,7 @@
 #include "regatta/kernels/conv.hpp"
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -202,6 +204,140 @@ TEST_CASE("what has no kernel is answered, and is an error to those who did not 
   CHECK_THROWS_AS(packed_bytes({.size = size, .first = {24}, .second = {}, .out = 16}, ConvPass::kForward, h200()),
                   BugError);
   CHECK_THROWS_AS(conv_forward(known, {}, h200(), nullptr), BugError);
+}
+
+TEST_CASE("large kernels: all gradients are the adjoint of the forward pass, the added input included") {
+  const ConvShape shape = {.size = {1, 4, 3, 6}, .first = {8}, .second = {}, .out = 8, .edge = 5, .identity = true};
+  const std::vector<Bf16> first = whole_values(72 * 8, 1);
+  const std::vector<Bf16> gradient = whole_values(72 * 8, 2);
+  const std::vector<float> weights = whole_floats(static_cast<std::size_t>(8) * 8 * 125, 3);
+  const std::vector<float> bias = whole_floats(8, 4);
+  ConvForward forward;
+  forward.first = first.data();
+  ConvForward with_bias = forward;
+  with_bias.bias = with_bias.inner_bias = with_bias.centre_bias = bias.data();
+  ConvInputGradient backward;
+  backward.output_gradient = gradient.data();
+  double by_output = 0.0;
+  double by_bias = 0.0;
+  double by_input = 0.0;
+  double by_identity = 0.0;
+  for_each_place(shape.size, 8, [&](const ConvPlace& place, std::int64_t at) {
+    const double value = conv_forward_reference(shape, forward, weights.data(), place);
+    by_output += value * to_float(gradient[at]);
+    by_bias += (conv_forward_reference(shape, with_bias, weights.data(), place) - value) * to_float(gradient[at]);
+    by_identity += to_float(first[at]) * to_float(gradient[at]);
+    by_input += to_float(first[at]) *
+                conv_input_gradient_reference(shape, ConvPass::kFirstGradient, backward, weights.data(), place);
+  });
+  ConvWeightGradient to_weights;
+  to_weights.first = first.data();
+  to_weights.output_gradient = gradient.data();
+  double by_weights = 0.0;
+  double by_bias_gradient = 0.0;
+  for (std::size_t i = 0; i < weights.size() + bias.size(); ++i) {
+    const double value = conv_weight_gradient_reference(shape, to_weights, static_cast<std::int64_t>(i));
+    if (i < weights.size()) {
+      by_weights += weights[i] * value;
+    } else {
+      by_bias_gradient += 3.0 * bias[i - weights.size()] * value;
+    }
+  }
+  CHECK(by_output == by_input);
+  CHECK(by_output == by_weights + by_identity);
+  CHECK(by_bias == by_bias_gradient);
+}
+
+TEST_CASE("parallel kernels are added in float32 and rounded once") {
+  const ConvShape shape = {.size = {1, 8, 8, 8}, .first = {8}, .second = {}, .out = 8, .edge = 5};
+  std::vector<float> whole(static_cast<std::size_t>(64) * 125, 0.0F);
+  std::vector<float> inner(static_cast<std::size_t>(64) * 27, 0.0F);
+  std::vector<float> centre(64, 0.0F);
+  constexpr float kHalfStep = 0.001953125F;  // half of bf16's step at 0.5: lost alone, not twice
+  whole[125 + 62] = 0.5F;
+  inner[27 + 13] = kHalfStep;
+  centre[1] = kHalfStep;
+  inner[2] = 1.0F;  // (-1, -1, +1) of kernel 0: place (1, 1, 3) of the large one
+  const std::vector<float> folded = folded_weights(shape, whole.data(), inner.data(), centre.data());
+  CHECK(folded[125 + 62] == 0.5F + 2.0F * kHalfStep);
+  CHECK(folded[1 * 25 + 1 * 5 + 3] == 1.0F);
+  CHECK(std::count(folded.begin(), folded.end(), 0.0F) == static_cast<std::ptrdiff_t>(folded.size()) - 2);
+}
+
+TEST_CASE("a PReLU's slope may be negative: its derivative is taken from the value before it") {
+  const ConvShape shape = {.size = {1, 1, 1, 2}, .first = {.channels = 8, .prelu = true}, .second = {}, .out = 8};
+  std::vector<float> weights(static_cast<std::size_t>(8) * 8 * 27, 0.0F);
+  weights[13] = 1.0F;
+  const std::vector<Bf16> gradient(16, to_bf16(1.0F));
+  std::vector<Bf16> before(16, to_bf16(0.0F));
+  before[0] = to_bf16(2.0F);
+  before[8] = to_bf16(-2.0F);
+  const float slope = -0.25F;
+  ConvInputGradient arrays;
+  arrays.output_gradient = gradient.data();
+  arrays.before_prelu = before.data();
+  arrays.prelu = &slope;
+  const auto at = [&](std::int64_t w) {
+    return conv_input_gradient_reference(shape, ConvPass::kFirstGradient, arrays, weights.data(), {0, 0, 0, w, 0});
+  };
+  CHECK(at(0) == 1.0);
+  CHECK(at(1) == -0.25);
+}
+
+TEST_CASE("LKU-Net has forms at full and half resolution, and for its large kernels up to 32 channels") {
+  const VolumeSize full = {1, 160, 192, 224};
+  const VolumeSize half = {1, 80, 96, 112};
+  for (const Capability& chip : {h200(), as_sm80(h200())}) {
+    for (const int channels : {8, 16, 32, 64}) {
+      const ConvShape block = {.size = half,
+                               .first = {.channels = channels, .prelu = true},
+                               .second = {},
+                               .out = channels,
+                               .edge = 5,
+                               .identity = true,
+                               .prelu = true};
+      for (const ConvPass pass : {ConvPass::kForward, ConvPass::kFirstGradient, ConvPass::kWeightGradient}) {
+        CHECK(has_form(block, pass, chip) == (channels < 64));
+      }
+    }
+    const ConvShape join = {.size = full,
+                            .first = {.channels = 16, .prelu = true},
+                            .second = {.channels = 8, .prelu = true},
+                            .out = 16,
+                            .prelu = true};
+    for (const ConvPass pass :
+         {ConvPass::kForward, ConvPass::kFirstGradient, ConvPass::kSecondGradient, ConvPass::kWeightGradient}) {
+      CHECK(has_form(join, pass, chip));
+    }
+    CHECK(slope_scratch_bytes(join, ConvPass::kSecondGradient, chip) >= 4);
+  }
+  ConvShape other = {.size = full, .first = {16}, .second = {}, .out = 16, .edge = 7};
+  CHECK_FALSE(has_form(other, ConvPass::kForward, h200()));
+  other.edge = 3;
+  other.identity = true;  // small kernels cannot add their input
+  CHECK_FALSE(has_form(other, ConvPass::kForward, h200()));
+}
+
+TEST_CASE("PReLU arrays without a PReLU, and a PReLU without its arrays, are errors") {
+  ConvShape shape = {.size = {1, 16, 16, 16}, .first = {16}, .second = {}, .out = 16};
+  const std::vector<Bf16> values(16);
+  const float slope = 0.25F;
+  ConvForward forward;
+  forward.first = values.data();
+  forward.packed = values.data();
+  forward.out = const_cast<Bf16*>(values.data());
+  forward.prelu = &slope;
+  CHECK_THROWS_AS(conv_forward(shape, forward, h200(), nullptr), BugError);
+  forward.prelu = nullptr;
+  shape.prelu = true;
+  CHECK_THROWS_AS(conv_forward(shape, forward, h200(), nullptr), BugError);
+  shape.first.prelu = true;
+  ConvInputGradient backward;
+  backward.output_gradient = values.data();
+  backward.packed = values.data();
+  backward.input_gradient = const_cast<Bf16*>(values.data());
+  backward.activation = values.data();
+  CHECK_THROWS_AS(conv_input_gradient(shape, ConvPass::kFirstGradient, backward, h200(), nullptr), BugError);
 }
 
 TEST_CASE("child sums have a voxel more along each axis") {
