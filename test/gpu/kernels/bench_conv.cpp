@@ -4,6 +4,7 @@
 
 #include "gpu/kernels/bench.hpp"
 #include "gpu/kernels/conv_case.hpp"
+#include "gpu/kernels/up_conv_case.hpp"
 #include "regatta/base/text.hpp"
 
 namespace regatta::kernels {
@@ -28,6 +29,18 @@ void bench_layer(Bench& bench, const ConvShape& shape, const Capability& chip, c
     const double error = layer.check(pass, Sampling::kSome);
     bench.time({str(text_of(shape), " ", kPasses[static_cast<int>(pass)]), size, form_text(shape, pass, chip) + suffix,
                 layer.bytes(pass), layer.operations(pass), error},
+               [&](Stream stream) { layer.queue(pass, stream); });
+  }
+}
+
+void bench_up_conv(Bench& bench, const UpConvShape& shape) {
+  UpConvCase layer(shape, bench.chip(), 3);
+  const VolumeSize size = shape.output_size();
+  for (const UpConvPass pass : {UpConvPass::kForward, UpConvPass::kInputGradient, UpConvPass::kWeightGradient}) {
+    const double error = layer.check(pass, false);
+    const char* name = kPasses[pass == UpConvPass::kWeightGradient ? 3 : static_cast<int>(pass)];
+    bench.time({str("transposed ", shape.channels, shape.prelu ? " PReLU " : " ", name),
+                str(size.d, "x", size.h, "x", size.w), "up_conv", layer.bytes(pass), 0.0, error},
                [&](Stream stream) { layer.queue(pass, stream); });
   }
 }
@@ -69,7 +82,7 @@ void bench_conv(Bench& bench) {
              [&](Stream stream) { packed.pack(ConvPass::kForward, stream); });
 }
 
-/// The layers of LKU-Net at half and full resolution, its large kernels, SYMNet's head.
+/// The layers of LKU-Net at half and full resolution, its large kernels, its transposed convolutions, SYMNet's head.
 void bench_lkunet(Bench& bench) {
   const VolumeSize full = {1, 160, 192, 224};
   const VolumeSize half = {1, 80, 96, 112};
@@ -100,6 +113,9 @@ void bench_lkunet(Bench& bench) {
   bench_layer(bench, between_prelus(full, 16, 8, 16), bench.chip(), "");
   bench_layer(bench, between_prelus(full, 16, 0, 16), bench.chip(), "");
   bench_layer(bench, between_prelus(full, 16, 0, 3), bench.chip(), "");
+  bench_up_conv(bench, {half, 16, true, true});
+  bench_up_conv(bench, {quarter, 16, true, true});
+  bench_up_conv(bench, {{1, 20, 24, 28}, 32, true, true});
 }
 
 }  // namespace regatta::kernels
