@@ -15,6 +15,7 @@
 #include "nn/sampling_grid.hpp"
 #include "nn/shapes.hpp"
 #include "regatta/base/error.hpp"
+#include "regatta/nn/forms.hpp"
 
 namespace regatta {
 namespace {
@@ -64,17 +65,31 @@ class Warp : public torch::autograd::Function<Warp> {
   }
 };
 
+/// Where a warp has no fast form, its name says why.
+const char* reference_name(const at::Tensor& volume, const WarpOptions& options) {
+  if (options.backend == Backend::kReference) {
+    return "warp";
+  }
+  if (options.shifted_grid) {
+    return "warp on a shifted grid";
+  }
+  return volume.size(1) == 1 ? "warp with a gradient to the volume" : "warp of several channels";
+}
+
 }  // namespace
 
 at::Tensor warp(const at::Tensor& volume, const at::Tensor& flow, const WarpOptions& options) {
   check_shapes(volume, flow);
-  if (options.backend == Backend::kFast && fast::has_warp(volume, flow, options)) {
+  const bool is_fast = options.backend == Backend::kFast && fast::has_warp(volume, flow, options);
+  const StepPart part(is_fast ? Form::kKernel : Form::kReference, is_fast ? "warp" : reference_name(volume, options));
+  if (is_fast) {
     return fast::warp(volume, flow, options);
   }
   return Warp::apply(volume, flow, options.outside == Outside::kBorder, options.shifted_grid);
 }
 
 at::Tensor integrate(const at::Tensor& velocity, const IntegrateOptions& options) {
+  const StepPart part(Form::kReference, "scaling and squaring");
   at::Tensor field = options.scale ? velocity.mul(std::ldexp(1.0, -options.steps)) : velocity;
   for (int step = 0; step < options.steps; ++step) {
     field = compose(field, field, options.warp);
@@ -83,6 +98,7 @@ at::Tensor integrate(const at::Tensor& velocity, const IntegrateOptions& options
 }
 
 at::Tensor compose(const at::Tensor& outer, const at::Tensor& inner, const WarpOptions& options) {
+  const StepPart part(Form::kReference, "composition of fields");
   return warp(outer, inner, options).add_(inner);
 }
 

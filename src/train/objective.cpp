@@ -8,6 +8,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include "regatta/base/error.hpp"
+#include "regatta/nn/forms.hpp"
 
 namespace regatta {
 namespace {
@@ -48,7 +49,9 @@ at::Tensor Objective::value_of(const Term& term, const PairState& batch, const M
   };
   at::Tensor sum;
   for (const Side side : term.sides) {
-    const at::Tensor value = term.loss->value(seen_from(side));
+    const PairState pair = seen_from(side);
+    const StepPart part(Form::kReference, term.name.c_str());
+    const at::Tensor value = term.loss->value(pair);
     sum = sum.defined() ? sum.add(value) : value;
   }
   return sum;

@@ -27,6 +27,7 @@
 #include "regatta/base/error.hpp"
 #include "regatta/kernels/adam.hpp"
 #include "regatta/nn/chip.hpp"
+#include "regatta/nn/forms.hpp"
 
 namespace regatta {
 namespace {
@@ -132,8 +133,18 @@ std::vector<at::Tensor> Optimizer::gradients() const {
   return gradients;
 }
 
+const char* Optimizer::name_of(Rule rule) {
+  switch (rule) {
+    case Rule::kAdam: return "Adam";
+    case Rule::kAdamW: return "AdamW";
+    case Rule::kAdamax: break;
+  }
+  return "Adamax";
+}
+
 void Optimizer::step_(const std::vector<at::Tensor>& gradients, const UpdateNumbers& numbers, const at::Tensor& skip) {
   const at::NoGradGuard no_gradients;
+  const StepPart part(is_flat() ? Form::kKernel : Form::kReference, name_of(rule_));
   if (is_flat()) {
     flat_step_(numbers, skip);
   } else if (rule_ == Rule::kAdamax) {

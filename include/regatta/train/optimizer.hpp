@@ -65,6 +65,8 @@ class Optimizer {
  private:
   enum class Rule { kAdam, kAdamW, kAdamax };
 
+  static const char* name_of(Rule rule);
+
   /// A kind of moments, such as "m", one tensor a parameter.
   struct Moments {
     std::string kind;

@@ -14,11 +14,13 @@
 #include <ATen/ops/upsample_nearest3d_backward.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "nn/known_gradient.hpp"
 #include "nn/layers/work.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/kernels/conv.hpp"
 #include "regatta/kernels/pack.hpp"
 #include "regatta/nn/chip.hpp"
+#include "regatta/nn/forms.hpp"
 
 namespace regatta::fast {
 namespace {
@@ -346,6 +348,30 @@ class LeakyDerivative : public torch::autograd::Function<LeakyDerivative> {
   }
 };
 
+/// What a convolution is called, and whether our kernels do it: it is cuDNN's if the forward pass or a gradient is.
+/// "convolution 64 up + 2 to 64"; ", gradients" where only they are cuDNN's.
+PartForm part_of(const at::Tensor& first, const at::Tensor& second, const ConvLayer& layer, const Readings& readings) {
+  using kernels::ConvPass;
+  const auto shape = kernel_shape(first, second, layer.weight, readings, layer.strides, layer.padding, layer.field);
+  const auto has = [&](ConvPass pass) { return shape && kernels::has_form(*shape, pass, chip_of(first).capability); };
+  const auto has_if = [&](const at::Tensor& wanted, ConvPass pass) {
+    return !wanted.defined() || !needs_gradient(wanted) || has(pass);
+  };
+  const bool forward = has(ConvPass::kForward);
+  const bool gradients = has_if(layer.weight, ConvPass::kWeightGradient) && has_if(first, ConvPass::kFirstGradient) &&
+                         has_if(second, ConvPass::kSecondGradient);
+  const auto input = [](const at::Tensor& tensor, const Reading& reading) {
+    return str(tensor.size(1), reading.upsample ? " up" : "");
+  };
+  const bool strided = layer.strides != std::vector<std::int64_t>(3, 1);
+  std::string name =
+      str("convolution ", layer.weight.size(2) == kKernel ? "" : join(layer.weight.sizes().slice(2), "x") + " ",
+          input(first, readings[0]), second.defined() ? " + " + input(second, readings[1]) : "", " to ",
+          layer.weight.size(0), strided ? str(", stride ", layer.strides.front()) : "",
+          forward && !gradients ? ", gradients" : "");
+  return {std::move(name), forward && gradients ? Form::kKernel : Form::kCudnn};
+}
+
 Feature without_slope(const Feature& input) {
   return input.slope.defined() ? Feature(input.value()) : input;
 }
@@ -373,6 +399,7 @@ Feature convolve(const std::vector<Feature>& inputs, const ConvLayer& layer) {
                                            parts.size() == 2 ? Reading{parts[1].leaky, parts[1].upsample} : Reading{}};
   const std::optional<at::Tensor> second = parts.size() == 2 ? std::optional(parts[1].raw) : std::nullopt;
   const std::optional<at::Tensor> bias = layer.bias.defined() ? std::optional(layer.bias) : std::nullopt;
+  const StepPart part([&] { return part_of(parts[0].raw, second.value_or(at::Tensor()), layer, readings); });
   Feature out = Conv::apply(parts[0].raw, second, layer.weight, bias, layer, readings);
   count_convolution(layer.weight, out.raw);
   out.deferred = !layer.field;

@@ -12,6 +12,7 @@
 #include <ATen/ops/sin.h>
 
 #include "regatta/base/error.hpp"
+#include "regatta/nn/forms.hpp"
 
 namespace regatta {
 namespace {
@@ -55,6 +56,7 @@ at::Tensor BandLimitedResize::operator()(const at::Tensor& input, const std::arr
     REGATTA_REQUIRE(input.size(axis) % 2 == 0 && out % 2 == 0 && input.size(axis) > 0 && out > 0, BugError,
                     "band-limited resampling of size ", input.size(axis), " to ", out, ", expected even sizes");
   }
+  const StepPart part(Form::kReference, "band-limited resampling");
   // Along W, H, D. The volume is real at first, and of the last product only the real part is wanted.
   const Matrices& w = matrices(input.size(4), size[2], input);
   const Matrices& h = matrices(input.size(3), size[1], input);

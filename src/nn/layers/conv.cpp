@@ -24,6 +24,7 @@
 #include "nn/layers/resize.hpp"
 #include "nn/layers/work.hpp"
 #include "regatta/base/error.hpp"
+#include "regatta/nn/forms.hpp"
 
 namespace regatta {
 namespace {
@@ -163,6 +164,11 @@ Feature activate(at::Tensor output, const Activation& activation, const at::Tens
   return {output, slope};
 }
 
+/// "convolution 3x3x3"
+PartForm part_of(const at::Tensor& weight) {
+  return {str("convolution ", join(weight.sizes().slice(2), "x")), Form::kReference};
+}
+
 Init standard_init(std::int64_t fan_in) {
   return Init::uniform(1.0 / std::sqrt(static_cast<double>(fan_in)));
 }
@@ -221,6 +227,7 @@ Feature Conv3d::operator()(const std::vector<Feature>& inputs) const {
   if (context_.backend == Backend::kFast) {
     return fast::convolve(inputs, {weight_, bias_, strides_, padding_, activation_, field_});
   }
+  const StepPart part([this] { return part_of(weight_); });
   const bool apart = inputs.size() == 1 || std::all_of(inputs.begin(), inputs.end(), [](const Feature& input) {
                        return input.raw.size(1) >= kFewestChannels;
                      });
@@ -236,9 +243,9 @@ Feature Conv3d::operator()(const std::vector<Feature>& inputs) const {
   for (const Feature& input : inputs) {
     const std::int64_t channels = input.raw.size(1);
     const at::Tensor weight = inputs.size() == 1 ? weight_ : weight_.narrow(1, channel, channels);
-    const at::Tensor part =
+    const at::Tensor share =
         read_and_convolve(input, weight, output.defined() ? at::Tensor() : bias_, strides_, padding_);
-    output = output.defined() ? output.add_(part) : part;
+    output = output.defined() ? output.add_(share) : share;
     channel += channels;
   }
   REGATTA_REQUIRE(channel == weight_.size(1), BugError, "convolution of ", channel, " channels, expected ",
@@ -255,6 +262,7 @@ UpConv3d::UpConv3d(Parameters& parameters, const std::string& name, const ConvSh
 }
 
 Feature UpConv3d::operator()(const Feature& input) const {
+  const StepPart part(Form::kReference, "transposed convolution");
   const at::Tensor out = at::conv_transpose3d(input.value(), weight_, bias_, kUpEdge);
   count_transposed_convolution(weight_, input.raw, out);
   return activate(out, activation_, slope_);
@@ -281,8 +289,9 @@ LargeKernelConv::LargeKernelConv(Parameters& parameters, const std::string& name
 Feature LargeKernelConv::operator()(const Feature& input) const {
   at::Tensor sum = folded_ ? at::Tensor() : input.value();
   for (std::size_t i = 0; i < weights_.size(); ++i) {
-    const at::Tensor part = read_and_convolve(input, weights_[i], biases_[i], {1, 1, 1}, weights_[i].size(2) / 2);
-    sum = sum.defined() ? part.add_(sum) : part;
+    const StepPart part([&] { return part_of(weights_[i]); });
+    const at::Tensor share = read_and_convolve(input, weights_[i], biases_[i], {1, 1, 1}, weights_[i].size(2) / 2);
+    sum = sum.defined() ? share.add_(sum) : share;
   }
   return {sum, slope_};
 }

@@ -19,6 +19,7 @@
 #include "nn/layers/work.hpp"
 #include "nn/shapes.hpp"
 #include "regatta/base/error.hpp"
+#include "regatta/nn/forms.hpp"
 
 namespace regatta {
 namespace {
@@ -150,6 +151,7 @@ at::Tensor pad_replicate(const at::Tensor& volume) {
 
 at::Tensor neighbourhood_attention(const at::Tensor& query, const at::Tensor& key, std::int64_t most_values) {
   check_query(query, key);
+  const StepPart part(Form::kReference, "neighbourhood attention");
   const auto voxels = static_cast<double>(query.numel()) / static_cast<double>(query.size(1));
   count_attention(voxels * static_cast<double>(kNeighbours * (query.size(1) + 3)));
   return NeighbourhoodAttention::apply(query, key, most_values);

@@ -10,6 +10,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "regatta/base/error.hpp"
+#include "regatta/nn/forms.hpp"
 
 namespace regatta {
 namespace {
@@ -93,6 +94,7 @@ InstanceNorm::InstanceNorm(Parameters& parameters, const std::string& name, std:
       activation_(activation) {}
 
 at::Tensor InstanceNorm::operator()(const at::Tensor& input) const {
+  const StepPart part(Form::kReference, "instance norm");
   const bool affine = weight_.defined();
   return NormAct::apply(input, affine ? std::optional(weight_) : std::nullopt,
                         affine ? std::optional(bias_) : std::nullopt, slope_of(activation_));
@@ -103,6 +105,7 @@ LayerNorm::LayerNorm(Parameters& parameters, const std::string& name, std::int64
       bias_(parameters.add(name + ".bias", {channels}, Init::constant(0.0))) {}
 
 at::Tensor LayerNorm::operator()(const at::Tensor& tokens) const {
+  const StepPart part(Form::kReference, "layer norm");
   return at::layer_norm(tokens, weight_.sizes(), weight_, bias_);
 }
 

@@ -7,6 +7,8 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "regatta/nn/forms.hpp"
+
 namespace regatta {
 namespace {
 
@@ -33,6 +35,7 @@ class Recomputed : public torch::autograd::Function<Recomputed> {
     const auto holder = context->saved_data["part"].toCapsule();
     const at::Tensor input = context->get_saved_variables().front().detach();
     const bool wanted = context->saved_data["input"].toBool();
+    const UnnotedParts quiet;
     const at::AutoGradMode on(true);
     at::Tensor again = input.clone(at::MemoryFormat::Preserve);
     again.set_requires_grad(wanted);

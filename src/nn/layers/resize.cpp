@@ -17,6 +17,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "regatta/base/error.hpp"
+#include "regatta/nn/forms.hpp"
 
 namespace regatta {
 namespace {
@@ -73,11 +74,13 @@ std::array<std::int64_t, 3> grid_of(const at::Tensor& volume) {
 }
 
 at::Tensor upsample_nearest(const at::Tensor& input) {
+  const StepPart part(Form::kReference, "nearest up-sampling");
   const std::array<std::int64_t, 3> size = {input.size(2) * 2, input.size(3) * 2, input.size(4) * 2};
   return at::upsample_nearest3d(input, size);
 }
 
 at::Tensor resize(const at::Tensor& input, const std::array<std::int64_t, 3>& size, bool align_corners) {
+  const StepPart part(Form::kReference, "trilinear resampling");
   return Trilinear::apply(input, std::vector<std::int64_t>(size.begin(), size.end()), align_corners);
 }
 
@@ -115,11 +118,13 @@ at::Tensor spline_matrix(std::int64_t size, std::int64_t points, std::int64_t sp
 }
 
 at::Tensor average_pool(const at::Tensor& input, std::int64_t kernel, std::int64_t stride) {
+  const StepPart part(Form::kReference, "average pooling");
   const std::int64_t padding = kernel % 2 == 1 ? kernel / 2 : 0;
   return at::avg_pool3d(input, kernel, stride, padding, /*ceil_mode=*/false, /*count_include_pad=*/true);
 }
 
 at::Tensor max_pool(const at::Tensor& input) {
+  const StepPart part(Form::kReference, "max pooling");
   return at::max_pool3d(input, 2);
 }
 

@@ -19,6 +19,7 @@
 #include "nn/shapes.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/base/random.hpp"
+#include "regatta/nn/forms.hpp"
 
 namespace regatta {
 namespace {
@@ -155,6 +156,7 @@ Linear::Linear(Parameters& parameters, const std::string& name, const LinearShap
 }
 
 at::Tensor Linear::operator()(const at::Tensor& tokens) const {
+  const StepPart part(Form::kReference, "linear layer");
   count_linear(weight_, tokens);
   return at::linear(tokens, weight_, bias_);
 }
@@ -162,6 +164,7 @@ at::Tensor Linear::operator()(const at::Tensor& tokens) const {
 at::Tensor window_attention(const at::Tensor& qkv, const at::Tensor& bias, const at::Tensor& regions,
                             std::int64_t heads) {
   check_attention(qkv, regions, heads);
+  const StepPart part(Form::kReference, "window attention");
   const double pairs = static_cast<double>(qkv.size(0)) * static_cast<double>(qkv.size(1) * qkv.size(1));
   count_attention(2.0 * pairs * static_cast<double>(qkv.size(2) / 3));
   const auto optional = [](const at::Tensor& tensor) {

@@ -11,6 +11,7 @@
 #include "nn/known_gradient.hpp"
 #include "nn/shapes.hpp"
 #include "regatta/config/options.hpp"
+#include "regatta/nn/forms.hpp"
 #include "regatta/nn/loss.hpp"
 
 namespace regatta::losses {
@@ -59,6 +60,7 @@ class Bending final : public Loss {
   at::Tensor value(const PairState& pair) const override {
     const at::Tensor& field = pair.regularised;
     check_field("bending", field, kSmallest);
+    name_part(Form::kReference, "bending energy");
     const bool wanted = needs_gradient(field);
     at::Tensor value;
     at::Tensor gradient;

@@ -13,6 +13,7 @@
 #include "nn/losses/absent.hpp"
 #include "nn/shapes.hpp"
 #include "regatta/config/options.hpp"
+#include "regatta/nn/forms.hpp"
 #include "regatta/nn/loss.hpp"
 #include "regatta/nn/warp.hpp"
 
@@ -54,6 +55,7 @@ class Dice final : public Loss {
       return nothing_to_compare(pair.flow);
     }
     check_labels(pair);
+    name_part(Form::kReference, "Dice");
     const bool wanted = needs_gradient(pair.flow);
     const at::Tensor flow = pair.flow.detach().set_requires_grad(wanted);
     const std::int64_t first = options_.background ? 0 : 1;

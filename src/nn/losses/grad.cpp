@@ -13,6 +13,7 @@
 #include "nn/known_gradient.hpp"
 #include "nn/shapes.hpp"
 #include "regatta/config/options.hpp"
+#include "regatta/nn/forms.hpp"
 #include "regatta/nn/loss.hpp"
 
 namespace regatta::losses {
@@ -40,7 +41,10 @@ class Grad final : public Loss {
   at::Tensor value(const PairState& pair) const override {
     const at::Tensor& field = pair.regularised;
     check_field("grad", field, 2);
-    if (pair.backend == Backend::kFast && options_.units == "voxels" && fast::has_diffusion(field)) {
+    const bool voxels = options_.units == "voxels";
+    const bool is_fast = pair.backend == Backend::kFast && voxels && fast::has_diffusion(field);
+    name_part(is_fast ? Form::kKernel : Form::kReference, voxels ? "diffusion" : "diffusion in LKU units");
+    if (is_fast) {
       return fast::diffusion(field, options_.penalty == "l2");
     }
     const bool wanted = needs_gradient(field);

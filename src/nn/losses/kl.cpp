@@ -13,6 +13,7 @@
 
 #include "nn/shapes.hpp"
 #include "regatta/config/options.hpp"
+#include "regatta/nn/forms.hpp"
 #include "regatta/nn/loss.hpp"
 
 namespace regatta::losses {
@@ -81,6 +82,7 @@ class Kl final : public Loss {
     REGATTA_REQUIRE(mean.defined() && log_variance.defined(), ConfigError,
                     "/losses/kl: this network predicts no distribution of velocities; it takes one that does");
     check_field("kl", mean, 2);
+    name_part(Form::kReference, "KL divergence");
     REGATTA_REQUIRE(log_variance.sizes() == mean.sizes(), DataError, "kl: log variance ", shape_text(log_variance),
                     ", expected the shape of the mean, ", shape_text(mean));
     const at::Tensor spread = (log_variance.exp() * (degrees(mean) * options_.lambda) - log_variance).mean();

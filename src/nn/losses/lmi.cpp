@@ -14,6 +14,7 @@
 #include "nn/parzen.hpp"
 #include "nn/shapes.hpp"
 #include "regatta/config/options.hpp"
+#include "regatta/nn/forms.hpp"
 #include "regatta/nn/loss.hpp"
 
 namespace regatta::losses {
@@ -57,6 +58,7 @@ class Lmi final : public Loss {
   /// As "mi", in chunks of cubes. Keeps two volumes; transient memory: about 150 MB.
   at::Tensor value(const PairState& pair) const override {
     check_image_pair("lmi", pair.fixed, pair.warped);
+    name_part(Form::kReference, "local mutual information");
     const at::Tensor images = at::stack({pair.fixed.select(1, 0), pair.warped.select(1, 0)});
     const at::Tensor cubes = cut_to_cubes(images, options_.patch);
     const std::int64_t voxels = cubes.size(2);

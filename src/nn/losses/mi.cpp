@@ -9,6 +9,7 @@
 #include "nn/parzen.hpp"
 #include "nn/shapes.hpp"
 #include "regatta/config/options.hpp"
+#include "regatta/nn/forms.hpp"
 #include "regatta/nn/loss.hpp"
 
 namespace regatta::losses {
@@ -33,6 +34,7 @@ class Mi final : public Loss {
   /// Keeps two volumes; transient memory: about 150 MB.
   at::Tensor value(const PairState& pair) const override {
     check_image_pair("mi", pair.fixed, pair.warped);
+    name_part(Form::kReference, "mutual information");
     const at::Tensor samples = at::stack({pair.fixed.flatten(1), pair.warped.flatten(1)});  // [2, N, voxels]
     const bool wanted = needs_gradient(samples);
     at::Tensor joint;

@@ -20,6 +20,7 @@
 #include "nn/known_gradient.hpp"
 #include "nn/shapes.hpp"
 #include "regatta/config/options.hpp"
+#include "regatta/nn/forms.hpp"
 #include "regatta/nn/loss.hpp"
 
 namespace regatta::losses {
@@ -211,6 +212,7 @@ class Mind final : public Loss {
   /// 20 volumes, where LibTorch's graph of the 24 channels keeps more than 200.
   at::Tensor value(const PairState& pair) const override {
     check_image_pair("mind", pair.fixed, pair.warped);
+    name_part(Form::kReference, "MIND");
     const bool fixed_asks = needs_gradient(pair.fixed);
     const bool warped_asks = needs_gradient(pair.warped);
     at::Tensor value;

@@ -4,6 +4,7 @@
 
 #include "nn/losses/masked_mean.hpp"
 #include "nn/shapes.hpp"
+#include "regatta/nn/forms.hpp"
 #include "regatta/nn/loss.hpp"
 
 namespace regatta::losses {
@@ -16,6 +17,7 @@ class Mse final : public Loss {
   at::Tensor value(const PairState& pair) const override {
     check_image_pair("mse", pair.fixed, pair.warped);
     const at::Tensor mask = mask_of("mse", pair, options_);
+    name_part(Form::kReference, mask.defined() ? "MSE with masks" : "MSE");
     return mask.defined() ? masked_mean((pair.warped - pair.fixed).square(), mask)
                           : at::mse_loss(pair.warped, pair.fixed);
   }

@@ -2,10 +2,12 @@
 #include <string>
 
 #include "nn/fast/fields.hpp"
+#include "nn/known_gradient.hpp"
 #include "nn/local_correlation.hpp"
 #include "nn/losses/masked_mean.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/config/options.hpp"
+#include "regatta/nn/forms.hpp"
 #include "regatta/nn/loss.hpp"
 
 namespace regatta::losses {
@@ -48,6 +50,7 @@ class Ncc final : public Loss {
     const CorrelationOptions options = {options_.window, form_, mask_of("ncc", pair, options_.mask)};
     const bool fast = pair.backend == Backend::kFast && pair.in_unit_range &&
                       fast::has_local_correlation(pair.fixed, pair.warped, options);
+    name_part(fast ? Form::kKernel : Form::kReference, fast ? "NCC" : reference_name(pair, options.mask.defined()));
     return (fast ? fast::local_correlation : local_correlation)(pair.fixed, pair.warped, options).neg();
   }
 
@@ -57,6 +60,20 @@ class Ncc final : public Loss {
   std::vector<std::string> needs() const override { return masks_if(options_.mask.masked); }
 
  private:
+  /// Where NCC has no fast form, its name says why.
+  const char* reference_name(const PairState& pair, bool masked) const {
+    if (masked) {
+      return "NCC with masks";
+    }
+    if (pair.backend == Backend::kReference) {
+      return "NCC";
+    }
+    if (!pair.in_unit_range) {
+      return "NCC of images outside [0, 1]";
+    }
+    return needs_gradient(pair.fixed) ? "NCC with gradients to both images" : "NCC with this window";
+  }
+
   NccOptions options_;
   CorrelationForm form_;
 };

@@ -10,6 +10,7 @@
 #include "nn/known_gradient.hpp"
 #include "nn/shapes.hpp"
 #include "regatta/config/options.hpp"
+#include "regatta/nn/forms.hpp"
 #include "regatta/nn/loss.hpp"
 
 namespace regatta::losses {
@@ -102,6 +103,7 @@ class Ssim final : public Loss {
   /// Closed-form derivative. Keeps a volume per image; transient memory: about 14 volumes.
   at::Tensor value(const PairState& pair) const override {
     check_image_pair("ssim", pair.fixed, pair.warped);
+    name_part(Form::kReference, "SSIM");
     const bool fixed_asks = needs_gradient(pair.fixed);
     const bool warped_asks = needs_gradient(pair.warped);
     at::Tensor value;

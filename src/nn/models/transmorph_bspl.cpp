@@ -12,6 +12,7 @@
 #include "nn/models/common.hpp"
 #include "nn/models/parts/shifted_grid.hpp"
 #include "nn/models/parts/transmorph_parts.hpp"
+#include "regatta/nn/forms.hpp"
 #include "regatta/nn/warp.hpp"
 
 namespace regatta::models {
@@ -42,6 +43,7 @@ Init kaiming(std::int64_t in, double slope) {
 
 /// The velocity at every voxel, [N, 3, D, H, W], of its values at the control points.
 at::Tensor dense_velocity(at::Tensor control, const std::array<std::int64_t, 3>& size, std::int64_t spacing) {
+  const StepPart part(Form::kReference, "B-spline interpolation");
   for (std::int64_t axis = 2; axis < 5; ++axis) {
     const at::Tensor matrix =
         spline_matrix(size[static_cast<std::size_t>(axis) - 2], control.size(axis), spacing, control);
