@@ -65,9 +65,10 @@ std::vector<std::size_t> modalities_of(const Archive& archive, const DatasetPart
 
 /// Tensors with one row a subject; what no subject has is undefined.
 struct Dataset::Volumes {
-  at::Tensor images;  ///< [n, C, D, H, W] uint8 or float32
-  at::Tensor labels;  ///< [n, 1, D, H, W] uint8
-  at::Tensor masks;   ///< [n, 1, D, H, W] uint8
+  at::Tensor images;                  ///< [n, C, D, H, W] uint8 or float32
+  at::Tensor labels;                  ///< [n, 1, D, H, W] uint8
+  at::Tensor masks;                   ///< [n, 1, D, H, W] uint8
+  std::vector<std::uint8_t> outside;  ///< [n] 1: an image of the row leaves [0, 1]
 
   static Volumes make(const Archive& archive, std::int64_t rows, std::size_t modalities, const at::Device& device) {
     const auto [D, H, W] = archive.shape();
@@ -75,6 +76,7 @@ struct Dataset::Volumes {
     Volumes volumes;
     volumes.images =
         at::empty({rows, static_cast<std::int64_t>(modalities), D, H, W}, place.dtype(scalar_type(archive)));
+    volumes.outside.resize(static_cast<std::size_t>(rows));
     if (archive.has_labels()) {
       volumes.labels = at::empty({rows, 1, D, H, W}, place.dtype(at::kByte));
     }
@@ -94,6 +96,21 @@ struct Dataset::Volumes {
 
 namespace {
 
+/// NaN is outside.
+bool is_in_unit_range(const at::Tensor& image, double scale) {
+  if (image.scalar_type() == at::kByte) {
+    return scale <= kByteScale;
+  }
+  const float* values = image.const_data_ptr<float>();
+  const auto factor = static_cast<float>(scale);
+  bool inside = true;
+  for (std::int64_t i = 0; i < image.numel(); ++i) {  // without a branch, so that it is done many at a time
+    const float value = values[i] * factor;
+    inside &= (value >= 0.0F) & (value <= 1.0F);
+  }
+  return inside;
+}
+
 /// Reads a subject's volumes: straight into the row where that is in host memory, else into a buffer that is handed to
 /// `copy(tensor of the row, host tensor)`.
 class SubjectReader {
@@ -102,14 +119,17 @@ class SubjectReader {
       : archive_(archive), modalities_(std::move(modalities)), image_(std::move(image)), bytes_(std::move(bytes)) {}
 
   template <class Volumes, class Copy>
-  void read(std::int64_t subject, std::int64_t row, const Volumes& to, const Copy& copy) {
+  void read(std::int64_t subject, std::int64_t row, Volumes& to, const Copy& copy) {
+    bool inside = true;
     const ArchiveSubject& entry = archive_.subjects()[static_cast<std::size_t>(subject)];
     for (std::size_t channel = 0; channel < modalities_.size(); ++channel) {
       through(image_, to.images[row][static_cast<std::int64_t>(channel)], copy, [&](const at::Tensor& buffer) {
         archive_.read_image(subject, {static_cast<std::byte*>(buffer.mutable_data_ptr()), buffer.nbytes()},
                             modalities_[channel]);
+        inside = inside && is_in_unit_range(buffer, archive_.image_scale());
       });
     }
+    to.outside[static_cast<std::size_t>(row)] = inside ? 0 : 1;
     if (entry.has_labels) {
       through(bytes_, to.labels[row][0], copy,
               [&](const at::Tensor& buffer) { archive_.read_labels(subject, voxels_of(buffer)); });
@@ -143,7 +163,7 @@ class SubjectReader {
 /// Threads read in turn (HDF5 allows no more) and hash side by side; the calling one waits.
 template <class Volumes>
 void load_all(const Archive& archive, const std::vector<std::size_t>& modalities,
-              const std::map<std::int64_t, std::int64_t>& row_of, const Volumes& volumes,
+              const std::map<std::int64_t, std::int64_t>& row_of, Volumes& volumes,
               const std::function<void(std::int64_t, std::int64_t)>& on_volume) {
   constexpr std::size_t kReaders = 2;
   const std::vector<std::pair<std::int64_t, std::int64_t>> all(row_of.begin(), row_of.end());
@@ -268,6 +288,11 @@ std::string Dataset::pair_text(const ArchivePair& pair) const {
   return str("moving '", subject_id(pair.moving), "', fixed '", subject_id(pair.fixed), "'");
 }
 
+bool Dataset::in_unit_range() const {
+  const std::vector<std::uint8_t>& outside = volumes_on_device_->outside;
+  return std::find(outside.begin(), outside.end(), 1) == outside.end();
+}
+
 std::int64_t Dataset::bytes() const {
   return volumes_on_device_->bytes();
 }
@@ -353,7 +378,9 @@ PairState Dataset::gather(const std::vector<ArchivePair>& pairs, const std::vect
   PairState state;
   state.moving = image(moving_channel_, moving);
   state.fixed = image(fixed_channel_, fixed);
-  state.in_unit_range = volumes_on_device_->images.scalar_type() == at::kByte && scale_ <= kByteScale;
+  state.in_unit_range = std::none_of(rows.begin(), rows.end(), [this](std::int64_t row) {
+    return volumes_on_device_->outside[static_cast<std::size_t>(row)] != 0;
+  });
   if (std::all_of(subjects.begin(), subjects.end(), labelled)) {
     state.moving_labels = gather_kind(volumes_on_device_->labels, moving, flips);
     state.fixed_labels = gather_kind(volumes_on_device_->labels, fixed, flips);

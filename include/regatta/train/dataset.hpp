@@ -66,6 +66,10 @@ class Dataset {
   std::int64_t bytes() const;
   bool is_streamed() const { return stream_ != nullptr; }
 
+  /// Whether no image on the device leaves [0, 1]: those of a float32 archive are looked at as they are loaded, of a
+  /// streamed set none is before the first step. `gather` says the same of its pairs alone.
+  bool in_unit_range() const;
+
  private:
   struct Volumes;
 

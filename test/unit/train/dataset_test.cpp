@@ -48,6 +48,25 @@ TEST_CASE("a batch holds the pairs in their order as float32 in 0..1, with their
   CHECK(loaded.data.pair_text(pairs[0]) == "moving 'atlas', fixed 's1'");
 }
 
+TEST_CASE(
+    "a float32 archive is looked at for values outside [0, 1], pair by pair, where it is held and where streamed") {
+  const test::TemporaryFolder folder;
+  const Archive archive = Archive::open(test::write_spoilt_scene(folder.path(), 2));
+  for (const std::int64_t held : {0, 3}) {
+    const Dataset data = Dataset::load(archive, {{"train"}, "", ""}, at::kCPU, held);
+    const auto& pairs = data.pairs("train");  // of s1, s2, s3
+    CHECK(data.gather({pairs[0]}).in_unit_range);
+    CHECK_FALSE(data.gather({pairs[1]}).in_unit_range);
+    CHECK(data.gather({pairs[2]}).in_unit_range);
+    CHECK((held != 0 || !data.in_unit_range()));
+  }
+  const Dataset sound = Dataset::load(archive, {{"val"}, "", ""}, at::kCPU);
+  CHECK(sound.in_unit_range());
+  const Loaded bytes;
+  CHECK(bytes.data.in_unit_range());
+  CHECK(bytes.data.gather({bytes.data.pairs("train")[0]}).in_unit_range);
+}
+
 TEST_CASE("mirroring turns fixed, moving and labels of one pair together") {
   const Loaded loaded;
   const auto& pairs = loaded.data.pairs("train");
