@@ -58,6 +58,8 @@ Json times_to_json(const StepBenchmarkOptions& options, const StepTimes& times) 
   row["batch"] = options.batch;
   row["window"] = options.ncc_window;
   row["backend"] = times.backend;
+  row["backend_parts"] = times.backend_parts;
+  row["parts"] = forms_json(times.parts);
   row["sm80_forms"] = options.sm80;
   row["mean_field"] = times.mean_field;
   row["replays"] = times.replays;
@@ -211,7 +213,7 @@ class Bench final : public Command {
   }
 
   void print_row(const StepTimes& times) const {
-    std::cout << "  " << times.backend << ": step " << median(times.step_ms) << " ms (of it forward "
+    std::cout << "  " << times.backend_parts << ": step " << median(times.step_ms) << " ms (of it forward "
               << median(times.forward_ms) << ", ncc " << median(times.ncc_ms) << ", diffusion " << median(times.grad_ms)
               << ", guard " << median(times.guard_ms) << "), inference " << median(times.inference_ms) << " ms, peak "
               << bytes_text(static_cast<double>(times.peak_bytes)) << ", loss " << times.first_loss << " -> "

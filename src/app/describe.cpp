@@ -7,6 +7,7 @@
 
 #include "app/command.hpp"
 #include "app/size_option.hpp"
+#include "regatta/train/backend_choice.hpp"
 #include "regatta/train/memory_forecast.hpp"
 #include "regatta/train/model_table.hpp"
 #include "regatta/train/resolve.hpp"
@@ -30,6 +31,9 @@ Json description_of(const ResolvedRecipe& resolved, MemoryForecast& memory) {
   value["size_multiple"] = resolved.size_multiple;
   value["forecast_bytes"] = memory.bytes(resolved);
   value["least_bytes"] = memory.least_bytes(resolved);
+  const Backend backend = priced_backend(resolved.recipe.run);
+  value["backend"] = forms_text(backend, memory.parts(resolved));
+  value["parts"] = forms_json(memory.parts(resolved));
   value["metrics"] = Json::object();
   for (const std::string& name : resolved.recipe.validation.metrics) {
     const bool higher = find_metric(name).direction == Direction::kHigherIsBetter;

@@ -249,6 +249,19 @@ std::string distinct(const Report& report, std::size_t sweep, std::string Proven
   return join(values, ", ");
 }
 
+/// The backend with what of a step ran by reference beside it, where a result says so.
+std::string backends(const Report& report, std::size_t sweep) {
+  std::set<std::string> values;
+  for (const ReportTrial& trial : report.trials) {
+    if (trial.sweep == sweep && trial.result) {
+      const Provenance& provenance = trial.result->provenance;
+      values.insert(provenance.parts.empty() ? provenance.backend : provenance.parts);
+    }
+  }
+  values.erase("");
+  return join(values, ", ");
+}
+
 std::string provenance_html(const Report& report) {
   std::string out = "<h2>Provenance</h2>\n";
   for (std::size_t i = 0; i < report.sweeps.size(); ++i) {
@@ -261,8 +274,7 @@ std::string provenance_html(const Report& report) {
            term("data fingerprint", distinct(report, i, &Provenance::data_fingerprint));
     out += term("trained with", distinct(report, i, &Provenance::build)) +
            term("libraries", distinct(report, i, &Provenance::torch));
-    out += term("device", distinct(report, i, &Provenance::device)) +
-           term("backend", distinct(report, i, &Provenance::backend)) +
+    out += term("device", distinct(report, i, &Provenance::device)) + term("backend", backends(report, i)) +
            term("driver", distinct(report, i, &Provenance::driver));
     out += term("hosts", distinct(report, i, &Provenance::host));
     out += str("</dl>\n<details><summary>the resolved job</summary><pre>", html_block(dump_pretty(sweep.job)),

@@ -41,6 +41,9 @@ Description description_from_json(const Json& value, const std::string& source) 
   if (value.contains("least_bytes")) {
     read_member(value, "least_bytes", source, find("least_bytes").is_number(), answer.least_bytes);
   }
+  if (value.contains("backend")) {
+    read_member(value, "backend", source, find("backend").is_string(), answer.backend);
+  }
   if (value.contains("notes")) {
     read_member(value, "notes", source, find("notes").is_array(), answer.notes);
   }
@@ -71,6 +74,7 @@ Json to_json(const Description& description) {
           {"size_multiple", description.size_multiple},
           {"forecast_bytes", description.forecast_bytes},
           {"least_bytes", description.least_bytes},
+          {"backend", description.backend},
           {"notes", description.notes},
           {"steps", description.steps},
           {"metrics", metrics},

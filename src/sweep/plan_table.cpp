@@ -81,8 +81,36 @@ std::vector<std::string> notes_of(const SweepDefinition& definition, const std::
   return notes;
 }
 
+/// A line per kind of trial: by which backend memory is told, and what of a step runs by reference there.
+std::string backend_text(const std::vector<TrialPlan>& plans) {
+  std::vector<std::pair<std::string, std::vector<std::string>>> kinds;  // with the names of their trials
+  bool is_auto = false;
+  for (const TrialPlan& plan : plans) {
+    const std::string& text = plan.description.backend;
+    auto kind = std::find_if(kinds.begin(), kinds.end(), [&text](const auto& one) { return one.first == text; });
+    if (kind == kinds.end()) {
+      kind = kinds.insert(kinds.end(), {text, {}});
+    }
+    kind->second.push_back(trial_name(plan.trial.number));
+    const Json* chosen = find_pointer(plan.description.resolved, "/run/backend");
+    is_auto = is_auto || (chosen != nullptr && *chosen == "auto" && text.rfind("fast", 0) == 0);
+  }
+  std::string lines;
+  for (const auto& [text, trials] : kinds) {
+    if (text.empty()) {  // not told
+      continue;
+    }
+    const bool one_kind = kinds.size() == 1;
+    const std::string who = trials.size() == 1 ? trials.front() : str(trials.size(), " trials from ", trials.front());
+    lines += str(lines.empty() ? "backend " : "        ", one_kind ? "" : who + ": ", text, "\n");
+  }
+  return is_auto
+             ? lines + "        memory and backend: auto is priced as fast (GPUs of compute capability 8.0 and above)\n"
+             : lines;
+}
+
 /// Lines of work, memory, disk and time.
-std::string totals_text(const PlanTotals& totals, const std::optional<PlanTime>& time) {
+std::string totals_text(const PlanTotals& totals, const std::string& backend, const std::optional<PlanTime>& time) {
   const auto bytes = [](std::int64_t count) { return bytes_text(static_cast<double>(count)); };
   std::string text = str(totals.trials, totals.trials == 1 ? " trial, " : " trials, ", totals.steps, " steps in all\n",
                          "memory  up to ", bytes(totals.most_device_bytes), " on the GPU per trial");
@@ -90,7 +118,7 @@ std::string totals_text(const PlanTotals& totals, const std::optional<PlanTime>&
     text += str("; ", bytes(totals.least_device_bytes),
                 " if the volumes are streamed, which is automatic where they do not fit (/run/data)");
   }
-  text += str("\ndisk    ", bytes(totals.kept_bytes), " in about ", totals.files,
+  text += str("\n", backend, "disk    ", bytes(totals.kept_bytes), " in about ", totals.files,
               " files at the end; until then up to ", bytes(totals.running_bytes), " more per running trial\n");
   return text + (time ? plan_time_text(*time)
                       : std::string("time    not known; --measure trains a few steps here to forecast it, --bench FILE "
@@ -162,7 +190,7 @@ std::string plan_text(const SweepDefinition& definition, const std::vector<Trial
   return str("sweep ", job.name, "  experiment ", definition.hash, "\nobjective ", job.objective.metric, " (",
              job.objective.direction, ")  sampler ", job.sampler, " (available: ", sampler_names(), ")  replicates ",
              job.replicates, "\ndata ", data_text(definition), "\n\n", table_text(rows), "\n",
-             totals_text(plan_totals(plans), time), notes);
+             totals_text(plan_totals(plans), backend_text(plans), time), notes);
 }
 
 std::string models_text(const Json& answer) {
@@ -224,6 +252,7 @@ Json plan_json(const SweepDefinition& definition, const std::vector<TrialPlan>& 
                       {"steps", plan.description.steps},
                       {"forecast_bytes", plan.description.forecast_bytes},
                       {"least_bytes", plan.description.least_bytes},
+                      {"backend", plan.description.backend},
                       {"recipe", plan.description.resolved}});
   }
   Json samplers = Json::object();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "regatta/nn/chip.hpp"
 #include "regatta/nn/device.hpp"
 #include "regatta/train/backend_choice.hpp"
 #include "regatta/train/memory_forecast.hpp"
@@ -37,6 +38,7 @@ std::int64_t subjects_to_hold(const ResolvedRecipe& resolved, const c10::Device&
   if (recipe.run.data != "auto" || small) {  // no forecast is needed
     return subjects_to_hold(resolved.data, recipe.run.data, recipe.train.batch, small ? free : 0);
   }
+  const fast::ForecastFor chip(device);
   const MemoryNeed need =
       memory_need(recipe, resolved.data.shape, resolved.data.label_count, choose_backend(recipe.run.backend, device));
   const auto network = static_cast<std::int64_t>(kForecastMargin * static_cast<double>(need.training));

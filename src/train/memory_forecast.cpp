@@ -8,6 +8,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "regatta/nn/chip.hpp"
 #include "regatta/nn/loss.hpp"
 #include "regatta/nn/meta_memory.hpp"
 #include "regatta/nn/model.hpp"
@@ -23,8 +24,9 @@ at::Tensor volume(std::int64_t batch, const Shape3& shape, at::ScalarType type) 
   return at::empty({batch, 1, shape[0], shape[1], shape[2]}, at::device(at::kMeta).dtype(type));
 }
 
-PairState batch_of(std::int64_t batch, const Shape3& shape, std::int64_t label_count) {
+PairState batch_of(std::int64_t batch, const Shape3& shape, std::int64_t label_count, bool in_unit_range) {
   PairState pair;
+  pair.in_unit_range = in_unit_range;
   pair.moving = volume(batch, shape, at::kFloat);
   pair.fixed = volume(batch, shape, at::kFloat);
   pair.label_count = label_count;
@@ -42,16 +44,19 @@ bool needs_masks(const Recipe& recipe) {
   });
 }
 
-std::int64_t peak_of_step(const Recipe& recipe, const Shape3& shape, std::int64_t label_count, Backend backend) {
+/// The step's part of `MemoryNeed`.
+MemoryNeed need_of_step(const Recipe& recipe, const Shape3& shape, std::int64_t label_count, Backend backend,
+                        bool in_unit_range) {
   const MetaMemory memory;
+  const FormRecord forms;
   TrainingStep step(recipe, at::Device(at::kMeta), backend);
-  PairState batch = batch_of(recipe.train.batch, shape, label_count);
+  PairState batch = batch_of(recipe.train.batch, shape, label_count, in_unit_range);
   if (needs_masks(recipe)) {
     batch.moving_mask = volume(recipe.train.batch, shape, at::kByte);
     batch.fixed_mask = volume(recipe.train.batch, shape, at::kByte);
   }
   step.run_(batch, recipe.optim.lr, /*update=*/1);
-  return memory.peak_bytes();
+  return {.training = memory.peak_bytes(), .parts = forms.parts()};
 }
 
 std::int64_t peak_of_inference(const Recipe& recipe, const Shape3& shape, Backend backend) {
@@ -59,17 +64,31 @@ std::int64_t peak_of_inference(const Recipe& recipe, const Shape3& shape, Backen
   const MetaMemory memory;
   const auto model =
       make_model(recipe.model.name, recipe.model.options, network_context(recipe.run, at::Device(at::kMeta), backend));
-  const PairState pair = batch_of(1, shape, 0);
+  const PairState pair = batch_of(1, shape, 0, true);
   const ModelOutput output = model->forward(pair.moving, pair.fixed);
   return memory.peak_bytes();
 }
 
 }  // namespace
 
-MemoryNeed memory_need(const Recipe& recipe, const Shape3& shape, std::int64_t label_count, Backend backend) {
+MemoryNeed memory_need(const Recipe& recipe, const Shape3& shape, std::int64_t label_count, Backend backend,
+                       bool in_unit_range) {
   return with_torch_errors([&] {
-    return MemoryNeed{peak_of_step(recipe, shape, label_count, backend), peak_of_inference(recipe, shape, backend)};
+    MemoryNeed need = need_of_step(recipe, shape, label_count, backend, in_unit_range);
+    need.inference = peak_of_inference(recipe, shape, backend);
+    return need;
   });
+}
+
+std::string step_forms(const ResolvedRecipe& resolved, Backend backend, const at::Device& device, bool in_unit_range) {
+  if (backend == Backend::kReference) {
+    return forms_text(backend, {});
+  }
+  const fast::ForecastFor chip(device);
+  return forms_text(backend, with_torch_errors([&] {
+                               return need_of_step(resolved.recipe, resolved.data.shape, resolved.data.label_count,
+                                                   backend, in_unit_range);
+                             }).parts);
 }
 
 std::int64_t MemoryForecast::bytes(const ResolvedRecipe& resolved) {
@@ -84,7 +103,11 @@ std::int64_t MemoryForecast::least_bytes(const ResolvedRecipe& resolved) {
          (all ? resolved.data.resident_bytes : std::min(taking_turns, resolved.data.resident_bytes));
 }
 
-std::int64_t MemoryForecast::network_bytes(const ResolvedRecipe& resolved) {
+const std::vector<PartForm>& MemoryForecast::parts(const ResolvedRecipe& resolved) {
+  return need_of(resolved).parts;
+}
+
+const MemoryNeed& MemoryForecast::need_of(const ResolvedRecipe& resolved) {
   const Recipe& recipe = resolved.recipe;
   Json key;
   key["model"] = resolved.json.at("model");
@@ -94,6 +117,7 @@ std::int64_t MemoryForecast::network_bytes(const ResolvedRecipe& resolved) {
   key["shape"] = resolved.data.shape;
   key["labels"] = resolved.data.label_count;
   key["batch"] = recipe.train.batch;
+  key["optimiser"] = recipe.optim.name;
   key["amsgrad"] = recipe.optim.amsgrad;
   const Backend backend = priced_backend(recipe.run);
   key["backend"] = backend_name(backend);
@@ -102,7 +126,7 @@ std::int64_t MemoryForecast::network_bytes(const ResolvedRecipe& resolved) {
   if (is_new) {
     entry->second = memory_need(recipe, resolved.data.shape, resolved.data.label_count, backend);
   }
-  return entry->second.training;
+  return entry->second;
 }
 
 }  // namespace regatta

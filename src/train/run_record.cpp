@@ -120,7 +120,7 @@ std::optional<BestOnDisk> read_best(const TrialFiles& files) {
 }
 
 TrialResult make_result(const TrainSetup& setup, const TrainingCounters& counters, const RunLedger& ledger,
-                        Backend backend) {
+                        Backend backend, const std::string& backend_parts) {
   const ResolvedRecipe& resolved = setup.resolved;
   TrialResult result;
   result.recipe_hash = resolved.hash;
@@ -149,6 +149,7 @@ TrialResult make_result(const TrainSetup& setup, const TrainingCounters& counter
   provenance.torch = torch_version_text();
   provenance.device = device_name(setup.device);
   provenance.backend = backend_name(backend);
+  provenance.parts = backend_parts;
   provenance.driver = setup.device.is_cuda() ? driver_text() : "";
   provenance.host = host_name();
   provenance.archive = resolved.recipe.data.archive;

@@ -42,6 +42,6 @@ std::optional<BestOnDisk> read_best(const TrialFiles& files);
 
 /// result.json's content at the end of a training.
 TrialResult make_result(const TrainSetup& setup, const TrainingCounters& counters, const RunLedger& ledger,
-                        Backend backend);
+                        Backend backend, const std::string& backend_parts);
 
 }  // namespace regatta

@@ -193,7 +193,12 @@ StepTimes benchmark_step(const StepBenchmarkOptions& options) {
     step.clear_sums_();
     return total;
   };
-  whole_step();
+  {
+    const FormRecord forms;
+    whole_step();
+    times.parts = forms.parts();
+    times.backend_parts = forms_text(backend, times.parts);
+  }
   times.first_loss = loss_of_last();
   repeat_ms(device, options.warmup - 1, whole_step);
   times.step_ms = repeat_ms(device, options.steps, [&] {

@@ -99,7 +99,7 @@ TrainOutcome Trainer::Impl::finish() {
   REGATTA_REQUIRE(save_error.empty(), DataError, "the final checkpoint could not be written: ", save_error);
   settle_best();
   const RunLedger end{ledger.started_utc, train_s(), step_s(), ledger.resume};
-  TrialResult result = make_result(setup, counters, end, backend);
+  TrialResult result = make_result(setup, counters, end, backend, backend_parts);
   result.data = data->is_streamed() ? "streamed" : "resident";
   write_file_atomically(setup.files.result(), dump_pretty(to_json(result)));
   return {AttemptStatus::kOk, counters.step, "", std::move(result)};

@@ -101,6 +101,7 @@ struct Trainer::Impl {
   RunLedger ledger;  ///< as it was when this attempt started
   int threads = 1;
   Backend backend = Backend::kReference;
+  std::string backend_parts;  ///< which parts of a step run by it: see forms_text
 
   std::int64_t first_step = 0;       ///< at which this attempt started
   std::int64_t steps_run = 0;        ///< of this attempt

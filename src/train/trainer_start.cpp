@@ -13,6 +13,7 @@
 #include "regatta/config/settings.hpp"
 #include "regatta/nn/device.hpp"
 #include "regatta/train/backend_choice.hpp"
+#include "regatta/train/memory_forecast.hpp"
 #include "train/data_place.hpp"
 #include "train/initial_weights.hpp"
 #include "train/run_record.hpp"
@@ -47,6 +48,7 @@ void Trainer::Impl::prepare(const Archive& given) {
   reset_peak(setup.device);
   environment = environment_of(setup.device, backend, threads);
   data.emplace(Dataset::load(given, parts_of(recipe), setup.device, subjects_to_hold(setup.resolved, setup.device)));
+  backend_parts = step_forms(setup.resolved, backend, setup.device, data->in_unit_range());
   step = std::make_unique<TrainingStep>(recipe, setup.device, backend);
   if (!step->why_not_captured().empty()) {
     log_warning("steps are not captured, each costs the host hundreds of orders: ", step->why_not_captured());
@@ -104,7 +106,7 @@ void Trainer::Impl::prepare(const Archive& given) {
   note.data_bytes = data->bytes();
   note.streamed = data->is_streamed();
   note.threads = threads;
-  note.backend = backend_name(backend);
+  note.backend = backend_parts;
   observer.on_start(note);
 }
 

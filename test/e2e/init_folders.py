@@ -77,6 +77,7 @@ def check_kind(bin_dir, work, kind):
         print(f"SKIPPED: init_folders: {kind}: plan and train: no regatta-engine in this build", flush=True)
         return
     planned = run(bin_dir, "regatta", "plan", out / "job.json")
+    check("\nbackend fast, " in planned and "auto is priced as fast (GPUs of compute" in planned, f"{kind}: backend")
     check("6 trials" in planned or planned.count("\n") > 6, f"{kind}: planned")
     run(bin_dir, "regatta", "train", out / "recipe.json", "-o", work / "run", "--set", "/train/steps=0",
         "--set", f"/train/epochs={EPOCHS[kind]}",

@@ -100,6 +100,7 @@ struct Provenance {
   std::string data_fingerprint;
   std::string started_utc;
   std::string finished_utc;
+  std::string parts{};  ///< of a step, by form
 
   template <class Self, class V>
   static void visit(Self& s, V&& v) {
@@ -107,6 +108,7 @@ struct Provenance {
     v("torch", s.torch, "LibTorch, CUDA and cuDNN versions");
     v("device", s.device, "processor or GPU");
     v("backend", s.backend, "of layers and losses: fast or reference; in older files absent, which is reference");
+    v("parts", s.parts, "of a step that ran by reference beside the fast backend: \"fast, all 16 parts\"");
     v("driver", s.driver, "GPU driver");
     v("host", s.host, "host of the last attempt");
     v("archive", s.archive, "path of the data");

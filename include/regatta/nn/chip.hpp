@@ -8,8 +8,8 @@
 
 namespace regatta::fast {
 
-/// Tensors without data are taken for a GPU of capability 9.0, on which nothing is launched: forecasts of memory see
-/// what a training allocates.
+/// Tensors without data are taken for a GPU of capability 9.0 (else see ForecastFor), on which nothing is launched:
+/// forecasts of memory see what a training allocates.
 struct Chip {
   kernels::Capability capability;
   kernels::Stream stream = nullptr;
@@ -21,6 +21,19 @@ bool has_chip(const at::Tensor& tensor);
 
 /// @throws BugError unless `has_chip`
 Chip chip_of(const at::Tensor& tensor);
+
+/// While it lives, tensors without data are taken by its thread for ones on this device, if that is a GPU.
+class ForecastFor {
+ public:
+  explicit ForecastFor(const at::Device& device);
+  ~ForecastFor();
+  ForecastFor(const ForecastFor&) = delete;
+  ForecastFor& operator=(const ForecastFor&) = delete;
+
+ private:
+  kernels::Capability chip_;
+  const kernels::Capability* before_;
+};
 
 /// From here on GPUs are taken for ones of capability 8.0: `regatta bench --sm 80`. Not while a training runs.
 void take_sm80_forms(bool on);

@@ -26,6 +26,7 @@ struct Description {
   int size_multiple = 1;
   std::int64_t forecast_bytes = 0;             ///< peak device memory of a training, its volumes included
   std::int64_t least_bytes = 0;                ///< the same if volumes take turns there
+  std::string backend;                         ///< that is priced: "fast, all 16 parts", "reference"
   std::int64_t steps = 0;                      ///< optimiser steps of the whole training
   std::map<std::string, std::string> metrics;  ///< name -> "maximise" or "minimise"
   std::vector<std::string> notes;              ///< what a person should know of it: one line each

@@ -8,6 +8,7 @@
 
 #include "regatta/config/json.hpp"
 #include "regatta/config/recipe.hpp"
+#include "regatta/nn/forms.hpp"
 #include "regatta/train/kernel_times.hpp"
 #include "regatta/volume/archive.hpp"
 
@@ -45,6 +46,8 @@ struct StepTimes {
   double first_loss = 0.0;
   double last_loss = 0.0;
   std::string backend;            ///< that was measured
+  std::string backend_parts;      ///< what of a step runs by reference: see forms_text
+  std::vector<PartForm> parts;    ///< of the first step
   double mean_field = 0.0;        ///< mean |u| at the beginning, voxels
   std::int64_t replays = 0;       ///< steps that were replayed from a captured graph
   std::int64_t operations = 0;    ///< of the device in one captured step: kernels, copies, fills; 0: not captured

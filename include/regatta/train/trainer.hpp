@@ -51,7 +51,7 @@ struct StartNote {
   std::int64_t data_bytes = 0;  ///< on the device
   bool streamed = false;        ///< volumes take turns there
   int threads = 1;
-  std::string backend;  ///< fast or reference
+  std::string backend;  ///< and which parts of a step run by reference: "fast, all 16 parts", "reference"
 
   /// "400 volumes, 5.2 GiB"
   std::string data_text() const;

@@ -14,6 +14,8 @@ constexpr kernels::Capability kForecastChip = {9, 0, 132, std::size_t{227} << 10
 
 std::atomic<bool> sm80_forms = false;
 
+thread_local const kernels::Capability* forecast_chip = &kForecastChip;
+
 }  // namespace
 
 bool has_chip(const at::Tensor& tensor) {
@@ -23,11 +25,23 @@ bool has_chip(const at::Tensor& tensor) {
 Chip chip_of(const at::Tensor& tensor) {
   REGATTA_REQUIRE(has_chip(tensor), BugError, "no CUDA kernels for a tensor on ", tensor.device().str());
   if (tensor.is_meta()) {
-    return {kForecastChip, nullptr, false};
+    return {*forecast_chip, nullptr, false};
   }
   const int index = tensor.device().index();
   const kernels::Capability real = kernels::capability(index);
   return {sm80_forms ? kernels::as_sm80(real) : real, detail::cuda_stream(index), true};
+}
+
+ForecastFor::ForecastFor(const at::Device& device) : before_(forecast_chip) {
+  if (device.is_cuda() && kernels::built()) {
+    const kernels::Capability real = kernels::capability(device.index());
+    chip_ = sm80_forms ? kernels::as_sm80(real) : real;
+    forecast_chip = &chip_;
+  }
+}
+
+ForecastFor::~ForecastFor() {
+  forecast_chip = before_;
 }
 
 void take_sm80_forms(bool on) {

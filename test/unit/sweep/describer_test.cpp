@@ -24,6 +24,7 @@ Json answer() {
   description.resolved = {{"a", 1}};
   description.hash = "00ff";
   description.parameters = 327331;
+  description.backend = "fast, all 16 parts";
   description.steps = 200000;
   description.metrics = {{"dice", "maximise"}};
   description.data = {{"fingerprint", "x"}};
@@ -42,6 +43,7 @@ TEST_CASE("answers are read whole, a refused recipe is an error text with its co
   REQUIRE(got.size() == 2);
   CHECK(got[0].parameters == 327331);
   CHECK(got[0].metrics.at("dice") == "maximise");
+  CHECK(got[0].backend == "fast, all 16 parts");
   CHECK(to_json(got[0]) == answer());
   CHECK(got[1].error == "no such archive");
   CHECK(got[1].error_code == 3);

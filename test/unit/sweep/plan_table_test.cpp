@@ -26,6 +26,29 @@ TEST_CASE("the plan's text has a row per trial and the totals") {
   CHECK(text.find("fingerprint f00d") != std::string::npos);
 }
 
+TEST_CASE("the plan says by which backend it is priced, and per kind of trial what runs by reference") {
+  FakeDescriber describer;
+  const SweepDefinition definition = define_sweep(small_job(), describer);
+  auto plans = plan_trials(definition, 0, definition.trials, describer);
+  const std::string priced = "memory and backend: auto is priced as fast (GPUs of compute capability 8.0 and above)\n";
+  CHECK(plan_text(definition, plans).find("\nbackend ") == std::string::npos);  // not told by the engine
+  for (TrialPlan& plan : plans) {
+    plan.description.backend = "fast, all 16 parts";
+  }
+  CHECK(plan_text(definition, plans).find("\nbackend fast, all 16 parts\n        " + priced + "disk ") !=
+        std::string::npos);
+  plans[1].description.backend = "fast, 1 of 16 parts by reference: NCC with masks";
+  CHECK(plan_text(definition, plans)
+            .find("\nbackend 5 trials from t00000: fast, all 16 parts\n"
+                  "        t00001: fast, 1 of 16 parts by reference: NCC with masks\n        " +
+                  priced) != std::string::npos);
+  CHECK(plan_json(definition, plans).at("trials")[1].at("backend") == plans[1].description.backend);
+  for (TrialPlan& plan : plans) {
+    plan.description.backend = "reference";
+  }
+  CHECK(plan_text(definition, plans).find("\nbackend reference\ndisk ") != std::string::npos);
+}
+
 TEST_CASE("a forecast of time is a column and a line of the plan") {
   FakeDescriber describer;
   const SweepDefinition definition = define_sweep(small_job(), describer);

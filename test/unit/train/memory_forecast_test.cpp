@@ -55,6 +55,7 @@ TEST_CASE("the forecast grows with batch, volumes, labels and moments") {
   ResolvedRecipe one = resolver.resolve(recipe);
   const std::int64_t bytes = forecast.bytes(one);
   CHECK(forecast.bytes(one) == bytes);
+  CHECK(forecast.parts(one).size() > 5);
   recipe.train.batch = 2;
   const std::int64_t two = forecast.bytes(resolver.resolve(recipe));
   const std::int64_t fixed_part = one.data.resident_bytes + 20 * one.parameters;
@@ -74,6 +75,55 @@ TEST_CASE("the forecast grows with batch, volumes, labels and moments") {
   CHECK(forecast.least_bytes(one) == all);
   one.recipe.run.data = "streamed";
   CHECK(forecast.bytes(one) == all - 96 * one.data.subject_bytes);
+}
+
+Recipe with_losses(const Json& losses) {
+  Json recipe = write_options(baseline_recipe("voxelmorph-2"));
+  recipe["data"]["archive"] = "brains.h5";
+  recipe["losses"] = losses;
+  return recipe_from_json(recipe, "test");
+}
+
+/// Three of its strided convolutions, and the two that join 32 up-sampled channels and 32.
+constexpr const char* kByCudnn = "; 5 convolutions by cuDNN in bf16";
+
+std::string fast_forms(const Recipe& recipe, bool in_unit_range = true) {
+  return forms_text(Backend::kFast, memory_need(recipe, {32, 32, 32}, 5, Backend::kFast, in_unit_range).parts);
+}
+
+TEST_CASE("every part of a VoxelMorph-2 step with NCC and diffusion has a fast form") {
+  CHECK(fast_forms(baseline_recipe("voxelmorph-2")) == str("fast, all 16 parts", kByCudnn));
+  CHECK(fast_forms(baseline_recipe("voxelmorph-2"), /*in_unit_range=*/false) ==
+        str("fast, 1 of 16 parts by reference: NCC of images outside [0, 1]", kByCudnn));
+  Recipe adamax = baseline_recipe("voxelmorph-2");
+  adamax.optim.name = "adamax";
+  adamax.optim.amsgrad = false;
+  CHECK(fast_forms(adamax) == str("fast, 1 of 16 parts by reference: Adamax", kByCudnn));
+}
+
+TEST_CASE("losses without a fast form are named, each as one part") {
+  const Json grad = {{"weight", 1.0}};
+  CHECK(fast_forms(with_losses({{"ncc", {{"options", {{"masked", true}}}}}, {"grad", grad}})) ==
+        str("fast, 1 of 16 parts by reference: NCC with masks", kByCudnn));
+  CHECK(fast_forms(with_losses({{"ncc", Json::object()}, {"dice", Json::object()}, {"mse", Json::object()}})) ==
+        str("fast, 2 of 17 parts by reference: Dice, MSE", kByCudnn));
+  CHECK(fast_forms(with_losses({{"ncc", {{"options", {{"window", 21}}}}},
+                                {"grad", {{"options", {{"units", "lku"}}}}},
+                                {"jacobian", Json::object()}})) ==
+        str("fast, 3 of 17 parts by reference: diffusion in LKU units, jacobian, NCC with this window", kByCudnn));
+}
+
+TEST_CASE("a network without a fast form runs by reference inside a fast step") {
+  const std::string text = fast_forms(baseline_recipe("lkunet"));
+  INFO(text);
+  CHECK(text.find("parts by reference: convolution 3x3x3 (") != std::string::npos);
+  CHECK(text.find("transposed convolution (4)") != std::string::npos);
+  CHECK(text.find(", warp") != std::string::npos);
+  CHECK(text.find("NCC") == std::string::npos);
+  CHECK(text.find("Adam") == std::string::npos);
+  const auto parts = memory_need(baseline_recipe("voxelmorph-2"), {32, 32, 32}).parts;
+  CHECK(forms_text(Backend::kReference, parts) == "reference");
+  CHECK(parts.size() == 6);  // convolutions, up-sampling, warp, NCC, diffusion, Adam
 }
 
 TEST_CASE("a shape that the network does not take is refused") {
