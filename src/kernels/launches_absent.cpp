@@ -1,6 +1,7 @@
 // The build without CUDA kernels: whoever asks for one has not asked `built` first.
 #include "regatta/base/error.hpp"
 #include "regatta/kernels/adam.hpp"
+#include "regatta/kernels/compose.hpp"
 #include "regatta/kernels/diffusion.hpp"
 #include "regatta/kernels/draw.hpp"
 #include "regatta/kernels/fixed_point.hpp"
@@ -8,6 +9,7 @@
 #include "regatta/kernels/label_overlap.hpp"
 #include "regatta/kernels/ncc.hpp"
 #include "regatta/kernels/pack.hpp"
+#include "regatta/kernels/resize.hpp"
 #include "regatta/kernels/warp.hpp"
 
 namespace regatta::kernels {
@@ -64,6 +66,30 @@ void warp_forward(const WarpForward&, Stream) {
 }
 
 void warp_backward(const WarpBackward&, Stream) {
+  refuse();
+}
+
+void compose_forward(const ComposeForward&, Stream) {
+  refuse();
+}
+
+void compose_backward(const ComposeBackward&, Stream) {
+  refuse();
+}
+
+void squaring_forward(const SquaringForward&, Stream) {
+  refuse();
+}
+
+void squaring_backward(const SquaringBackward&, Stream) {
+  refuse();
+}
+
+void resize_forward(const Resize&, const float*, float*, Stream) {
+  refuse();
+}
+
+void resize_backward(const Resize&, const float*, float*, Stream) {
   refuse();
 }
 

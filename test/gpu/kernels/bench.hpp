@@ -38,6 +38,7 @@ class Bench {
 
 /// The families, in this order; bench_kernels NAME... runs the named ones.
 void bench_adam(Bench& bench);
+void bench_compose(Bench& bench);  ///< composition, scaling and squaring, resizing of fields
 void bench_conv(Bench& bench);
 void bench_gradient_guard(Bench& bench);
 void bench_lkunet(Bench& bench);

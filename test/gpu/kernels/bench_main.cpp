@@ -15,6 +15,7 @@ struct Family {
 };
 
 constexpr Family kFamilies[] = {{"adam", regatta::kernels::bench_adam},
+                                {"compose", regatta::kernels::bench_compose},
                                 {"conv", regatta::kernels::bench_conv},
                                 {"gradient_guard", regatta::kernels::bench_gradient_guard},
                                 {"lkunet", regatta::kernels::bench_lkunet},
