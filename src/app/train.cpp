@@ -51,7 +51,7 @@ class TerminalObserver final : public TrainObserver {
       log_info("resume: step ", note.step, " from ", note.checkpoint, ", ", note.resume,
                note.resume_reason.empty() ? "" : ": ", note.resume_reason);
     }
-    log_info("data on the device: ", note.data_text(), "; ", note.threads, " CPU threads; backend ", note.backend);
+    log_info("data on the device: ", note.data_text(), "; ", note.threads, " CPU threads; backend ", note.parts);
     bar_.emplace("train", steps_, options_, note.step);
   }
 

@@ -106,7 +106,8 @@ void Trainer::Impl::prepare(const Archive& given) {
   note.data_bytes = data->bytes();
   note.streamed = data->is_streamed();
   note.threads = threads;
-  note.backend = backend_parts;
+  note.backend = backend_name(backend);
+  note.parts = backend_parts;
   observer.on_start(note);
 }
 

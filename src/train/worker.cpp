@@ -32,7 +32,7 @@ class ProtocolObserver final : public TrainObserver {
     log_info(
         note.checkpoint.empty() ? str("starting at step 0") : str("going on from ", note.checkpoint, ", ", note.resume),
         note.resume_reason.empty() ? "" : ": ", note.resume_reason, "; ", note.threads, " threads, backend ",
-        note.backend, ", ", note.data_text());
+        note.parts, "; ", note.data_text());
     Json fields;
     fields["step"] = note.step;
     send_progress(std::move(fields));

@@ -51,7 +51,8 @@ struct StartNote {
   std::int64_t data_bytes = 0;  ///< on the device
   bool streamed = false;        ///< volumes take turns there
   int threads = 1;
-  std::string backend;  ///< and which parts of a step run by reference: "fast, all 16 parts", "reference"
+  std::string backend;  ///< fast or reference
+  std::string parts;    ///< that it runs and those by reference: "fast, all 16 parts", "reference"; see forms_text
 
   /// "400 volumes, 5.2 GiB"
   std::string data_text() const;

@@ -238,6 +238,7 @@ TEST_CASE("on a GPU a training that left and continued has the bytes of one that
   Recorder whole;
   REQUIRE(train_on_gpu(folder / "whole", recipe, whole).status == AttemptStatus::kOk);
   CHECK(whole.start.backend == "fast");
+  CHECK(whole.start.parts.rfind("fast, ", 0) == 0);
   Recorder first;
   first.leave = [&] { return !first.checkpoints.empty() && first.checkpoints.back().step >= 4; };
   REQUIRE(train_on_gpu(folder / "parts", recipe, first).status == AttemptStatus::kPaused);

@@ -60,7 +60,9 @@ TEST_CASE("a training that left at step 5 ends with the bytes of one that did no
   const TrainOutcome ended = train_in(folder / "parts", recipe, second);
   REQUIRE(ended.status == AttemptStatus::kOk);
   CHECK(second.start.step == left.step);
+  CHECK(second.start.parts == "reference");
   CHECK(second.start.resume == "bitwise");
+  CHECK(ended.result->provenance.parts == "reference");
   CHECK(ended.result->attempts == 2);
   check_same(folder / "parts", folder / "whole");
 }
