@@ -37,7 +37,7 @@ Json memory_to_json(std::int64_t measured, std::int64_t forecast) {
   return memory;
 }
 
-Json times_to_json(const NetworkTimes& times) {
+Json network_times_to_json(const NetworkTimes& times) {
   Json row;
   row["parameters"] = times.parameters;
   row["inference_ms"] = bench_spread(times.inference_ms);
@@ -116,7 +116,7 @@ Json bench_networks(const std::string& names, const NetworkBenchmarkOptions& opt
     try {
       const NetworkTimes times = benchmark_network(one);
       print_times(name, times);
-      row = times_to_json(times);
+      row = network_times_to_json(times);
     } catch (const Error& error) {
       row["error"] = error.what();
       std::cout << "  " << name << ": " << error.what() << std::endl;

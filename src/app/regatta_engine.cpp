@@ -10,7 +10,7 @@
 namespace {
 
 /// The part of docs/recipes.md that only the registries of nn know.
-void print_option_docs() {
+void print_registry_docs() {
   using namespace regatta;
   std::cout << "\nNetworks, `/model/name`, and their options: [models.md](models.md).\n";
   std::cout << "\nLosses, keys of `/losses`:\n\n| name | options | |\n| --- | --- | --- |\n";
@@ -38,7 +38,7 @@ void print_option_docs() {
 
 int main(int argc, char** argv) {
   if (regatta::app::asks_for_option_docs(argc, argv)) {
-    print_option_docs();
+    print_registry_docs();
     return 0;
   }
   if (argc == 2 && std::string(argv[1]) == "--markdown-models") {

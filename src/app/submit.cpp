@@ -17,7 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kMostJobs = 1000;
-constexpr std::size_t kRows = 20;  ///< of the leaderboard
+constexpr std::size_t kBestShown = 20;  ///< of the leaderboard
 
 void print_submitted(const SubmissionPlan& plan, const SubmittedJobs& done) {
   const std::string root = shell_quote(plan.files.root.string());
@@ -118,7 +118,7 @@ class SubmitCommand : public Command {
     plan_trials(definition, 0, definition.trials, describer);
     if (open_and_extend(files, given, definition, describer)) {
       std::cout << "all trials of this sweep have ended: nothing was queued\n\n";
-      print_leaderboard(std::cout, read_report({files.root}), kRows);
+      print_leaderboard(std::cout, read_report({files.root}), kBestShown);
       std::cout << "full report: regatta collect " << shell_quote(files.root.string()) << std::endl;
       return ExitCode::kOk;
     }

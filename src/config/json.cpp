@@ -85,6 +85,18 @@ Json number_to_json(double value) {
   return to_text(value);
 }
 
+Json number_or_null(const std::optional<double>& value) {
+  return value ? number_to_json(*value) : Json();
+}
+
+Json numbers_to_json(const std::map<std::string, double>& numbers) {
+  Json object = Json::object();
+  for (const auto& [name, value] : numbers) {
+    object[name] = number_to_json(value);
+  }
+  return object;
+}
+
 double number_from_json(const Json& value, const std::string& pointer) {
   if (value.is_number()) {
     return value.get<double>();

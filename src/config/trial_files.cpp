@@ -67,14 +67,6 @@ std::optional<Value> value_in(const Table& table, const std::string& name) {
   return std::nullopt;
 }
 
-Json numbers_to_json(const std::map<std::string, double>& numbers) {
-  Json object = Json::object();
-  for (const auto& [name, value] : numbers) {
-    object[name] = number_to_json(value);
-  }
-  return object;
-}
-
 std::map<std::string, double> numbers_from_json(const Json& object, const std::string& pointer) {
   require_object(object, pointer);
   std::map<std::string, double> numbers;

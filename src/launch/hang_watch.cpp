@@ -7,7 +7,7 @@
 namespace regatta {
 namespace {
 
-constexpr std::size_t kRemembered = 31;
+constexpr std::size_t kStepsRemembered = 31;
 
 }  // namespace
 
@@ -15,7 +15,7 @@ void HangWatch::stepped(double ms_per_step) {
   if (!std::isfinite(ms_per_step) || ms_per_step <= 0) {  // 0: nothing stepped yet
     return;
   }
-  if (step_s_.size() == kRemembered) {
+  if (step_s_.size() == kStepsRemembered) {
     step_s_.erase(step_s_.begin());
   }
   step_s_.push_back(ms_per_step / 1000.0);

@@ -20,7 +20,7 @@ namespace regatta {
 namespace {
 
 constexpr auto kLook = std::chrono::milliseconds(50);
-constexpr int kExecFailed = 127;
+constexpr int kMpirunExecFailed = 127;
 
 std::vector<std::string> mpirun_arguments(const std::string& mpirun, int ranks,
                                           const std::vector<std::string>& arguments) {
@@ -63,7 +63,7 @@ pid_t start_mpirun(std::vector<std::string> texts) {
   if (::getppid() == self) {
     ::execv(argv[0], argv.data());
   }
-  ::_exit(kExecFailed);
+  ::_exit(kMpirunExecFailed);
 }
 
 ExitCode wait_for_mpirun(pid_t pid) {

@@ -17,14 +17,14 @@ constexpr double kLogPart = 0.1;          ///< of the time so far: between lines
 constexpr double kLogSameText_s = 300.0;  ///< a log repeats a line that has not changed only so often
 
 /// Estimated from the mean length of the trials, so that nothing goes over all of them.
-struct Work {
+struct SweepWork {
   double done_steps = 0;
   double left_steps = 0;
   double steps_per_s = 0;
 };
 
-Work work_of(const SweepState& state, const TrialBook& book, const std::map<std::int64_t, RunningTrial>& running) {
-  Work work;
+SweepWork work_of(const SweepState& state, const TrialBook& book, const std::map<std::int64_t, RunningTrial>& running) {
+  SweepWork work;
   const SweepCounts counts = state.counts();
   double active_steps = static_cast<double>(state.active_steps());
   for (const auto& [number, trial] : running) {
@@ -61,7 +61,7 @@ std::string sweep_progress_text(const SweepState& state, const TrialBook& book, 
       text += str(", ", count, " ", status);
     }
   }
-  const Work work = work_of(state, book, running);
+  const SweepWork work = work_of(state, book, running);
   if (work.left_steps > 0 && work.steps_per_s > 0) {
     text += str(", about ", duration_text(work.left_steps / work.steps_per_s), " left");
   }
@@ -70,7 +70,7 @@ std::string sweep_progress_text(const SweepState& state, const TrialBook& book, 
 
 std::string sweep_progress_bar(const SweepState& state, const TrialBook& book,
                                const std::map<std::int64_t, RunningTrial>& running, int width) {
-  const Work work = work_of(state, book, running);
+  const SweepWork work = work_of(state, book, running);
   const double all = work.done_steps + work.left_steps;
   const int full = all > 0 ? static_cast<int>(std::floor(work.done_steps / all * width)) : width;
   return str("[", std::string(static_cast<std::size_t>(full), '#'),

@@ -13,7 +13,7 @@
 namespace regatta {
 namespace {
 
-constexpr double kAskEvery_s = 300.0;
+constexpr double kAskTimeEvery_s = 300.0;
 constexpr double kSignalLead_s = 300.0;  ///< of slurm/sweep.sbatch
 
 /// Whole seconds in a variable of the environment; nothing if it is not set or no number.
@@ -56,7 +56,7 @@ std::optional<double> SlurmTimeLeft::whole_s() {
 
 void SlurmTimeLeft::ask_if_due() {
   const double now_s = clock_.monotonic_s();
-  if (now_s - asked_s_ >= kAskEvery_s) {
+  if (now_s - asked_s_ >= kAskTimeEvery_s) {
     asked_s_ = now_s;
     ask();
   }

@@ -14,10 +14,7 @@
 namespace regatta {
 namespace {
 
-constexpr std::int64_t kTrilinear = 0;  // LibTorch's numbers
-constexpr std::int64_t kZerosPadding = 0;
-
-void check_shapes(const at::Tensor& volume, const at::Tensor& flow) {
+void require_shapes_of_grids(const at::Tensor& volume, const at::Tensor& flow) {
   bool fits = volume.dim() == 5 && flow.dim() == 5 && flow.size(1) == 3 && volume.size(0) == flow.size(0);
   for (std::int64_t axis = 2; fits && axis < 5; ++axis) {
     fits = volume.size(axis) >= 2 && flow.size(axis) >= 2;
@@ -29,13 +26,13 @@ void check_shapes(const at::Tensor& volume, const at::Tensor& flow) {
 }  // namespace
 
 at::Tensor warp_between(const at::Tensor& volume, const at::Tensor& flow) {
-  check_shapes(volume, flow);
+  require_shapes_of_grids(volume, flow);
   const at::NoGradGuard no_grad;
   return at::grid_sampler_3d(volume, sampling_grid(flow, volume), kTrilinear, kZerosPadding, /*align_corners=*/true);
 }
 
 at::Tensor warp_labels(const at::Tensor& labels, const at::Tensor& flow, LabelEdge edge) {
-  check_shapes(labels, flow);
+  require_shapes_of_grids(labels, flow);
   const bool is_label_map =
       (labels.scalar_type() == at::kByte || labels.scalar_type() == at::kShort) && labels.size(1) == 1;
   REGATTA_REQUIRE(is_label_map, DataError, "warp: labels are ", c10::toString(labels.scalar_type()), " ",

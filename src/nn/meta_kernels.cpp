@@ -95,8 +95,8 @@ std::tuple<Tensor, Tensor> grid_sampler_backward(const Tensor&, const Tensor& in
   return {like_if(mask[0], input), at::empty_like(grid)};
 }
 
-std::tuple<Tensor, Tensor> max_pool(const Tensor& input, at::IntArrayRef kernel, at::IntArrayRef stride,
-                                    at::IntArrayRef padding, at::IntArrayRef dilation, bool) {
+std::tuple<Tensor, Tensor> max_pool_meta(const Tensor& input, at::IntArrayRef kernel, at::IntArrayRef stride,
+                                         at::IntArrayRef padding, at::IntArrayRef dilation, bool) {
   const auto at_axis = [](at::IntArrayRef list, std::size_t axis) { return list.size() == 1 ? list[0] : list[axis]; };
   std::vector<std::int64_t> sizes = {input.size(0), input.size(1)};
   for (std::size_t axis = 0; axis < 3; ++axis) {
@@ -190,7 +190,7 @@ TORCH_LIBRARY_IMPL(aten, Meta, library) {
   library.impl("_prelu_kernel_backward", prelu_backward);
   library.impl("grid_sampler_3d", grid_sampler);
   library.impl("grid_sampler_3d_backward", grid_sampler_backward);
-  library.impl("max_pool3d_with_indices", max_pool);
+  library.impl("max_pool3d_with_indices", max_pool_meta);
   library.impl("max_pool3d_with_indices_backward", max_pool_backward);
   library.impl("native_layer_norm", layer_norm);
   library.impl("native_layer_norm_backward", layer_norm_backward);

@@ -8,7 +8,7 @@
 namespace regatta {
 namespace {
 
-constexpr double kFloor = 1e-6;
+constexpr double kLogFloor = 1e-6;
 
 /// Intensities moved to [0, 1], with the derivative of LibTorch's clamp (1 at both ends), whose operators do not run on
 /// tensors without data.
@@ -38,7 +38,7 @@ at::Tensor joint_histogram(const at::Tensor& samples, const ParzenOptions& optio
 at::Tensor mutual_information(const at::Tensor& joint, std::int64_t count) {
   const at::Tensor p = joint / static_cast<double>(count);
   const at::Tensor independent = p.sum(2, true) * p.sum(1, true);
-  return (p * (p / (independent + kFloor) + kFloor).log()).sum({1, 2});
+  return (p * (p / (independent + kLogFloor) + kLogFloor).log()).sum({1, 2});
 }
 
 }  // namespace regatta

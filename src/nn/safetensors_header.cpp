@@ -20,16 +20,16 @@ constexpr std::size_t kLengthBytes = 8;
 constexpr const char* kMetadata = "__metadata__";
 constexpr const char* kHeaderChecksum = "xxh3_header";
 
-constexpr std::array<std::pair<const char*, std::uint64_t>, 10> kTypes = {{{"F64", 8},
-                                                                           {"F32", 4},
-                                                                           {"F16", 2},
-                                                                           {"BF16", 2},
-                                                                           {"I64", 8},
-                                                                           {"I32", 4},
-                                                                           {"I16", 2},
-                                                                           {"I8", 1},
-                                                                           {"U8", 1},
-                                                                           {"BOOL", 1}}};
+constexpr std::array<std::pair<const char*, std::uint64_t>, 10> kTypeBytes = {{{"F64", 8},
+                                                                               {"F32", 4},
+                                                                               {"F16", 2},
+                                                                               {"BF16", 2},
+                                                                               {"I64", 8},
+                                                                               {"I32", 4},
+                                                                               {"I16", 2},
+                                                                               {"I8", 1},
+                                                                               {"U8", 1},
+                                                                               {"BOOL", 1}}};
 
 bool is_utf8(const std::string& text) {
   try {
@@ -165,7 +165,7 @@ void check_layout(const std::vector<TensorEntry>& entries, std::uint64_t data_by
 }  // namespace
 
 std::uint64_t type_bytes(const std::string& type) {
-  for (const auto& [name, bytes] : kTypes) {
+  for (const auto& [name, bytes] : kTypeBytes) {
     if (type == name) {
       return bytes;
     }

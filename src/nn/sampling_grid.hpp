@@ -1,6 +1,7 @@
 // The points at which a field has a volume sampled, as LibTorch's grid sampler wants them.
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include <ATen/TensorOperators.h>
@@ -10,6 +11,11 @@
 #include "nn/layers/grid.hpp"
 
 namespace regatta {
+
+// LibTorch's numbers for grid_sampler_3d.
+inline constexpr std::int64_t kTrilinear = 0;
+inline constexpr std::int64_t kZerosPadding = 0;
+inline constexpr std::int64_t kBorderPadding = 1;
 
 /// p + flow(p) in the coordinates of a volume of these sizes, -1 .. 1 between its outer voxel centres, last axis W, H,
 /// D.

@@ -20,9 +20,6 @@
 namespace regatta {
 namespace {
 
-constexpr std::int64_t kTrilinear = 0;  // LibTorch's numbers
-constexpr std::int64_t kZerosPadding = 0;
-constexpr std::int64_t kBorderPadding = 1;
 constexpr std::int64_t kFirstAxis = 2;
 
 void check_shapes(const at::Tensor& volume, const at::Tensor& flow) {

@@ -12,7 +12,7 @@
 namespace regatta {
 namespace {
 
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+constexpr double kNotMeasured = std::numeric_limits<double>::quiet_NaN();
 constexpr const char* kKind = "evaluation";
 
 /// "dice/17" of "dice": a label or key-point, not another quantity such as "sdlogj/l2r".
@@ -20,14 +20,6 @@ bool is_item_of(const std::string& key, const std::string& metric) {
   return key.size() > metric.size() + 1 && key.starts_with(metric) && key[metric.size()] == '/' &&
          std::all_of(key.begin() + static_cast<std::ptrdiff_t>(metric.size()) + 1, key.end(),
                      [](char c) { return c >= '0' && c <= '9'; });
-}
-
-Json numbers_json(const std::map<std::string, double>& values) {
-  Json out = Json::object();
-  for (const auto& [name, value] : values) {
-    out[name] = number_to_json(value);
-  }
-  return out;
 }
 
 std::map<std::string, double> numbers_from(const Json& json, const std::string& pointer) {
@@ -49,12 +41,12 @@ std::vector<double> case_values(const std::vector<EvaluatedCase>& cases, const s
   std::vector<double> values;
   for (const EvaluatedCase& one : cases) {
     const auto found = one.values.find(key);
-    values.push_back(found == one.values.end() ? kNaN : found->second);
+    values.push_back(found == one.values.end() ? kNotMeasured : found->second);
   }
   return values;
 }
 
-bool has_numbers(const std::vector<double>& values) {
+bool any_number(const std::vector<double>& values) {
   return std::any_of(values.begin(), values.end(), [](double v) { return !std::isnan(v); });
 }
 
@@ -74,7 +66,7 @@ Pool pool_of(const std::vector<EvaluatedCase>& cases, const std::string& metric,
     if (pool.items.size() == before) {
       const auto whole = values.find(metric);
       pool.items.push_back(one.name);
-      pool.values.push_back(whole == values.end() ? kNaN : whole->second);
+      pool.values.push_back(whole == values.end() ? kNotMeasured : whole->second);
     }
   }
   return pool;
@@ -87,8 +79,8 @@ MetricSummary summarise(const MethodEvaluation& evaluation, const EvaluatedMetri
                                                                         : aggregate(values, metric.better);
   const Pool initial = pool_of(evaluation.cases, metric.name, true);
   const Pool now = pool_of(evaluation.cases, metric.name);
-  out.hardest30 = kNaN;
-  if (has_numbers(initial.values) && initial.items == now.items) {
+  out.hardest30 = kNotMeasured;
+  if (any_number(initial.values) && initial.items == now.items) {
     out.hardest30 = mean_of_hardest(now.values, hardest(initial.values, metric.better));
   }
   return out;
@@ -116,8 +108,8 @@ Json to_json(const MethodEvaluation& evaluation) {
   for (const EvaluatedCase& one : evaluation.cases) {
     out["cases"].push_back({{"name", one.name},
                             {"facts", one.facts},
-                            {"values", numbers_json(one.values)},
-                            {"initial", numbers_json(one.initial)}});
+                            {"values", numbers_to_json(one.values)},
+                            {"initial", numbers_to_json(one.initial)}});
   }
   return out;
 }

@@ -15,7 +15,7 @@ namespace {
 
 using PointKey = std::pair<std::size_t, std::int64_t>;
 
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+constexpr double kNoValue = std::numeric_limits<double>::quiet_NaN();
 
 bool better(double a, double b, bool maximise) {
   return maximise ? a > b : a < b;
@@ -72,7 +72,7 @@ std::map<std::string, Summary> summarise_metrics(const Report& report, const std
     for (const std::size_t index : ended) {
       const auto& result = report.trials[index].result;
       const bool has = result && result->best.contains(name);
-      values.push_back(has ? result->best.at(name) : kNaN);
+      values.push_back(has ? result->best.at(name) : kNoValue);
     }
     summaries[name] = summarise(values);
   }
@@ -95,7 +95,7 @@ ReportPoint summarise_point(const Report& report, const PointKey& key, std::vect
     }
     const auto objective = finite_objective(trial);
     ended.push_back(index);
-    objectives.push_back(objective.value_or(kNaN));
+    objectives.push_back(objective.value_or(kNoValue));
     if (objective) {
       scored.push_back(index);
       const bool is_best =

@@ -153,8 +153,8 @@ bool spans_decades(const Json& list) {
   return high >= kWide * low;
 }
 
-void add_result(const TrialFiles& files, const TrialState& state, const std::string& metric, bool folders,
-                ReportTrial& trial, std::vector<std::string>& notes) {
+void add_trial_result(const TrialFiles& files, const TrialState& state, const std::string& metric, bool folders,
+                      ReportTrial& trial, std::vector<std::string>& notes) {
   trial.result = read_result(files, state, folders, notes);
   if (trial.result) {
     const TrialResult& result = *trial.result;
@@ -216,7 +216,7 @@ ReportTrial read_trial(const JournalView& view, const TrialState& state, const J
     read_curves(files, view.definition.job.objective.metric, trial, notes);
   }
   if (state.status == TrialStatus::kOk) {
-    add_result(files, state, view.definition.job.objective.metric, folders, trial, notes);
+    add_trial_result(files, state, view.definition.job.objective.metric, folders, trial, notes);
   } else {
     trial.objective_so_far = state.best;
   }

@@ -12,18 +12,6 @@
 namespace regatta {
 namespace {
 
-Json optional_number(const std::optional<double>& value) {
-  return value ? number_to_json(*value) : Json();
-}
-
-Json numbers_json(const std::map<std::string, double>& numbers) {
-  Json object = Json::object();
-  for (const auto& [name, value] : numbers) {
-    object[name] = number_to_json(value);
-  }
-  return object;
-}
-
 Json axes_json(const std::map<std::string, Json>& axes) {
   Json object = Json::object();
   for (const auto& [pointer, value] : axes) {
@@ -33,8 +21,8 @@ Json axes_json(const std::map<std::string, Json>& axes) {
 }
 
 Json summary_json(const Summary& summary) {
-  return {{"mean", optional_number(summary.mean)},
-          {"std", optional_number(summary.std)},
+  return {{"mean", number_or_null(summary.mean)},
+          {"std", number_or_null(summary.std)},
           {"n", summary.n},
           {"of", summary.of}};
 }
@@ -76,13 +64,13 @@ void add_result(Json& value, const ReportTrial& trial) {
     value[name] = result != nullptr ? Json(read(*result)) : Json();
   };
   put("best_step", [](const TrialResult& r) { return r.best_step; });
-  put("best", [](const TrialResult& r) { return numbers_json(r.best); });
-  put("initial", [](const TrialResult& r) { return numbers_json(r.initial); });
-  put("last", [](const TrialResult& r) { return numbers_json(r.last); });
+  put("best", [](const TrialResult& r) { return numbers_to_json(r.best); });
+  put("initial", [](const TrialResult& r) { return numbers_to_json(r.initial); });
+  put("last", [](const TrialResult& r) { return numbers_to_json(r.last); });
   put("epochs", [](const TrialResult& r) { return r.epochs; });
   put("parameters", [](const TrialResult& r) { return r.parameters; });
   put("train_s", [](const TrialResult& r) { return number_to_json(r.train_s); });
-  value["wall_s"] = optional_number(trial.wall_s);
+  value["wall_s"] = number_or_null(trial.wall_s);
   put("ms_per_step", [](const TrialResult& r) { return number_to_json(r.ms_per_step); });
   put("peak_device_bytes", [](const TrialResult& r) { return r.peak_device_bytes; });
   put("determinism", [](const TrialResult& r) { return r.determinism; });
@@ -97,7 +85,7 @@ void add_result(Json& value, const ReportTrial& trial) {
 Json pairs_json(const std::vector<PairValues>& pairs) {
   Json list = Json::array();
   for (const PairValues& pair : pairs) {
-    list.push_back({{"moving", pair.moving}, {"fixed", pair.fixed}, {"values", numbers_json(pair.values)}});
+    list.push_back({{"moving", pair.moving}, {"fixed", pair.fixed}, {"values", numbers_to_json(pair.values)}});
   }
   return list;
 }
@@ -115,8 +103,8 @@ Json trial_json(const Report& report, std::size_t index) {
   value["status"] = trial.status;
   value["step"] = trial.step;
   value["steps"] = trial.steps > 0 ? Json(trial.steps) : Json();
-  value["objective"] = optional_number(trial.objective);
-  value["objective_so_far"] = optional_number(trial.objective_so_far);
+  value["objective"] = number_or_null(trial.objective);
+  value["objective_so_far"] = number_or_null(trial.objective_so_far);
   value["recipe_hash"] = trial.recipe_hash;
   add_result(value, trial);
   value["pairs"] = pairs_json(trial.pairs);
@@ -142,7 +130,7 @@ Json point_json(const Report& report, const ReportPoint& point) {
     value["axes"][axis.pointer] = axis_value(report.trials[point.trials.front()], axis);
   }
   value["objective"] = summary_json(point.objective);
-  value["gain"] = optional_number(point.gain);
+  value["gain"] = number_or_null(point.gain);
   value["best"] = Json::object();
   for (const auto& [name, summary] : point.best) {
     value["best"][name] = summary_json(summary);
@@ -165,7 +153,7 @@ Json totals_json(const Report& report) {
     value["by_status"][status] = count;
   }
   value["train_s"] = number_to_json(report.totals.train_s);
-  value["gain"] = optional_number(report.totals.gain);
+  value["gain"] = number_or_null(report.totals.gain);
   return value;
 }
 
@@ -177,7 +165,7 @@ Json winner_json(const Report& report) {
   const ReportTrial& trial = report.trials[*index];
   Json value;
   value["trial"] = report.trial_name(*index);
-  value["objective"] = optional_number(trial.objective);
+  value["objective"] = number_or_null(trial.objective);
   value["point"] = summary_json(report.ranking.front().objective);
   value["weights"] = report.weights_path(*index);
   value["weights_xxh3"] = trial.result ? trial.result->weights_xxh3 : "";

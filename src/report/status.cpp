@@ -123,10 +123,6 @@ std::string newest_time(const std::vector<Json>& records) {
   return newest;
 }
 
-Json optional_number(const std::optional<double>& value) {
-  return value ? number_to_json(*value) : Json();
-}
-
 /// The best validation of a trial that is not done, "dice 0.4812 so far (t00003, running)"; empty: none was validated.
 std::string best_so_far_text(const Report& standing) {
   const ReportTrial* best = nullptr;
@@ -279,11 +275,11 @@ Json to_json(const SweepStatus& status) {
                 {"ok", status.ok},
                 {"pruned", status.pruned}};
   value["best_trial"] = status.best_trial.empty() ? Json() : Json(status.best_trial);
-  value["best"] = optional_number(status.best);
+  value["best"] = number_or_null(status.best);
   value["best_text"] = status.best_text;
-  value["left_s"] = optional_number(status.left_s);
+  value["left_s"] = number_or_null(status.left_s);
   value["last_record_utc"] = status.last_record_utc;
-  value["silent_s"] = optional_number(status.silent_s);
+  value["silent_s"] = number_or_null(status.silent_s);
   value["skipped_lines"] = status.skipped_lines;
   value["finished"] = status.finished;
   value["resume"] = status.resume;
@@ -296,9 +292,9 @@ Json to_json(const SweepStatus& status) {
                                {"attempt", trial.attempt},
                                {"step", trial.step},
                                {"steps", trial.steps > 0 ? Json(trial.steps) : Json()},
-                               {"ms_per_step", optional_number(trial.ms_per_step)},
-                               {"best", optional_number(trial.best)},
-                               {"left_s", optional_number(trial.left_s)}});
+                               {"ms_per_step", number_or_null(trial.ms_per_step)},
+                               {"best", number_or_null(trial.best)},
+                               {"left_s", number_or_null(trial.left_s)}});
   }
   value["failed"] = Json::array();
   for (const LostTrial& trial : status.lost) {

@@ -53,15 +53,6 @@ bool has_axis(const SweepDefinition& definition, const char* pointer) {
   return definition.job.axes.contains(pointer);
 }
 
-/// Axes by pointer, without their values.
-std::vector<std::string> axis_pointers(const JobOptions& job) {
-  std::vector<std::string> pointers;
-  for (const auto& [pointer, axis] : job.axes) {
-    pointers.push_back(pointer);
-  }
-  return pointers;
-}
-
 /// Both identities without what an extension from one to the other may change.
 void drop_extendable(const SweepDefinition& born, const SweepDefinition& now, Json& before, Json& after) {
   const auto drop = [&](const char* pointer, const char* member) {

@@ -49,14 +49,6 @@ IdlePoints idle_points(const JobOptions& job, const std::vector<std::string>& as
   return idle;
 }
 
-std::vector<std::string> axis_pointers(const JobOptions& job) {
-  std::vector<std::string> pointers;
-  for (const auto& [pointer, axis] : job.axes) {
-    pointers.push_back(pointer);
-  }
-  return pointers;
-}
-
 /// Axes of which one holds the other: the inner one replaces what the outer one's values say.
 void require_apart(const JobOptions& job) {
   for (const auto& [outer, axis] : job.axes) {
@@ -72,6 +64,14 @@ void require_apart(const JobOptions& job) {
 }
 
 }  // namespace
+
+std::vector<std::string> axis_pointers(const JobOptions& job) {
+  std::vector<std::string> pointers;
+  for (const auto& [pointer, axis] : job.axes) {
+    pointers.push_back(pointer);
+  }
+  return pointers;
+}
 
 void require_effect(const JobOptions& job, const std::vector<std::string>& settings, bool is_new) {
   if (is_new) {

@@ -15,7 +15,7 @@ namespace regatta {
 namespace {
 
 constexpr auto kLookAgain = std::chrono::milliseconds(200);
-constexpr std::size_t kShown = 3;  ///< trials named in a message; more tell nothing more
+constexpr std::size_t kTrialsNamed = 3;  ///< trials named in a message; more tell nothing more
 
 /// How often each trial is asked for or there, by point and replicate.
 using Bag = std::map<std::string, std::int64_t>;
@@ -31,9 +31,10 @@ std::string trial_text(const TrialPoint& trial) {
 
 /// "a; b; c; and 4 more"
 std::string list_text(const std::vector<std::string>& all) {
-  std::vector<std::string> shown(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(std::min(all.size(), kShown)));
-  if (all.size() > kShown) {
-    shown.push_back(str("and ", all.size() - kShown, " more"));
+  std::vector<std::string> shown(all.begin(),
+                                 all.begin() + static_cast<std::ptrdiff_t>(std::min(all.size(), kTrialsNamed)));
+  if (all.size() > kTrialsNamed) {
+    shown.push_back(str("and ", all.size() - kTrialsNamed, " more"));
   }
   return join(shown, "; ");
 }

@@ -10,29 +10,20 @@
 #include "regatta/base/clock.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/base/files.hpp"
+#include "sweep/members.hpp"
 
 namespace regatta {
 namespace {
 
 constexpr std::int64_t kMost = 1000000000;
 
-/// @return nothing if it is no whole number of the range
-std::optional<std::int64_t> integer_in(const Json& value, const char* name, std::int64_t low) {
-  const auto found = value.find(name);
-  if (found == value.end() || !found->is_number_integer()) {
-    return std::nullopt;
-  }
-  const auto number = found->get<std::int64_t>();
-  return number >= low && number <= kMost ? std::optional(number) : std::nullopt;
-}
-
 std::optional<TrialPoint> trial_from_json(const Json& value, std::int64_t number) {
   const auto axes = value.is_object() ? value.find("axes") : value.end();
   if (!value.is_object() || axes == value.end() || !axes->is_object()) {
     return std::nullopt;
   }
-  const auto index = integer_in(value, "point", 0);
-  const auto replicate = integer_in(value, "replicate", 0);
+  const auto index = integer_in(value, "point", 0, kMost);
+  const auto replicate = integer_in(value, "replicate", 0, kMost);
   if (!index || !replicate) {
     return std::nullopt;
   }
@@ -104,9 +95,9 @@ std::optional<Extension> extension_from_json(const Json& record) {
   if (!record.is_object()) {
     return std::nullopt;
   }
-  const auto number = integer_in(record, "extension", 1);
-  const auto first = integer_in(record, "first", 0);
-  const auto trials = integer_in(record, "trials", 1);
+  const auto number = integer_in(record, "extension", 1, kMost);
+  const auto first = integer_in(record, "first", 0, kMost);
+  const auto trials = integer_in(record, "trials", 1, kMost);
   if (!number || !first || !trials || *trials < *first) {
     return std::nullopt;
   }
@@ -125,9 +116,9 @@ std::optional<Extension> extension_from_json(const Json& record) {
   }
   if (const auto length = record.find("length"); length != record.end()) {
     const bool is_object = length->is_object();
-    const auto epochs = is_object ? integer_in(*length, "epochs", 1) : std::nullopt;
-    const auto steps = is_object ? integer_in(*length, "steps", 0) : std::nullopt;
-    const auto base_steps = is_object ? integer_in(*length, "base_steps", 0) : std::nullopt;
+    const auto epochs = is_object ? integer_in(*length, "epochs", 1, kMost) : std::nullopt;
+    const auto steps = is_object ? integer_in(*length, "steps", 0, kMost) : std::nullopt;
+    const auto base_steps = is_object ? integer_in(*length, "base_steps", 0, kMost) : std::nullopt;
     if (!epochs || !steps || !base_steps) {
       return std::nullopt;
     }

@@ -33,7 +33,7 @@ std::string text_member(const Json& record, const char* name) {
   return found != record.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
-Json comparable(const JobOptions& job) {
+Json comparable_job(const JobOptions& job) {
   Json value = write_options(job);
   value.erase("trials");
   return value;
@@ -47,7 +47,8 @@ std::vector<std::string> sweep_words(bool as_born, const fs::path& job) {
 
 bool is_as_born(const SweepFiles& files, const SweepDefinition& definition) {
   std::error_code error;
-  return !fs::exists(files.job(), error) || comparable(read_definition(files).job) == comparable(definition.job);
+  return !fs::exists(files.job(), error) ||
+         comparable_job(read_definition(files).job) == comparable_job(definition.job);
 }
 
 std::string command_text(std::vector<std::string> words, const fs::path& folder) {

@@ -9,6 +9,7 @@
 
 #include "regatta/base/error.hpp"
 #include "regatta/sweep/extension.hpp"
+#include "sweep/members.hpp"
 
 namespace regatta {
 namespace {
@@ -29,22 +30,8 @@ constexpr std::array<std::pair<const char*, RecordType>, 12> kTypes = {{{"join",
                                                                         {"heartbeat", RecordType::kHeartbeat},
                                                                         {"leave", RecordType::kLeave}}};
 
-std::optional<std::int64_t> integer_in(const Json& record, const char* name, std::int64_t low, std::int64_t high) {
-  const auto found = record.find(name);
-  if (found == record.end() || !found->is_number_integer()) {
-    return std::nullopt;
-  }
-  const auto value = found->get<std::int64_t>();
-  return value >= low && value <= high ? std::optional(value) : std::nullopt;
-}
-
 std::int64_t step_in(const Json& record, const char* name) {
   return integer_in(record, name, 0, std::int64_t{1} << 53).value_or(0);
-}
-
-std::string text_in(const Json& record, const char* name) {
-  const auto found = record.find(name);
-  return found != record.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
 Json value_in(const Json& record, const char* name) {

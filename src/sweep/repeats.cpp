@@ -10,7 +10,7 @@ namespace regatta {
 namespace {
 
 /// More lines tell nothing more.
-constexpr std::size_t kShown = 5;
+constexpr std::size_t kRepeatsNamed = 5;
 
 std::string text_of(const Json& value) {
   return one_line(dump_line(value), 60);
@@ -58,13 +58,13 @@ std::vector<std::string> repeated_trials(const std::vector<TrialPlan>& plans) {
   std::size_t repeats = 0;
   for (const TrialPlan& plan : plans) {
     const auto [entry, is_new] = first.try_emplace({plan.description.hash, plan.description.steps}, plan.trial.number);
-    if (!is_new && ++repeats <= kShown) {
+    if (!is_new && ++repeats <= kRepeatsNamed) {
       notes.push_back(str(trial_name(plan.trial.number), " repeats ", trial_name(entry->second), " (",
                           point_text(plan.trial.point), ", seed ", plan.seed, "): the same training twice"));
     }
   }
-  if (repeats > kShown) {
-    notes.push_back(str(repeats - kShown, " more trials repeat earlier ones"));
+  if (repeats > kRepeatsNamed) {
+    notes.push_back(str(repeats - kRepeatsNamed, " more trials repeat earlier ones"));
   }
   return notes;
 }

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "regatta/base/error.hpp"
+#include "sweep/members.hpp"
 
 namespace regatta {
 namespace {
@@ -17,11 +18,6 @@ constexpr std::array<TrialStatus, 6> kStatuses = {TrialStatus::kOk,       TrialS
                                                   TrialStatus::kDiverged, TrialStatus::kInfeasible,
                                                   TrialStatus::kFailed,   TrialStatus::kQuarantined};
 constexpr std::int64_t kWordBits = 64;
-
-std::string text_in(const Json& record, const char* name) {
-  const auto found = record.find(name);
-  return found != record.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
 
 /// The strings of a list; other members are passed over.
 std::vector<std::string> texts_in(const Json& record, const char* name) {

@@ -10,7 +10,7 @@ namespace {
 
 /// What can be compared without knowing the plug-ins: everything but their options, which the recipe hash covers, and
 /// the length of the training.
-Json comparable(Recipe recipe) {
+Json comparable_recipe(Recipe recipe) {
   recipe.model.options = Json::object();
   for (auto& [name, term] : recipe.losses) {
     term.options = Json::object();
@@ -104,7 +104,7 @@ void write_trial_recipe(const TrialFiles& files, const TrialPlan& plan) {
       born.train.epochs = now.train.epochs;
       born.train.steps = now.train.steps;
     }
-    const auto differences = json_differences(comparable(born), comparable(now));
+    const auto differences = json_differences(comparable_recipe(born), comparable_recipe(now));
     REGATTA_REQUIRE(differences.empty(), DataError, path, ": trial ", plan.trial.number,
                     " began as another training: ", join(differences, "; "));
   }

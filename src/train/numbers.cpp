@@ -7,14 +7,6 @@
 
 namespace regatta {
 
-Json numbers_to_json(const std::map<std::string, double>& numbers) {
-  Json object = Json::object();
-  for (const auto& [name, value] : numbers) {
-    object[name] = number_to_json(value);
-  }
-  return object;
-}
-
 std::map<std::string, double> numbers_from_json(const Json& object) {
   require_object(object, "");
   std::map<std::string, double> numbers;

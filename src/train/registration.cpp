@@ -23,13 +23,13 @@ at::Tensor as_batch(std::vector<float>& voxels, const Shape3& shape, const at::D
       .to(device, at::kFloat, false, true);
 }
 
-std::vector<float> to_host(const at::Tensor& tensor) {
+std::vector<float> host_values(const at::Tensor& tensor) {
   const at::Tensor host = tensor.to(at::kCPU, at::kFloat).contiguous();
   return {host.const_data_ptr<float>(), host.const_data_ptr<float>() + host.numel()};
 }
 
 /// The recipe's metrics of one state; those that need labels or key-points are left out.
-std::map<std::string, double> measure(const Recipe& recipe, const PairState& pair) {
+std::map<std::string, double> measure_pair(const Recipe& recipe, const PairState& pair) {
   std::map<std::string, double> measured;
   for (const std::string& name : recipe.validation.metrics) {
     const MetricRow& row = find_metric(name);
@@ -151,11 +151,11 @@ Registration register_scans(TrainedModel& trained, const Volume& fixed, const Vo
   pair.warped = pair.moving;
   pair.flow = at::zeros_like(output.flow);
   pair.regularised = pair.flow;
-  out.before = measure(trained.recipe, pair);
+  out.before = measure_pair(trained.recipe, pair);
   pair.network_s = out.network_s;
-  out.after = measure(trained.recipe, with_output(pair, output));
-  out.packed_warped = to_host(output.warped);
-  out.packed_field = to_host(output.flow);
+  out.after = measure_pair(trained.recipe, with_output(pair, output));
+  out.packed_warped = host_values(output.warped);
+  out.packed_field = host_values(output.flow);
   out.field = displacement_on_grid(out.packed_field, out.fixed.packed, out.moving.packed.affine, fixed.grid);
   return out;
 }

@@ -1,6 +1,7 @@
 // The training loop: steps, log lines, validations, checkpoints. How an attempt begins and ends is in trainer_start.cpp
 // and trainer_end.cpp, the step itself in step.cpp, validation in evaluator.cpp.
 #include "regatta/train/trainer.hpp"
+#include "regatta/config/json.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -10,7 +11,6 @@
 #include "regatta/base/error.hpp"
 #include "regatta/base/log.hpp"
 #include "regatta/nn/device.hpp"
-#include "train/numbers.hpp"
 #include "train/run_record.hpp"
 #include "train/torch_errors.hpp"
 #include "train/trainer_impl.hpp"

@@ -1,5 +1,6 @@
 // The worker: protocol on one side, trainer on the other.
 #include "regatta/train/worker.hpp"
+#include "regatta/config/json.hpp"
 
 #include <exception>
 #include <filesystem>
@@ -16,7 +17,6 @@
 #include "regatta/config/protocol.hpp"
 #include "regatta/nn/device.hpp"
 #include "regatta/train/trainer.hpp"
-#include "train/numbers.hpp"
 #include "train/torch_errors.hpp"
 
 namespace regatta {

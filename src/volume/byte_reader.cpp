@@ -17,7 +17,6 @@
 namespace regatta {
 namespace {
 
-constexpr std::uint64_t kLargestDeflateRatio = 1032;
 constexpr unsigned kBufferBytes = 1U << 16;  // with zlib's own of twice the size they fit a core's cache
 
 gzFile handle_of(void* file) {

@@ -8,6 +8,9 @@
 
 namespace regatta {
 
+/// The most bytes that one byte of a gzip or deflate stream becomes.
+inline constexpr std::uint64_t kLargestDeflateRatio = 1032;
+
 class ByteReader {
  public:
   /// @throws DataError if the file is missing, a folder, or cannot be opened

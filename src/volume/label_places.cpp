@@ -26,15 +26,15 @@ std::vector<Point3> centred(const LabelPlaces& places, const std::vector<std::si
   return out;
 }
 
-Point3 turned(const Linear& turn, const Point3& p) {
+Point3 turned_point(const Linear& turn, const Point3& p) {
   return {turn[0] * p[0] + turn[1] * p[1] + turn[2] * p[2], turn[3] * p[0] + turn[4] * p[1] + turn[5] * p[2],
           turn[6] * p[0] + turn[7] * p[1] + turn[8] * p[2]};
 }
 
-double correlation(const std::vector<Point3>& a, const std::vector<Point3>& b, const Linear& turn) {
+double correlation_of_places(const std::vector<Point3>& a, const std::vector<Point3>& b, const Linear& turn) {
   double aa = 0, bb = 0, ab = 0;
   for (std::size_t i = 0; i < a.size(); ++i) {
-    const Point3 t = turned(turn, b[i]);
+    const Point3 t = turned_point(turn, b[i]);
     for (std::size_t axis = 0; axis < 3; ++axis) {
       aa += a[i][axis] * a[i][axis];
       bb += t[axis] * t[axis];
@@ -116,19 +116,19 @@ std::vector<PlacesVerdict> check_label_places(std::span<const LabelPlaces> subje
     const std::vector<Point3> places = centred(subjects[i], use[i]);
     const std::vector<Point3> expected = centred(middle, use[i]);
     v.judged = true;
-    v.as_is = correlation(places, expected, turns.front());
-    v.mirrored = correlation(places, expected, mirror);
+    v.as_is = correlation_of_places(places, expected, turns.front());
+    v.mirrored = correlation_of_places(places, expected, mirror);
     v.best_other = -1.0;
     for (std::size_t k = 1; k < turns.size(); ++k) {
       for (const Linear& turn : {turns[k], product(turns[k], mirror)}) {
-        if (const double fit = correlation(places, expected, turn); fit > v.best_other) {
+        if (const double fit = correlation_of_places(places, expected, turn); fit > v.best_other) {
           v.best_other = fit;
           v.best_code = code_of(turn, orientation);
         }
       }
     }
     const bool spread_out = are_spread_out(expected);
-    const double symmetry = correlation(expected, expected, mirror);
+    const double symmetry = correlation_of_places(expected, expected, mirror);
     const bool sides = symmetry < (spread_out ? kMostSymmetricPlaces : kMostAlongSides);
     v.wrong_axes = spread_out && v.best_other > std::max(v.as_is, v.mirrored) + kPlacesMargin;
     v.sides_exchanged = sides && !v.wrong_axes && v.mirrored > v.as_is + kPlacesMargin;

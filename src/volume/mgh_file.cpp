@@ -11,12 +11,12 @@
 namespace regatta {
 namespace {
 
-struct TypeRow {
+struct MghType {
   std::int32_t code;
   RawType type;
 };
 
-constexpr TypeRow kTypes[] = {
+constexpr MghType kMghTypes[] = {
     {0, RawType::kUint8}, {1, RawType::kInt32}, {3, RawType::kFloat32}, {4, RawType::kInt16}, {10, RawType::kUint16}};
 
 // Offsets of what is used; the rest up to byte 284 is unused.
@@ -38,7 +38,7 @@ T at(std::span<const std::byte> bytes, std::size_t offset) {
   return value;
 }
 
-void set_shape(std::span<const std::byte> bytes, const std::string& source, NiftiHeader& out) {
+void set_mgh_shape(std::span<const std::byte> bytes, const std::string& source, NiftiHeader& out) {
   std::int64_t voxels = 1;
   for (std::size_t i = 0; i < 4; ++i) {
     static constexpr const char* kNames[] = {"width", "height", "depth", "nframes"};
@@ -52,9 +52,9 @@ void set_shape(std::span<const std::byte> bytes, const std::string& source, Nift
   }
 }
 
-RawType type_of(std::span<const std::byte> bytes, const std::string& source) {
+RawType mgh_type(std::span<const std::byte> bytes, const std::string& source) {
   const auto code = at<std::int32_t>(bytes, kType);
-  for (const TypeRow& row : kTypes) {
+  for (const MghType& row : kMghTypes) {
     if (row.code == code) {
       return row.type;
     }
@@ -64,7 +64,7 @@ RawType type_of(std::span<const std::byte> bytes, const std::string& source) {
                       "(uint16)"));
 }
 
-void set_affine(std::span<const std::byte> bytes, const std::string& source, NiftiHeader& out) {
+void set_mgh_affine(std::span<const std::byte> bytes, const std::string& source, NiftiHeader& out) {
   const bool placed = at<std::int16_t>(bytes, kGoodRas) > 0;
   Affine axes = affine_of_orientation("LIA");
   Point3 centre{};
@@ -101,10 +101,10 @@ NiftiHeader parse_mgh_header(std::span<const std::byte> bytes, const std::string
   REGATTA_REQUIRE(at<std::int32_t>(bytes, kVersion) == 1, DataError, source, ": not an MGH file: version ",
                   at<std::int32_t>(bytes, kVersion), ", 1 expected");
   NiftiHeader out;
-  out.format.type = type_of(bytes, source);
+  out.format.type = mgh_type(bytes, source);
   out.format.swap = true;
-  set_shape(bytes, source, out);
-  set_affine(bytes, source, out);
+  set_mgh_shape(bytes, source, out);
+  set_mgh_affine(bytes, source, out);
   out.data_offset = kMghBytes;
   out.has_footer = true;  // scan parameters and tags
   return out;

@@ -12,7 +12,6 @@
 namespace regatta {
 namespace {
 
-constexpr int kIntentVector = 1007;
 constexpr int kLargestCode = 32767;
 
 /// Reads fields by offset in the file's byte order.

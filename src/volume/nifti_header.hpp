@@ -15,6 +15,7 @@ namespace regatta {
 
 inline constexpr std::int64_t kLargestDim = std::int64_t{1} << 20;
 inline constexpr std::int64_t kMostVoxels = std::int64_t{1} << 34;
+inline constexpr std::int16_t kIntentVector = 1007;
 
 /// What a caller can use: scalar volumes, one or a series; a displacement field.
 enum class NiftiContent { kScalar, kField };

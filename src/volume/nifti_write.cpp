@@ -19,7 +19,6 @@ namespace regatta {
 namespace {
 
 constexpr std::size_t kDataOffset = 352;
-constexpr std::int16_t kIntentVector = 1007;
 
 /// The bytes of a file, plain or deflated, into an AtomicFile.
 class Output {

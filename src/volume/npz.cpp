@@ -11,6 +11,7 @@
 
 #include <zlib.h>
 
+#include "byte_reader.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/base/files.hpp"
 #include "voxel_decode.hpp"
@@ -20,7 +21,6 @@ namespace {
 
 constexpr std::uint64_t kLargestFile = std::uint64_t{1} << 33;
 constexpr std::uint64_t kLargestArray = std::uint64_t{1} << 36;
-constexpr std::uint64_t kLargestDeflateRatio = 1032;
 
 /// Little-endian numbers out of the file's bytes, with every position checked.
 class ZipBytes {
@@ -272,7 +272,7 @@ std::int64_t decode_array(std::string_view bytes, const NpyHeader& header, const
 }
 
 /// @throws DataError unless the array's bytes are those of its shape
-void require_size(const std::string& bytes, const NpyHeader& header, const std::string& what) {
+void require_bytes(const std::string& bytes, const NpyHeader& header, const std::string& what) {
   std::uint64_t need = raw_bytes(header.format.type);
   for (const std::int64_t n : header.shape) {
     REGATTA_REQUIRE(need <= kLargestArray / static_cast<std::uint64_t>(n), DataError, what, ": shape ",
@@ -316,7 +316,7 @@ NpzArray read_npz(const std::filesystem::path& path, const std::string& name, st
   const std::string bytes = entry_bytes(zip, entry, what);
   const NpyHeader header = parse_npy(bytes, what);
   const Shape3 shape = squeeze(header.shape, what);
-  require_size(bytes, header, what);
+  require_bytes(bytes, header, what);
   const bool voxels = image != nullptr || labels != nullptr;
   return {shape, raw_name(header.format.type),
           voxels ? decode_array(bytes, header, shape, what, image, labels) : std::int64_t{0}};
@@ -330,7 +330,7 @@ NpzField read_npz_field(const std::filesystem::path& path) {
   const std::string what = str(source, ": array '", one_line(name, 40), "'");
   const std::string bytes = entry_bytes(zip, find_entry(zip, name), what);
   NpyHeader header = parse_npy(bytes, what);
-  require_size(bytes, header, what);
+  require_bytes(bytes, header, what);
   const std::string given = join(header.shape, ",");
   while (header.shape.size() > 4 && header.shape.front() == 1) {
     header.shape.erase(header.shape.begin());

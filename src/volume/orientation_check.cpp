@@ -77,7 +77,7 @@ Map turned(Map map, const Linear& turn) {
   return map;
 }
 
-bool is_empty(const Level& scan) {
+bool has_empty_mask(const Level& scan) {
   return std::none_of(scan.mask.begin(), scan.mask.end(), [](std::uint8_t inside) { return inside != 0; });
 }
 
@@ -139,7 +139,7 @@ class Checker {
         threads_(threads),
         side_axis_(side_axis(orientation)) {
     for (std::size_t i = 0; i < scans.size(); ++i) {
-      if (!is_empty(scans[i])) {
+      if (!has_empty_mask(scans[i])) {
         judged_.push_back(i);
       }
     }
@@ -206,7 +206,7 @@ std::optional<Level> Checker::mean_without(const std::string* group) const {
   }
   volume.voxels.assign(sum.begin(), sum.end());
   Level mean = make_level(volume, kSpacing, false, 1);
-  return any && !is_empty(mean) ? std::optional(std::move(mean)) : std::nullopt;
+  return any && !has_empty_mask(mean) ? std::optional(std::move(mean)) : std::nullopt;
 }
 
 /// Centres of mass on each other.

@@ -14,7 +14,7 @@
 namespace regatta {
 namespace {
 
-constexpr double kSpacing_mm = 4.0;
+constexpr double kSearchSpacing_mm = 4.0;
 constexpr double kLeastShared = 0.25;  ///< of a foreground, within both fields of view
 
 /// The fixed scan's millimetres to the moving one's where both packed grids are one.
@@ -39,7 +39,7 @@ std::int64_t count_of(const Foreground& foreground) {
 }  // namespace
 
 Foreground foreground_of(const Volume& volume, int threads) {
-  Level level = make_level(volume, kSpacing_mm, false, threads);
+  Level level = make_level(volume, kSearchSpacing_mm, false, threads);
   const Point3 centre = centre_of_mass(level, volume.source);
   return {level.grid, std::move(level.foreground), centre};
 }

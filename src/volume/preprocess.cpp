@@ -18,7 +18,7 @@
 namespace regatta {
 namespace {
 
-constexpr double kSameSpacing = 1e-3;
+constexpr double kSameStep = 1e-3;
 
 Point3 foreground_middle(const Volume& volume, double above) {
   const Shape3& shape = volume.grid.shape;
@@ -153,7 +153,7 @@ GridMap map_to_packed_grid(const Grid& source_grid, const PreprocessOptions& opt
     const auto source = static_cast<std::size_t>(axes.source[axis]);
     const std::int64_t count = source_grid.shape[source];
     double step = options.spacing_mm.empty() ? 1.0 : options.spacing_mm[axis] / spacing[source];
-    if (std::abs(step - 1.0) <= kSameSpacing) {
+    if (std::abs(step - 1.0) <= kSameStep) {
       step = 1.0;
     }
     const std::int64_t resampled =

@@ -68,7 +68,7 @@ void for_each_voxel(const Shape3& shape, int threads, const Body& body) {
   });
 }
 
-void require_size(std::size_t found, std::int64_t components, const Grid& grid, const char* what) {
+void require_values(std::size_t found, std::int64_t components, const Grid& grid, const char* what) {
   REGATTA_REQUIRE(static_cast<std::int64_t>(found) == components * voxel_count(grid.shape), BugError, what, ": ", found,
                   " values for a grid of ", shape_text(grid.shape));
 }
@@ -99,7 +99,7 @@ std::vector<T> sample_grid(std::span<const T> voxels, const Shape3& source, cons
 template <class T>
 std::vector<T> resample(std::span<const T> voxels, const Grid& source, const Grid& target, Interpolation interpolation,
                         T outside, int threads) {
-  require_size(voxels.size(), 1, source, "resample_to_grid");
+  require_values(voxels.size(), 1, source, "resample_to_grid");
   const Affine to_source = multiply(invert(source.affine), target.affine);
   return sample_grid(voxels, source.shape, target.shape, interpolation, outside, threads,
                      [&](std::int64_t, const Point3& x) { return map_point(to_source, x); });
@@ -108,8 +108,8 @@ std::vector<T> resample(std::span<const T> voxels, const Grid& source, const Gri
 template <class T>
 std::vector<T> warp(std::span<const T> moving, const Grid& moving_grid, std::span<const float> field, const Grid& fixed,
                     Interpolation interpolation, T outside, int threads) {
-  require_size(moving.size(), 1, moving_grid, "warp_with_field: moving");
-  require_size(field.size(), 3, fixed, "warp_with_field: field");
+  require_values(moving.size(), 1, moving_grid, "warp_with_field: moving");
+  require_values(field.size(), 3, fixed, "warp_with_field: field");
   const Affine to_moving = multiply(invert(moving_grid.affine), fixed.affine);
   const std::int64_t voxels = voxel_count(fixed.shape);
   return sample_grid(
@@ -134,7 +134,7 @@ std::vector<std::int32_t> resample_labels_to_grid(std::span<const std::int32_t> 
 
 std::vector<float> displacement_on_grid(std::span<const float> field, const Grid& packed, const Affine& packed_moving,
                                         const Grid& target, int threads) {
-  require_size(field.size(), 3, packed, "displacement_on_grid");
+  require_values(field.size(), 3, packed, "displacement_on_grid");
   const Affine to_packed = multiply(invert(packed.affine), target.affine);
   const Affine to_target = multiply(invert(target.affine), packed_moving);  // packed moving voxel to target voxel
   const std::int64_t packed_voxels = voxel_count(packed.shape);

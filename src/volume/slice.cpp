@@ -13,7 +13,7 @@ struct Between {
   double part = 0.0;
 };
 
-Between between(double place, std::int64_t length) {
+Between place_between(double place, std::int64_t length) {
   const double x = std::clamp(place, 0.0, static_cast<double>(length - 1));
   const auto low = static_cast<std::int64_t>(x);
   return {static_cast<std::size_t>(low), static_cast<std::size_t>(std::min(low + 1, length - 1)),
@@ -97,11 +97,11 @@ Canvas SliceView::grey(const std::function<float(std::size_t)>& value_of) const 
   const auto columns = static_cast<std::size_t>(shape_[across_]);
   std::vector<Between> acrosses;
   for (int x = 0; x < width_; ++x) {
-    acrosses.push_back(between(voxel(x, 0)[across_], shape_[across_]));
+    acrosses.push_back(place_between(voxel(x, 0)[across_], shape_[across_]));
   }
   Canvas canvas(width_, height_);
   for (int y = 0; y < height_; ++y) {
-    const Between down = between(voxel(0, y)[down_], shape_[down_]);
+    const Between down = place_between(voxel(0, y)[down_], shape_[down_]);
     for (int x = 0; x < width_; ++x) {
       const Between& across = acrosses[static_cast<std::size_t>(x)];
       const auto along = [&](std::size_t row) {

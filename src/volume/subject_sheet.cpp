@@ -53,7 +53,7 @@ void frame(Canvas& canvas, Rgb color) {
   }
 }
 
-struct Tile {
+struct SheetTile {
   std::string title;
   std::vector<std::string> flags;  ///< lines
   Canvas picture;
@@ -133,7 +133,7 @@ Shape3 middle_of_labels(const Shape3& shape, std::span<const std::uint8_t> label
 struct SubjectSheet::Impl {
   Shape3 shape;
   std::vector<SliceView> views;
-  std::vector<Tile> tiles;
+  std::vector<SheetTile> tiles;
   int width = 0;  ///< of a tile
 
   Canvas page(std::size_t begin, std::size_t end, std::size_t columns, const std::string& title) const;
@@ -153,8 +153,8 @@ void SubjectSheet::add(const std::string& title, const std::function<float(std::
   Impl& s = *impl_;
   const bool labelled = std::any_of(labels.begin(), labels.end(), [](std::uint8_t label) { return label != 0; });
   const Shape3 middle = labelled ? middle_of_labels(s.shape, labels) : middle_of_foreground(s.shape, image);
-  Tile tile{title, flags.empty() ? std::vector<std::string>() : wrap(flags, s.width),
-            Canvas(s.width, largest_height(s.views), kPaper)};
+  SheetTile tile{title, flags.empty() ? std::vector<std::string>() : wrap(flags, s.width),
+                 Canvas(s.width, largest_height(s.views), kPaper)};
   int x = 0;
   for (SliceView view : s.views) {
     view.cut_at(middle);

@@ -6,12 +6,12 @@
 
 #include <zlib.h>
 
+#include "byte_reader.hpp"
 #include "parallel.hpp"
 
 namespace regatta::h5 {
 namespace {
 
-constexpr std::uint64_t kLargestDeflateRatio = 1032;
 constexpr std::size_t kPieceBytes = std::size_t{1} << 20;   // of a volume, deflated by one thread
 constexpr std::size_t kWindowBytes = std::size_t{1} << 15;  // that deflate looks back
 

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -34,6 +36,12 @@ std::string hash_json(const Json& value);
 
 /// A number, or the strings "nan", "inf", "-inf" (JSON has no such numbers).
 Json number_to_json(double value);
+
+/// Null for no number.
+Json number_or_null(const std::optional<double>& value);
+
+/// One object, a member for each number.
+Json numbers_to_json(const std::map<std::string, double>& numbers);
 
 /// The reverse of `number_to_json`. @throws ConfigError for anything else
 double number_from_json(const Json& value, const std::string& pointer);

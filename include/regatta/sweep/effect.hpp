@@ -15,6 +15,9 @@ namespace regatta {
 /// @throws ConfigError naming a setting, an axis or an option of the recipe's text that changes nothing at any point
 void require_effect(const JobOptions& job, const std::vector<std::string>& settings, bool is_new);
 
+/// Axes by pointer, without their values.
+std::vector<std::string> axis_pointers(const JobOptions& job);
+
 /// A line for each axis that changes nothing at some of the points.
 std::vector<std::string> idle_axes(const JobOptions& job);
 

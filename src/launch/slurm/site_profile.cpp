@@ -12,7 +12,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kMark = "#REGATTA";
+constexpr std::string_view kSiteMark = "#REGATTA";
 constexpr std::uint64_t kProfileBytes = 1 << 20;
 
 std::set<std::string> number_keys() {
@@ -40,10 +40,10 @@ Json read_lines(const std::string& text, const fs::path& file) {
   int number = 0;
   for (const std::string& line : split(text, '\n')) {
     ++number;
-    if (!line.starts_with(kMark)) {
+    if (!line.starts_with(kSiteMark)) {
       continue;
     }
-    const std::string_view rest = std::string_view(line).substr(kMark.size());
+    const std::string_view rest = std::string_view(line).substr(kSiteMark.size());
     const std::size_t equals = rest.find('=');
     REGATTA_REQUIRE(equals != std::string_view::npos, ConfigError, file.string(), ":", number, ": '",
                     one_line(line, 80), "': expected #REGATTA key=value");
@@ -64,7 +64,7 @@ std::vector<fs::path> profile_folders(const fs::path& home) {
 
 bool is_profile(const fs::path& file) {
   const std::string text = read_file(file, kProfileBytes);
-  return text.starts_with(kMark) || text.find("\n" + std::string(kMark)) != std::string::npos;
+  return text.starts_with(kSiteMark) || text.find("\n" + std::string(kSiteMark)) != std::string::npos;
 }
 
 std::set<std::string> profile_names(const std::vector<fs::path>& folders) {

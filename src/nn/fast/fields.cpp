@@ -27,7 +27,7 @@ kernels::WarpSource source_of(const at::Tensor& volume, bool border) {
           border ? kernels::Outside::kBorder : kernels::Outside::kZero};
 }
 
-class Warp : public torch::autograd::Function<Warp> {
+class FastWarp : public torch::autograd::Function<FastWarp> {
  public:
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& volume, const at::Tensor& flow,
                             bool border) {
@@ -178,7 +178,7 @@ bool has_warp(const at::Tensor& volume, const at::Tensor& flow, const WarpOption
 }
 
 at::Tensor warp(const at::Tensor& volume, const at::Tensor& flow, const WarpOptions& options) {
-  return Warp::apply(volume, flow, options.outside == Outside::kBorder);
+  return FastWarp::apply(volume, flow, options.outside == Outside::kBorder);
 }
 
 bool has_local_correlation(const at::Tensor& fixed, const at::Tensor& warped, const CorrelationOptions& options) {

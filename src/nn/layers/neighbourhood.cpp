@@ -61,7 +61,7 @@ double scale_of(const at::Tensor& query) {
 }
 
 /// Softmax over the neighbours: [N, 27, slab, H, W].
-at::Tensor weights_of(const at::Tensor& query, const at::Tensor& key, const Slab& slab) {
+at::Tensor slab_weights(const at::Tensor& query, const at::Tensor& key, const Slab& slab) {
   const at::Tensor scaled = query.narrow(2, slab.first, slab.count) * scale_of(query);
   const at::Tensor logits =
       at::empty({query.size(0), kNeighbours, slab.count, query.size(3), query.size(4)}, query.options());
@@ -93,7 +93,7 @@ class NeighbourhoodAttention : public torch::autograd::Function<NeighbourhoodAtt
     context->save_for_backward({query, key});
     const at::Tensor out = at::empty({query.size(0), 3, query.size(2), query.size(3), query.size(4)}, query.options());
     for (const Slab& slab : slabs_of(query, most_values)) {
-      out.narrow(2, slab.first, slab.count).copy_(mean_offset(weights_of(query, key, slab)));
+      out.narrow(2, slab.first, slab.count).copy_(mean_offset(slab_weights(query, key, slab)));
     }
     return out;
   }
@@ -107,7 +107,7 @@ class NeighbourhoodAttention : public torch::autograd::Function<NeighbourhoodAtt
     const at::Tensor to_query = at::empty_like(query);
     const at::Tensor to_key = at::zeros_like(key);
     for (const Slab& slab : slabs_of(query, context->saved_data["most_values"].toInt())) {
-      const at::Tensor weights = weights_of(query, key, slab);
+      const at::Tensor weights = slab_weights(query, key, slab);
       const at::Tensor gradient = outer.front().narrow(2, slab.first, slab.count) * scale_of(query);
       const at::Tensor mean = (gradient * mean_offset(weights)).sum(1);  // [N, slab, H, W]
       const at::Tensor own = query.narrow(2, slab.first, slab.count);

@@ -73,7 +73,7 @@ class NormAct : public torch::autograd::Function<NormAct> {
   }
 };
 
-double slope_of(const Activation& activation) {
+double leaky_slope_of(const Activation& activation) {
   switch (activation.kind) {
     case Activation::Kind::kNone: return 1.0;
     case Activation::Kind::kRelu: return 0.0;
@@ -97,7 +97,7 @@ at::Tensor InstanceNorm::operator()(const at::Tensor& input) const {
   const StepPart part(Form::kReference, "instance norm");
   const bool affine = weight_.defined();
   return NormAct::apply(input, affine ? std::optional(weight_) : std::nullopt,
-                        affine ? std::optional(bias_) : std::nullopt, slope_of(activation_));
+                        affine ? std::optional(bias_) : std::nullopt, leaky_slope_of(activation_));
 }
 
 LayerNorm::LayerNorm(Parameters& parameters, const std::string& name, std::int64_t channels)

@@ -10,7 +10,7 @@
 namespace regatta {
 namespace {
 
-thread_local Work* counting = nullptr;
+thread_local Work* counted_work = nullptr;
 
 double voxels_of(const at::Tensor& volume) {
   return static_cast<double>(volume.numel()) / static_cast<double>(volume.size(1));
@@ -19,39 +19,39 @@ double voxels_of(const at::Tensor& volume) {
 }  // namespace
 
 WorkCount::WorkCount() {
-  REGATTA_REQUIRE(counting == nullptr, BugError, "work is being counted already");
-  counting = &work_;
+  REGATTA_REQUIRE(counted_work == nullptr, BugError, "work is being counted already");
+  counted_work = &work_;
 }
 
 WorkCount::~WorkCount() {
-  counting = nullptr;
+  counted_work = nullptr;
 }
 
 void count_convolution(const at::Tensor& weight, const at::Tensor& output) {
-  if (counting != nullptr) {
+  if (counted_work != nullptr) {
     const double work = static_cast<double>(weight.numel()) * voxels_of(output);
-    counting->convolution += work;
-    counting->published += work;
+    counted_work->convolution += work;
+    counted_work->published += work;
   }
 }
 
 void count_transposed_convolution(const at::Tensor& weight, const at::Tensor& input, const at::Tensor& output) {
-  if (counting != nullptr) {
-    counting->convolution += static_cast<double>(weight.numel()) * voxels_of(input);
-    counting->published += static_cast<double>(weight.numel()) * voxels_of(output);
+  if (counted_work != nullptr) {
+    counted_work->convolution += static_cast<double>(weight.numel()) * voxels_of(input);
+    counted_work->published += static_cast<double>(weight.numel()) * voxels_of(output);
   }
 }
 
 void count_linear(const at::Tensor& weight, const at::Tensor& input) {
-  if (counting != nullptr) {
-    counting->linear += static_cast<double>(weight.size(0)) * static_cast<double>(input.numel());
-    counting->published += static_cast<double>(weight.numel()) * static_cast<double>(input.size(0));
+  if (counted_work != nullptr) {
+    counted_work->linear += static_cast<double>(weight.size(0)) * static_cast<double>(input.numel());
+    counted_work->published += static_cast<double>(weight.numel()) * static_cast<double>(input.size(0));
   }
 }
 
 void count_attention(double mul_adds) {
-  if (counting != nullptr) {
-    counting->attention += mul_adds;
+  if (counted_work != nullptr) {
+    counted_work->attention += mul_adds;
   }
 }
 

@@ -13,7 +13,7 @@
 namespace regatta::losses {
 namespace {
 
-constexpr double kFloor = 1e-6;
+constexpr double kLeastSpread = 1e-6;
 
 struct AnisotropicOptions {
   template <class Self, class V>
@@ -45,7 +45,7 @@ class Anisotropic final : public Loss {
       for (std::int64_t axis = 2; axis < 5; ++axis) {
         length.add_((here - inside(field, axis)).square_());
       }
-      length.add_(kFloor).sqrt_();
+      length.add_(kLeastSpread).sqrt_();
       value = length.mean().div_(3.0);
       if (wanted) {
         gradient = at::zeros_like(field);

@@ -16,7 +16,7 @@
 namespace regatta::losses {
 namespace {
 
-constexpr std::int64_t kReach = 5;  // voxels to each side
+constexpr std::int64_t kWindowReach = 5;  // voxels to each side
 constexpr double kSigma = 1.5;
 constexpr double kC1 = 0.01 * 0.01;
 constexpr double kC2 = 0.03 * 0.03;
@@ -26,12 +26,12 @@ struct SsimOptions {
   static void visit(Self&, V&&) {}
 };
 
-std::array<double, 2 * kReach + 1> gaussian() {
-  std::array<double, 2 * kReach + 1> weights{};
+std::array<double, 2 * kWindowReach + 1> gaussian() {
+  std::array<double, 2 * kWindowReach + 1> weights{};
   double sum = 0.0;
-  for (std::int64_t i = -kReach; i <= kReach; ++i) {
+  for (std::int64_t i = -kWindowReach; i <= kWindowReach; ++i) {
     const double weight = std::exp(-static_cast<double>(i * i) / (2.0 * kSigma * kSigma));
-    weights[static_cast<std::size_t>(i + kReach)] = weight;
+    weights[static_cast<std::size_t>(i + kWindowReach)] = weight;
     sum += weight;
   }
   for (double& weight : weights) {
@@ -47,13 +47,13 @@ at::Tensor smoothed(const at::Tensor& volume) {
   at::Tensor in = volume;
   for (std::int64_t axis = 2; axis < 5; ++axis) {
     const std::int64_t size = in.size(axis);
-    at::Tensor out = in.mul(weights[kReach]);
-    for (std::int64_t i = -kReach; i <= kReach; ++i) {
+    at::Tensor out = in.mul(weights[kWindowReach]);
+    for (std::int64_t i = -kWindowReach; i <= kWindowReach; ++i) {
       const std::int64_t length = size - std::abs(i);
       if (i != 0 && length > 0) {
         const std::int64_t first = std::max<std::int64_t>(0, -i);
         out.narrow(axis, first, length)
-            .add_(in.narrow(axis, first + i, length), weights[static_cast<std::size_t>(i + kReach)]);
+            .add_(in.narrow(axis, first + i, length), weights[static_cast<std::size_t>(i + kWindowReach)]);
       }
     }
     in = out;

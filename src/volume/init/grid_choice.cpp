@@ -14,7 +14,7 @@ namespace {
 
 constexpr double kSameSpacing = 1e-3;
 constexpr double kAnisotropic = 3.0;
-constexpr double kMostVoxels = 256.0 * 256.0 * 256.0;
+constexpr double kMostPackedVoxels = 256.0 * 256.0 * 256.0;
 constexpr double kWorthCropping = 0.75;
 constexpr double kEmptyBackground = 0.2;
 constexpr double kMargin = 1.05;  ///< foreground of scans that were not sampled may be larger
@@ -285,7 +285,7 @@ class Chooser {
   void widen_spacing(const Spacing3& extent) {
     const Spacing3 before = spacing_;
     double factor = 1.0;
-    while (static_cast<double>(voxel_count(shape_for(extent))) > kMostVoxels) {
+    while (static_cast<double>(voxel_count(shape_for(extent))) > kMostPackedVoxels) {
       factor += 0.05;
       for (std::size_t axis = 0; axis < 3; ++axis) {
         spacing_[axis] = rounded(before[axis] * factor);

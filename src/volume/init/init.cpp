@@ -57,7 +57,7 @@ void make_ids_unique(FoundSet& found) {
 
 /// A subject's row: only what it has. @param relative  makes a path of the tree one relative to the output folder
 template <class Relative>
-Json row_of(const SubjectEntry& subject, const Relative& relative) {
+Json subject_json(const SubjectEntry& subject, const Relative& relative) {
   Json row;
   row["id"] = subject.id;
   if (!subject.image.empty()) {
@@ -279,7 +279,7 @@ InitPlan plan_dataset(const InitOptions& options) {
   plan.dataset["preprocess"] = preprocess_json(grid.preprocess);
   plan.dataset["subjects"] = Json::array();
   for (const SubjectEntry& subject : found.subjects) {
-    plan.dataset["subjects"].push_back(row_of(subject, relative));
+    plan.dataset["subjects"].push_back(subject_json(subject, relative));
   }
   const DatasetFile dataset = dataset_from_json(plan.dataset, output);
   count(found, dataset, plan);

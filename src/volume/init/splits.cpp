@@ -17,7 +17,7 @@ constexpr std::int64_t kDrawnPairs = 1000000;
 constexpr const char* kTooFew = "at least three expected, or two with an atlas or with pairs within them";
 
 /// Ids of a split, by the hash of their names.
-std::vector<std::string> members_of(const FoundSet& found, const std::string& split) {
+std::vector<std::string> ids_of(const FoundSet& found, const std::string& split) {
   std::vector<std::string> ids;
   for (const SubjectEntry& subject : found.subjects) {
     if (subject.split == split) {
@@ -71,7 +71,7 @@ bool has_pairs(const Json& list, const std::string& split) {
 
 /// Each subject once moving and once fixed; two subjects, both ways.
 void add_ring(const FoundSet& found, const std::string& split, Json& list) {
-  const std::vector<std::string> ids = members_of(found, split);
+  const std::vector<std::string> ids = ids_of(found, split);
   for (std::size_t i = 0; ids.size() > 1 && i < ids.size(); ++i) {
     list.push_back(pair_json(split, ids[i], ids[(i + 1) % ids.size()]));
   }
@@ -84,8 +84,8 @@ void add_validation(FoundSet& found, PairRule& rule) {
     }
   }
   if (!has_pairs(rule.explicit_pairs, "val")) {
-    const std::vector<std::string> train = members_of(found, "train");
-    const std::vector<std::string> val = members_of(found, "val");
+    const std::vector<std::string> train = ids_of(found, "train");
+    const std::vector<std::string> val = ids_of(found, "val");
     REGATTA_REQUIRE(!val.empty(), DataError, "no group of subjects is left to validate on: ", kTooFew);
     rule.explicit_pairs.push_back(pair_json("val", train.front(), val.front()));
     found.notes.emplace_back("one validation subject: a training subject is warped onto it");
@@ -170,11 +170,11 @@ PairRule settle_one_pair(FoundSet& found) {
 PairRule choose_pairs(FoundSet& found) {
   PairRule rule;
   rule.explicit_pairs = listed_pairs(found);
-  const std::vector<std::string> train = members_of(found, "train");
+  const std::vector<std::string> train = ids_of(found, "train");
   if (!found.atlas.empty()) {
     rule.rule = "atlas";
     rule.atlas = found.atlas;
-    REGATTA_REQUIRE(!train.empty() && !members_of(found, "val").empty(), DataError,
+    REGATTA_REQUIRE(!train.empty() && !ids_of(found, "val").empty(), DataError,
                     "too few groups of subjects besides the atlas '", found.atlas,
                     "': at least two expected, one to train and one to validate on");
     return rule;

@@ -92,7 +92,7 @@ Role role_of(const std::string& path) {
 }
 
 /// Without the visit or the frame: "sub-01_ses-2_T1w" -> "sub-01", "patient001_frame12" -> "patient001".
-std::string group_of(const std::string& id) {
+std::string group_of_flat_id(const std::string& id) {
   const std::size_t frame = id.rfind("_frame");
   const bool is_frame = frame != std::string::npos && frame > 0 && frame + 6 < id.size() &&
                         id.find_first_not_of("0123456789", frame + 6) == std::string::npos;
@@ -158,7 +158,7 @@ FoundSet find_flat(const ScanTree& tree) {
   for (auto& [name, subject] : scans) {
     const std::string stem = std::filesystem::path(name).filename().string();
     subject.id = id_from(stems[stem] == 1 ? stem : name);
-    subject.group = group_of(subject.id);
+    subject.group = group_of_flat_id(subject.id);
     subject.split.clear();
     if (subject.labels.empty() && subject.image.ends_with(".npz") && has_seg_array(tree.full(subject.image))) {
       subject.labels = subject.image;

@@ -39,7 +39,7 @@ std::vector<std::string> folders_with(const ScanTree& tree, const NameRow& row) 
 }
 
 /// The row whose image most folders have, the first of equals.
-const NameRow* row_of(const ScanTree& tree) {
+const NameRow* name_row_of(const ScanTree& tree) {
   const NameRow* best = nullptr;
   std::size_t most = 0;
   for (const NameRow& row : kNames) {
@@ -58,7 +58,7 @@ std::string subject_folder(const std::string& folder) {
 }
 
 /// Without the visit: "OASIS_OAS1_0001_MR1" -> "OASIS_OAS1_0001".
-std::string group_of(const std::string& id) {
+std::string group_of_oasis_id(const std::string& id) {
   const std::size_t at = id.rfind("_MR");
   const bool visit = at != std::string::npos && at > 0 && at + 3 < id.size() &&
                      id.find_first_not_of("0123456789", at + 3) == std::string::npos;
@@ -68,7 +68,7 @@ std::string group_of(const std::string& id) {
 }  // namespace
 
 bool claims_oasis(const ScanTree& tree) {
-  const NameRow* row = row_of(tree);
+  const NameRow* row = name_row_of(tree);
   if (row == nullptr) {
     return false;
   }
@@ -90,7 +90,7 @@ bool claims_oasis(const ScanTree& tree) {
 FoundSet find_oasis(const ScanTree& tree) {
   FoundSet out;
   out.anatomy = Anatomy::kBrain;
-  const NameRow* row = row_of(tree);
+  const NameRow* row = name_row_of(tree);
   if (row == nullptr) {
     return out;
   }
@@ -108,7 +108,7 @@ FoundSet find_oasis(const ScanTree& tree) {
         subject.labels = tree.find_volume(folder, labels);
       }
     }
-    subject.group = group_of(subject.id);
+    subject.group = group_of_oasis_id(subject.id);
     for (const std::string& path : tree.volumes()) {  // other images and parcellations of the same scan
       if (folder_of(path) == folder) {
         out.known.insert(path);
