@@ -36,7 +36,7 @@ double area_of_letter(char letter) {
   }
 }
 
-std::int64_t count_of(const GridSize& size) {
+std::int64_t set_count_of(const GridSize& size) {
   return size[0] * size[1] * size[2];
 }
 
@@ -51,7 +51,7 @@ template <class Label>
 std::vector<std::uint8_t> codes_of_corners(const Label* labels, const GridSize& size, Label label,
                                            const VoxelBox& box) {
   const GridSize corners = corners_of(box);
-  std::vector<std::uint8_t> codes(static_cast<std::size_t>(count_of(corners)));
+  std::vector<std::uint8_t> codes(static_cast<std::size_t>(set_count_of(corners)));
   for (std::int64_t d = box.low[0]; d < box.high[0]; ++d) {
     for (std::int64_t h = box.low[1]; h < box.high[1]; ++h) {
       const Label* row = labels + (d * size[1] + h) * size[2];
