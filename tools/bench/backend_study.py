@@ -140,10 +140,11 @@ def picture(report):
     values = [value for curve in curves.values() for value in curve]
     low, high = min(values), max(values)
     margin = 0.05 * (high - low)
-    low, high = low - margin, high + margin
+    low, high = low - 3 * margin, high + margin   # room for the names
+    first = steps[0] - WINDOW
 
     def x(step):
-        return left + (width - left - right) * step / steps[-1]
+        return left + (width - left - right) * (step - first) / (steps[-1] - first)
 
     def y(value):
         return top + (height - top - bottom) * (high - value) / (high - low)
@@ -155,17 +156,19 @@ def picture(report):
         value = low + (high - low) * i / 5
         out.append(f'<path d="M{left} {y(value):.1f}H{width - right}" stroke="#ddd"/>'
                    f'<text x="{left - 8}" y="{y(value) + 4:.1f}" text-anchor="end">{value:.4f}</text>')
-    for step in range(0, steps[-1] + 1, 50):
+    for step in range(first, steps[-1] + 1, 50):
         out.append(f'<text x="{x(step):.1f}" y="{height - bottom + 18}" text-anchor="middle">{step}</text>')
     out.append(f'<text x="{width / 2}" y="{height - 12}" text-anchor="middle">step</text>'
                f'<text x="16" y="{height / 2}" text-anchor="middle" transform="rotate(-90 16 {height / 2})">'
                f'loss, mean over {WINDOW} steps</text>')
-    for row, (name, curve) in enumerate(curves.items()):
+    name_x = left + 12
+    for name, curve in curves.items():
         line = " ".join(f"{x(step):.1f},{y(value):.1f}" for step, value in zip(steps, curve))
         dash = "" if name == "fast" else ' stroke-dasharray="5 3"'
         out.append(f'<polyline points="{line}" fill="none" stroke="{colours[name]}" stroke-width="1.6"{dash}/>'
-                   f'<text x="{width - right - 6}" y="{top + 18 + 16 * row}" text-anchor="end" '
+                   f'<text x="{name_x}" y="{height - bottom - 10}" '
                    f'fill="{colours[name]}">{name}</text>')
+        name_x += 7 * len(name) + 24
     return "\n".join(out) + "</svg>\n"
 
 
