@@ -219,7 +219,8 @@ void check_kills(int ranks, const std::vector<Victim>& victims, int kills) {
 
 TEST_CASE(
     "4 ranks: worker, rank, coordinator, mpirun, its parent, a spawner and all at once are killed in turn; the same "
-    "command finishes the sweep") {
+    "command finishes the sweep",
+    "[kill]") {
   check_kills(4,
               {Victim::kWorker, Victim::kRank, Victim::kCoordinator, Victim::kMpirun, Victim::kParent, Victim::kSpawner,
                Victim::kAll},
@@ -227,7 +228,8 @@ TEST_CASE(
 }
 
 TEST_CASE(
-    "1 rank without MPI: worker, the program itself and its spawner are killed in turn; the same command finishes") {
+    "1 rank without MPI: worker, the program itself and its spawner are killed in turn; the same command finishes",
+    "[kill]") {
   check_kills(1, {Victim::kWorker, Victim::kParent, Victim::kSpawner},
               static_cast<int>(number_from_environment("REGATTA_E2E_KILLS", 6)));
 }
