@@ -25,17 +25,6 @@ std::vector<double> as_double(const std::vector<float>& values) {
   return {values.begin(), values.end()};
 }
 
-std::vector<double> from_packed(const std::vector<Bf16>& packed, const VolumeSize& size) {
-  const auto voxels = static_cast<std::size_t>(size.voxels());
-  std::vector<double> planar(packed.size() / 4 * 3);
-  for (std::size_t i = 0; i < packed.size() / 4; ++i) {
-    for (std::size_t c = 0; c < 3; ++c) {
-      planar[(3 * (i / voxels) + c) * voxels + i % voxels] = to_float(packed[4 * i + c]);
-    }
-  }
-  return planar;
-}
-
 /// A derivative with peaks, as a similarity's is.
 std::vector<float> peaked(std::size_t count, std::uint64_t seed) {
   std::vector<float> values = normal_values(count, seed, 1e-6F);

@@ -8,6 +8,7 @@
 #include <random>
 #include <vector>
 
+#include "regatta/kernels/bf16.hpp"
 #include "regatta/kernels/volume_size.hpp"
 
 namespace regatta::kernels {
@@ -91,5 +92,17 @@ inline const std::vector<VolumeSize>& small_sizes() {
 }
 
 inline constexpr VolumeSize kFullSize = {1, 160, 192, 224};
+
+/// A field as kernels pack it, [N, D, H, W, 4], as [N, 3, D, H, W].
+inline std::vector<double> from_packed(const std::vector<Bf16>& packed, const VolumeSize& size) {
+  const auto voxels = static_cast<std::size_t>(size.voxels());
+  std::vector<double> planar(packed.size() / 4 * 3);
+  for (std::size_t i = 0; i < packed.size() / 4; ++i) {
+    for (std::size_t c = 0; c < 3; ++c) {
+      planar[(3 * (i / voxels) + c) * voxels + i % voxels] = to_float(packed[4 * i + c]);
+    }
+  }
+  return planar;
+}
 
 }  // namespace regatta::kernels

@@ -68,17 +68,6 @@ const std::vector<Form>& forms() {
   return all;
 }
 
-std::vector<double> from_packed(const std::vector<Bf16>& packed, const VolumeSize& size) {
-  const auto voxels = static_cast<std::size_t>(size.voxels());
-  std::vector<double> planar(packed.size() / 4 * 3);
-  for (std::size_t i = 0; i < packed.size() / 4; ++i) {
-    for (std::size_t c = 0; c < 3; ++c) {
-      planar[(3 * (i / voxels) + c) * voxels + i % voxels] = to_float(packed[4 * i + c]);
-    }
-  }
-  return planar;
-}
-
 void check_forward(const Scene& scene, const Form& form, const WarpReference& expected, double loss) {
   const auto count = static_cast<std::size_t>(scene.size.all());
   DeviceArray<float> warped(count);

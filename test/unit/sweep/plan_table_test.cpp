@@ -31,7 +31,7 @@ TEST_CASE("the plan says by which backend it is priced, and per kind of trial wh
   const SweepDefinition definition = define_sweep(small_job(), describer);
   auto plans = plan_trials(definition, 0, definition.trials, describer);
   const std::string priced = "memory and backend: auto is priced as fast (GPUs of compute capability 8.0 and above)\n";
-  CHECK(plan_text(definition, plans).find("\nbackend ") == std::string::npos);  // not told by the engine
+  CHECK(plan_text(definition, plans).find("\nbackend ") == std::string::npos);  // the engine did not say it
   for (TrialPlan& plan : plans) {
     plan.description.backend = "fast, all 16 parts";
   }
