@@ -138,7 +138,7 @@ class Bench final : public Command {
       network_.steps = options_.steps;
       network_.run = options_.run;
       network_.inference_only = inference_;
-      finish(bench_networks(networks_, network_));
+      finish(bench_networks(networks_, backends(), network_));
       return ExitCode::kOk;
     }
     options_.sm80 = sm_ == "80";
@@ -170,6 +170,17 @@ class Bench final : public Command {
   }
 
  private:
+  std::vector<std::string> backends() const {
+    std::vector<std::string> names;
+    if (wants_fast()) {
+      names.emplace_back("fast");
+    }
+    if (backend_ != "fast") {
+      names.emplace_back("reference");
+    }
+    return names;
+  }
+
   bool wants_fast() const {
     if (backend_ == "reference") {
       return false;

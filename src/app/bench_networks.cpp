@@ -9,6 +9,7 @@
 #include "regatta/base/error.hpp"
 #include "regatta/base/version.hpp"
 #include "regatta/nn/device.hpp"
+#include "regatta/nn/forms.hpp"
 #include "regatta/nn/model.hpp"
 #include "regatta/train/step_benchmark.hpp"
 
@@ -52,6 +53,8 @@ Json network_times_to_json(const NetworkTimes& times) {
     row["loss"] = times.loss;
     row["gradient_norm"] = times.gradient_norm;
     row["parameters_without_gradient"] = times.without_gradient;
+    row["parts"] = forms_json(times.parts);
+    row["mean_field"] = times.mean_field;
   }
   return row;
 }
@@ -68,9 +71,26 @@ void print_times(const std::string& name, const NetworkTimes& times) {
   if (!times.step_ms.empty()) {
     std::cout << "; step " << median(times.step_ms) << " ms (of it forward " << median(times.forward_ms) << "), "
               << memory_text(times.measured.training, times.forecast.training) << ", loss " << times.loss
-              << ", gradient " << times.gradient_norm;
+              << ", gradient " << times.gradient_norm << "; " << times.forms;
   }
   std::cout << std::endl;
+}
+
+/// Measures and prints one network by one backend.
+Json row_of(const NetworkBenchmarkOptions& options) {
+  const std::string name = str(options.model, ", ", options.run.backend);
+  Json row;
+  try {
+    const NetworkTimes times = benchmark_network(options);
+    print_times(name, times);
+    row = network_times_to_json(times);
+  } catch (const Error& error) {
+    row["error"] = error.what();
+    std::cout << "  " << name << ": " << error.what() << std::endl;
+  }
+  row["model"] = options.model;
+  row["backend"] = options.run.backend;
+  return row;
 }
 
 }  // namespace
@@ -96,7 +116,8 @@ Json bench_spread(const std::vector<double>& values) {
           {"max", *std::max_element(values.begin(), values.end())}};
 }
 
-Json bench_networks(const std::string& names, const NetworkBenchmarkOptions& options) {
+Json bench_networks(const std::string& names, const std::vector<std::string>& backends,
+                    const NetworkBenchmarkOptions& options) {
   const std::vector<std::string> chosen = names_from(names);
   const bool has_files = !options.weights.empty() || !options.save_weights.empty() || !options.save_flow.empty();
   REGATTA_REQUIRE(chosen.size() == 1 || !has_files, ConfigError,
@@ -110,20 +131,13 @@ Json bench_networks(const std::string& names, const NetworkBenchmarkOptions& opt
   report["rows"] = Json::array();
   std::cout << "networks at " << join(options.shape, "x") << " on " << report["device"].get<std::string>() << '\n';
   for (const std::string& name : chosen) {
-    NetworkBenchmarkOptions one = options;
-    one.model = name;
-    Json row;
-    try {
-      const NetworkTimes times = benchmark_network(one);
-      print_times(name, times);
-      row = network_times_to_json(times);
-    } catch (const Error& error) {
-      row["error"] = error.what();
-      std::cout << "  " << name << ": " << error.what() << std::endl;
+    for (const std::string& backend : backends) {
+      NetworkBenchmarkOptions one = options;
+      one.model = name;
+      one.run.backend = backend;
+      report["rows"].push_back(row_of(one));
+      release_cached(choose_device(options.run.device));
     }
-    row["model"] = name;
-    release_cached(choose_device(options.run.device));
-    report["rows"].push_back(row);
   }
   return report;
 }

@@ -10,6 +10,7 @@
 #include <ATen/ops/grid_sampler_3d_backward.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "nn/fast/compose.hpp"
 #include "nn/fast/fields.hpp"
 #include "nn/layers/resize.hpp"
 #include "nn/sampling_grid.hpp"
@@ -86,7 +87,11 @@ at::Tensor warp(const at::Tensor& volume, const at::Tensor& flow, const WarpOpti
 }
 
 at::Tensor integrate(const at::Tensor& velocity, const IntegrateOptions& options) {
-  const StepPart part(Form::kReference, "scaling and squaring");
+  const bool is_fast = fast::has_integrate(velocity, options);
+  const StepPart part(is_fast ? Form::kKernel : Form::kReference, "scaling and squaring");
+  if (is_fast) {
+    return fast::integrate(velocity, options);
+  }
   at::Tensor field = options.scale ? velocity.mul(std::ldexp(1.0, -options.steps)) : velocity;
   for (int step = 0; step < options.steps; ++step) {
     field = compose(field, field, options.warp);
@@ -95,7 +100,11 @@ at::Tensor integrate(const at::Tensor& velocity, const IntegrateOptions& options
 }
 
 at::Tensor compose(const at::Tensor& outer, const at::Tensor& inner, const WarpOptions& options) {
-  const StepPart part(Form::kReference, "composition of fields");
+  const bool is_fast = fast::has_compose(outer, inner, options);
+  const StepPart part(is_fast ? Form::kKernel : Form::kReference, "composition of fields");
+  if (is_fast) {
+    return fast::compose(outer, inner, options);
+  }
   return warp(outer, inner, options).add_(inner);
 }
 

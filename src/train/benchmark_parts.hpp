@@ -27,6 +27,8 @@ inline at::Tensor wave(const Shape3& shape, double phase, const at::TensorOption
 /// moving one is displaced by up to about 4 voxels. [N, 1, D, H, W] float32 each.
 PairState head_pair(const Shape3& shape, int batch, const at::Device& device);
 
+inline constexpr double kGrownField = 2.0;  ///< mean |u|, voxels
+
 /// Makes the fields of a network that starts at zero as large as trained ones, so that warps read scattered memory: the
 /// weights of its last layers are scaled. @return mean |u| in voxels
 double grow_field_(Model& model, const PairState& pair, double mean_voxels);

@@ -12,6 +12,7 @@
 #include "regatta/nn/weights.hpp"
 #include "regatta/train/backend_choice.hpp"
 #include "regatta/train/baseline.hpp"
+#include "regatta/train/step_benchmark.hpp"
 #include "train/benchmark_parts.hpp"
 #include "train/step.hpp"
 #include "train/torch_errors.hpp"
@@ -99,14 +100,31 @@ void check_gradients(TrainingStep& step, const PairState& pair, const NetworkBen
 void measure_training(const NetworkBenchmarkOptions& options, const at::Device& device, NetworkTimes& times) {
   Recipe recipe = baseline_recipe(options.model);
   recipe.run = options.run;
-  TrainingStep step(recipe, device, choose_backend(recipe.run.backend, device));
-  const PairState pair = made_up_pair(options.shape, device);
+  const Backend backend = choose_backend(recipe.run.backend, device);
+  TrainingStep step(recipe, device, backend);
+  const PairState pair = head_pair(options.shape, /*batch=*/1, device);
+  times.mean_field = grow_field_(step.model(), pair, kGrownField);
   check_gradients(step, pair, options, times);
   std::int64_t update = 0;
   const auto whole_step = [&] { step.run_(pair, recipe.optim.lr, ++update); };
+  release_cached(device);
   reset_peak(device);
+  {
+    const FormRecord record;
+    whole_step();
+    times.parts = record.parts();
+    times.forms = forms_text(backend, times.parts);
+  }
   repeat_ms(device, options.warmup, whole_step);
-  times.step_ms = repeat_ms(device, options.steps, whole_step);
+  const int per_sample = device.is_cuda() ? kStepsPerSample : 1;
+  times.step_ms = repeat_ms(device, options.steps, [&] {
+    for (int i = 0; i < per_sample; ++i) {
+      whole_step();
+    }
+  });
+  for (double& sample : times.step_ms) {
+    sample /= per_sample;
+  }
   times.measured.training = peak_device_bytes(device);
   const SkipReport skips = step.take_skips_();
   REGATTA_REQUIRE(skips.skipped == 0 && skips.halted_at == 0, BugError, options.model, ": ", skips.skipped, " of ",

@@ -27,8 +27,6 @@
 namespace regatta {
 namespace {
 
-constexpr double kGrownField = 2.0;  ///< mean |u|, voxels
-
 Recipe recipe_of(const StepBenchmarkOptions& options) {
   Recipe recipe = baseline_recipe(options.model, options.model_options);
   recipe.losses["ncc"].options = {{"window", options.ncc_window}};

@@ -50,6 +50,7 @@ void Trainer::Impl::prepare(const Archive& given) {
   data.emplace(Dataset::load(given, parts_of(recipe), setup.device, subjects_to_hold(setup.resolved, setup.device)));
   backend_parts = step_forms(setup.resolved, backend, setup.device, data->in_unit_range());
   step = std::make_unique<TrainingStep>(recipe, setup.device, backend);
+  setup.resolved.numerical_on_cuda = step->model().numerical_on_cuda();  // the backend has a say
   if (!step->why_not_captured().empty()) {
     log_warning("steps are not captured, each costs the host hundreds of orders: ", step->why_not_captured());
   }

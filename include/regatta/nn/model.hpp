@@ -71,7 +71,8 @@ class Model {
   void set_training(const TrainingDraw& draw) { draw_ = draw; }
   void set_evaluation() { draw_.reset(); }
 
-  /// True if a training on CUDA repeats its results only numerically: somewhere a gradient is summed by float atomics.
+  /// True if a training on CUDA by the context's backend repeats its results only numerically: somewhere a gradient is
+  /// summed by float atomics.
   virtual bool numerical_on_cuda() const { return false; }
 
   /// Why training steps with this network cannot be replayed as a captured graph; empty: they can. No pass of a

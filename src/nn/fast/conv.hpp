@@ -10,18 +10,19 @@
 namespace regatta::fast {
 
 struct ConvLayer {
-  at::Tensor weight;  ///< [out, in, k, k, k] float32
-  at::Tensor bias;    ///< [out] float32, or undefined
+  std::vector<at::Tensor> weights;  ///< [out, in, k, k, k] float32; up to two parallel kernels of smaller edges follow
+  std::vector<at::Tensor> biases;   ///< [out] float32 each; empty: none
   std::vector<std::int64_t> strides;
   std::int64_t padding = 0;
-  Activation activation;
-  bool field = false;  ///< float32, planar
+  Activation activation{};
+  at::Tensor slope{};     ///< of a PReLU, [1] float32
+  bool identity = false;  ///< the input is added before the activation; one input, stride 1
+  bool field = false;     ///< the result is float32, planar
 };
 
-/// The inputs concatenated along the channels, convolved, activated. A LeakyReLU's derivative is left to the readers of
-/// the result; gradients given back to the inputs are those before their own.
+/// The inputs concatenated along the channels, convolved, activated. The derivative of a LeakyReLU or PReLU is left to
+/// the readers of the result; gradients given back to the inputs are those before their own.
 /// @param inputs  images or features of the fast backend
-/// @throws BugError for an activation that the fast backend does not have (PReLU)
 Feature convolve(const std::vector<Feature>& inputs, const ConvLayer& layer);
 
 /// The same values; the gradient is multiplied by the LeakyReLU's derivative, told from the sign of its result.

@@ -21,6 +21,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "nn/fast/conv.hpp"
+#include "nn/fast/up_conv.hpp"
 #include "nn/layers/resize.hpp"
 #include "nn/layers/work.hpp"
 #include "regatta/base/error.hpp"
@@ -189,7 +190,7 @@ at::Tensor softsign(const at::Tensor& input) {
 
 at::Tensor Feature::value() const {
   if (slope.defined()) {
-    return at::prelu(raw, slope);
+    return at::prelu(raw, slope.to(raw.scalar_type()));
   }
   const at::Tensor feature = leaky == 1.0 ? raw : fast::with_leaky_derivative(raw, leaky);
   return upsample ? upsample_nearest(feature) : feature;
@@ -225,7 +226,12 @@ Conv3d::Conv3d(Parameters& parameters, const std::string& name, const ConvShape&
 Feature Conv3d::operator()(const std::vector<Feature>& inputs) const {
   REGATTA_REQUIRE(!inputs.empty(), BugError, "convolution without input");
   if (context_.backend == Backend::kFast) {
-    return fast::convolve(inputs, {weight_, bias_, strides_, padding_, activation_, field_});
+    fast::ConvLayer layer = {{weight_}, {}, strides_, padding_, activation_, slope_};
+    if (bias_.defined()) {
+      layer.biases.push_back(bias_);
+    }
+    layer.field = field_;
+    return fast::convolve(inputs, layer);
   }
   const StepPart part([this] { return part_of(weight_); });
   const bool apart = inputs.size() == 1 || std::all_of(inputs.begin(), inputs.end(), [](const Feature& input) {
@@ -254,7 +260,7 @@ Feature Conv3d::operator()(const std::vector<Feature>& inputs) const {
 }
 
 UpConv3d::UpConv3d(Parameters& parameters, const std::string& name, const ConvShape& shape)
-    : activation_(shape.activation) {
+    : activation_(shape.activation), backend_(parameters.context().backend) {
   const Init standard = standard_init(shape.out * kUpEdge * kUpEdge * kUpEdge);  // as PyTorch counts a transposed one
   weight_ = parameters.add(name + ".weight", {shape.in, shape.out, kUpEdge, kUpEdge, kUpEdge}, standard);
   bias_ = parameters.add(name + ".bias", {shape.out}, standard);
@@ -262,6 +268,9 @@ UpConv3d::UpConv3d(Parameters& parameters, const std::string& name, const ConvSh
 }
 
 Feature UpConv3d::operator()(const Feature& input) const {
+  if (backend_ == Backend::kFast) {
+    return fast::up_convolve(input, {weight_, bias_, activation_, slope_});
+  }
   const StepPart part(Form::kReference, "transposed convolution");
   const at::Tensor out = at::conv_transpose3d(input.value(), weight_, bias_, kUpEdge);
   count_transposed_convolution(weight_, input.raw, out);
@@ -270,7 +279,7 @@ Feature UpConv3d::operator()(const Feature& input) const {
 
 LargeKernelConv::LargeKernelConv(Parameters& parameters, const std::string& name, std::int64_t channels,
                                  std::int64_t kernel, bool folded)
-    : folded_(folded) {
+    : folded_(folded), backend_(parameters.context().backend) {
   const auto add = [&](const std::string& part, std::int64_t k) {
     const Init standard = standard_init(channels * k * k * k);
     weights_.push_back(parameters.add(str(name, ".", part, ".weight"), {channels, channels, k, k, k}, standard));
@@ -286,7 +295,23 @@ LargeKernelConv::LargeKernelConv(Parameters& parameters, const std::string& name
   slope_ = parameters.add(name + ".layer_nonlinearity.weight", {1}, Init::constant(kPreluStart));
 }
 
+/// The largest kernel first.
+Feature LargeKernelConv::by_one_kernel(const Feature& input) const {
+  fast::ConvLayer layer;
+  layer.weights = folded_ ? weights_ : std::vector<at::Tensor>{weights_[1], weights_[0], weights_[2]};
+  layer.biases = folded_ ? biases_ : std::vector<at::Tensor>{biases_[1], biases_[0], biases_[2]};
+  layer.strides = {1, 1, 1};
+  layer.padding = layer.weights.front().size(2) / 2;
+  layer.activation = Activation::prelu();
+  layer.slope = slope_;
+  layer.identity = !folded_;
+  return fast::convolve({input}, layer);
+}
+
 Feature LargeKernelConv::operator()(const Feature& input) const {
+  if (backend_ == Backend::kFast) {
+    return by_one_kernel(input);
+  }
   at::Tensor sum = folded_ ? at::Tensor() : input.value();
   for (std::size_t i = 0; i < weights_.size(); ++i) {
     const StepPart part([&] { return part_of(weights_[i]); });

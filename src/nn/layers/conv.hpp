@@ -30,13 +30,15 @@ struct Activation {
 /// A feature map as its readers take it, with what is left to them. A PReLU is: each reader applies it when it reads,
 /// so that for the backward pass the value before the activation is kept and the value after it is not. The fast
 /// backend leaves two things more: up-sampling by two, which convolutions read without writing it, and the derivative
-/// of a LeakyReLU, whose sign they see in `raw`, so that they give back the gradient of what came before it.
+/// of a LeakyReLU, whose sign they see in `raw`, so that they give back the gradient of what came before it. It writes
+/// the result of a PReLU beside what came before.
 struct Feature {
-  at::Tensor raw;         ///< [N, C, D, H, W], or half of each size if `upsample`
-  at::Tensor slope;       ///< [1], of the PReLU still to be applied; undefined: none
-  double leaky = 1.0;     ///< slope of the LeakyReLU whose derivative is still to be applied; 1: none
-  bool deferred = false;  ///< made by the fast backend: what it leaves to readers may be added to
-  bool upsample = false;  ///< still to be up-sampled by two (nearest)
+  at::Tensor raw;          ///< [N, C, D, H, W], or half of each size if `upsample`
+  at::Tensor slope;        ///< [1], of the PReLU still to be applied; undefined: none
+  double leaky = 1.0;      ///< slope of the LeakyReLU whose derivative is still to be applied; 1: none
+  at::Tensor activated{};  ///< by the fast backend in a training: PReLU(raw), without a gradient
+  bool deferred = false;   ///< made by the fast backend: what it leaves to readers may be added to
+  bool upsample = false;   ///< still to be up-sampled by two (nearest)
 
   Feature(at::Tensor tensor) : raw(std::move(tensor)) {}  // a tensor is a feature
   Feature(at::Tensor tensor, at::Tensor prelu) : raw(std::move(tensor)), slope(std::move(prelu)) {}
@@ -100,6 +102,7 @@ class UpConv3d {
   at::Tensor bias_;
   at::Tensor slope_;
   Activation activation_;
+  Backend backend_;
 };
 
 /// The large-kernel block of LKU-Net: PReLU(conv3(x) + conv5(x) + conv1(x) + x), each with bias, the channels kept.
@@ -114,10 +117,13 @@ class LargeKernelConv {
   Feature operator()(const Feature& input) const;
 
  private:
+  Feature by_one_kernel(const Feature& input) const;
+
   std::vector<at::Tensor> weights_;
   std::vector<at::Tensor> biases_;
   at::Tensor slope_;
   bool folded_;
+  Backend backend_;
 };
 
 /// The one kernel that equals the parallel ones and the identity: weight [C, C, k, k, k].

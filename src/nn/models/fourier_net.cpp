@@ -34,7 +34,7 @@ struct FourierNetOptions {
 class FourierNet final : public Model {
  public:
   FourierNet(const FourierNetOptions& options, const NetworkContext& context)
-      : Model(options, context),
+      : Model(options, context, HasFastForm{}),
         chosen_(options),
         skeleton_(parameters_, {.channels = options.channels,
                                 .activation = Activation::prelu(),
@@ -47,13 +47,16 @@ class FourierNet final : public Model {
     check_sizes("fourier-net", moving, fixed, size_multiple());
     const std::vector<at::Tensor> low = skeleton_(join_images(moving, fixed, context()));    // [N, 3, D/4, H/4, W/4]
     const at::Tensor field = voxels_from_normalised(decode_(low.front(), grid_of(moving)));  // [N, 3, D, H, W]
-    const at::Tensor flow = chosen_.diffeomorphic ? integrate_within_borders(field, chosen_.int_steps) : field;
-    return {.warped = warp(moving, flow), .flow = flow, .regularised = field};
+    const at::Tensor flow =
+        chosen_.diffeomorphic ? integrate_within_borders(field, chosen_.int_steps, context().backend) : field;
+    return {.warped = warp(moving, flow, {.backend = context().backend}), .flow = flow, .regularised = field};
   }
 
   int size_multiple() const override { return UnetSkeleton::kSizeMultiple; }
 
-  bool numerical_on_cuda() const override { return chosen_.diffeomorphic; }  // a sampled field wants a gradient
+  bool numerical_on_cuda() const override {  // by reference a sampled field wants a gradient
+    return context().backend == Backend::kReference && chosen_.diffeomorphic;
+  }
 
  private:
   FourierNetOptions chosen_;

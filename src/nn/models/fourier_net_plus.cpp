@@ -37,7 +37,7 @@ struct FourierNetPlusOptions {
 class FourierNetPlus final : public Model {
  public:
   FourierNetPlus(const FourierNetPlusOptions& options, const NetworkContext& context)
-      : Model(options, context), chosen_(options) {
+      : Model(options, context, HasFastForm{}), chosen_(options) {
     const std::int64_t c = options.channels;
     add_block(encoder_, "eninput", 2, c, 1);
     add_block(encoder_, "ec1", c, c, 1);
@@ -50,7 +50,7 @@ class FourierNetPlus final : public Model {
     add_block(decoder_, "dc1", 4 * c, 4 * c, 1);
     add_block(decoder_, "dc2", 4 * c, 2 * c, 1);
     add_block(decoder_, "dc3", 2 * c, c, 1);
-    decoder_.emplace_back(parameters_, "net1.dc9.0", ConvShape{.in = c, .out = 3, .bias = false});
+    decoder_.emplace_back(parameters_, "net1.dc9.0", ConvShape{.in = c, .out = 3, .bias = false, .field = true});
     add_up("up1", 4 * c);
     add_up("up2", 2 * c);
   }
@@ -58,20 +58,25 @@ class FourierNetPlus final : public Model {
   ModelOutput forward(const at::Tensor& moving, const at::Tensor& fixed) override {
     check_sizes("fourier-net-plus", moving, fixed, kSizeMultiple);
     const std::array<std::int64_t, 3> full = grid_of(moving);
-    Feature x = band_limit_(join_images(moving, fixed, context()), {full[0] / 2, full[1] / 2, full[2] / 2});
+    NetworkContext exact = context();
+    exact.backend = Backend::kReference;  // the transforms are in float32
+    Feature x = band_limit_(join_images(moving, fixed, exact), {full[0] / 2, full[1] / 2, full[2] / 2});
     for (const Conv3d& conv : encoder_) {
       x = conv({x});
     }
     x = decoder_[1]({decoder_[0]({ups_[0](x)})});
     const Feature low = decoder_[3]({decoder_[2]({ups_[1](x)})});                     // [N, 3, D/4, H/4, W/4]
     const at::Tensor field = voxels_from_normalised(band_limit_(low.value(), full));  // [N, 3, D, H, W]
-    const at::Tensor flow = chosen_.diffeomorphic ? integrate_within_borders(field, chosen_.int_steps) : field;
-    return {.warped = warp(moving, flow), .flow = flow, .regularised = field};
+    const at::Tensor flow =
+        chosen_.diffeomorphic ? integrate_within_borders(field, chosen_.int_steps, context().backend) : field;
+    return {.warped = warp(moving, flow, {.backend = context().backend}), .flow = flow, .regularised = field};
   }
 
   int size_multiple() const override { return kSizeMultiple; }
 
-  bool numerical_on_cuda() const override { return chosen_.diffeomorphic; }  // a sampled field wants a gradient
+  bool numerical_on_cuda() const override {  // by reference a sampled field wants a gradient
+    return context().backend == Backend::kReference && chosen_.diffeomorphic;
+  }
 
  private:
   void add_block(std::vector<Conv3d>& blocks, const std::string& layer, std::int64_t in, std::int64_t out,

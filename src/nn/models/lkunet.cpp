@@ -17,7 +17,6 @@ namespace regatta::models {
 namespace {
 
 constexpr int kSizeMultiple = 16;
-constexpr IntegrateOptions kIntegration = {.steps = 7, .scale = true, .warp = {.outside = Outside::kBorder}};
 
 struct LkunetOptions {
   int channels = 8;
@@ -47,7 +46,7 @@ struct LkunetOptions {
 class Lkunet final : public Model {
  public:
   Lkunet(const LkunetOptions& options, const NetworkContext& context)
-      : Model(options, context), choices_(options), prefix_(options.cascade > 1 ? "net1." : "") {
+      : Model(options, context, HasFastForm{}), choices_(options), prefix_(options.cascade > 1 ? "net1." : "") {
     const std::int64_t c = options.channels;
     const bool full = options.head == "full";
     entry_ = encoder("eninput", 2, c, 1);
@@ -67,7 +66,8 @@ class Lkunet final : public Model {
     decode_.push_back(encoder("dc6", 4 * c, 2 * c, 1));
     decode_.push_back(encoder("dc7", 3 * c, 2 * c, 1));  // these two are unused by a head at half resolution
     decode_.push_back(encoder("dc8", 2 * c, 2 * c, 1));
-    head_ = std::make_unique<Conv3d>(parameters_, prefix_ + "dc9.0", ConvShape{.in = 2 * c, .out = 3, .bias = false});
+    head_ = std::make_unique<Conv3d>(parameters_, prefix_ + "dc9.0",
+                                     ConvShape{.in = 2 * c, .out = 3, .bias = false, .field = true});
     if (options.dc10) {
       Conv3d(parameters_, prefix_ + "dc10.0", ConvShape{.in = 2 * c, .out = 3, .bias = false});
     }
@@ -84,21 +84,25 @@ class Lkunet final : public Model {
   ModelOutput forward(const at::Tensor& moving, const at::Tensor& fixed) override {
     check_sizes("lkunet", moving, fixed, kSizeMultiple);
     at::Tensor regularised = predict(moving, fixed);  // voxels, or voxels per unit time
-    at::Tensor flow = choices_.diffeomorphic ? integrate(regularised, kIntegration) : regularised;
-    at::Tensor warped = warp(moving, flow);
+    const WarpOptions of_images = {.backend = context().backend};
+    const WarpOptions of_fields = {.outside = Outside::kBorder, .backend = context().backend};
+    const IntegrateOptions integration = {.steps = 7, .scale = true, .warp = of_fields};
+    at::Tensor flow = choices_.diffeomorphic ? integrate(regularised, integration) : regularised;
+    at::Tensor warped = warp(moving, flow, of_images);
     for (int run = 1; run < choices_.cascade; ++run) {
       const at::Tensor next = predict(warped, fixed);
-      flow =
-          compose(flow, choices_.diffeomorphic ? integrate(next, kIntegration) : next, {.outside = Outside::kBorder});
+      flow = compose(flow, choices_.diffeomorphic ? integrate(next, integration) : next, of_fields);
       regularised = choices_.diffeomorphic ? regularised + next : flow;
-      warped = warp(moving, flow);
+      warped = warp(moving, flow, of_images);
     }
     return {.warped = warped, .flow = flow, .regularised = regularised};
   }
 
   int size_multiple() const override { return kSizeMultiple; }
 
-  bool numerical_on_cuda() const override { return choices_.diffeomorphic || choices_.cascade > 1; }
+  bool numerical_on_cuda() const override {  // by reference: integration samples a field that wants a gradient
+    return context().backend == Backend::kReference && (choices_.diffeomorphic || choices_.cascade > 1);
+  }
 
  private:
   using Block = std::unique_ptr<Conv3d>;

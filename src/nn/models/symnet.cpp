@@ -34,7 +34,7 @@ struct SymnetOptions {
 class Symnet final : public Model {
  public:
   Symnet(const SymnetOptions& options, const NetworkContext& context)
-      : Model(options, context),
+      : Model(options, context, HasFastForm{}),
         steps_(options.int_steps),
         skeleton_(parameters_, {.channels = options.channels,
                                 .activation = Activation::relu(),
@@ -49,18 +49,21 @@ class Symnet final : public Model {
     out.inverse_regularised = voxels(outputs[1]);
     out.halfway_flow = half(out.regularised);
     out.halfway_inverse_flow = half(out.inverse_regularised);
-    out.flow = compose(out.halfway_flow, half(out.inverse_regularised.neg()));
-    out.inverse_flow = compose(out.halfway_inverse_flow, half(out.regularised.neg()));
-    out.warped = warp(moving, out.flow);
-    out.inverse_warped = warp(fixed, out.inverse_flow);
-    out.halfway_moving = warp(moving, out.halfway_flow);
-    out.halfway_fixed = warp(fixed, out.halfway_inverse_flow);
+    const WarpOptions options = {.backend = context().backend};
+    out.flow = compose(out.halfway_flow, half(out.inverse_regularised.neg()), options);
+    out.inverse_flow = compose(out.halfway_inverse_flow, half(out.regularised.neg()), options);
+    out.warped = warp(moving, out.flow, options);
+    out.inverse_warped = warp(fixed, out.inverse_flow, options);
+    out.halfway_moving = warp(moving, out.halfway_flow, options);
+    out.halfway_fixed = warp(fixed, out.halfway_inverse_flow, options);
     return out;
   }
 
   int size_multiple() const override { return UnetSkeleton::kSizeMultiple; }
 
-  bool numerical_on_cuda() const override { return true; }  // integration samples a field that wants a gradient
+  bool numerical_on_cuda() const override {  // by reference integration samples a field that wants a gradient
+    return context().backend == Backend::kReference;
+  }
 
  private:
   static at::Tensor voxels(const at::Tensor& output) {
@@ -70,7 +73,8 @@ class Symnet final : public Model {
 
   /// From one volume to the middle, in voxels.
   at::Tensor half(const at::Tensor& velocity) const {
-    return integrate(velocity.mul(std::ldexp(1.0, -kScaleSteps)), {.steps = steps_, .scale = false});
+    return integrate(velocity.mul(std::ldexp(1.0, -kScaleSteps)),
+                     {.steps = steps_, .scale = false, .warp = {.backend = context().backend}});
   }
 
   int steps_;

@@ -26,7 +26,7 @@ struct UnetOptions {
 class Unet final : public Model {
  public:
   Unet(const UnetOptions& options, const NetworkContext& context)
-      : Model(options, context),
+      : Model(options, context, HasFastForm{}),
         chosen_(options),
         skeleton_(parameters_, {.channels = options.channels, .activation = Activation::prelu(), .heads = {"dc9"}}) {}
 
@@ -34,13 +34,16 @@ class Unet final : public Model {
     check_sizes("unet", moving, fixed, size_multiple());
     const std::vector<at::Tensor> outputs = skeleton_(join_images(moving, fixed, context()));
     const at::Tensor field = voxels_from_normalised(softsign(outputs.front()));  // [N, 3, D, H, W] voxels
-    const at::Tensor flow = chosen_.diffeomorphic ? integrate_within_borders(field, chosen_.int_steps) : field;
-    return {.warped = warp(moving, flow), .flow = flow, .regularised = field};
+    const at::Tensor flow =
+        chosen_.diffeomorphic ? integrate_within_borders(field, chosen_.int_steps, context().backend) : field;
+    return {.warped = warp(moving, flow, {.backend = context().backend}), .flow = flow, .regularised = field};
   }
 
   int size_multiple() const override { return UnetSkeleton::kSizeMultiple; }
 
-  bool numerical_on_cuda() const override { return chosen_.diffeomorphic; }  // a sampled field wants a gradient
+  bool numerical_on_cuda() const override {  // by reference a sampled field wants a gradient
+    return context().backend == Backend::kReference && chosen_.diffeomorphic;
+  }
 
  private:
   UnetOptions chosen_;

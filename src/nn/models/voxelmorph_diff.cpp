@@ -39,7 +39,7 @@ struct VoxelmorphDiffOptions {
 class VoxelmorphDiff final : public Model {
  public:
   VoxelmorphDiff(const VoxelmorphDiffOptions& options, const NetworkContext& context)
-      : Model(options, context),
+      : Model(options, context, HasFastForm{}),
         encoder_(make_encoder(parameters_)),
         decoder_(make_decoder(parameters_)),
         head_(parameters_, kLast, options.reference) {}
@@ -60,7 +60,9 @@ class VoxelmorphDiff final : public Model {
 
   int size_multiple() const override { return kSizeMultiple; }
 
-  bool numerical_on_cuda() const override { return true; }  // integration samples a field that wants a gradient
+  bool numerical_on_cuda() const override {  // by reference integration samples a field that wants a gradient
+    return context().backend == Backend::kReference;
+  }
 
  private:
   static Conv3d block(Parameters& parameters, const std::string& name, std::int64_t in, std::int64_t out,

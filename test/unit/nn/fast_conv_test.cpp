@@ -1,10 +1,14 @@
 // Convolutions of the fast backend against the reference: values, and the gradients that readers give back.
 #include "nn/fast/conv.hpp"
 
+#include "nn/fast/reading.hpp"
+
 #include <optional>
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/prelu.h>
 
 #include "nn/layers/resize.hpp"
 #include "regatta/nn/model.hpp"
@@ -46,6 +50,43 @@ struct SmallNet {
   std::optional<Conv3d> head;
 };
 
+/// As LKU-Net has them: PReLUs, one of a negative slope, stride 2, a block of parallel kernels, a transposed
+/// convolution beside a skip connection and a field.
+struct LargeKernelNet {
+  explicit LargeKernelNet(Backend backend) : parameters({.backend = backend, .channels_last = true}) {
+    const auto prelu = [](std::int64_t in, std::int64_t out, std::int64_t stride, const char* slope) {
+      return ConvShape{.in = in, .out = out, .stride = stride, .activation = Activation::prelu(), .slope_name = slope};
+    };
+    entry.emplace(parameters, "entry", prelu(2, 8, 1, "entry.slope"));
+    down.emplace(parameters, "down", prelu(8, 16, 2, "down.slope"));
+    block.emplace(parameters, "block", 16, 5, false);
+    up.emplace(parameters, "up", prelu(16, 16, 1, "up.slope"));
+    join.emplace(parameters, "join", prelu(24, 16, 1, "join.slope"));
+    head.emplace(parameters, "head", ConvShape{.in = 16, .out = 3, .bias = false, .field = true});
+    parameters.initialise(5);
+    const at::NoGradGuard no_grad;
+    for (const Parameter& parameter : parameters.items()) {
+      if (parameter.name == "join.slope") {
+        at::Tensor(parameter.value).fill_(-0.15);
+      }
+    }
+  }
+
+  at::Tensor operator()(const at::Tensor& images) const {
+    const Feature skip = (*entry)({Feature(images)});
+    const Feature low = (*block)((*down)({skip}));
+    return (*head)({(*join)({(*up)(low), skip})}).value();
+  }
+
+  Parameters parameters;
+  std::optional<Conv3d> entry;
+  std::optional<Conv3d> down;
+  std::optional<LargeKernelConv> block;
+  std::optional<UpConv3d> up;
+  std::optional<Conv3d> join;
+  std::optional<Conv3d> head;
+};
+
 at::Tensor gradients_of(const Parameters& parameters) {
   at::Tensor all;
   for (const Parameter& parameter : parameters.items()) {
@@ -72,6 +113,58 @@ TEST_CASE("layers of the fast backend give the reference's field and gradients w
   (found * weights).sum().backward();
   CHECK(relative_difference(to_fast.grad(), to_reference.grad()) < kBf16);
   CHECK(relative_difference(gradients_of(fast.parameters), gradients_of(reference.parameters)) < kBf16);
+}
+
+TEST_CASE("layers with PReLUs and parallel kernels give the reference's field and gradients within bf16") {
+  // Weight gradients of oneDNN in bf16 are wrong where a volume is about as small as the kernel.
+  const at::Tensor images = volumes(2, 12, 20, 16, 1);
+  const at::Tensor weights = volumes(3, 12, 20, 16, 2);
+  LargeKernelNet reference(Backend::kReference);
+  LargeKernelNet fast(Backend::kFast);
+  const at::Tensor expected = reference(images);
+  const at::Tensor found = fast(images);
+  CHECK(found.scalar_type() == at::kFloat);
+  CHECK(relative_difference(found, expected) < kBf16);
+  (expected * weights).sum().backward();
+  (found * weights).sum().backward();
+  CHECK(relative_difference(gradients_of(fast.parameters), gradients_of(reference.parameters)) < 3.0 * kBf16);
+  for (std::size_t i = 0; i < fast.parameters.items().size(); ++i) {
+    const Parameter& parameter = fast.parameters.items()[i];
+    INFO(parameter.name);
+    if (parameter.value.numel() > 1) {  // a slope's is a sum that cancels
+      CHECK(relative_difference(parameter.value.grad(), reference.parameters.items()[i].value.grad()) < 4.0 * kBf16);
+    }
+  }
+  const at::NoGradGuard no_grad;
+  CHECK(relative_difference(fast(images), expected) < kBf16);
+}
+
+TEST_CASE("what a reader gives back of a PReLU is LibTorch's gradient, of any slope") {
+  const double value = GENERATE(0.25, -0.15);
+  const at::Tensor raw = leaf(volumes(8, 6, 10, 8, 3).to(at::kBFloat16).to(at::kFloat));
+  const at::Tensor slope = leaf(at::full({1}, value));
+  const at::Tensor upstream = volumes(8, 6, 10, 8, 4).add(0.3).to(at::kBFloat16);
+  at::prelu(raw, slope).backward(upstream.to(at::kFloat));
+  fast::Reading reading;
+  reading.raw = fast::in_layout(raw.detach());
+  reading.slope = slope.detach();
+  const fast::ReadingGradient found = fast::given_back(fast::in_layout(upstream), reading);
+  CHECK(relative_difference(found.raw, raw.grad()) < 0.005);
+  CHECK(relative_difference(found.slope, slope.grad()) < 0.005);
+}
+
+TEST_CASE("a PReLU is left to readers beside its result, in trainings alone") {
+  LargeKernelNet fast(Backend::kFast);
+  const at::Tensor images = volumes(2, 6, 10, 8, 1);
+  const Feature trained = (*fast.entry)({Feature(images)});
+  CHECK(trained.slope.defined());
+  CHECK(trained.activated.defined());
+  CHECK_FALSE(trained.activated.requires_grad());
+  CHECK(relative_difference(trained.value(), trained.activated) < kBf16);
+  const at::NoGradGuard no_grad;
+  const Feature inferred = (*fast.entry)({Feature(images)});
+  CHECK_FALSE(inferred.slope.defined());
+  CHECK(relative_difference(inferred.raw, trained.activated) < kBf16);
 }
 
 TEST_CASE("up-sampling and the derivative of a LeakyReLU are left to readers that take them") {

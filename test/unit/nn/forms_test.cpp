@@ -103,7 +103,7 @@ TEST_CASE("convolutions of the fast backend are named by their channels, others 
   point({high});
   up(Feature(without_data(16)));
   CHECK(lines_of(record) == Lines{"convolution 2 to 32, stride 2: kernel x1", "convolution 32 up + 2 to 32: kernel x1",
-                                  "convolution 1x1x1 32 to 16: cudnn x1", "transposed convolution: reference x1"});
+                                  "convolution 1x1x1 32 to 16: cudnn x1", "transposed convolution 16 to 8: cudnn x1"});
 }
 
 TEST_CASE("what a backward pass computes once more is not noted twice") {

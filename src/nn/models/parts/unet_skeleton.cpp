@@ -47,8 +47,9 @@ UnetSkeleton::UnetSkeleton(Parameters& parameters, const UnetShape& shape) {
     decoder_.push_back(block(str(shape.decoder_prefix, "dc", i + 1), kDecoder[i].in * c, kDecoder[i].out * c, 1));
   }
   for (const std::string& name : shape.heads) {
-    heads_.emplace_back(parameters, name + ".0",
-                        ConvShape{.in = kHeadIn * c, .out = 3, .kernel = shape.head_kernel, .bias = false});
+    heads_.emplace_back(
+        parameters, name + ".0",
+        ConvShape{.in = kHeadIn * c, .out = 3, .kernel = shape.head_kernel, .bias = false, .field = true});
   }
   for (std::size_t i = 0; i < kept; ++i) {
     const std::string name = str(shape.decoder_prefix, "up", i + 1);
@@ -94,8 +95,8 @@ at::Tensor voxels_from_normalised(const at::Tensor& field) {
   return at::stack(components, 1);
 }
 
-at::Tensor integrate_within_borders(const at::Tensor& velocity, int steps) {
-  return integrate(velocity, {.steps = steps, .warp = {.outside = Outside::kBorder}});
+at::Tensor integrate_within_borders(const at::Tensor& velocity, int steps, Backend backend) {
+  return integrate(velocity, {.steps = steps, .warp = {.outside = Outside::kBorder, .backend = backend}});
 }
 
 }  // namespace regatta::models

@@ -51,6 +51,6 @@ at::Tensor voxels_from_normalised(const at::Tensor& field);
 
 /// The displacement after unit time in a stationary velocity field that goes on unchanged outside the volume, as
 /// LKU-Net and Fourier-Net integrate. Velocity and result in voxels.
-at::Tensor integrate_within_borders(const at::Tensor& velocity, int steps);
+at::Tensor integrate_within_borders(const at::Tensor& velocity, int steps, Backend backend);
 
 }  // namespace regatta::models

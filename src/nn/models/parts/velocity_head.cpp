@@ -18,11 +18,15 @@ constexpr double kLogVarianceStart = -10.0;
 
 VelocityHead::VelocityHead(Parameters& parameters, std::int64_t channels, bool reference)
     : mean_(parameters, "flow_mean",
-            {.in = channels, .out = 3, .weight_init = kMeanInit, .bias_init = Init::constant(0.0)}),
-      log_variance_(
-          parameters, "flow_sigma",
-          {.in = channels, .out = 3, .weight_init = kLogVarianceInit, .bias_init = Init::constant(kLogVarianceStart)}),
-      reference_(reference) {}
+            {.in = channels, .out = 3, .weight_init = kMeanInit, .bias_init = Init::constant(0.0), .field = true}),
+      log_variance_(parameters, "flow_sigma",
+                    {.in = channels,
+                     .out = 3,
+                     .weight_init = kLogVarianceInit,
+                     .bias_init = Init::constant(kLogVarianceStart),
+                     .field = true}),
+      reference_(reference),
+      backend_(parameters.context().backend) {}
 
 ModelOutput VelocityHead::operator()(const Feature& features, const at::Tensor& moving,
                                      const std::optional<TrainingDraw>& draw) const {
@@ -34,14 +38,15 @@ ModelOutput VelocityHead::operator()(const Feature& features, const at::Tensor& 
     const at::Tensor deviation = out.velocity_log_variance.mul(0.5).exp();
     velocity = velocity + deviation * normal_like(velocity, *draw, 0);
   }
-  const at::Tensor field = integrate(velocity, {.scale = !reference_});  // [N, 3, d, h, w] voxels of that grid
+  const at::Tensor field = integrate(
+      velocity, {.scale = !reference_, .warp = {.backend = backend_}});  // [N, 3, d, h, w] voxels of that grid
   if (grid_of(field) == grid_of(moving)) {
     out.flow = field;
   } else {
     out.flow = reference_ ? resize(field, grid_of(moving), false) : resize_field(field, grid_of(moving), false);
   }
   out.regularised = reference_ ? field : velocity;
-  out.warped = warp(moving, out.flow);
+  out.warped = warp(moving, out.flow, {.backend = backend_});
   return out;
 }
 

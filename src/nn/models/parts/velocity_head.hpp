@@ -32,6 +32,7 @@ class VelocityHead {
   Conv3d mean_;
   Conv3d log_variance_;
   bool reference_;
+  Backend backend_;
 };
 
 }  // namespace regatta::models

@@ -1,0 +1,90 @@
+#include "nn/fast/conv_call.hpp"
+
+#include <ATen/ops/cat.h>
+#include <ATen/ops/zeros.h>
+
+namespace regatta::fast {
+namespace {
+
+const float* kernel_of(const std::vector<at::Tensor>& weights, std::size_t index) {
+  return index < weights.size() ? weights[index].const_data_ptr<float>() : nullptr;
+}
+
+}  // namespace
+
+std::optional<kernels::ConvShape> ConvCall::shape() const {
+  const at::Tensor& weight = layer.weights.front();
+  const std::vector<std::int64_t>& strides = layer.strides;
+  const bool cube = (weight.size(2) == 3 || weight.size(2) == 5) && layer.padding == weight.size(2) / 2 &&
+                    strides[0] == strides[1] && strides[1] == strides[2];
+  const bool parallel = layer.weights.size() == 1 || weight.size(2) == 5;
+  if (!has_chip(first.raw) || !cube || !parallel || layer.field != (weight.size(0) == 3) || second.upsample) {
+    return std::nullopt;
+  }
+  kernels::ConvShape shape;
+  shape.size = volume_size(first.raw);
+  if (first.upsample) {
+    shape.size = {shape.size.n, 2 * shape.size.d, 2 * shape.size.h, 2 * shape.size.w};
+  }
+  shape.first = {static_cast<int>(first.channels()), first.upsample, first.slope.defined()};
+  if (second) {
+    shape.second = {static_cast<int>(second.channels()), false, second.slope.defined()};
+  }
+  shape.out = static_cast<int>(weight.size(0));
+  shape.stride = static_cast<int>(strides[0]);
+  shape.edge = static_cast<int>(weight.size(2));
+  shape.identity = layer.identity;
+  shape.prelu = layer.slope.defined();
+  return shape;
+}
+
+bool ConvCall::has_form(kernels::ConvPass pass) const {
+  const auto known = shape();
+  return known && kernels::has_form(*known, pass, chip_of(first.raw).capability);
+}
+
+at::Tensor ConvCall::packed(const kernels::ConvShape& shape, kernels::ConvPass pass, const Chip& chip) const {
+  const at::Tensor packed = scratch_like(first.raw, kernels::packed_bytes(shape, pass, chip.capability));
+  if (chip.launches) {
+    const kernels::PackJob job = {.shape = shape,
+                                  .pass = pass,
+                                  .weights = kernel_of(layer.weights, 0),
+                                  .packed = packed.mutable_data_ptr(),
+                                  .inner = kernel_of(layer.weights, 1),
+                                  .centre = kernel_of(layer.weights, 2)};
+    kernels::pack_weights({&job, 1}, chip.capability, chip.stream);
+  }
+  return packed;
+}
+
+at::Tensor ConvCall::joined() const {
+  return second ? in_layout(at::cat({whole(first), whole(second)}, 1)) : whole(first);
+}
+
+at::Tensor ConvCall::folded_weight() const {
+  if (layer.weights.size() == 1) {
+    return layer.weights.front();
+  }
+  const at::Tensor sum = layer.weights.front().clone();
+  for (std::size_t i = 1; i < layer.weights.size(); ++i) {
+    middle(sum, layer.weights[i].size(2)).add_(layer.weights[i]);
+  }
+  return sum;
+}
+
+at::Tensor ConvCall::folded_bias() const {
+  at::Tensor sum;
+  for (const at::Tensor& bias : layer.biases) {
+    sum = sum.defined() ? sum.add(bias) : bias;
+  }
+  return sum;
+}
+
+at::Tensor middle(at::Tensor weight, std::int64_t edge) {
+  for (std::int64_t axis = 2; axis < 5; ++axis) {
+    weight = weight.narrow(axis, (weight.size(axis) - edge) / 2, edge);
+  }
+  return weight;
+}
+
+}  // namespace regatta::fast

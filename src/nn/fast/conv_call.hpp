@@ -1,0 +1,55 @@
+// One convolution of the fast backend: what it reads, its layer, and the kernels' word for it.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "nn/fast/conv.hpp"
+#include "nn/fast/reading.hpp"
+#include "regatta/kernels/conv.hpp"
+#include "regatta/nn/chip.hpp"
+
+namespace regatta::fast {
+
+struct ConvCall {
+  Reading first;
+  Reading second;  ///< without `raw`: none
+  ConvLayer layer;
+
+  /// The convolution as our kernels take it, or nothing: other kernels, paddings and strides are cuDNN's.
+  std::optional<kernels::ConvShape> shape() const;
+
+  bool has_form(kernels::ConvPass pass) const;
+
+  /// Packed for a pass that has a form.
+  at::Tensor packed(const kernels::ConvShape& shape, kernels::ConvPass pass, const Chip& chip) const;
+
+  // As cuDNN takes them: the inputs in one, and the parallel kernels, without the identity, in one of float32.
+  at::Tensor joined() const;
+  at::Tensor folded_weight() const;
+  at::Tensor folded_bias() const;  ///< undefined without
+
+  std::vector<std::int64_t> paddings() const { return std::vector<std::int64_t>(3, layer.padding); }
+};
+
+/// The kernel of this edge in the middle of a larger one.
+at::Tensor middle(at::Tensor weight, std::int64_t edge);
+
+/// What is wanted of a backward pass.
+struct ConvWanted {
+  bool first = false;
+  bool second = false;
+};
+
+struct ConvGradients {
+  ReadingGradient first;
+  ReadingGradient second;
+  std::vector<at::Tensor> weights;  ///< as the layer's
+  std::vector<at::Tensor> biases;
+};
+
+/// Each part by our kernel where there is one, the others by cuDNN together.
+/// @param upstream  gradient of what came before the layer's activation
+ConvGradients conv_backward(const ConvCall& call, const at::Tensor& upstream, const ConvWanted& wanted);
+
+}  // namespace regatta::fast
