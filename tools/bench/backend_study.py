@@ -6,7 +6,8 @@
 
 Runs `regatta train` (from PATH) many times, on all GPUs. Three studies, each only if its archive is given:
 - seeds (--small): --seeds pairs of trainings of --steps steps, which differ in nothing but the backend. The means of
-  the differences (fast - reference) of the last validation, with the bounds of their 95 % interval (Student's t).
+  the differences (fast - reference) of the last validation, with the bounds of their 95 % interval and the bound below
+  which the mean lies with 5 % at most (Student's t, two-sided and one-sided).
 - full size (--full): one pair of trainings of --full-steps steps.
 - curve (--curve): 300 steps more of a fast training of --steps steps, with its optimiser's state, by the fast backend
   and by three references of different rounding (TF32, float32, cuDNN's other choice of algorithms). Means over 20
@@ -35,8 +36,10 @@ METRICS = ("dice", "folding", "ncc", "sdlogj")
 REFERENCES = {"reference, TF32": {},
               "reference, float32": {"NVIDIA_TF32_OVERRIDE": "0"},
               "reference, TF32, other algorithms": {"TORCH_CUDNN_USE_HEURISTIC_MODE_B": "1"}}
-# Two-sided 95 % of Student's t by degrees of freedom.
-T_95 = {1: 12.706, 3: 3.182, 5: 2.571, 7: 2.365, 9: 2.262, 11: 2.201, 15: 2.131, 23: 2.069, 31: 2.040, 47: 2.012, 63: 1.998}
+# 95 % of Student's t by degrees of freedom: two-sided, one-sided.
+T_95 = {1: (12.706, 6.314), 3: (3.182, 2.353), 5: (2.571, 2.015), 7: (2.365, 1.895), 9: (2.262, 1.833),
+        11: (2.201, 1.796), 15: (2.131, 1.753), 23: (2.069, 1.714), 31: (2.040, 1.696), 47: (2.012, 1.678),
+        63: (1.998, 1.669)}
 
 
 def recipe_of(archive, model, steps, every_epochs, ncc_window):
@@ -93,13 +96,15 @@ def summary(result):
 
 
 def interval(values):
-    """Mean and the bounds of its 95 % interval."""
+    """Mean, the bounds of its 95 % interval, and its lower bound alone."""
     mean = statistics.fmean(values)
     if len(values) < 2:
         return {"mean": mean}
     freedom = max(d for d in T_95 if d <= len(values) - 1)
-    half = T_95[freedom] * statistics.stdev(values) / math.sqrt(len(values))
-    return {"mean": mean, "lower": mean - half, "upper": mean + half, "deviation": statistics.stdev(values)}
+    deviation = statistics.stdev(values)
+    two_sided, one_sided = (t * deviation / math.sqrt(len(values)) for t in T_95[freedom])
+    return {"mean": mean, "lower": mean - two_sided, "upper": mean + two_sided, "lower_one_sided": mean - one_sided,
+            "deviation": deviation}
 
 
 def seeds_report(recipe, rows):
