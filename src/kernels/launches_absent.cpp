@@ -1,15 +1,19 @@
 // The build without CUDA kernels: whoever asks for one has not asked `built` first.
 #include "regatta/base/error.hpp"
 #include "regatta/kernels/adam.hpp"
+#include "regatta/kernels/average_pool.hpp"
 #include "regatta/kernels/compose.hpp"
 #include "regatta/kernels/diffusion.hpp"
 #include "regatta/kernels/draw.hpp"
 #include "regatta/kernels/fixed_point.hpp"
 #include "regatta/kernels/gradient_guard.hpp"
+#include "regatta/kernels/instance_norm.hpp"
 #include "regatta/kernels/label_overlap.hpp"
+#include "regatta/kernels/max_pool.hpp"
 #include "regatta/kernels/ncc.hpp"
 #include "regatta/kernels/pack.hpp"
 #include "regatta/kernels/resize.hpp"
+#include "regatta/kernels/upsample.hpp"
 #include "regatta/kernels/warp.hpp"
 
 namespace regatta::kernels {
@@ -106,6 +110,34 @@ void ncc_forward(const NccPair&, float*, float*, void*, const Capability&, Strea
 }
 
 void ncc_backward(const NccPair&, const float*, const float*, float*, const Capability&, Stream) {
+  refuse();
+}
+
+void average_pool_forward(const VolumeSize&, const Bf16*, Bf16*, Stream) {
+  refuse();
+}
+
+void instance_norm_forward(const InstanceNormShape&, const InstanceNormForward&, const Capability&, Stream) {
+  refuse();
+}
+
+void instance_norm_backward(const InstanceNormShape&, const InstanceNormBackward&, const Capability&, Stream) {
+  refuse();
+}
+
+void max_pool_forward(const MaxPoolShape&, const MaxPoolForward&, const Capability&, Stream) {
+  refuse();
+}
+
+void max_pool_backward(const MaxPoolShape&, const MaxPoolBackward&, const Capability&, Stream) {
+  refuse();
+}
+
+void upsample_forward(const UpsampleShape&, const UpsampleForward&, const Capability&, Stream) {
+  refuse();
+}
+
+void upsample_backward(const UpsampleShape&, const UpsampleBackward&, const Capability&, Stream) {
   refuse();
 }
 

@@ -1,0 +1,32 @@
+// For which features there are kernels, and what scratch they need.
+#include "kernels/feature_form.hpp"
+
+#include "regatta/base/error.hpp"
+#include "regatta/kernels/max_pool.hpp"
+#include "regatta/kernels/upsample.hpp"
+
+namespace regatta::kernels {
+
+bool has_form(const InstanceNormShape& shape, const Capability& chip) {
+  return chip.usable() && is_feature_size(shape.size, shape.channels) &&
+         shape.channels <= instance_norm::kMostChannels && shape.slope > 0.0F;
+}
+
+std::size_t instance_norm_scratch_bytes(const InstanceNormShape& shape, const Capability& chip) {
+  REGATTA_REQUIRE(has_form(shape, chip), BugError, "InstanceNorm of ", shape.channels, " channels: no kernel");
+  const auto vectors = static_cast<std::size_t>(shape.size.n) * static_cast<std::size_t>(shape.channels / 8);
+  const auto parts = static_cast<std::size_t>(instance_norm::blocks(shape, chip)) + 1;  // and the means of gradients
+  return vectors * parts * instance_norm::kValues * sizeof(float);
+}
+
+bool has_form(const UpsampleShape& shape, const Capability& chip) {
+  return chip.usable() && is_feature_size(shape.size, shape.channels) &&
+         is_feature_size(shape.output_size(), shape.channels);
+}
+
+bool has_form(const MaxPoolShape& shape, const Capability& chip) {
+  const VolumeSize& size = shape.size;
+  return chip.usable() && is_feature_size(size, shape.channels) && size.d > 1 && size.h > 1 && size.w > 1;
+}
+
+}  // namespace regatta::kernels
