@@ -14,11 +14,14 @@ struct Family {
   void (*run)(Bench&);
 };
 
-constexpr Family kFamilies[] = {
-    {"adam", regatta::kernels::bench_adam},     {"compose", regatta::kernels::bench_compose},
-    {"conv", regatta::kernels::bench_conv},     {"gradient_guard", regatta::kernels::bench_gradient_guard},
-    {"lkunet", regatta::kernels::bench_lkunet}, {"field", regatta::kernels::bench_field},
-    {"ncc", regatta::kernels::bench_ncc}};
+constexpr Family kFamilies[] = {{"adam", regatta::kernels::bench_adam},
+                                {"compose", regatta::kernels::bench_compose},
+                                {"conv", regatta::kernels::bench_conv},
+                                {"features", regatta::kernels::bench_features},
+                                {"gradient_guard", regatta::kernels::bench_gradient_guard},
+                                {"lkunet", regatta::kernels::bench_lkunet},
+                                {"field", regatta::kernels::bench_field},
+                                {"ncc", regatta::kernels::bench_ncc}};
 
 bool is_wanted(const char* name, int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
