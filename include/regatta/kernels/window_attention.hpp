@@ -36,7 +36,7 @@ struct WindowAttention {
 };
 
 /// Whether there are kernels for forward and backward: windows of 5x6x7 tokens, shifted by nothing or by 2, 3, 3, heads
-/// of 12, 24, 32, 48, 64 or 96 channels, below 2^31 tokens and below 2^31 pairs of a window and a head.
+/// of 12, 24, 32, 48, 64 or 96 channels, below 2^31 tokens, at most 65535 heads and 65535 windows.
 bool has_form(const WindowAttention& shape, const Capability& chip);
 
 /// Bytes of what forward keeps for backward beside its arguments: a logarithm of a sum for each token and head. Its

@@ -46,4 +46,6 @@ void bench_lkunet(Bench& bench);
 void bench_field(Bench& bench);  ///< warp, diffusion, label counts, packing
 void bench_ncc(Bench& bench);    ///< and the chain of warp, diffusion and NCC
 
+void bench_window_attention(Bench& bench);
+
 }  // namespace regatta::kernels

@@ -18,10 +18,11 @@ constexpr Family kFamilies[] = {{"adam", regatta::kernels::bench_adam},
                                 {"compose", regatta::kernels::bench_compose},
                                 {"conv", regatta::kernels::bench_conv},
                                 {"features", regatta::kernels::bench_features},
+                                {"field", regatta::kernels::bench_field},
                                 {"gradient_guard", regatta::kernels::bench_gradient_guard},
                                 {"lkunet", regatta::kernels::bench_lkunet},
-                                {"field", regatta::kernels::bench_field},
-                                {"ncc", regatta::kernels::bench_ncc}};
+                                {"ncc", regatta::kernels::bench_ncc},
+                                {"window_attention", regatta::kernels::bench_window_attention}};
 
 bool is_wanted(const char* name, int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
