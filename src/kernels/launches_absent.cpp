@@ -5,6 +5,7 @@
 #include "regatta/kernels/compose.hpp"
 #include "regatta/kernels/diffusion.hpp"
 #include "regatta/kernels/draw.hpp"
+#include "regatta/kernels/field_penalty.hpp"
 #include "regatta/kernels/fixed_point.hpp"
 #include "regatta/kernels/gradient_guard.hpp"
 #include "regatta/kernels/instance_norm.hpp"
@@ -13,6 +14,7 @@
 #include "regatta/kernels/ncc.hpp"
 #include "regatta/kernels/pack.hpp"
 #include "regatta/kernels/resize.hpp"
+#include "regatta/kernels/soft_dice.hpp"
 #include "regatta/kernels/upsample.hpp"
 #include "regatta/kernels/warp.hpp"
 
@@ -138,6 +140,22 @@ void upsample_forward(const UpsampleShape&, const UpsampleForward&, const Capabi
 }
 
 void upsample_backward(const UpsampleShape&, const UpsampleBackward&, const Capability&, Stream) {
+  refuse();
+}
+
+void soft_dice_forward(const SoftDice&, float*, float*, void*, Stream) {
+  refuse();
+}
+
+void soft_dice_backward(const SoftDice&, const float*, const float*, float*, Stream) {
+  refuse();
+}
+
+void field_penalty_forward(FieldPenalty, const float*, const VolumeSize&, float*, void*, Stream) {
+  refuse();
+}
+
+void field_penalty_backward(FieldPenalty, const float*, const VolumeSize&, const float*, float*, Stream) {
   refuse();
 }
 

@@ -8,6 +8,7 @@
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
+#include "nn/fast/field_penalty.hpp"
 #include "nn/known_gradient.hpp"
 #include "nn/shapes.hpp"
 #include "regatta/config/options.hpp"
@@ -60,7 +61,11 @@ class Bending final : public Loss {
   at::Tensor value(const PairState& pair) const override {
     const at::Tensor& field = pair.regularised;
     check_field("bending", field, kSmallest);
-    name_part(Form::kReference, "bending energy");
+    const bool is_fast = pair.backend == Backend::kFast && fast::has_bending(field);
+    name_part(is_fast ? Form::kKernel : Form::kReference, "bending energy");
+    if (is_fast) {
+      return fast::bending(field);
+    }
     const bool wanted = needs_gradient(field);
     at::Tensor value;
     at::Tensor gradient;

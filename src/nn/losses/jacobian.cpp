@@ -6,9 +6,11 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/zeros_like.h>
 
+#include "nn/fast/field_penalty.hpp"
 #include "nn/known_gradient.hpp"
 #include "nn/shapes.hpp"
 #include "regatta/config/options.hpp"
+#include "regatta/nn/forms.hpp"
 #include "regatta/nn/loss.hpp"
 
 namespace regatta::losses {
@@ -48,10 +50,15 @@ at::Tensor cross(const Row& y, const Row& z, std::size_t axis) {
 
 class Jacobian final : public Loss {
  public:
-  /// Keeps one field; transient memory: about 15 volumes.
+  /// Keeps one field; transient memory: about 15 volumes, with the fast form one field.
   at::Tensor value(const PairState& pair) const override {
     const at::Tensor& field = pair.flow;
     check_field("jacobian", field, 2);
+    const bool is_fast = pair.backend == Backend::kFast && fast::has_folding(field);
+    name_part(is_fast ? Form::kKernel : Form::kReference, "folding");
+    if (is_fast) {
+      return fast::folding(field);
+    }
     const bool wanted = needs_gradient(field);
     at::Tensor value;
     at::Tensor gradient;

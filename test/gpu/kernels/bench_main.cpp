@@ -21,6 +21,7 @@ constexpr Family kFamilies[] = {{"adam", regatta::kernels::bench_adam},
                                 {"field", regatta::kernels::bench_field},
                                 {"gradient_guard", regatta::kernels::bench_gradient_guard},
                                 {"lkunet", regatta::kernels::bench_lkunet},
+                                {"losses", regatta::kernels::bench_losses},
                                 {"ncc", regatta::kernels::bench_ncc},
                                 {"window_attention", regatta::kernels::bench_window_attention}};
 

@@ -1,0 +1,113 @@
+// Losses of labels and fields with the fast backend: their names and forms, and on a GPU value and gradient of the
+// reference.
+#include <string>
+#include <vector>
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/zeros.h>
+
+#include "loss_checks.hpp"
+#include "nn/meta_kernels.hpp"
+#include "regatta/kernels/device.hpp"
+#include "regatta/nn/device.hpp"
+#include "regatta/nn/forms.hpp"
+
+namespace regatta::test {
+namespace {
+
+/// Fields that fold, label maps, images and masks that change from voxel to voxel; two pairs.
+PairState rough_pair() {
+  PairState pair;
+  pair.flow = at::cat({noise_field(13, 17, 19, 6.0, 1), noise_field(13, 17, 19, 6.0, 4)});
+  pair.regularised = pair.flow;
+  pair.label_count = 5;
+  pair.fixed_labels = at::cat({noise(13, 17, 19, 7), noise(13, 17, 19, 8)}).mul(5.0).floor().to(at::kByte);
+  pair.moving_labels = at::cat({noise(13, 17, 19, 9), noise(13, 17, 19, 10)}).mul(6.0).floor().to(at::kByte);
+  pair.fixed = at::cat({noise(13, 17, 19, 11), noise(13, 17, 19, 12)});
+  pair.warped = at::cat({noise(13, 17, 19, 13), noise(13, 17, 19, 14)});
+  pair.fixed_mask = at::cat({noise(13, 17, 19, 15), noise(13, 17, 19, 16)}).gt(0.4).to(at::kByte);
+  pair.in_unit_range = true;
+  return pair;
+}
+
+struct Result {
+  double value = 0.0;
+  at::Tensor gradient;
+};
+
+Result result_of(const std::string& loss, const Json& options, PairState pair, Backend backend) {
+  pair.backend = backend;
+  pair.flow = pair.flow.clone().set_requires_grad(true);
+  pair.regularised = pair.flow;
+  pair.warped = pair.warped.clone().set_requires_grad(true);
+  const at::Tensor value = make_loss(loss, options)->value(pair);
+  value.mul(0.7).backward();
+  const at::Tensor& gradient = loss == "ncc" ? pair.warped.grad() : pair.flow.grad();
+  return {value.item<double>(), gradient.cpu().to(at::kDouble)};
+}
+
+/// The loss as a part of its own, without data. @return "NAME: FORM"
+std::string form_of(const std::string& loss, Backend backend, std::int64_t label_count, at::ScalarType type) {
+  use_meta_kernels();
+  const auto on_meta = at::TensorOptions().device(at::kMeta);
+  PairState pair;
+  pair.backend = backend;
+  pair.flow = at::zeros({1, 3, 16, 20, 24}, on_meta.dtype(type)).set_requires_grad(true);
+  pair.regularised = pair.flow;
+  pair.label_count = label_count;
+  pair.fixed_labels = at::zeros({1, 1, 16, 20, 24}, on_meta.dtype(at::kByte));
+  pair.moving_labels = pair.fixed_labels;
+  const FormRecord record;
+  {
+    const StepPart part(Form::kReference, loss.c_str());
+    make_loss(loss, Json::object())->value(pair).backward();
+  }
+  REQUIRE(record.parts().size() == 1);
+  CHECK(pair.flow.grad().sizes() == pair.flow.sizes());
+  return record.parts()[0].name + (record.parts()[0].form == Form::kKernel ? ": kernel" : ": reference");
+}
+
+}  // namespace
+
+TEST_CASE("losses of labels and fields run by kernels in a fast step, up to 255 labels") {
+  CHECK(form_of("dice", Backend::kFast, 255, at::kFloat) == "Dice: kernel");
+  CHECK(form_of("dice", Backend::kFast, 256, at::kFloat) == "Dice of more than 255 labels: reference");
+  CHECK(form_of("jacobian", Backend::kFast, 0, at::kFloat) == "folding: kernel");
+  CHECK(form_of("bending", Backend::kFast, 0, at::kFloat) == "bending energy: kernel");
+  for (const char* loss : {"jacobian", "bending"}) {
+    CHECK(form_of(loss, Backend::kFast, 0, at::kDouble).ends_with(": reference"));
+    CHECK(form_of(loss, Backend::kReference, 0, at::kFloat).ends_with(": reference"));
+  }
+}
+
+TEST_CASE("on a GPU fast forms of dice, jacobian and bending have the reference's values and gradients", "[gpu]") {
+  const c10::Device device = choose_device("auto");
+  if (!device.is_cuda() || !kernels::built()) {
+    REGATTA_SKIP(device.is_cuda() ? kernels::build_text() : "no GPU");
+  }
+  const PairState pair = rough_pair();
+  PairState on_device = pair;
+  on_device.flow = pair.flow.to(device, at::kFloat);
+  for (at::Tensor PairState::*image : {&PairState::fixed, &PairState::warped}) {
+    on_device.*image = (pair.*image).to(device, at::kFloat);
+  }
+  on_device.fixed_mask = pair.fixed_mask.to(device);
+  on_device.fixed_labels = pair.fixed_labels.to(device);
+  on_device.moving_labels = pair.moving_labels.to(device);
+  const std::vector<std::pair<std::string, Json>> losses = {
+      {"dice", {{"denominator", "squares"}}},
+      {"dice", {{"denominator", "sums"}}},
+      {"dice", {{"denominator", "squares"}, {"background", false}}},
+      {"jacobian", Json::object()},
+      {"bending", Json::object()}};
+  for (const auto& [loss, options] : losses) {
+    INFO(loss << " " << options.dump());
+    const Result reference = result_of(loss, options, pair, Backend::kReference);
+    const Result fast = result_of(loss, options, on_device, Backend::kFast);
+    CHECK(fast.value == Approx(reference.value).epsilon(1e-5));
+    CHECK(relative_difference(fast.gradient, reference.gradient) < 1e-4);
+  }
+}
+
+}  // namespace regatta::test
