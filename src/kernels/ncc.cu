@@ -272,6 +272,10 @@ void check_pair(const NccPair& pair, const Capability& chip) {
   for (const std::int64_t size : {pair.size.n, pair.size.d, pair.size.h, pair.size.w}) {
     REGATTA_REQUIRE(size >= 1 && size <= std::numeric_limits<int>::max() / 2, BugError, "ncc: size ", size);
   }
+  const NccShape shape = ncc_shape(pair.size, ncc_tile(pair.window / 2));
+  constexpr long long kMost = std::numeric_limits<int>::max();
+  REGATTA_REQUIRE(shape.plane() <= kMost && shape.columns() <= kMost / shape.d, BugError, "ncc: planes of ", shape.h,
+                  "x", shape.w, " voxels, or too many");
 }
 
 bool is_vector(const NccPair& pair, const float* coefficients) {
@@ -287,7 +291,7 @@ void ncc_forward(const NccPair& pair, float* coefficients, float* loss, void* sc
   REGATTA_REQUIRE(loss != nullptr && scratch != nullptr, BugError, "ncc: an array is missing");
   auto* parts = static_cast<double*>(scratch);
   const auto blocks = static_cast<unsigned>(chip.multiprocessors);
-  const bool vector = is_vector(pair, coefficients);
+  const bool vector = pair.mask == nullptr && is_vector(pair, coefficients);
   if (pair.type == FixedImage::kBytes) {
     ncc_forward_bytes(pair, coefficients, parts, blocks, vector, stream);
   } else {

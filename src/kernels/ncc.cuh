@@ -14,7 +14,7 @@ struct NccShape {
   int tiles_x, tiles_y;
 
   __host__ __device__ long long columns() const { return static_cast<long long>(n) * tiles_x * tiles_y; }
-  __device__ long long plane() const { return static_cast<long long>(h) * w; }
+  __host__ __device__ long long plane() const { return static_cast<long long>(h) * w; }
   __device__ long long voxels() const { return plane() * d; }
 };
 

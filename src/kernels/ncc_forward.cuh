@@ -35,16 +35,18 @@ __device__ __forceinline__ void sum_rows_exactly(const unsigned* from, unsigned 
   }
 }
 
+/// @param mask  of no effect in the vector form, which has no registers left for it
 template <FixedImage kType, int kRadius, bool kVector>
 __global__ void __launch_bounds__(kNccThreads, 1)
-    ncc_forward_kernel(NccInput<kType> in, float* __restrict__ coefficients, double* __restrict__ parts, NccShape shape,
-                       NccForm form) {
+    ncc_forward_kernel(NccInput<kType> in, const std::uint8_t* __restrict__ mask, float* __restrict__ coefficients,
+                       double* __restrict__ parts, NccShape shape, NccForm form) {
   constexpr NccTile kTile = ncc_tile(kRadius);
   constexpr int kWords = ncc_words(kRadius, kType);
   constexpr int kWindow = 2 * kRadius + 1;
   constexpr int kEach = kTile.each;
   constexpr int kPlaneWords = kWords * kNccRows * kTile.columns;
   constexpr float kFixedUnit = kType == FixedImage::kBytes ? 1.0F / 255.0F : 1.0F / static_cast<float>(kFixedPointOne);
+  using Index = std::conditional_t<kVector, long long, int>;  // masks need the registers
   using Packing = NccPacking<kType, kWords>;
   extern __shared__ unsigned ncc_words_shared[];
   const int lane = static_cast<int>(threadIdx.x) % 32;
@@ -52,10 +54,10 @@ __global__ void __launch_bounds__(kNccThreads, 1)
   const int column = static_cast<int>(threadIdx.x) % kTile.columns;  // of the second half
   const int group = static_cast<int>(threadIdx.x) / kTile.columns;
   const bool sums_rows = group < kTile.rows / kEach;
-  const long long plane = shape.plane();
+  const auto plane = static_cast<Index>(shape.plane());
   const long long volumes = shape.voxels() * shape.n;
-  long long at = first_pair(shape, blockIdx.x);
-  const long long end = first_pair(shape, blockIdx.x + 1);
+  auto at = static_cast<Index>(first_pair(shape, blockIdx.x));
+  const auto end = static_cast<Index>(first_pair(shape, blockIdx.x + 1));
   float sum = 0.0F;
   unsigned largest = 0;
   while (at < end) {
@@ -68,8 +70,8 @@ __global__ void __launch_bounds__(kNccThreads, 1)
     const long long corner = run.base + static_cast<long long>(y) * shape.w + x;
     const auto load = [&](int z, int row, bool wanted) {
       const bool inside = wanted && has_y[row] && z >= 0 && z < shape.d;
-      return load_voxels<kType, kVector>(in, corner + row * shape.w + z * plane, inside && has_x[0],
-                                         inside && has_x[1]);
+      return load_voxels<kType, kVector>(in, corner + row * shape.w + static_cast<long long>(z) * plane,
+                                         inside && has_x[0], inside && has_x[1]);
     };
     NccSums<kType> sums[2][2] = {};
 #pragma unroll 4
@@ -129,11 +131,14 @@ __global__ void __launch_bounds__(kNccThreads, 1)
         for (int o = 0; o < kEach; ++o) {
           const int to_y = run.y0 + group * kEach + o;
           if (to_x < shape.w && to_y < shape.h) {
-            const NccWindow window =
-                ncc_window<kWindow * kWindow * kWindow>(Packing::totals(totals[o]), kFixedUnit, form);
+            const long long here = run.base + (static_cast<long long>(z) * shape.h + to_y) * shape.w + to_x;
+            NccWindow window = {};
+            if (kVector || mask == nullptr || __ldg(mask + here) != 0) {
+              window = ncc_window<kWindow * kWindow * kWindow>(Packing::totals(totals[o]), kFixedUnit, form);
+            }
             sum += window.squared;
             if (coefficients != nullptr) {
-              float* to = coefficients + run.base + (static_cast<long long>(z) * shape.h + to_y) * shape.w + to_x;
+              float* to = coefficients + here;
               to[0] = window.a;
               to[volumes] = window.b;
               to[2 * volumes] = window.c;
@@ -160,7 +165,7 @@ void launch_ncc_forward(const NccPair& pair, float* coefficients, double* parts,
   const auto kernel = ncc_forward_kernel<kType, kRadius, kVector>;
   const std::size_t shared = ncc_forward_shared_bytes(kTile, ncc_words(kRadius, kType));
   REGATTA_CUDA(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared)));
-  kernel<<<blocks, kNccThreads, shared, stream>>>({pair.fixed, pair.warped}, coefficients, parts,
+  kernel<<<blocks, kNccThreads, shared, stream>>>({pair.fixed, pair.warped}, pair.mask, coefficients, parts,
                                                   ncc_shape(pair.size, kTile), pair.form);
   check_launch("ncc_forward");
 }

@@ -44,7 +44,8 @@ Volume product(const Volume& a, const Volume& b) {
 }  // namespace
 
 double ncc_reference(const std::vector<double>& fixed, const std::vector<double>& warped, const VolumeSize& size,
-                     int window, double weight, std::vector<double>* to_warped, NccForm form) {
+                     int window, double weight, std::vector<double>* to_warped, NccForm form,
+                     const std::vector<std::uint8_t>& mask) {
   const int radius = window / 2;
   const double n = std::pow(window, 3);
   const Volume fixed_sum = box(fixed, size, radius);
@@ -57,6 +58,9 @@ double ncc_reference(const std::vector<double>& fixed, const std::vector<double>
   Volume means(fixed.size());
   double sum = 0.0;
   for (std::size_t i = 0; i < fixed.size(); ++i) {
+    if (!mask.empty() && mask[i] == 0) {
+      continue;
+    }
     double fixed_variance = fixed_squares[i] - fixed_sum[i] * fixed_sum[i] / n;
     double warped_variance = warped_squares[i] - warped_sum[i] * warped_sum[i] / n;
     double cross = products[i] - fixed_sum[i] * warped_sum[i] / n;

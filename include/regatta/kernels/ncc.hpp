@@ -1,6 +1,5 @@
 // Local squared correlation of two images and its gradient to the second one: of the sums over the n = window^3 voxels
-// around a voxel (0 outside), the mean over all voxels. Masks and gradients to the fixed image stay with nn's
-// reference.
+// around a voxel (0 outside), the mean over all voxels. Gradients to the fixed image stay with nn's reference.
 #pragma once
 
 #include <cstddef>
@@ -34,6 +33,8 @@ struct NccPair {
   int window = 9;       ///< 3, 5, 7, 9 or 11
   double weight = 1.0;  ///< of the mean: -1 for the loss
   NccForm form = NccForm::kSums;
+  const std::uint8_t* mask = nullptr;  ///< [n, 1, d, h, w]: windows around voxels of 0 add nothing; the mean is still
+                                       ///< that over all voxels
 };
 
 /// Whether there are kernels for this window and type on this chip: fixed point needs 123 KB of shared memory a block,
@@ -67,8 +68,10 @@ void ncc_backward(const NccPair& pair, const float* coefficients, const float* u
 /// The same in float64 on the CPU, from separable sums.
 /// @param fixed, warped  [n, 1, d, h, w] in [0, 1]
 /// @param to_warped      resized and written; nullptr: loss only
+/// @param mask           as in NccPair; empty: none
 /// @return weight x mean
 double ncc_reference(const std::vector<double>& fixed, const std::vector<double>& warped, const VolumeSize& size,
-                     int window, double weight, std::vector<double>* to_warped, NccForm form = NccForm::kSums);
+                     int window, double weight, std::vector<double>* to_warped, NccForm form = NccForm::kSums,
+                     const std::vector<std::uint8_t>& mask = {});
 
 }  // namespace regatta::kernels

@@ -1,5 +1,8 @@
 #include "nn/fast/fields.hpp"
 
+#include <optional>
+
+#include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
@@ -99,7 +102,8 @@ kernels::NccPair pair_of(const at::Tensor& fixed, const at::Tensor& warped, std:
 class Correlation : public torch::autograd::Function<Correlation> {
  public:
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& fixed,
-                            const at::Tensor& warped, std::int64_t window, kernels::NccForm form, bool wanted) {
+                            const at::Tensor& warped, const std::optional<at::Tensor>& mask, std::int64_t window,
+                            kernels::NccForm form, bool wanted) {
     const Chip chip = chip_of(warped);
     const at::Tensor one = in_fixed_point(fixed.contiguous(), chip);
     const at::Tensor other = in_fixed_point(warped.contiguous(), chip);
@@ -110,11 +114,19 @@ class Correlation : public torch::autograd::Function<Correlation> {
       coefficients =
           at::empty({static_cast<std::int64_t>(kernels::ncc_coefficient_count(volume_size(warped)))}, warped.options());
     }
+    const at::Tensor inside = mask ? mask->contiguous() : at::Tensor();
     if (chip.launches) {
-      kernels::ncc_forward(pair_of(one, other, window, form), wanted ? coefficients.mutable_data_ptr<float>() : nullptr,
+      kernels::NccPair pair = pair_of(one, other, window, form);
+      pair.mask = mask ? inside.const_data_ptr<std::uint8_t>() : nullptr;
+      kernels::ncc_forward(pair, wanted ? coefficients.mutable_data_ptr<float>() : nullptr,
                            loss.mutable_data_ptr<float>(), scratch.mutable_data_ptr(), chip.capability, chip.stream);
     }
-    context->save_for_backward({one, other, coefficients});
+    at::Tensor share;  // of the kernels' mean in that over the mask
+    if (mask) {
+      share = inside.ne(0).sum().to(at::kFloat).clamp_min_(1.0).reciprocal_().mul_(static_cast<double>(inside.numel()));
+      loss.mul_(share);
+    }
+    context->save_for_backward({one, other, coefficients, share});
     context->saved_data["window"] = window;
     context->saved_data["form"] = static_cast<std::int64_t>(form);
     return loss;
@@ -123,7 +135,10 @@ class Correlation : public torch::autograd::Function<Correlation> {
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  const torch::autograd::variable_list& outer) {
     const auto saved = context->get_saved_variables();
-    const at::Tensor upstream = outer.front().to(at::kFloat).contiguous();
+    at::Tensor upstream = outer.front().to(at::kFloat).contiguous();
+    if (saved[3].defined()) {
+      upstream = upstream * saved[3];
+    }
     const at::Tensor to_warped =
         at::empty_like(saved[1], saved[2].options(), at::MemoryFormat::Contiguous);  // [N, 1, D, H, W]
     if (const Chip chip = chip_of(to_warped); chip.launches) {
@@ -132,7 +147,7 @@ class Correlation : public torch::autograd::Function<Correlation> {
       kernels::ncc_backward(pair, saved[2].const_data_ptr<float>(), upstream.const_data_ptr<float>(),
                             to_warped.mutable_data_ptr<float>(), chip.capability, chip.stream);
     }
-    return {at::Tensor(), to_warped, at::Tensor(), at::Tensor(), at::Tensor()};
+    return {at::Tensor(), to_warped, at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
 
@@ -182,13 +197,16 @@ at::Tensor warp(const at::Tensor& volume, const at::Tensor& flow, const WarpOpti
 }
 
 bool has_local_correlation(const at::Tensor& fixed, const at::Tensor& warped, const CorrelationOptions& options) {
-  return is_plain(fixed, 1) && is_plain(warped, 1) && !options.mask.defined() && !needs_gradient(fixed) &&
+  const bool has_mask_form =
+      !options.mask.defined() || (options.mask.scalar_type() == at::kByte && options.mask.device() == warped.device());
+  return is_plain(fixed, 1) && is_plain(warped, 1) && has_mask_form && !needs_gradient(fixed) &&
          kernels::ncc_has_form(static_cast<int>(options.window), kernels::FixedImage::kFixedPoint,
                                chip_of(warped).capability);
 }
 
 at::Tensor local_correlation(const at::Tensor& fixed, const at::Tensor& warped, const CorrelationOptions& options) {
-  return Correlation::apply(fixed, warped, options.window, form_of(options.form), needs_gradient(warped));
+  const auto mask = options.mask.defined() ? std::optional<at::Tensor>(options.mask) : std::nullopt;
+  return Correlation::apply(fixed, warped, mask, options.window, form_of(options.form), needs_gradient(warped));
 }
 
 bool has_diffusion(const at::Tensor& field) {

@@ -15,7 +15,7 @@ bool has_warp(const at::Tensor& volume, const at::Tensor& flow, const WarpOption
 /// As regatta::warp. Requires `has_warp`.
 at::Tensor warp(const at::Tensor& volume, const at::Tensor& flow, const WarpOptions& options);
 
-/// No mask, windows 3 to 11, no gradient to the fixed image.
+/// Windows 3 to 11, no gradient to the fixed image; masks of uint8.
 bool has_local_correlation(const at::Tensor& fixed, const at::Tensor& warped, const CorrelationOptions& options);
 
 /// As regatta::local_correlation, of images in [0, 1]: one that is not makes the result NaN. Requires

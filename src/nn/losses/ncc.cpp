@@ -50,7 +50,8 @@ class Ncc final : public Loss {
     const CorrelationOptions options = {options_.window, form_, mask_of("ncc", pair, options_.mask)};
     const bool fast = pair.backend == Backend::kFast && pair.in_unit_range &&
                       fast::has_local_correlation(pair.fixed, pair.warped, options);
-    name_part(fast ? Form::kKernel : Form::kReference, fast ? "NCC" : reference_name(pair, options.mask.defined()));
+    const char* name = options.mask.defined() ? "NCC with masks" : "NCC";
+    name_part(fast ? Form::kKernel : Form::kReference, fast ? name : reference_name(pair, name));
     return (fast ? fast::local_correlation : local_correlation)(pair.fixed, pair.warped, options).neg();
   }
 
@@ -61,12 +62,9 @@ class Ncc final : public Loss {
 
  private:
   /// Where NCC has no fast form, its name says why.
-  const char* reference_name(const PairState& pair, bool masked) const {
-    if (masked) {
-      return "NCC with masks";
-    }
+  const char* reference_name(const PairState& pair, const char* name) const {
     if (pair.backend == Backend::kReference) {
-      return "NCC";
+      return name;
     }
     if (!pair.in_unit_range) {
       return "NCC of images outside [0, 1]";

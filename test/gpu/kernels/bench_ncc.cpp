@@ -39,6 +39,13 @@ void bench_ncc(Bench& bench) {
       bench.time({"ncc_backward", kSize, form, (images + 16.0) * v}, [&](Stream stream) { backward(of, stream); });
     }
   }
+  const DeviceArray<std::uint8_t> mask(head_labels(scene.size, 0.0, 2));
+  NccPair masked = pair(FixedImage::kFixedPoint, 9);
+  masked.mask = mask.get();
+  bench.time({"ncc_forward", kSize, "9, fixed point, masked", 21.0 * v},
+             [&](Stream stream) { forward(masked, stream); });
+  bench.time({"ncc_backward", kSize, "9, fixed point, masked", 24.0 * v},
+             [&](Stream stream) { backward(masked, stream); });
   const NccPair of = pair(FixedImage::kBytes, 9);
   bench.time({"ncc_forward", kSize, "9, bytes, loss only", 5.0 * v}, [&](Stream stream) {
     ncc_forward(of, nullptr, scene.loss.get() + 1, scratch.get(), bench.chip(), stream);

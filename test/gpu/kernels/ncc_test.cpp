@@ -22,12 +22,13 @@ struct Pair {
   std::vector<double> fixed, warped;
   std::vector<std::uint8_t> bytes;
   std::vector<std::uint32_t> fixed_point, warped_point;
+  std::vector<std::uint8_t> mask;  ///< empty: none
 
   double rounded_reference(int window, std::vector<double>* gradient, NccForm form = NccForm::kSums) const {
     std::vector<double> rounded(warped_point.size());
     std::transform(warped_point.begin(), warped_point.end(), rounded.begin(),
                    [](std::uint32_t value) { return static_cast<double>(value) / kFixedPointOne; });
-    return ncc_reference(fixed, rounded, size, window, kWeight, gradient, form);
+    return ncc_reference(fixed, rounded, size, window, kWeight, gradient, form, mask);
   }
 };
 
@@ -61,7 +62,9 @@ Result run(const Pair& pair, FixedImage type, int window, const Capability& chip
   const DeviceArray<float> upstream(std::vector<float>{1.0F});
   DeviceArray<unsigned char> scratch(ncc_scratch_bytes(chip));
   const void* fixed = type == FixedImage::kBytes ? static_cast<const void*>(bytes.get()) : fixed_point.get();
-  const NccPair work = {fixed, type, warped.get(), pair.size, window, kWeight, form};
+  const DeviceArray<std::uint8_t> mask(pair.mask);
+  NccPair work = {fixed, type, warped.get(), pair.size, window, kWeight, form};
+  work.mask = pair.mask.empty() ? nullptr : mask.get();
   ncc_forward(work, coefficients.get(), loss.get(), scratch.get(), chip, nullptr);
   ncc_backward(work, coefficients.get(), upstream.get(), gradient.get(), chip, nullptr);
   wait_for_gpu();
@@ -111,6 +114,30 @@ TEST_CASE("the other forms of ncc agree with float64 of the same rounded images"
         const Result result = run(pair, FixedImage::kBytes, window, capability(0), form);
         CHECK(result.loss == Approx(loss).epsilon(1e-5));
         CHECK(relative_error(result.gradient, rounded) < 1e-3);
+      }
+    }
+  }
+}
+
+TEST_CASE("masked ncc agrees with float64 of the same rounded images, windows 3 to 11") {
+  if (!has_gpu()) {
+    REGATTA_SKIP("no GPU");
+  }
+  for (const VolumeSize& size : small_sizes()) {
+    Pair pair = head_pair(size);
+    pair.mask = head_labels(size, 0.3, 2);
+    for (std::size_t i = 0; i < pair.mask.size(); i += 3) {
+      pair.mask[i] = static_cast<std::uint8_t>(i % 2 * 255);
+    }
+    for (const int window : {3, 5, 7, 9, 11}) {
+      for (const FixedImage type : {FixedImage::kBytes, FixedImage::kFixedPoint}) {
+        INFO(size.d << "x" << size.h << "x" << size.w << ", window " << window << ", type " << static_cast<int>(type));
+        std::vector<double> rounded;
+        const double loss = pair.rounded_reference(window, &rounded);
+        const Result result = run(pair, type, window, capability(0));
+        CHECK(result.loss == Approx(loss).epsilon(1e-5));
+        CHECK(relative_error(result.gradient, rounded) < 5e-5);
+        CHECK(result.margins_hold);
       }
     }
   }

@@ -88,6 +88,30 @@ TEST_CASE("the gradient of ncc is that of finite differences") {
   }
 }
 
+TEST_CASE("windows around voxels outside the mask add nothing to ncc, and their voxels still count in others") {
+  const std::vector<double> fixed = uniform(8);
+  std::vector<double> warped = uniform(9);
+  std::vector<std::uint8_t> mask(fixed.size());
+  double sum = 0.0;
+  for (std::int64_t i = 0; i < kSize.all(); i += 3) {
+    mask[static_cast<std::size_t>(i)] = 7;
+    sum += squared_at(fixed, warped, i, 1);
+  }
+  std::vector<double> gradient;
+  const double loss = ncc_reference(fixed, warped, kSize, 3, -1.0, &gradient, NccForm::kSums, mask);
+  CHECK(loss == Approx(-sum / static_cast<double>(kSize.all())).epsilon(1e-9));
+  for (std::size_t i = 0; i < warped.size(); i += 17) {
+    const double kept = warped[i];
+    constexpr double kStep = 1e-5;
+    warped[i] = kept + kStep;
+    const double above = ncc_reference(fixed, warped, kSize, 3, -1.0, nullptr, NccForm::kSums, mask);
+    warped[i] = kept - kStep;
+    const double below = ncc_reference(fixed, warped, kSize, 3, -1.0, nullptr, NccForm::kSums, mask);
+    warped[i] = kept;
+    CHECK(gradient[i] == Approx((above - below) / (2.0 * kStep)).epsilon(1e-5).margin(1e-9));
+  }
+}
+
 TEST_CASE("the forms differ where windows are flat") {
   const std::vector<double> image = uniform(6);
   const std::vector<double> flat(image.size(), 0.0);

@@ -81,7 +81,8 @@ TEST_CASE("losses of labels and fields run by kernels in a fast step, up to 255 
   }
 }
 
-TEST_CASE("on a GPU fast forms of dice, jacobian and bending have the reference's values and gradients", "[gpu]") {
+TEST_CASE("on a GPU fast forms of dice, jacobian, bending and masked ncc have the reference's values and gradients",
+          "[gpu]") {
   const c10::Device device = choose_device("auto");
   if (!device.is_cuda() || !kernels::built()) {
     REGATTA_SKIP(device.is_cuda() ? kernels::build_text() : "no GPU");
@@ -100,7 +101,8 @@ TEST_CASE("on a GPU fast forms of dice, jacobian and bending have the reference'
       {"dice", {{"denominator", "sums"}}},
       {"dice", {{"denominator", "squares"}, {"background", false}}},
       {"jacobian", Json::object()},
-      {"bending", Json::object()}};
+      {"bending", Json::object()},
+      {"ncc", {{"masked", true}, {"window", 5}}}};
   for (const auto& [loss, options] : losses) {
     INFO(loss << " " << options.dump());
     const Result reference = result_of(loss, options, pair, Backend::kReference);
