@@ -19,6 +19,7 @@ const char* form_name(Form form) {
   switch (form) {
     case Form::kKernel: return "kernel";
     case Form::kCudnn: return "cudnn";
+    case Form::kCublas: return "cublas";
     case Form::kReference: break;
   }
   return "reference";
@@ -89,7 +90,8 @@ std::string forms_text(Backend backend, const std::vector<PartForm>& parts) {
   }
   const std::int64_t by_reference = count_of(parts, Form::kReference);
   const std::int64_t by_cudnn = count_of(parts, Form::kCudnn);
-  const std::int64_t all = by_reference + by_cudnn + count_of(parts, Form::kKernel);
+  const std::int64_t by_cublas = count_of(parts, Form::kCublas);
+  const std::int64_t all = by_reference + by_cudnn + by_cublas + count_of(parts, Form::kKernel);
   std::string text = by_reference == 0 ? str("fast, all ", all, " parts") : str("fast, ", by_reference, " of ", all);
   if (by_reference > 0) {
     std::vector<std::string> names;
@@ -100,10 +102,14 @@ std::string forms_text(Backend backend, const std::vector<PartForm>& parts) {
     }
     text += str(" parts by reference: ", join(names, ", "));
   }
+  std::vector<std::string> by_libraries;
   if (by_cudnn > 0) {
-    text += str("; ", by_cudnn, by_cudnn == 1 ? " convolution" : " convolutions", " by cuDNN in bf16");
+    by_libraries.push_back(str(by_cudnn, by_cudnn == 1 ? " convolution" : " convolutions", " by cuDNN"));
   }
-  return text;
+  if (by_cublas > 0) {
+    by_libraries.push_back(str(by_cublas, by_cublas == 1 ? " linear layer" : " linear layers", " by cuBLAS"));
+  }
+  return by_libraries.empty() ? text : str(text, "; ", join(by_libraries, " and "), " in bf16");
 }
 
 Json forms_json(const std::vector<PartForm>& parts) {

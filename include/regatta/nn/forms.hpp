@@ -1,5 +1,5 @@
-// Which parts of a step run by our kernels, which by cuDNN in bf16 and which by reference, and the sentence that says
-// so.
+// Which parts of a step run by our kernels, which by cuDNN or cuBLAS in bf16 and which by reference, and the sentence
+// that says so.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +14,7 @@ namespace regatta {
 enum class Form {
   kKernel,    ///< one of our kernels
   kCudnn,     ///< a convolution by cuDNN in bf16
+  kCublas,    ///< a linear layer by cuBLAS in bf16
   kReference  ///< LibTorch's operators in float32
 };
 
@@ -89,10 +90,10 @@ class UnnotedParts {
 };
 
 /// "fast, 3 of 21 parts by reference: NCC with masks, warp (2)"; "fast, all 21 parts"; "reference". Convolutions by
-/// cuDNN are counted.
+/// cuDNN and linear layers by cuBLAS are counted.
 std::string forms_text(Backend backend, const std::vector<PartForm>& parts);
 
-/// [{"name": "warp", "form": "kernel", "count": 1}, ...]; forms: kernel, cudnn, reference
+/// [{"name": "warp", "form": "kernel", "count": 1}, ...]; forms: kernel, cudnn, cublas, reference
 Json forms_json(const std::vector<PartForm>& parts);
 
 }  // namespace regatta

@@ -133,10 +133,11 @@ using Weights8To8 = WeightForm<WeightShape{8, 1, 1, 8, 1, 2, 2, 2}>;
 using Weights8To3 = WeightForm<WeightShape{8, 1, 1, 16, 1, 2, 2, 2, true}>;
 using LargeWeights8To8 = WeightForm<WeightShape{8, 1, 1, 8, 2, 1, 2, 1, false, kLargeEdge}>;
 using LargeWeights16To16 = WeightForm<WeightShape{16, 1, 2, 16, 1, 1, 2, 1, false, kLargeEdge}>;
+using LargeWeights16To8 = WeightForm<WeightShape{16, 1, 1, 8, 2, 1, 2, 1, false, kLargeEdge}>;
 using LargeWeights32To8 = WeightForm<WeightShape{32, 1, 1, 8, 1, 1, 2, 1, false, kLargeEdge}>;
 using WeightForms = FormList<Weights64To16, Weights32To32, Weights32To16, Weights32To8, Weights32To3, Weights16To32,
                              Weights16To16, Weights16To3, Weights8To32, Weights8To16, Weights8To8, Weights8To3,
-                             LargeWeights8To8, LargeWeights16To16, LargeWeights32To8>;
+                             LargeWeights8To8, LargeWeights16To16, LargeWeights16To8, LargeWeights32To8>;
 
 // FoldWeightShape: input channels, tiles, warps over output channels, rows, steps ahead, blocks.
 using FoldWeights64To16 = FoldWeights<FoldWeightShape{64, 2, 1, 4, 2, 1}>;

@@ -6,6 +6,7 @@ namespace regatta::kernels::conv {
 
 template void launch_weights<LargeWeights8To8>(const WeightCall&, int, Stream);
 template void launch_weights<LargeWeights16To16>(const WeightCall&, int, Stream);
+template void launch_weights<LargeWeights16To8>(const WeightCall&, int, Stream);
 template void launch_weights<LargeWeights32To8>(const WeightCall&, int, Stream);
 
 }  // namespace regatta::kernels::conv

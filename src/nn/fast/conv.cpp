@@ -156,6 +156,7 @@ class Conv : public torch::autograd::Function<Conv> {
       return {result.out};
     }
     context->mark_non_differentiable({result.out});
+    context->set_materialize_grads(false);  // of the output: a volume of zeros
     return {result.before, result.out};
   }
 
@@ -211,8 +212,9 @@ class LeakyDerivative : public torch::autograd::Function<LeakyDerivative> {
 /// What a convolution is called, and whether our kernels do it: it is cuDNN's if the forward pass or a gradient is.
 /// "convolution 64 up + 2 to 64"; ", gradients" where only they are cuDNN's.
 PartForm part_of(const ConvCall& call) {
+  const std::optional<ConvCall> wide = call.widened();
   const auto has_if = [&](const at::Tensor& wanted, ConvPass pass) {
-    return !wanted.defined() || !needs_gradient(wanted) || call.has_form(pass);
+    return !wanted.defined() || !needs_gradient(wanted) || (wide ? *wide : call).has_form(pass);
   };
   const at::Tensor& weight = call.layer.weights.front();
   const bool forward = call.has_form(ConvPass::kForward);
@@ -247,7 +249,11 @@ at::Tensor with_leaky_derivative(const at::Tensor& result, double slope) {
 Feature convolve(const std::vector<Feature>& inputs, const ConvLayer& layer) {
   REGATTA_REQUIRE(layer.weights.size() <= kMostKernels, BugError, layer.weights.size(), " parallel kernels");
   const std::vector<Feature> read = in_two(inputs);
-  const ConvCall call = {reading_of(read[0]), read.size() == 2 ? reading_of(read[1]) : Reading{}, layer};
+  ConvCall call = {reading_of(read[0]), read.size() == 2 ? reading_of(read[1]) : Reading{}, layer};
+  if (call.has_joined_form()) {
+    call.first = reading_of(at::cat({read[0].value(), read[1].value()}, 1));
+    call.second = {};
+  }
   const StepPart part([&] { return part_of(call); });
   const Slots slots = slots_of(call);
   std::vector<at::Tensor> edges;

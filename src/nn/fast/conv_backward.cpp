@@ -1,6 +1,7 @@
 // The backward pass of one convolution.
 #include <array>
 
+#include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/convolution_backward.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
@@ -159,7 +160,19 @@ class Backward {
 }  // namespace
 
 ConvGradients conv_backward(const ConvCall& call, const at::Tensor& upstream, const ConvWanted& wanted) {
-  return Backward(call, upstream).run(wanted);
+  const std::optional<ConvCall> wide = call.widened();
+  if (!wide) {
+    return Backward(call, upstream).run(wanted);
+  }
+  const at::Tensor packed = packed_field(upstream);  // [N, D, H, W, 4]
+  const at::Tensor padded = at::constant_pad_nd(packed, {0, kWidenedChannels - packed.size(4)}).permute({0, 4, 1, 2, 3});
+  ConvGradients found = Backward(*wide, padded).run(wanted);
+  for (std::vector<at::Tensor>* parts : {&found.weights, &found.biases}) {
+    for (at::Tensor& part : *parts) {
+      part = part.narrow(0, 0, call.layer.weights.front().size(0)).contiguous();
+    }
+  }
+  return found;
 }
 
 }  // namespace regatta::fast

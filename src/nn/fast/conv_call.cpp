@@ -1,6 +1,7 @@
 #include "nn/fast/conv_call.hpp"
 
 #include <ATen/ops/cat.h>
+#include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/zeros.h>
 
 namespace regatta::fast {
@@ -41,6 +42,44 @@ std::optional<kernels::ConvShape> ConvCall::shape() const {
 bool ConvCall::has_form(kernels::ConvPass pass) const {
   const auto known = shape();
   return known && kernels::has_form(*known, pass, chip_of(first.raw).capability);
+}
+
+bool ConvCall::has_joined_form() const {
+  if (!second || first.upsample || has_form(kernels::ConvPass::kForward)) {
+    return false;
+  }
+  std::optional<kernels::ConvShape> joined = shape();
+  if (!joined) {
+    return false;
+  }
+  joined->first = {joined->in(), false, false};
+  joined->second = {};
+  const kernels::Capability chip = chip_of(first.raw).capability;
+  return kernels::has_form(*joined, kernels::ConvPass::kForward, chip) &&
+         kernels::has_form(*joined, kernels::ConvPass::kFirstGradient, chip) &&
+         kernels::has_form(*joined, kernels::ConvPass::kWeightGradient, chip);
+}
+
+std::optional<ConvCall> ConvCall::widened() const {
+  const auto known = shape();
+  if (!layer.field || !known || layer.weights.size() != 1 || has_form(kernels::ConvPass::kFirstGradient)) {
+    return std::nullopt;
+  }
+  kernels::ConvShape wide = *known;
+  wide.out = static_cast<int>(kWidenedChannels);
+  const kernels::Capability chip = chip_of(first.raw).capability;
+  if (!kernels::has_form(wide, kernels::ConvPass::kFirstGradient, chip) ||
+      !kernels::has_form(wide, kernels::ConvPass::kWeightGradient, chip)) {
+    return std::nullopt;
+  }
+  const std::int64_t more = kWidenedChannels - layer.weights.front().size(0);
+  ConvCall call = *this;
+  call.layer.field = false;
+  call.layer.weights = {at::constant_pad_nd(layer.weights.front(), {0, 0, 0, 0, 0, 0, 0, 0, 0, more})};
+  for (at::Tensor& bias : call.layer.biases) {
+    bias = at::constant_pad_nd(bias, {0, more});
+  }
+  return call;
 }
 
 at::Tensor ConvCall::packed(const kernels::ConvShape& shape, kernels::ConvPass pass, const Chip& chip) const {

@@ -21,6 +21,12 @@ struct ConvCall {
 
   bool has_form(kernels::ConvPass pass) const;
 
+  /// Whether our kernels have forms for the concatenation of two inputs, and none for the two apart.
+  bool has_joined_form() const;
+
+  /// A field's convolution with channels of zeros beside the three: where only for that our kernels have gradients.
+  std::optional<ConvCall> widened() const;
+
   /// Packed for a pass that has a form.
   at::Tensor packed(const kernels::ConvShape& shape, kernels::ConvPass pass, const Chip& chip) const;
 
@@ -31,6 +37,8 @@ struct ConvCall {
 
   std::vector<std::int64_t> paddings() const { return std::vector<std::int64_t>(3, layer.padding); }
 };
+
+inline constexpr std::int64_t kWidenedChannels = 8;
 
 /// The kernel of this edge in the middle of a larger one.
 at::Tensor middle(at::Tensor weight, std::int64_t edge);

@@ -167,6 +167,7 @@ class UpConv : public torch::autograd::Function<UpConv> {
     auto results = shape ? up_by_kernel(call, *shape, training) : up_by_cudnn(call, training);
     if (results.size() == 2) {
       context->mark_non_differentiable({results[1]});
+      context->set_materialize_grads(false);  // of the output: a volume of zeros
     }
     return results;
   }

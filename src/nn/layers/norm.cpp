@@ -9,6 +9,7 @@
 #include <ATen/ops/leaky_relu_backward.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "nn/fast/norm.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/nn/forms.hpp"
 
@@ -94,10 +95,17 @@ InstanceNorm::InstanceNorm(Parameters& parameters, const std::string& name, std:
       activation_(activation) {}
 
 at::Tensor InstanceNorm::operator()(const at::Tensor& input) const {
-  const StepPart part(Form::kReference, "instance norm");
   const bool affine = weight_.defined();
-  return NormAct::apply(input, affine ? std::optional(weight_) : std::nullopt,
-                        affine ? std::optional(bias_) : std::nullopt, leaky_slope_of(activation_));
+  const double slope = leaky_slope_of(activation_);
+  if (!affine && fast::has_instance_norm(input, slope)) {
+    const StepPart part(Form::kKernel, "instance norm");
+    return fast::instance_norm(input, slope);
+  }
+  const StepPart part(Form::kReference, "instance norm");
+  const at::Tensor normalised =
+      NormAct::apply(input.to(at::kFloat), affine ? std::optional(weight_) : std::nullopt,
+                     affine ? std::optional(bias_) : std::nullopt, slope);
+  return normalised.to(input.scalar_type());
 }
 
 LayerNorm::LayerNorm(Parameters& parameters, const std::string& name, std::int64_t channels)
@@ -106,7 +114,7 @@ LayerNorm::LayerNorm(Parameters& parameters, const std::string& name, std::int64
 
 at::Tensor LayerNorm::operator()(const at::Tensor& tokens) const {
   const StepPart part(Form::kReference, "layer norm");
-  return at::layer_norm(tokens, weight_.sizes(), weight_, bias_);
+  return at::layer_norm(tokens.to(at::kFloat), weight_.sizes(), weight_, bias_);
 }
 
 }  // namespace regatta

@@ -16,6 +16,7 @@
 #include <ATen/ops/where.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "nn/fast/resample.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/nn/forms.hpp"
 
@@ -67,6 +68,10 @@ class Trilinear : public torch::autograd::Function<Trilinear> {
   }
 };
 
+bool by_kernel(const at::Tensor& field, const std::array<std::int64_t, 3>& size, const ResizeOptions& options) {
+  return options.backend == Backend::kFast && fast::has_resize(field, size);
+}
+
 }  // namespace
 
 std::array<std::int64_t, 3> grid_of(const at::Tensor& volume) {
@@ -79,25 +84,37 @@ at::Tensor upsample_nearest(const at::Tensor& input) {
   return at::upsample_nearest3d(input, size);
 }
 
-at::Tensor resize(const at::Tensor& input, const std::array<std::int64_t, 3>& size, bool align_corners) {
+at::Tensor resize(const at::Tensor& input, const std::array<std::int64_t, 3>& size, const ResizeOptions& options) {
+  if (by_kernel(input, size, options)) {
+    const StepPart part(Form::kKernel, "trilinear resampling");
+    return fast::resize(input, size, options.align_corners, {1.0, 1.0, 1.0});
+  }
   const StepPart part(Form::kReference, "trilinear resampling");
-  return Trilinear::apply(input, std::vector<std::int64_t>(size.begin(), size.end()), align_corners);
+  return Trilinear::apply(input, std::vector<std::int64_t>(size.begin(), size.end()), options.align_corners);
 }
 
-at::Tensor upsample_trilinear(const at::Tensor& input, bool align_corners) {
-  return resize(input, {input.size(2) * 2, input.size(3) * 2, input.size(4) * 2}, align_corners);
+at::Tensor upsample_trilinear(const at::Tensor& input, const ResizeOptions& options) {
+  if (!options.align_corners && fast::has_upsample(input)) {
+    const StepPart part(Form::kKernel, "trilinear up-sampling");
+    return fast::upsample(input);
+  }
+  return resize(input, {input.size(2) * 2, input.size(3) * 2, input.size(4) * 2}, options);
 }
 
-at::Tensor resize_field(const at::Tensor& field, const std::array<std::int64_t, 3>& size, bool align_corners) {
+at::Tensor resize_field(const at::Tensor& field, const std::array<std::int64_t, 3>& size,
+                        const ResizeOptions& options) {
   REGATTA_REQUIRE(field.dim() == 5 && field.size(1) == 3, BugError, "resize_field: not a field");
-  const at::Tensor out = resize(field, size, align_corners);
   std::array<double, 3> factors{};
   for (std::size_t axis = 0; axis < 3; ++axis) {
-    const std::int64_t less = align_corners ? 1 : 0;
+    const std::int64_t less = options.align_corners ? 1 : 0;
     factors[axis] = static_cast<double>(size[axis] - less) /
                     static_cast<double>(field.size(static_cast<std::int64_t>(axis) + 2) - less);
   }
-  return scale_components(out, factors);
+  if (by_kernel(field, size, options)) {
+    const StepPart part(Form::kKernel, "trilinear resampling");
+    return fast::resize(field, size, options.align_corners, factors);
+  }
+  return scale_components(resize(field, size, options), factors);
 }
 
 at::Tensor scale_components(const at::Tensor& field, const std::array<double, 3>& factors) {
@@ -118,14 +135,23 @@ at::Tensor spline_matrix(std::int64_t size, std::int64_t points, std::int64_t sp
 }
 
 at::Tensor average_pool(const at::Tensor& input, std::int64_t kernel, std::int64_t stride) {
+  if (fast::has_average_pool(input, kernel, stride)) {
+    const StepPart part(Form::kKernel, "average pooling");
+    return fast::average_pool(input);
+  }
   const StepPart part(Form::kReference, "average pooling");
   const std::int64_t padding = kernel % 2 == 1 ? kernel / 2 : 0;
-  return at::avg_pool3d(input, kernel, stride, padding, /*ceil_mode=*/false, /*count_include_pad=*/true);
+  return at::avg_pool3d(input.to(at::kFloat), kernel, stride, padding, /*ceil_mode=*/false, /*count_include_pad=*/true)
+      .to(input.scalar_type());
 }
 
-at::Tensor max_pool(const at::Tensor& input) {
+at::Tensor max_pool(const Feature& input) {
+  if (fast::has_max_pool(input)) {
+    const StepPart part(Form::kKernel, "max pooling");
+    return fast::max_pool(input);
+  }
   const StepPart part(Form::kReference, "max pooling");
-  return at::max_pool3d(input, 2);
+  return at::max_pool3d(input.value(), 2);
 }
 
 }  // namespace regatta

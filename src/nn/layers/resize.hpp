@@ -5,6 +5,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "nn/layers/conv.hpp"
+
 namespace regatta {
 
 /// Sizes of D, H, W.
@@ -13,16 +15,21 @@ std::array<std::int64_t, 3> grid_of(const at::Tensor& volume);
 /// Nearest-neighbour up-sampling by two along D, H and W.
 at::Tensor upsample_nearest(const at::Tensor& input);
 
+struct ResizeOptions {
+  bool align_corners = false;  ///< true: voxel centres of the corners coincide; false: the outer faces of the volumes do
+  Backend backend = Backend::kReference;  ///< of fields; features of the fast backend are known by their type
+};
+
 /// Trilinear resampling to another grid; values are not scaled. Deterministic on every device, the backward pass too.
-/// @param align_corners  true: voxel centres of the corners coincide; false: the outer faces of the volumes do
-at::Tensor resize(const at::Tensor& input, const std::array<std::int64_t, 3>& size, bool align_corners);
+at::Tensor resize(const at::Tensor& input, const std::array<std::int64_t, 3>& size, const ResizeOptions& options = {});
 
 /// `resize` by two along each axis.
-at::Tensor upsample_trilinear(const at::Tensor& input, bool align_corners = false);
+at::Tensor upsample_trilinear(const at::Tensor& input, const ResizeOptions& options = {});
 
 /// A displacement or velocity field on another grid, in voxels of that grid: `resize`, each component times the ratio
 /// of sizes (align_corners false) or of sizes less one (true).
-at::Tensor resize_field(const at::Tensor& field, const std::array<std::int64_t, 3>& size, bool align_corners);
+at::Tensor resize_field(const at::Tensor& field, const std::array<std::int64_t, 3>& size,
+                        const ResizeOptions& options = {});
 
 /// Each component of a field [N, 3, D, H, W] times its factor. Nothing waits for the device.
 at::Tensor scale_components(const at::Tensor& field, const std::array<double, 3>& factors);
@@ -36,6 +43,6 @@ at::Tensor spline_matrix(std::int64_t size, std::int64_t points, std::int64_t sp
 at::Tensor average_pool(const at::Tensor& input, std::int64_t kernel, std::int64_t stride);
 
 /// Largest of 2x2x2 voxels.
-at::Tensor max_pool(const at::Tensor& input);
+at::Tensor max_pool(const Feature& input);
 
 }  // namespace regatta

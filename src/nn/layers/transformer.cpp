@@ -14,6 +14,7 @@
 #include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "nn/fast/attention.hpp"
 #include "nn/fast/draw.hpp"
 #include "nn/layers/work.hpp"
 #include "nn/shapes.hpp"
@@ -147,7 +148,8 @@ void check_attention(const at::Tensor& qkv, const at::Tensor& regions, std::int6
 
 }  // namespace
 
-Linear::Linear(Parameters& parameters, const std::string& name, const LinearShape& shape) {
+Linear::Linear(Parameters& parameters, const std::string& name, const LinearShape& shape)
+    : backend_(parameters.context().backend) {
   const Init standard = Init::uniform(1.0 / std::sqrt(static_cast<double>(shape.in)));
   weight_ = parameters.add(name + ".weight", {shape.out, shape.in}, shape.weight_init.value_or(standard));
   if (shape.bias) {
@@ -156,8 +158,15 @@ Linear::Linear(Parameters& parameters, const std::string& name, const LinearShap
 }
 
 at::Tensor Linear::operator()(const at::Tensor& tokens) const {
-  const StepPart part(Form::kReference, "linear layer");
   count_linear(weight_, tokens);
+  if (backend_ == Backend::kFast) {
+    const StepPart part(Form::kCublas, "linear layer");
+    const auto rounded = [](const at::Tensor& values) {
+      return values.defined() ? values.to(at::kBFloat16) : at::Tensor();
+    };
+    return at::linear(rounded(tokens), rounded(weight_), rounded(bias_));
+  }
+  const StepPart part(Form::kReference, "linear layer");
   return at::linear(tokens, weight_, bias_);
 }
 
@@ -178,6 +187,23 @@ at::Tensor window_attention_plain(const at::Tensor& qkv, const at::Tensor& bias,
   check_attention(qkv, regions, heads);
   const Heads parts = split_heads(qkv, heads);
   return join_heads(at::matmul(weights_of(parts, bias, regions), parts.value));
+}
+
+bool has_token_attention(const at::Tensor& tokens, const TokenWindows& windows) {
+  return fast::has_window_attention(tokens, windows);
+}
+
+at::Tensor token_attention(const at::Tensor& qkv, const at::Tensor& table, const TokenWindows& windows) {
+  const StepPart part(Form::kKernel, "window attention");
+  double windows_in_all = static_cast<double>(qkv.size(0));
+  double of_window = 1.0;
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    const std::int64_t edge = windows.window[axis];
+    windows_in_all *= static_cast<double>((qkv.size(static_cast<std::int64_t>(axis) + 1) + edge - 1) / edge);
+    of_window *= static_cast<double>(edge);
+  }
+  count_attention(2.0 * windows_in_all * of_window * of_window * static_cast<double>(qkv.size(4) / 3));
+  return fast::window_attention(qkv, table, windows);
 }
 
 SampleFactors drop_path_factors(const std::optional<TrainingDraw>& draw, double rate, std::int64_t layer,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,7 +22,7 @@ struct LinearShape {
   std::optional<Init> bias_init{};
 };
 
-/// `name`.weight [out, in] and `name`.bias [out] over the last axis.
+/// `name`.weight [out, in] and `name`.bias [out] over the last axis. The fast backend's result is bf16.
 class Linear {
  public:
   Linear(Parameters& parameters, const std::string& name, const LinearShape& shape);
@@ -30,6 +31,7 @@ class Linear {
  private:
   at::Tensor weight_;
   at::Tensor bias_;
+  Backend backend_;
 };
 
 /// Multi-head attention among the tokens of a window with a relative position bias, as in Swin transformers. Works on
@@ -44,6 +46,23 @@ at::Tensor window_attention(const at::Tensor& qkv, const at::Tensor& bias, const
 /// The same by LibTorch's own derivative, all windows at once: the oracle of `window_attention`.
 at::Tensor window_attention_plain(const at::Tensor& qkv, const at::Tensor& bias, const at::Tensor& regions,
                                   std::int64_t heads);
+
+/// Windows over a grid of tokens.
+struct TokenWindows {
+  std::array<std::int64_t, 3> window = {};  ///< tokens along D, H, W
+  std::array<std::int64_t, 3> shift = {};   ///< the grid is rolled by its negative if all three are above 0
+  std::int64_t heads = 0;
+};
+
+/// Whether the fast backend attends to tokens [N, D, H, W, C] where they are: `token_attention`.
+bool has_token_attention(const at::Tensor& tokens, const TokenWindows& windows);
+
+/// `window_attention` within the windows of a padded and rolled grid of tokens, which is neither padded nor rolled nor
+/// cut: a kernel of the fast backend.
+/// @param qkv    [N, D, H, W, 3 h c]; those of padded tokens are taken as zero
+/// @param table  [(2 wd - 1) (2 wh - 1) (2 ww - 1), h]: the bias of each relative place; undefined: none
+/// @return [N, D, H, W, h c] bf16
+at::Tensor token_attention(const at::Tensor& qkv, const at::Tensor& table, const TokenWindows& windows);
 
 /// One factor a sample. Where they are on the device, the host does not know them.
 struct SampleFactors {

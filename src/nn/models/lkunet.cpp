@@ -130,7 +130,8 @@ class Lkunet final : public Model {
     }
     at::Tensor field = softsign((*head_)({x}).value());
     if (choices_.head != "full") {
-      field = resize(field, grid_of(moving), choices_.head == "half-corners");
+      field = resize(field, grid_of(moving),
+                     {.align_corners = choices_.head == "half-corners", .backend = context().backend});
     }
     return from_normalised(field);
   }

@@ -46,7 +46,7 @@ class Transmorph final : public Model {
   template <class Options>
   Transmorph(const Options& options, const SwinSize& size, const TransmorphChoices& choices, bool half,
              const NetworkContext& context)
-      : Model(options, context),
+      : Model(options, context, HasFastForm{}),
         choices_(choices),
         half_(half),
         encoder_(parameters_, "transformer", swin_shape(size, choices)) {
@@ -64,7 +64,11 @@ class Transmorph final : public Model {
     full_images_.emplace(parameters_, "c2", 2, kHeadChannels);  // unused at half resolution, as in the reference
     head_.emplace(
         parameters_, "reg_head.0",
-        ConvShape{.in = kHeadChannels, .out = 3, .weight_init = Init::normal(1e-5), .bias_init = Init::constant(0.0)});
+        ConvShape{.in = kHeadChannels,
+                  .out = 3,
+                  .weight_init = Init::normal(1e-5),
+                  .bias_init = Init::constant(0.0),
+                  .field = true});
   }
 
   ModelOutput forward(const at::Tensor& moving, const at::Tensor& fixed) override {
@@ -79,8 +83,8 @@ class Transmorph final : public Model {
       x = up_[4](x, choices_.conv_skip ? (*full_images_)({images}) : at::Tensor());
     }
     at::Tensor flow = (*head_)({x}).value();  // voxels of the full grid, at half resolution too
-    flow = half_ ? upsample_trilinear(flow) : flow;
-    return {.warped = warp(moving, flow, {.shifted_grid = choices_.shifted_grid}),
+    flow = half_ ? upsample_trilinear(flow, {.backend = context().backend}) : flow;
+    return {.warped = warp(moving, flow, {.shifted_grid = choices_.shifted_grid, .backend = context().backend}),
             .flow = choices_.shifted_grid ? follow_shifted_grid(flow) : flow,
             .regularised = flow};
   }

@@ -55,7 +55,7 @@ at::Tensor dense_velocity(at::Tensor control, const std::array<std::int64_t, 3>&
 class TransmorphBspl final : public Model {
  public:
   TransmorphBspl(const TransmorphBsplOptions& options, const NetworkContext& context)
-      : Model(options, context),
+      : Model(options, context, HasFastForm{}),
         spacing_(options.spacing),
         reference_(options.reference),
         encoder_(parameters_, "transformer", swin_shape(options, options)) {
@@ -74,7 +74,7 @@ class TransmorphBspl final : public Model {
       in = kHidden;
     }
     convs_.emplace_back(parameters_, "out_layer",
-                        ConvShape{.in = kHidden, .out = 3, .weight_init = kaiming(kHidden, 0.0)});
+                        ConvShape{.in = kHidden, .out = 3, .weight_init = kaiming(kHidden, 0.0), .field = true});
   }
 
   ModelOutput forward(const at::Tensor& moving, const at::Tensor& fixed) override {
@@ -89,19 +89,21 @@ class TransmorphBspl final : public Model {
     for (std::int64_t& size : points) {
       size = (size - 1 + spacing_ - 1) / spacing_ + 3;
     }
-    Feature control = resize(x, points, false);
+    Feature control = resize(x, points);
     for (const Conv3d& conv : convs_) {
       control = conv({control});
     }
     const at::Tensor velocity = dense_velocity(control.value(), grid_of(moving), spacing_);
-    const at::Tensor field = reference_ ? reference_integral(velocity) : integrate(velocity, {.steps = kSteps});
+    const at::Tensor field = reference_ ? reference_integral(velocity) : integrate(velocity, {.steps = kSteps, .warp = {.backend = context().backend}});
     return {.warped = sample(moving, field),
             .flow = reference_ ? follow_shifted_grid(sampling_units(field)) : field,
             .regularised = velocity};
   }
 
   int size_multiple() const override { return kSwinMultiple; }
-  bool numerical_on_cuda() const override { return true; }  // integration
+  bool numerical_on_cuda() const override {  // by reference integration samples a field that wants a gradient
+    return context().backend == Backend::kReference || reference_;
+  }
 
  private:
   /// The published grid takes a voxel as 2 / N of the volume and a position as 2 / (N - 1).
@@ -115,7 +117,7 @@ class TransmorphBspl final : public Model {
   }
 
   at::Tensor sample(const at::Tensor& volume, const at::Tensor& field) const {
-    return reference_ ? warp(volume, sampling_units(field), {.shifted_grid = true}) : warp(volume, field);
+    return reference_ ? warp(volume, sampling_units(field), {.shifted_grid = true}) : warp(volume, field, {.backend = context().backend});
   }
 
   at::Tensor reference_integral(const at::Tensor& velocity) const {

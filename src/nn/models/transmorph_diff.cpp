@@ -30,7 +30,7 @@ struct TransmorphDiffOptions : SwinSize, SwinChoices {
 class TransmorphDiff final : public Model {
  public:
   TransmorphDiff(const TransmorphDiffOptions& options, const NetworkContext& context)
-      : Model(options, context),
+      : Model(options, context, HasFastForm{}),
         full_(options.full_resolution),
         encoder_(parameters_, "transformer", swin_shape(options, options)) {
     const std::int64_t e = options.embed_dim;
@@ -63,7 +63,9 @@ class TransmorphDiff final : public Model {
   }
 
   int size_multiple() const override { return kSwinMultiple; }
-  bool numerical_on_cuda() const override { return true; }  // integration
+  bool numerical_on_cuda() const override {  // by reference integration samples a field that wants a gradient
+    return context().backend == Backend::kReference;
+  }
 
  private:
   bool full_;

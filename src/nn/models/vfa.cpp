@@ -104,7 +104,7 @@ class Encoder {
     }
     maps.push_back(bottleneck_({x}));
     for (std::size_t i = kDownsamples; i-- > 0;) {
-      const at::Tensor finer = upsampling_[i]({upsample_trilinear(maps[i + 1], /*align_corners=*/true)});
+      const at::Tensor finer = upsampling_[i]({upsample_trilinear(maps[i + 1], {.align_corners = true})});
       maps[i] = up_[i]({finer, maps[i]});
     }
     return maps;
@@ -185,7 +185,7 @@ class Vfa final : public Model {
     for (auto level = static_cast<std::size_t>(kDownsamples) + 1; level-- > 0;) {
       const at::Tensor& query = fixed_maps[level];
       if (map.defined()) {
-        map = resize_field(map, grid_of(query), /*align_corners=*/true);
+        map = resize_field(map, grid_of(query), {.align_corners = true});
       }
       if (level >= static_cast<std::size_t>(chosen_.skip)) {
         map = matched(map, query, moving_maps[level], project_[level]);

@@ -59,7 +59,7 @@ void check_options(const VxmDenseOptions& options) {
 
 class VxmDense final : public Model {
  public:
-  VxmDense(const VxmDenseOptions& options, const NetworkContext& context) : Model(options, context), chosen_(options) {
+  VxmDense(const VxmDenseOptions& options, const NetworkContext& context) : Model(options, context, HasFastForm{}), chosen_(options) {
     const std::vector<int>& enc = chosen_.encoder;
     const std::vector<int>& dec = chosen_.decoder;
     std::int64_t channels = kImages;
@@ -73,7 +73,11 @@ class VxmDense final : public Model {
     for (std::size_t i = 0; i + enc.size() < dec.size(); ++i) {
       channels = add_block(remaining_, str("remaining.", i), channels, dec[enc.size() + i]);
     }
-    const ConvShape head{.in = channels, .out = 3, .weight_init = Init::normal(1e-5), .bias_init = Init::constant(0.0)};
+    const ConvShape head{.in = channels,
+                         .out = 3,
+                         .weight_init = Init::normal(1e-5),
+                         .bias_init = Init::constant(0.0),
+                         .field = true};
     flow_.emplace_back(parameters_, "flow", head);
   }
 
@@ -86,14 +90,16 @@ class VxmDense final : public Model {
     const bool shrink = chosen_.int_downsize == kHalf && !chosen_.half_resolution;
     // The reference scales values by the ratio of sizes although its corners are aligned.
     const at::Tensor velocity =
-        shrink ? resize(output, half_grid(moving), true).mul(1.0 / kHalf) : output;  // voxels of its own grid
+        shrink ? resize(output, half_grid(moving), resizing()).mul(1.0 / kHalf) : output;  // voxels of its own grid
     const at::Tensor inverse = chosen_.bidirectional ? integrated(velocity.neg(), moving) : at::Tensor();
     return with_warps(moving, fixed, velocity, integrated(velocity, moving), inverse);
   }
 
   int size_multiple() const override { return 1 << encoder_.size(); }
 
-  bool numerical_on_cuda() const override { return chosen_.int_steps > 0; }  // a sampled field wants a gradient
+  bool numerical_on_cuda() const override {  // by reference a sampled field wants a gradient
+    return context().backend == Backend::kReference && chosen_.int_steps > 0;
+  }
 
  private:
   /// Number of up-samplings, each followed by a skip connection.
@@ -111,11 +117,11 @@ class VxmDense final : public Model {
     std::vector<Feature> x = {images};
     for (const Conv3d& conv : encoder_) {
       kept.push_back(conv(x));
-      x = {max_pool(kept.back().value())};
+      x = {max_pool(kept.back())};
     }
     for (std::size_t level = 0; level < decoder_.size(); ++level) {
       const Feature out = decoder_[level](x);
-      x = level < joins() ? std::vector<Feature>{upsample_nearest(out.value()), kept[kept.size() - 1 - level]}
+      x = level < joins() ? std::vector<Feature>{upsample_nearest(out), kept[kept.size() - 1 - level]}
                           : std::vector<Feature>{out};
     }
     for (const Conv3d& conv : remaining_) {
@@ -124,23 +130,26 @@ class VxmDense final : public Model {
     return flow_.front()(x).value();
   }
 
+  ResizeOptions resizing() const { return {.align_corners = true, .backend = context().backend}; }
+
   static std::array<std::int64_t, 3> half_grid(const at::Tensor& volume) {
     return {volume.size(2) / kHalf, volume.size(3) / kHalf, volume.size(4) / kHalf};
   }
 
   /// [N, 3, D, H, W] voxels
   at::Tensor integrated(const at::Tensor& velocity, const at::Tensor& volume) const {
-    const at::Tensor field = integrate(velocity, {.steps = chosen_.int_steps});
-    return chosen_.int_downsize == kHalf ? resize(field.mul(kHalf), grid_of(volume), true) : field;
+    const at::Tensor field = integrate(velocity, {.steps = chosen_.int_steps, .warp = {.backend = context().backend}});
+    return chosen_.int_downsize == kHalf ? resize(field.mul(kHalf), grid_of(volume), resizing()) : field;
   }
 
   /// The inverse velocity is the negated one, so that there is no second field to regularise.
-  static ModelOutput with_warps(const at::Tensor& moving, const at::Tensor& fixed, const at::Tensor& velocity,
-                                const at::Tensor& flow, const at::Tensor& inverse) {
-    ModelOutput out{.warped = warp(moving, flow), .flow = flow, .regularised = velocity};
+  ModelOutput with_warps(const at::Tensor& moving, const at::Tensor& fixed, const at::Tensor& velocity,
+                         const at::Tensor& flow, const at::Tensor& inverse) const {
+    const WarpOptions options = {.backend = context().backend};
+    ModelOutput out{.warped = warp(moving, flow, options), .flow = flow, .regularised = velocity};
     if (inverse.defined()) {
       out.inverse_flow = inverse;
-      out.inverse_warped = warp(fixed, inverse);
+      out.inverse_warped = warp(fixed, inverse, options);
     }
     return out;
   }

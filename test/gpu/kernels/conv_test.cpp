@@ -73,6 +73,7 @@ std::vector<ConvShape> lkunet_layers(const VolumeSize& size) {
       between_prelus(size, 16, 0, 16),
       between_prelus(size, 16, 0, 3),
       {.size = size, .first = {16}, .second = {}, .out = 3, .edge = 5},
+      {.size = size, .first = {16}, .second = {}, .out = 8, .edge = 5},
   };
 }
 

@@ -6,7 +6,9 @@
 #include <ATen/ops/empty.h>
 
 #include "nn/layers/conv.hpp"
+#include "nn/layers/norm.hpp"
 #include "nn/layers/recompute.hpp"
+#include "nn/layers/resize.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/nn/warp.hpp"
 #include "support/catch.hpp"
@@ -41,6 +43,8 @@ TEST_CASE("the sentence of a step's parts names those by reference and counts th
   CHECK(forms_text(Backend::kFast, {ours, theirs}) == "fast, all 3 parts; 1 convolution by cuDNN in bf16");
   CHECK(forms_text(Backend::kFast, {dense, ours, masked}) ==
         "fast, 19 of 21 parts by reference: convolution 3x3x3 (18), NCC with masks");
+  CHECK(forms_text(Backend::kFast, {theirs, {"linear layer", Form::kCublas, 2}}) ==
+        "fast, all 3 parts; 1 convolution by cuDNN and 2 linear layers by cuBLAS in bf16");
   CHECK(forms_text(Backend::kFast, {masked, theirs, {"convolution 8 to 9", Form::kCudnn, 4}}) ==
         "fast, 1 of 6 parts by reference: NCC with masks; 5 convolutions by cuDNN in bf16");
   CHECK(forms_text(Backend::kReference, {dense}) == "reference");
@@ -104,6 +108,28 @@ TEST_CASE("convolutions of the fast backend are named by their channels, others 
   up(Feature(without_data(16)));
   CHECK(lines_of(record) == Lines{"convolution 2 to 32, stride 2: kernel x1", "convolution 32 up + 2 to 32: kernel x1",
                                   "convolution 1x1x1 32 to 16: cudnn x1", "transposed convolution 16 to 8: cudnn x1"});
+}
+
+TEST_CASE("features of the fast backend are normalised, pooled and resampled by kernels where they have a form") {
+  const at::Tensor features = without_data(16).to(at::kBFloat16);
+  const at::Tensor odd = without_data(12).to(at::kBFloat16);
+  const FormRecord record;
+  const InstanceNorm norm(Activation::leaky(0.01));
+  norm(features);
+  norm(odd);
+  upsample_trilinear(features);
+  upsample_trilinear(features, {.align_corners = true});
+  average_pool(without_data(2).to(at::kBFloat16), 3, 2);
+  average_pool(without_data(2), 3, 2);
+  max_pool(features);
+  max_pool(odd);
+  resize_field(without_data(3), {4, 4, 4}, {.backend = Backend::kFast});
+  resize_field(without_data(3), {4, 4, 4});
+  CHECK(lines_of(record) == Lines{"instance norm: kernel x1", "instance norm: reference x1",
+                                  "trilinear up-sampling: kernel x1", "trilinear resampling: reference x2",
+                                  "average pooling: kernel x1", "average pooling: reference x1",
+                                  "max pooling: kernel x1", "max pooling: reference x1",
+                                  "trilinear resampling: kernel x1"});
 }
 
 TEST_CASE("what a backward pass computes once more is not noted twice") {

@@ -36,9 +36,7 @@ struct Step {
 };
 
 /// One forward and backward pass of a training step with NCC and diffusion.
-Step step_on(const c10::Device& device, const std::string& name) {
-  const auto model = make_model(name, small_options(name), {.channels_last = true});
-  model->parameters().initialise(11);
+Step step_of(const std::unique_ptr<Model>& model, const c10::Device& device) {
   model->parameters().to_device(device);
   model->set_training({11, 5});
   PairState pair;
@@ -52,6 +50,34 @@ Step step_on(const c10::Device& device, const std::string& name) {
     step.gradients.push_back(parameter.value.grad().defined() ? parameter.value.grad().cpu() : at::Tensor());
   }
   return step;
+}
+
+Step step_on(const c10::Device& device, const std::string& name) {
+  const auto model = make_model(name, small_options(name), {.channels_last = true});
+  model->parameters().initialise(11);
+  return step_of(model, device);
+}
+
+/// With weights that give fields of some voxels.
+Step golden_step_by(Backend backend, const c10::Device& device, const std::string& name) {
+  const auto model = make_model(name, Json::object(), {.backend = backend, .channels_last = true});
+  REQUIRE(model->context().backend == backend);
+  set_golden_weights(model->parameters());
+  return step_of(model, device);
+}
+
+/// |a - b| / |b| over all gradients as one vector.
+double relative_difference_of(const Step& a, const Step& b) {
+  double apart = 0.0;
+  double norm = 0.0;
+  for (std::size_t i = 0; i < b.gradients.size(); ++i) {
+    REQUIRE(a.gradients[i].defined() == b.gradients[i].defined());
+    if (b.gradients[i].defined()) {
+      apart += (a.gradients[i] - b.gradients[i]).square().sum().item<double>();
+      norm += b.gradients[i].square().sum().item<double>();
+    }
+  }
+  return std::sqrt(apart / norm);
 }
 
 /// Why our kernels cannot run; empty: they can.
@@ -118,6 +144,27 @@ TEST_CASE("on a GPU the fast forms of dice and ncc measure what the reference do
       CHECK(std::isnan(fast[i].second) == std::isnan(reference[i].second));
       CHECK((std::isnan(fast[i].second) || std::abs(fast[i].second - reference[i].second) < 1e-6));
     }
+  }
+}
+
+TEST_CASE("on a GPU networks of the fast backend give the reference's field and gradients, twice the same", "[gpu]") {
+  const c10::Device device = choose_device("auto");
+  if (!why_no_kernels(device).empty()) {
+    REGATTA_SKIP(why_no_kernels(device));
+  }
+  set_deterministic(false);
+  for (const char* name : {"voxelmorph-2", "voxelmorph", "voxelmorph-diff", "lkunet", "unet", "symnet", "fourier-net",
+                           "fourier-net-plus", "transmorph-small", "transmorph-diff", "transmorph-bspl"}) {
+    INFO(name);
+    const Step reference = golden_step_by(Backend::kReference, device, name);
+    const Step fast = golden_step_by(Backend::kFast, device, name);
+    const Step again = golden_step_by(Backend::kFast, device, name);
+    const double field = relative_difference(fast.flow, reference.flow);
+    const double gradients = relative_difference_of(fast, reference);
+    std::cout << name << ": field " << field << ", gradients " << gradients << " from the reference" << std::endl;
+    CHECK(field < 0.06);
+    CHECK(gradients < 0.2);
+    CHECK(relative_difference_of(again, fast) == 0.0);
   }
 }
 

@@ -308,14 +308,14 @@ TEST_CASE("trilinear resizing equals LibTorch's, and a field is scaled with its 
   const at::Tensor volume = leaf(channels_of_noise(3, 4));
   const at::Tensor plain = leaf(volume);
   for (const bool corners : {false, true}) {
-    const at::Tensor out = resize(volume, {7, 6, 10}, corners);
+    const at::Tensor out = resize(volume, {7, 6, 10}, {.align_corners = corners});
     const at::Tensor expected = at::upsample_trilinear3d(plain, at::IntArrayRef({7, 6, 10}), corners);
     CHECK(out.equal(expected));
     weighed(out).backward();
     weighed(expected).backward();
     CHECK(relative_difference(volume.grad(), plain.grad()) < 1e-6);
   }
-  const at::Tensor field = resize_field(channels_of_noise(3, 4), {8, 12, 10}, false);
+  const at::Tensor field = resize_field(channels_of_noise(3, 4), {8, 12, 10});
   CHECK(relative_difference(field, upsample_trilinear(channels_of_noise(3, 4)) * 2.0) < 1e-6);
   CHECK(upsample_nearest(volume)[0][0][5][2][7].item<float>() == volume[0][0][2][1][3].item<float>());
 }

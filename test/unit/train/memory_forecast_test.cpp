@@ -119,6 +119,13 @@ TEST_CASE("every part of an LKU-Net step has a fast form") {
   CHECK(fast_forms(baseline_recipe("lkunet")) == "fast, all 28 parts; 10 convolutions by cuDNN in bf16");
 }
 
+TEST_CASE("of a TransMorph step the layer norms alone run by reference") {
+  CHECK(fast_forms(baseline_recipe("transmorph")) == "");
+  CHECK(fast_forms(baseline_recipe("voxelmorph")) == "");
+  CHECK(fast_forms(baseline_recipe("transmorph-diff")) == "");
+  CHECK(fast_forms(baseline_recipe("transmorph-small")) == "");
+}
+
 TEST_CASE("a network without a fast form runs by reference inside a fast step") {
   const std::string text = fast_forms(baseline_recipe("vfa"));
   INFO(text);

@@ -129,7 +129,8 @@ class SwinBlock {
         proj_(parameters, name + ".attn.proj", {.in = channels, .out = channels}),
         norm2_(parameters, name + ".norm2", channels),
         fc1_(parameters, name + ".mlp.fc1", {.in = channels, .out = kMlpRatio * channels}),
-        fc2_(parameters, name + ".mlp.fc2", {.in = kMlpRatio * channels, .out = channels}) {
+        fc2_(parameters, name + ".mlp.fc2", {.in = kMlpRatio * channels, .out = channels}),
+        backend_(parameters.context().backend) {
     for (std::size_t axis = 0; axis < 3; ++axis) {
       shift_[axis] = shifted ? window_[axis] / 2 : 0;
     }
@@ -144,6 +145,10 @@ class SwinBlock {
 
  private:
   at::Tensor attention(const at::Tensor& tokens) const {
+    const TokenWindows windows = {window_, shift_, heads_};
+    if (attends_in_place(tokens, windows)) {
+      return proj_(token_attention(qkv_(tokens), relative_ ? table_ : at::Tensor(), windows));
+    }
     const Size3 grid = token_grid(tokens);
     Size3 padded{};
     std::vector<std::int64_t> padding = {0, 0};  // of the channels; then W, H, D, at the far end
@@ -155,9 +160,9 @@ class SwinBlock {
     if (rolled_) {
       x = at::roll(x, {-shift_[0], -shift_[1], -shift_[2]}, {1, 2, 3});
     }
-    const at::Tensor windows =
-        window_attention(qkv_(partition(x, window_)), bias(), regions(padded, tokens.device()), heads_);
-    x = unite(proj_(windows), window_, padded);
+    const at::Tensor cut =
+        window_attention(qkv_(partition(x, window_)).to(at::kFloat), bias(), regions(padded, tokens.device()), heads_);
+    x = unite(proj_(cut), window_, padded);
     if (rolled_) {
       x = at::roll(x, shift_, {1, 2, 3});
     }
@@ -187,6 +192,11 @@ class SwinBlock {
     return regions_;
   }
 
+  /// Whether a kernel attends to the tokens where they are.
+  bool attends_in_place(const at::Tensor& tokens, const TokenWindows& windows) const {
+    return backend_ == Backend::kFast && has_token_attention(tokens, windows);
+  }
+
   Size3 window_;
   Size3 shift_{};
   bool rolled_ = false;
@@ -202,10 +212,12 @@ class SwinBlock {
   LayerNorm norm2_;
   Linear fc1_;
   Linear fc2_;
+  Backend backend_;
 };
 
 SwinEncoder::SwinEncoder(Parameters& parameters, const std::string& name, const SwinShape& shape)
     : shape_(shape),
+      activations_(parameters.context().activations()),
       patches_(parameters, name + ".patch_embed.proj",
                {.in = 2, .out = shape.embed_dim, .kernel = kSwinPatch, .stride = kSwinPatch, .padding = 0}),
       patch_norm_(parameters, name + ".patch_embed.norm", shape.embed_dim) {
@@ -237,7 +249,7 @@ SwinEncoder::~SwinEncoder() = default;
 at::Tensor SwinEncoder::embed(const at::Tensor& images) const {
   at::Tensor tokens = patch_norm_(patches_({images}).value().permute({0, 2, 3, 4, 1}).contiguous());
   if (shape_.position == Position::kLearned) {
-    tokens = tokens + resize(learned_position_, token_grid(tokens), false).permute({0, 2, 3, 4, 1});
+    tokens = tokens + resize(learned_position_, token_grid(tokens)).permute({0, 2, 3, 4, 1});
   } else if (shape_.position == Position::kSinusoidal) {
     tokens = tokens + sinusoidal_position(token_grid(tokens), shape_.embed_dim, tokens.options());
   }
@@ -262,7 +274,7 @@ std::vector<at::Tensor> SwinEncoder::operator()(const at::Tensor& images,
                           [&block, keep1, keep2](const at::Tensor& x) { return (*block)(x, keep1, keep2); });
       ++number;
     }
-    maps.push_back(norms_[stage](tokens).permute({0, 4, 1, 2, 3}));
+    maps.push_back(norms_[stage](tokens).to(activations_).permute({0, 4, 1, 2, 3}));
     if (stage + 1 < kSwinStages) {
       std::vector<at::Tensor> octants;
       for (const Size3& offset : kOctants) {
@@ -273,7 +285,7 @@ std::vector<at::Tensor> SwinEncoder::operator()(const at::Tensor& images,
         }
         octants.push_back(part);
       }
-      tokens = merges_[stage].reduction(merges_[stage].norm(at::cat(octants, -1)));
+      tokens = merges_[stage].reduction(merges_[stage].norm(at::cat(octants, -1))).to(at::kFloat);
     }
   }
   return maps;

@@ -56,6 +56,7 @@ class SwinEncoder {
   at::Tensor embed(const at::Tensor& images) const;
 
   SwinShape shape_;
+  at::ScalarType activations_;
   Conv3d patches_;
   LayerNorm patch_norm_;
   at::Tensor learned_position_;

@@ -43,7 +43,8 @@ ModelOutput VelocityHead::operator()(const Feature& features, const at::Tensor& 
   if (grid_of(field) == grid_of(moving)) {
     out.flow = field;
   } else {
-    out.flow = reference_ ? resize(field, grid_of(moving), false) : resize_field(field, grid_of(moving), false);
+    const ResizeOptions options = {.backend = backend_};
+    out.flow = reference_ ? resize(field, grid_of(moving), options) : resize_field(field, grid_of(moving), options);
   }
   out.regularised = reference_ ? field : velocity;
   out.warped = warp(moving, out.flow, {.backend = backend_});
