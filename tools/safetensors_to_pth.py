@@ -19,7 +19,7 @@ import safetensors_io
 from safetensors_io import refuse, torch
 
 BIAS_TABLE, OFFSETS = "relative_position_bias_table", "relative_position_index"
-WITHOUT_GRID = ("transmorph-diff", "transmorph-bspl", "transmorph-affine")
+WITHOUT_GRID = ("voxelmorph-diff", "voxelmorph-pairwise", "transmorph-diff", "transmorph-bspl", "transmorph-affine")
 # Networks that compute as their authors' program does only with this option (src/nn/published.cpp).
 AS_PUBLISHED = {"voxelmorph-diff": "reference", "transmorph-diff": "reference", "transmorph-bspl": "reference",
                 "transmorph-oasis": "shifted_grid", "transmorph-large-oasis": "shifted_grid", "lkunet-affine": "reference"}
@@ -52,12 +52,14 @@ def offset_table(window):
 
 def grids_of(network, options):
     """Buffer of a sampling grid -> part of the volume's size along each axis."""
+    if network in WITHOUT_GRID:
+        return {}
     if network.startswith("voxelmorph-"):
-        return {} if network == "voxelmorph-diff" else {"transformer.grid": 1}
+        return {"transformer.grid": 1}
     if network == "voxelmorph":
         inner = {"integrate.transformer.grid": options.get("int_downsize", 2)} if options.get("int_steps", 7) > 0 else {}
         return {**inner, "transformer.grid": 1}
-    if network.startswith("transmorph") and network not in WITHOUT_GRID:
+    if network.startswith("transmorph"):
         return {"spatial_trans.grid": 1}
     return {}
 

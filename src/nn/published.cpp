@@ -29,11 +29,9 @@ const PublishedForm* published_form(const std::string& model) {
 }
 
 std::vector<std::string> untold_options(const std::string& model) {
-  static const std::map<std::string, std::vector<std::string>> kOptions = {{"lkunet", {"diffeomorphic", "head"}},
-                                                                           {"unet", {"diffeomorphic"}},
-                                                                           {"fourier-net", {"diffeomorphic"}},
-                                                                           {"fourier-net-plus", {"diffeomorphic"}},
-                                                                           {"voxelmorph", {"int_steps"}}};
+  static const std::map<std::string, std::vector<std::string>> kOptions = {
+      {"lkunet", {"diffeomorphic", "head"}},   {"unet", {"diffeomorphic"}},   {"fourier-net", {"diffeomorphic"}},
+      {"fourier-net-plus", {"diffeomorphic"}}, {"voxelmorph", {"int_steps"}}, {"voxelmorph-pairwise", {"int_steps"}}};
   const auto found = kOptions.find(model);
   return found == kOptions.end() ? std::vector<std::string>() : found->second;
 }

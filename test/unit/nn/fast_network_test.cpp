@@ -44,7 +44,9 @@ TEST_CASE("networks of the fast backend give the reference's field within bf16")
                                                                   {"voxelmorph", Json::object()},
                                                                   {"transmorph", small_swin()},
                                                                   {"transmorph-diff", small_swin()},
-                                                                  {"transmorph-bspl", small_swin()}}));
+                                                                  {"transmorph-bspl", small_swin()},
+                                                                  {"voxelmorph-pairwise", Json::object()},
+                                                                  {"voxelmorph-pairwise", {{"features", {0, 8}}}}}));
   CAPTURE(name, options.dump());
   const ModelOutput expected = pass_by(Backend::kReference, name, options);
   const ModelOutput found = pass_by(Backend::kFast, name, options);

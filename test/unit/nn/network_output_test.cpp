@@ -43,6 +43,8 @@ std::vector<Case> cases() {
           {"voxelmorph", {{"int_steps", 0}}},
           {"voxelmorph-diff", Json::object()},
           {"voxelmorph-diff", {{"reference", true}}},
+          {"voxelmorph-pairwise", {{"bidirectional", true}}},
+          {"voxelmorph-pairwise", {{"features", {0, 4}}, {"int_steps", 0}}},
           {"transmorph", swin},
           {"transmorph", with(swin, "shifted_grid", true)},
           {"transmorph-diff", swin},

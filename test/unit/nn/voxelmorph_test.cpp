@@ -138,7 +138,7 @@ TEST_CASE("voxelmorph refuses wrong options and sizes in one line") {
                     Catch::Contains("/model/options/decoder/0: 0 is outside"));
   CHECK_THROWS_AS(make_model("voxelmorph-2", Json{{"encoder", {1, 2, 3, 4}}}), ConfigError);
   CHECK_THROWS_WITH(make_model("voxelmorf", Json::object()),
-                    Catch::Contains("have: voxelmorph, voxelmorph-diff, voxelmorph-1"));
+                    Catch::Contains("have: voxelmorph, voxelmorph-diff, voxelmorph-pairwise, voxelmorph-1"));
   const auto model = make_model("voxelmorph-1", Json::object());
   const at::Tensor odd = golden_image(16, 20, 16, 0.0);
   CHECK_THROWS_WITH(model->forward(odd, odd),

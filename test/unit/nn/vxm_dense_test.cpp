@@ -1,4 +1,4 @@
-// The VoxelMorph of today against the reference's parameter counts, mul-adds and golden outputs.
+// VoxelMorph as its repository had it, against the reference's parameter counts, mul-adds and golden outputs.
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 
@@ -23,7 +23,7 @@ Json small_and(const char* key, const Json& value) {
 
 }  // namespace
 
-TEST_CASE("voxelmorph of today has the parameters of the reference, under its names") {
+TEST_CASE("VxmDense has the parameters of the reference, under its names") {
   const auto model = make_model("voxelmorph", Json::object());
   CHECK(model->parameters().count() == 327331);
   CHECK(make_model("voxelmorph", kHalfResolution)->parameters().count() == 313507);
@@ -42,7 +42,7 @@ TEST_CASE("voxelmorph of today has the parameters of the reference, under its na
   CHECK(items[23].name == "flow.bias");
 }
 
-TEST_CASE("voxelmorph of today has the mul-adds of the reference at 160x192x224") {
+TEST_CASE("VxmDense has the mul-adds of the reference at 160x192x224") {
   CHECK(work_of("voxelmorph", Json::object(), 160, 192, 224).total() == Approx(512.47e9).epsilon(2e-5));
   CHECK(work_of("voxelmorph", kHalfResolution, 160, 192, 224).total() == Approx(118.21e9).epsilon(5e-5));
 }
@@ -68,7 +68,7 @@ TEST_CASE("golden row VXM VxmDense int7 down2 (pos_flow)") {
   CHECK(out.regularised.sizes() == at::IntArrayRef({1, 3, 32, 48, 32}));
 }
 
-TEST_CASE("voxelmorph of today integrates on the grid that it is told, or not at all") {
+TEST_CASE("VxmDense integrates on the grid that it is told, or not at all") {
   const ModelOutput plain = golden_forward("voxelmorph", small_and("int_steps", 0), 16, 24, 20);
   CHECK(plain.flow.is_same(plain.regularised));
   const ModelOutput full = golden_forward("voxelmorph", small_and("int_downsize", 1), 16, 24, 20);
@@ -95,7 +95,7 @@ TEST_CASE("voxelmorph in both directions warps the fixed volume by the integral 
   CHECK(negated.inverse_flow.equal(negated.flow.neg()));
 }
 
-TEST_CASE("voxelmorph of today agrees in both memory layouts and learns from a step") {
+TEST_CASE("VxmDense agrees in both memory layouts and learns from a step") {
   CHECK(layout_difference("voxelmorph", small_and("int_steps", 0)) < 1e-4);
   CHECK(layout_difference("voxelmorph", kSmall) < 1e-3);
   const auto [before, after] = one_step("voxelmorph", small_and("bidirectional", true));
@@ -104,7 +104,7 @@ TEST_CASE("voxelmorph of today agrees in both memory layouts and learns from a s
   CHECK_FALSE(make_model("voxelmorph", Json{{"int_steps", 0}})->numerical_on_cuda());
 }
 
-TEST_CASE("voxelmorph of today refuses wrong options and sizes in one line") {
+TEST_CASE("VxmDense refuses wrong options and sizes in one line") {
   const auto make = [](const Json& options) { return make_model("voxelmorph", options); };
   CHECK_THROWS_WITH(make(Json{{"encoder", Json::array()}}), "/model/options/encoder: 0 values, expected 1..8");
   CHECK_THROWS_WITH(make(Json{{"decoder", {1, 1}}}),
