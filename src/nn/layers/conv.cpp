@@ -21,6 +21,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "nn/fast/conv.hpp"
+#include "nn/fast/conv_twice.hpp"
 #include "nn/fast/up_conv.hpp"
 #include "nn/layers/resize.hpp"
 #include "nn/layers/work.hpp"
@@ -226,12 +227,7 @@ Conv3d::Conv3d(Parameters& parameters, const std::string& name, const ConvShape&
 Feature Conv3d::operator()(const std::vector<Feature>& inputs) const {
   REGATTA_REQUIRE(!inputs.empty(), BugError, "convolution without input");
   if (context_.backend == Backend::kFast) {
-    fast::ConvLayer layer = {{weight_}, {}, strides_, padding_, activation_, slope_};
-    if (bias_.defined()) {
-      layer.biases.push_back(bias_);
-    }
-    layer.field = field_;
-    return fast::convolve(inputs, layer);
+    return fast::convolve(inputs, fast_layer());
   }
   const StepPart part([this] { return part_of(weight_); });
   const bool apart = inputs.size() == 1 || std::all_of(inputs.begin(), inputs.end(), [](const Feature& input) {
@@ -257,6 +253,20 @@ Feature Conv3d::operator()(const std::vector<Feature>& inputs) const {
   REGATTA_REQUIRE(channel == weight_.size(1), BugError, "convolution of ", channel, " channels, expected ",
                   weight_.size(1));
   return activate(output, activation_, slope_);
+}
+
+Feature Conv3d::after(const Conv3d& pointwise, const std::vector<Feature>& inputs) const {
+  return context_.backend == Backend::kFast ? fast::convolve_twice(inputs, pointwise.fast_layer(), fast_layer())
+                                            : (*this)({pointwise(inputs)});
+}
+
+fast::ConvLayer Conv3d::fast_layer() const {
+  fast::ConvLayer layer = {{weight_}, {}, strides_, padding_, activation_, slope_};
+  if (bias_.defined()) {
+    layer.biases.push_back(bias_);
+  }
+  layer.field = field_;
+  return layer;
 }
 
 UpConv3d::UpConv3d(Parameters& parameters, const std::string& name, const ConvShape& shape)

@@ -14,6 +14,10 @@
 
 namespace regatta {
 
+namespace fast {
+struct ConvLayer;
+}
+
 struct Activation {
   enum class Kind { kNone, kRelu, kLeaky, kPrelu };
   Kind kind = Kind::kNone;
@@ -78,7 +82,13 @@ class Conv3d {
   /// channels for a convolution of its own.
   Feature operator()(const std::vector<Feature>& inputs) const;
 
+  /// This convolution of what `pointwise` makes of the inputs, a 1x1x1 one without an activation. The fast backend
+  /// computes both as one.
+  Feature after(const Conv3d& pointwise, const std::vector<Feature>& inputs) const;
+
  private:
+  fast::ConvLayer fast_layer() const;
+
   at::Tensor weight_;
   at::Tensor bias_;
   at::Tensor slope_;

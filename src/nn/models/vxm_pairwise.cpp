@@ -140,7 +140,7 @@ class VxmPairwise final : public Model {
       kept.pop_back();
       x = conv ? std::vector<Feature>{(*conv)(x)} : x;
     }
-    return flow_({(*out_)(x)}).value();
+    return flow_.after(*out_, x).value();
   }
 
   at::Tensor integrated(const at::Tensor& velocity) const {

@@ -87,6 +87,21 @@ struct LargeKernelNet {
   std::optional<Conv3d> head;
 };
 
+/// A field of what a 1x1x1 convolution makes, with biases that are large where the field is small.
+struct FieldOfPoints {
+  explicit FieldOfPoints(Backend backend) : parameters({.backend = backend, .channels_last = true}) {
+    field.emplace(parameters, "field", ConvShape{.in = 5, .out = 3, .bias_init = Init::constant(0.0), .field = true});
+    points.emplace(parameters, "points", ConvShape{.in = 16, .out = 5, .kernel = 1, .bias_init = Init::constant(2.0)});
+    parameters.initialise(6);
+  }
+
+  at::Tensor operator()(const at::Tensor& features) const { return field->after(*points, {Feature(features)}).value(); }
+
+  Parameters parameters;
+  std::optional<Conv3d> field;
+  std::optional<Conv3d> points;
+};
+
 at::Tensor gradients_of(const Parameters& parameters) {
   at::Tensor all;
   for (const Parameter& parameter : parameters.items()) {
@@ -113,6 +128,29 @@ TEST_CASE("layers of the fast backend give the reference's field and gradients w
   (found * weights).sum().backward();
   CHECK(relative_difference(to_fast.grad(), to_reference.grad()) < kBf16);
   CHECK(relative_difference(gradients_of(fast.parameters), gradients_of(reference.parameters)) < kBf16);
+}
+
+TEST_CASE("a field of a 1x1x1 convolution is one convolution on the fast backend, with the reference's borders") {
+  const at::Tensor features = volumes(32, 6, 10, 9, 1).view({2, 16, 6, 10, 9});
+  const at::Tensor weights = volumes(6, 6, 10, 9, 2).view({2, 3, 6, 10, 9});
+  FieldOfPoints reference(Backend::kReference);
+  FieldOfPoints fast(Backend::kFast);
+  const at::Tensor to_reference = leaf(features);
+  const at::Tensor to_fast = leaf(features);
+  const at::Tensor expected = reference(to_reference);
+  const at::Tensor found = fast(to_fast);
+  CHECK(found.scalar_type() == at::kFloat);
+  CHECK(relative_difference(found, expected) < kBf16);
+  (expected * weights).sum().backward();
+  (found * weights).sum().backward();
+  CHECK(relative_difference(to_fast.grad(), to_reference.grad()) < kBf16);
+  for (std::size_t i = 0; i < fast.parameters.items().size(); ++i) {
+    INFO(fast.parameters.items()[i].name);
+    CHECK(relative_difference(fast.parameters.items()[i].value.grad(), reference.parameters.items()[i].value.grad()) <
+          kBf16);
+  }
+  const at::NoGradGuard no_grad;  // of nothing but biases: they are in float32
+  CHECK(relative_difference(fast(features * 0.0), reference(features * 0.0)) < 1e-6);
 }
 
 TEST_CASE("layers with PReLUs and parallel kernels give the reference's field and gradients within bf16") {

@@ -132,6 +132,20 @@ TEST_CASE("features of the fast backend are normalised, pooled and resampled by 
                                   "trilinear resampling: kernel x1"});
 }
 
+TEST_CASE("a field of a 1x1x1 convolution is one part of the fast backend, two of the reference") {
+  for (const Backend backend : {Backend::kFast, Backend::kReference}) {
+    Parameters parameters({.backend = backend, .channels_last = true, .without_data = true});
+    const Conv3d points(parameters, "points", {.in = 16, .out = 3, .kernel = 1});
+    const Conv3d field(parameters, "field", {.in = 3, .out = 3, .field = true});
+    const FormRecord record;
+    const at::Tensor made = field.after(points, {Feature(without_data(16))}).value();
+    CHECK(made.sizes() == at::IntArrayRef({1, 3, 16, 16, 16}));
+    CHECK(lines_of(record) == (backend == Backend::kFast
+                                   ? Lines{"convolution 16 to 3: kernel x1"}
+                                   : Lines{"convolution 1x1x1: reference x1", "convolution 3x3x3: reference x1"}));
+  }
+}
+
 TEST_CASE("what a backward pass computes once more is not noted twice") {
   Parameters parameters({.without_data = true});
   const Conv3d conv(parameters, "conv", {.in = 2, .out = 2});
