@@ -28,6 +28,7 @@ using Forward32To16 = March<MarchKey{.first = 32}, MarchShape{2, 1, 4, 2, 2, 3, 
 using Forward32To8 = March<MarchKey{.first = 32}, MarchShape{1, 1, 4, 2, 2, 3, 2}>;
 using Forward32To3 = March<MarchKey{.first = 32, .epilogue = Epilogue::kPlanar}, MarchShape{1, 1, 4, 2, 2, 3, 2}>;
 using Forward16To16 = March<MarchKey{.first = 16}, MarchShape{2, 1, 6, 2, 2, 3, 2}>;
+using Forward16And16To16 = March<MarchKey{.first = 16, .second = 16}, MarchShape{2, 1, 4, 2, 2, 3, 2}>;
 using Forward16To3 = March<MarchKey{.first = 16, .epilogue = Epilogue::kPlanar}, MarchShape{1, 1, 4, 2, 2, 3, 3}>;
 using Forward8To8 = March<MarchKey{.first = 8}, MarchShape{1, 1, 4, 2, 2, 3, 3}>;
 using Forward8To3 = March<MarchKey{.first = 8, .epilogue = Epilogue::kPlanar}, MarchShape{1, 1, 4, 2, 2, 3, 3}>;
@@ -80,8 +81,8 @@ using MarchForms =
              Gradient3To16, Gradient3To8, Gradient16To32, Gradient16To16, Gradient8To32, Gradient8To8, Gradient32To16,
              Gradient32To8, Large8To8, Large16To16, Large16To3, Large32To8, LargeGradient8To8, LargeGradient16To16,
              LargeGradient32To8, Prelu2To8, Prelu8To8, Prelu16To16, Prelu32To16, Prelu16And8To16, Prelu16And16To32,
-             PreluGradient3To16, PreluGradient8To8, PreluGradient16To32, PreluGradient16To16, PreluGradient16To8,
-             PreluGradient32To16>;
+             Forward16And16To16, PreluGradient3To16, PreluGradient8To8, PreluGradient16To32, PreluGradient16To16,
+             PreluGradient16To8, PreluGradient32To16>;
 
 // For compute capability 9.0 alone, taken first. HopperShape: input and output channels, patches y, patches x,
 // warpgroups, stages, blocks.

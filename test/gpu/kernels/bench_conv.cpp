@@ -70,6 +70,8 @@ void bench_conv(Bench& bench) {
       {.size = full, .first = {64}, .second = {}, .out = 32},
       {.size = full, .first = {32}, .second = {}, .out = 32},
       {.size = full, .first = {32}, .second = {}, .out = 3},
+      // voxelmorph-pairwise's that differs
+      {.size = full, .first = {16}, .second = {16}, .out = 16},
   };
   for (const ConvShape& shape : layers) {
     bench_layer(bench, shape, bench.chip(), "");

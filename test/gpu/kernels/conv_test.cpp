@@ -34,7 +34,7 @@ ConvShape between_prelus(const VolumeSize& size, int first, int second, int out)
           .prelu = out > 3};
 }
 
-/// The layers of VoxelMorph-2, -1 and -x2 at half and full resolution, at another size.
+/// The layers of VoxelMorph-2, -1, -x2 and of the package's VoxelMorph at half and full resolution, at another size.
 std::vector<ConvShape> layers(const VolumeSize& size) {
   const VolumeSize even = {size.n, (size.d + 1) / 2 * 2, (size.h + 1) / 2 * 2, (size.w + 1) / 2 * 2};
   return {
@@ -44,6 +44,7 @@ std::vector<ConvShape> layers(const VolumeSize& size) {
       {.size = even, .first = {32, true}, .second = {2}, .out = 32},
       {.size = size, .first = {32}, .second = {}, .out = 16},
       {.size = size, .first = {16}, .second = {}, .out = 16},
+      {.size = size, .first = {16}, .second = {16}, .out = 16},
       {.size = size, .first = {16}, .second = {}, .out = 3},
       {.size = size, .first = {2}, .second = {}, .out = 8, .stride = 2},
       {.size = even, .first = {32, true}, .second = {8}, .out = 32},

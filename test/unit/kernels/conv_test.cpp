@@ -134,6 +134,20 @@ TEST_CASE("the mask is the stored activation's sign") {
   CHECK(at(2) == 0.25);
 }
 
+TEST_CASE("every pass of the package's VoxelMorph has a form, and joins to 32 channels keep theirs") {
+  const VolumeSize full = {1, 160, 192, 224};
+  const ConvShape join = {.size = full, .first = {16}, .second = {16}, .out = 16};
+  for (const Capability& chip : {h200(), as_sm80(h200())}) {
+    for (const ConvPass pass :
+         {ConvPass::kForward, ConvPass::kFirstGradient, ConvPass::kSecondGradient, ConvPass::kWeightGradient}) {
+      CHECK(has_form(join, pass, chip));
+    }
+  }
+  ConvShape wide = join;
+  wide.out = 32;
+  CHECK(packed_bytes(wide, ConvPass::kForward, h200()) == packed_bytes(join, ConvPass::kForward, h200()) * 2);
+}
+
 TEST_CASE("every pass of VoxelMorph-2 at half and full resolution has a form, also for compute capability 8.0") {
   const VolumeSize full = {1, 160, 192, 224};
   const VolumeSize half = {1, 80, 96, 112};
