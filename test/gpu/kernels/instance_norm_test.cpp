@@ -193,7 +193,9 @@ TEST_CASE("InstanceNorm refuses what it has no kernels for, and missing arrays")
   alignas(16) Bf16 memory[9];
   float moments[16];
   const InstanceNormShape shape = {{1, 1, 1, 1}, 8, 0.2F};
-  CHECK_THROWS_AS(instance_norm_forward({shape.size, 12, 0.2F}, arrays, chip, nullptr), BugError);
+  CHECK_THROWS_AS(
+      instance_norm_forward({shape.size, 12, 0.2F}, {memory, memory, moments, moments + 8, memory}, chip, nullptr),
+      BugError);
   CHECK_THROWS_AS(instance_norm_forward(shape, {memory + 1, memory, moments, moments + 8, memory}, chip, nullptr),
                   BugError);
   CHECK_THROWS_AS(instance_norm_forward(shape, {memory, memory, nullptr, moments + 8, memory}, chip, nullptr),
