@@ -13,6 +13,7 @@
 #include "app/size_option.hpp"
 #include "regatta/base/files.hpp"
 #include "regatta/nn/device.hpp"
+#include "regatta/nn/model.hpp"
 #include "regatta/train/backend_choice.hpp"
 #include "regatta/train/step_benchmark.hpp"
 
@@ -21,8 +22,8 @@ namespace {
 
 constexpr double kValueTolerance = 1e-4;
 constexpr double kGradientTolerance = 1e-3;
-constexpr double kBackendTolerance = 0.05;  ///< of all gradients together, bf16 activations against float64
-constexpr Shape3 kAgreementShape = {64, 80, 96};
+constexpr double kBackendTolerance = 0.05;        ///< of all gradients together, bf16 activations against float64
+constexpr Shape3 kAgreementShape = {64, 80, 96};  ///< each axis rounded up to what the network takes
 
 Json kernels_to_json(const std::vector<KernelTime>& kernels) {
   Json rows = Json::array();
@@ -193,8 +194,17 @@ class Bench final : public Command {
     return lack.empty();
   }
 
+  Shape3 agreement_shape() const {
+    const int multiple = make_model(options_.model, options_.model_options, {.without_data = true})->size_multiple();
+    Shape3 shape = kAgreementShape;
+    for (auto& size : shape) {
+      size = (size + multiple - 1) / multiple * multiple;
+    }
+    return shape;
+  }
+
   void add_agreement(Json& report) const {
-    const BackendAgreement agreement = compare_backends(options_, kAgreementShape);
+    const BackendAgreement agreement = compare_backends(options_, agreement_shape());
     report["against_float64"] = {{"shape", agreement.shape},
                                  {"mean_field", agreement.mean_field},
                                  {"fast", agreement_to_json(agreement.fast)},

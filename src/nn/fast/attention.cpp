@@ -49,8 +49,7 @@ class TokenAttention : public torch::autograd::Function<TokenAttention> {
     const kernels::WindowAttention shape = shape_of(qkv, qkv.size(4) / 3, from_list(windows));
     const at::Tensor out =
         at::empty({qkv.size(0), qkv.size(1), qkv.size(2), qkv.size(3), qkv.size(4) / 3}, qkv.options());
-    const at::Tensor kept =
-        training ? scratch_like(qkv, kernels::window_attention_kept_bytes(shape)) : at::Tensor();
+    const at::Tensor kept = training ? scratch_like(qkv, kernels::window_attention_kept_bytes(shape)) : at::Tensor();
     if (const Chip chip = chip_of(qkv); chip.launches) {
       kernels::WindowAttentionForward arrays;
       arrays.qkv = bf16(qkv);
@@ -77,8 +76,7 @@ class TokenAttention : public torch::autograd::Function<TokenAttention> {
     const at::Tensor to_qkv = at::empty_like(qkv);
     const at::Tensor to_table = table.defined() ? at::empty_like(table) : at::Tensor();
     const Chip chip = chip_of(qkv);
-    const at::Tensor scratch =
-        scratch_like(qkv, kernels::window_attention_scratch_bytes(shape, chip.capability));
+    const at::Tensor scratch = scratch_like(qkv, kernels::window_attention_scratch_bytes(shape, chip.capability));
     if (chip.launches) {
       kernels::WindowAttentionBackward arrays;
       arrays.qkv = bf16(qkv);

@@ -165,7 +165,8 @@ ConvGradients conv_backward(const ConvCall& call, const at::Tensor& upstream, co
     return Backward(call, upstream).run(wanted);
   }
   const at::Tensor packed = packed_field(upstream);  // [N, D, H, W, 4]
-  const at::Tensor padded = at::constant_pad_nd(packed, {0, kWidenedChannels - packed.size(4)}).permute({0, 4, 1, 2, 3});
+  const at::Tensor padded =
+      at::constant_pad_nd(packed, {0, kWidenedChannels - packed.size(4)}).permute({0, 4, 1, 2, 3});
   ConvGradients found = Backward(*wide, padded).run(wanted);
   for (std::vector<at::Tensor>* parts : {&found.weights, &found.biases}) {
     for (at::Tensor& part : *parts) {

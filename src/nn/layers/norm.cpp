@@ -102,9 +102,8 @@ at::Tensor InstanceNorm::operator()(const at::Tensor& input) const {
     return fast::instance_norm(input, slope);
   }
   const StepPart part(Form::kReference, "instance norm");
-  const at::Tensor normalised =
-      NormAct::apply(input.to(at::kFloat), affine ? std::optional(weight_) : std::nullopt,
-                     affine ? std::optional(bias_) : std::nullopt, slope);
+  const at::Tensor normalised = NormAct::apply(input.to(at::kFloat), affine ? std::optional(weight_) : std::nullopt,
+                                               affine ? std::optional(bias_) : std::nullopt, slope);
   return normalised.to(input.scalar_type());
 }
 

@@ -16,7 +16,8 @@ std::array<std::int64_t, 3> grid_of(const at::Tensor& volume);
 at::Tensor upsample_nearest(const at::Tensor& input);
 
 struct ResizeOptions {
-  bool align_corners = false;  ///< true: voxel centres of the corners coincide; false: the outer faces of the volumes do
+  bool align_corners =
+      false;  ///< true: voxel centres of the corners coincide; false: the outer faces of the volumes do
   Backend backend = Backend::kReference;  ///< of fields; features of the fast backend are known by their type
 };
 

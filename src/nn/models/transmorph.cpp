@@ -62,13 +62,12 @@ class Transmorph final : public Model {
     }
     half_images_.emplace(parameters_, "c1", 2, e / 2);
     full_images_.emplace(parameters_, "c2", 2, kHeadChannels);  // unused at half resolution, as in the reference
-    head_.emplace(
-        parameters_, "reg_head.0",
-        ConvShape{.in = kHeadChannels,
-                  .out = 3,
-                  .weight_init = Init::normal(1e-5),
-                  .bias_init = Init::constant(0.0),
-                  .field = true});
+    head_.emplace(parameters_, "reg_head.0",
+                  ConvShape{.in = kHeadChannels,
+                            .out = 3,
+                            .weight_init = Init::normal(1e-5),
+                            .bias_init = Init::constant(0.0),
+                            .field = true});
   }
 
   ModelOutput forward(const at::Tensor& moving, const at::Tensor& fixed) override {

@@ -94,7 +94,9 @@ class TransmorphBspl final : public Model {
       control = conv({control});
     }
     const at::Tensor velocity = dense_velocity(control.value(), grid_of(moving), spacing_);
-    const at::Tensor field = reference_ ? reference_integral(velocity) : integrate(velocity, {.steps = kSteps, .warp = {.backend = context().backend}});
+    const at::Tensor field = reference_
+                                 ? reference_integral(velocity)
+                                 : integrate(velocity, {.steps = kSteps, .warp = {.backend = context().backend}});
     return {.warped = sample(moving, field),
             .flow = reference_ ? follow_shifted_grid(sampling_units(field)) : field,
             .regularised = velocity};
@@ -117,7 +119,8 @@ class TransmorphBspl final : public Model {
   }
 
   at::Tensor sample(const at::Tensor& volume, const at::Tensor& field) const {
-    return reference_ ? warp(volume, sampling_units(field), {.shifted_grid = true}) : warp(volume, field, {.backend = context().backend});
+    return reference_ ? warp(volume, sampling_units(field), {.shifted_grid = true})
+                      : warp(volume, field, {.backend = context().backend});
   }
 
   at::Tensor reference_integral(const at::Tensor& velocity) const {

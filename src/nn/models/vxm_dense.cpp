@@ -59,7 +59,8 @@ void check_options(const VxmDenseOptions& options) {
 
 class VxmDense final : public Model {
  public:
-  VxmDense(const VxmDenseOptions& options, const NetworkContext& context) : Model(options, context, HasFastForm{}), chosen_(options) {
+  VxmDense(const VxmDenseOptions& options, const NetworkContext& context)
+      : Model(options, context, HasFastForm{}), chosen_(options) {
     const std::vector<int>& enc = chosen_.encoder;
     const std::vector<int>& dec = chosen_.decoder;
     std::int64_t channels = kImages;
@@ -73,11 +74,8 @@ class VxmDense final : public Model {
     for (std::size_t i = 0; i + enc.size() < dec.size(); ++i) {
       channels = add_block(remaining_, str("remaining.", i), channels, dec[enc.size() + i]);
     }
-    const ConvShape head{.in = channels,
-                         .out = 3,
-                         .weight_init = Init::normal(1e-5),
-                         .bias_init = Init::constant(0.0),
-                         .field = true};
+    const ConvShape head{
+        .in = channels, .out = 3, .weight_init = Init::normal(1e-5), .bias_init = Init::constant(0.0), .field = true};
     flow_.emplace_back(parameters_, "flow", head);
   }
 

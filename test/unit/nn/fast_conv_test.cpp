@@ -41,7 +41,8 @@ struct SmallNet {
   at::Tensor operator()(const at::Tensor& images) const {
     const Feature low = (*down)({Feature(images)});
     const Feature full = (*join)({upsample_nearest(low), Feature(images)});
-    return (*head)({full}).value() + resize(low.value().narrow(1, 0, 3).to(at::kFloat), grid_of(images), {.align_corners = true});
+    return (*head)({full}).value() +
+           resize(low.value().narrow(1, 0, 3).to(at::kFloat), grid_of(images), {.align_corners = true});
   }
 
   Parameters parameters;

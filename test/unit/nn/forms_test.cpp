@@ -125,11 +125,10 @@ TEST_CASE("features of the fast backend are normalised, pooled and resampled by 
   max_pool(odd);
   resize_field(without_data(3), {4, 4, 4}, {.backend = Backend::kFast});
   resize_field(without_data(3), {4, 4, 4});
-  CHECK(lines_of(record) == Lines{"instance norm: kernel x1", "instance norm: reference x1",
-                                  "trilinear up-sampling: kernel x1", "trilinear resampling: reference x2",
-                                  "average pooling: kernel x1", "average pooling: reference x1",
-                                  "max pooling: kernel x1", "max pooling: reference x1",
-                                  "trilinear resampling: kernel x1"});
+  CHECK(lines_of(record) ==
+        Lines{"instance norm: kernel x1", "instance norm: reference x1", "trilinear up-sampling: kernel x1",
+              "trilinear resampling: reference x2", "average pooling: kernel x1", "average pooling: reference x1",
+              "max pooling: kernel x1", "max pooling: reference x1", "trilinear resampling: kernel x1"});
 }
 
 TEST_CASE("a field of a 1x1x1 convolution is one part of the fast backend, two of the reference") {

@@ -77,7 +77,8 @@ TEST_CASE("VxmDense integrates on the grid that it is told, or not at all") {
   const ModelOutput half = golden_forward("voxelmorph", kSmall, 16, 24, 20);
   CHECK(half.regularised.equal(resize(plain.flow, {8, 12, 10}, {.align_corners = true}) * 0.5));
   CHECK(half.flow.equal(resize(integrate(half.regularised) * 2.0, {16, 24, 20}, {.align_corners = true})));
-  const ModelOutput coarse = golden_forward("voxelmorph", small_and("half_resolution", {.align_corners = true}), 16, 24, 20);
+  const ModelOutput coarse =
+      golden_forward("voxelmorph", small_and("half_resolution", {.align_corners = true}), 16, 24, 20);
   CHECK(coarse.regularised.sizes() == at::IntArrayRef({1, 3, 8, 12, 10}));
   CHECK(coarse.flow.equal(resize(integrate(coarse.regularised) * 2.0, {16, 24, 20}, {.align_corners = true})));
 }
@@ -85,9 +86,11 @@ TEST_CASE("VxmDense integrates on the grid that it is told, or not at all") {
 TEST_CASE("voxelmorph in both directions warps the fixed volume by the integral of the negated velocity") {
   const ModelOutput one = golden_forward("voxelmorph", kSmall, 16, 24, 20);
   CHECK_FALSE(one.inverse_flow.defined());
-  const ModelOutput both = golden_forward("voxelmorph", small_and("bidirectional", {.align_corners = true}), 16, 24, 20);
+  const ModelOutput both =
+      golden_forward("voxelmorph", small_and("bidirectional", {.align_corners = true}), 16, 24, 20);
   CHECK(both.flow.equal(one.flow));
-  CHECK(both.inverse_flow.equal(resize(integrate(both.regularised.neg()) * 2.0, {16, 24, 20}, {.align_corners = true})));
+  CHECK(
+      both.inverse_flow.equal(resize(integrate(both.regularised.neg()) * 2.0, {16, 24, 20}, {.align_corners = true})));
   CHECK(both.inverse_warped.equal(warp(golden_image(16, 24, 20, 1.0), both.inverse_flow)));
   Json plain = small_and("bidirectional", true);
   plain["int_steps"] = 0;
