@@ -48,6 +48,7 @@ void cuda_reset_peak(int index) {
 
 void cuda_release_cached() {
   if (c10::cuda::CUDACachingAllocator::get()->initialized()) {
+    at::cuda::clearCublasWorkspaces();  // one for each stream that a graph was captured on
     c10::cuda::CUDACachingAllocator::emptyCache();
   }
 }

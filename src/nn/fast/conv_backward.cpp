@@ -5,6 +5,7 @@
 #include <ATen/ops/convolution_backward.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/zeros.h>
 
 #include "nn/fast/conv_call.hpp"
 
@@ -31,6 +32,7 @@ class Backward {
 
   ConvGradients run(const ConvWanted& wanted) {
     const bool our_weights = call_.has_form(ConvPass::kWeightGradient);
+    const auto undone = wanted.first ? call_.undone_stride() : std::nullopt;
     const bool our_first = wanted.first && call_.has_form(ConvPass::kFirstGradient);
     const bool our_second = wanted.second && call_.has_form(ConvPass::kSecondGradient);
     if (our_weights || our_first || our_second) {
@@ -40,12 +42,14 @@ class Backward {
       weight_gradient();
     }
     if (our_first) {
-      result_.first = input_gradient(ConvPass::kFirstGradient, call_.first);
+      result_.first = input_gradient(*shape_, gradient_, ConvPass::kFirstGradient, call_.first);
+    } else if (undone) {
+      result_.first = input_gradient(*undone, spread(in_layout(upstream_)), ConvPass::kFirstGradient, call_.first);
     }
     if (our_second) {
-      result_.second = input_gradient(ConvPass::kSecondGradient, call_.second);
+      result_.second = input_gradient(*shape_, gradient_, ConvPass::kSecondGradient, call_.second);
     }
-    by_cudnn({wanted.first && !our_first, wanted.second && !our_second}, !our_weights);
+    by_cudnn({wanted.first && !our_first && !undone, wanted.second && !our_second}, !our_weights);
     return std::move(result_);
   }
 
@@ -85,18 +89,33 @@ class Backward {
     }
   }
 
-  ReadingGradient input_gradient(ConvPass pass, const Reading& input) const {
-    const Chip chip = chip_of(gradient_);
-    const at::Tensor packed = call_.packed(*shape_, pass, chip);
+  /// With zeros between the voxels, as large as the input.
+  at::Tensor spread(const at::Tensor& gradient) const {
+    const at::Tensor& input = call_.first.raw;
+    const at::Tensor wide = at::zeros({input.size(0), input.size(2), input.size(3), input.size(4), gradient.size(1)},
+                                      gradient.options())
+                                .permute({0, 4, 1, 2, 3});
+    at::Tensor places = wide;
+    for (std::int64_t axis = 2; axis < 5; ++axis) {
+      places = places.slice(axis, 0, std::nullopt, 2);
+    }
+    places.copy_(gradient);
+    return wide;
+  }
+
+  ReadingGradient input_gradient(const kernels::ConvShape& shape, const at::Tensor& gradient, ConvPass pass,
+                                 const Reading& input) const {
+    const Chip chip = chip_of(gradient);
+    const at::Tensor packed = call_.packed(shape, pass, chip);
     ReadingGradient result = {at::empty_like(input.raw, at::MemoryFormat::ChannelsLast3d), {}};
     at::Tensor scratch;
     if (input.slope.defined()) {
       result.slope = at::empty_like(input.slope);
-      scratch = scratch_like(gradient_, kernels::slope_scratch_bytes(*shape_, pass, chip.capability));
+      scratch = scratch_like(gradient, kernels::slope_scratch_bytes(shape, pass, chip.capability));
     }
     if (chip.launches) {
       kernels::ConvInputGradient arrays;
-      arrays.output_gradient = bf16(gradient_);
+      arrays.output_gradient = bf16(gradient);
       arrays.child_sums = input.upsample ? sums() : nullptr;
       arrays.packed = packed.const_data_ptr();
       if (input.slope.defined()) {
@@ -109,7 +128,7 @@ class Backward {
         arrays.slope = static_cast<float>(input.leaky);
       }
       arrays.input_gradient = bf16_(result.raw);
-      kernels::conv_input_gradient(*shape_, pass, arrays, chip.capability, chip.stream);
+      kernels::conv_input_gradient(shape, pass, arrays, chip.capability, chip.stream);
     }
     return result;
   }
