@@ -23,6 +23,36 @@ struct Grid {
   int planes;  ///< that a thread goes through
 };
 
+/// With what weights the outputs of one axis read its inputs. What is missing at a border is replaced by the outermost
+/// one; with aligned corners that has the weight 0.
+template <bool kAlign>
+struct Weights {
+  int n;       ///< inputs
+  float part;  ///< 1 / (2 n - 1)
+
+  __device__ __forceinline__ explicit Weights(int inputs)
+      : n(inputs), part(1.0F / static_cast<float>(2 * inputs - 1)) {}
+
+  /// Of input i - 1 in output 2 i.
+  __device__ __forceinline__ float before_even(int i) const { return kAlign ? static_cast<float>(i) * part : 0.25F; }
+
+  /// Of input i + 1 in output 2 i + 1.
+  __device__ __forceinline__ float behind_odd(int i) const {
+    return kAlign ? static_cast<float>(n - 1 - i) * part : 0.25F;
+  }
+
+  /// Of input i in output 2 i - 1 + k, k = 0 .. 3.
+  __device__ __forceinline__ float of_reader(int i, int k) const {
+    if (k == 1 || k == 2) {
+      return 1.0F - (k == 1 ? before_even(i) : behind_odd(i));
+    }
+    if (kAlign && (k == 0 ? i < 1 : i > n - 2)) {
+      return 0.0F;
+    }
+    return k == 0 ? behind_odd(i - 1) : before_even(i + 1);
+  }
+};
+
 /// The two outputs of a row of one plane of the input, before the interpolation along d.
 struct Both {
   Eight of[2];
@@ -31,8 +61,9 @@ struct Both {
 /// What a row of the output reads of a plane of the input, at one column.
 struct RowOfOutput {
   const uint4* sample;
-  int near, far;              ///< rows, in vectors, of three quarters and of a quarter
+  int near, far;              ///< rows, in vectors
   int w_before, w, w_behind;  ///< columns, in vectors
+  float of_far, of_before, of_behind;
   long long plane;
 
   __device__ __forceinline__ Both at(int z) const {
@@ -42,26 +73,26 @@ struct RowOfOutput {
     Eight sums[3];
 #pragma unroll
     for (int k = 0; k < 3; ++k) {
-      sums[k] = scaled(0.75F, unpack(raw[k]));
-      add_to(sums[k], 0.25F, unpack(raw[k + 3]));
+      sums[k] = scaled(1.0F - of_far, unpack(raw[k]));
+      add_to(sums[k], of_far, unpack(raw[k + 3]));
     }
-    Both both = {scaled(0.75F, sums[1]), scaled(0.75F, sums[1])};
-    add_to(both.of[0], 0.25F, sums[0]);
-    add_to(both.of[1], 0.25F, sums[2]);
+    Both both = {scaled(1.0F - of_before, sums[1]), scaled(1.0F - of_behind, sums[1])};
+    add_to(both.of[0], of_before, sums[0]);
+    add_to(both.of[1], of_behind, sums[2]);
     return both;
   }
 };
 
-__device__ __forceinline__ void put_both(uint4* to, int groups, float weight, const Both& a, float other,
-                                         const Both& b) {
+__device__ __forceinline__ void put_both(uint4* to, int groups, const Both& near, float of_far, const Both& far) {
 #pragma unroll
   for (int k = 0; k < 2; ++k) {
-    Eight value = scaled(other, b.of[k]);
-    add_to(value, weight, a.of[k]);
+    Eight value = scaled(1.0F - of_far, near.of[k]);
+    add_to(value, of_far, far.of[k]);
     to[k * groups] = pack(value);
   }
 }
 
+template <bool kAlign>
 __global__ void __launch_bounds__(kForwardThreads, 4)
     upsample_forward_kernel(const uint4* __restrict__ in, uint4* __restrict__ out, Grid grid) {
   const auto t = static_cast<unsigned>(blockIdx.x * kForwardThreads + threadIdx.x);
@@ -80,6 +111,12 @@ __global__ void __launch_bounds__(kForwardThreads, 4)
   from.w_before = max(x - 1, 0) * grid.groups;
   from.w = x * grid.groups;
   from.w_behind = min(x + 1, grid.w - 1) * grid.groups;
+  const Weights<kAlign> of_w(grid.w);
+  const Weights<kAlign> of_h(grid.h);
+  const Weights<kAlign> of_d(grid.d);
+  from.of_far = y % 2 == 0 ? of_h.before_even(y / 2) : of_h.behind_odd(y / 2);
+  from.of_before = of_w.before_even(x);
+  from.of_behind = of_w.behind_odd(x);
   const long long plane = 4 * from.plane;
   uint4* to = out + blockIdx.z * 2 * grid.d * plane + 2 * (y * row + x * grid.groups) + group;
   const int begin = static_cast<int>(blockIdx.y) * grid.planes;
@@ -89,10 +126,10 @@ __global__ void __launch_bounds__(kForwardThreads, 4)
   for (int z = begin; z <= end; ++z) {
     const Both now = from.at(min(z, grid.d - 1));
     if (z > begin) {
-      put_both(to + (2 * z - 1) * plane, grid.groups, 0.75F, before, 0.25F, now);
+      put_both(to + (2 * z - 1) * plane, grid.groups, before, of_d.behind_odd(z - 1), now);
     }
     if (z < end) {
-      put_both(to + 2 * z * plane, grid.groups, 0.25F, before, 0.75F, now);
+      put_both(to + 2 * z * plane, grid.groups, now, of_d.before_even(z), before);
     }
     before = now;
   }
@@ -111,8 +148,10 @@ struct RowSums {
   Eight of[kRows];
 };
 
-/// One plane of the output, added up along h.
-__device__ __forceinline__ RowSums sums_along_h(const uint4* plane, const int (&rows)[2 * kRows + 2]) {
+/// One plane of the output, added up along h for rows y and behind.
+template <bool kAlign>
+__device__ __forceinline__ RowSums sums_along_h(const uint4* plane, const int (&rows)[2 * kRows + 2],
+                                                const Weights<kAlign>& of_h, int y) {
   uint4 raw[2 * kRows + 2];
 #pragma unroll
   for (int k = 0; k < 2 * kRows + 2; ++k) {
@@ -126,14 +165,15 @@ __device__ __forceinline__ RowSums sums_along_h(const uint4* plane, const int (&
     for (int r = 0; r < kRows; ++r) {
       const int place = k - 2 * r;  // 0 .. 3: before, the two of its own, behind
       if (place >= 0 && place < 4) {
-        add_to(sums.of[r], place == 0 || place == 3 ? 0.25F : 0.75F, value);
+        add_to(sums.of[r], of_h.of_reader(y + r, place), value);
       }
     }
   }
   return sums;
 }
 
-__global__ void __launch_bounds__(kBackwardThreads, 3)
+template <bool kAlign>
+__global__ void __launch_bounds__(kBackwardThreads, kAlign ? 2 : 3)
     upsample_backward_kernel(const uint4* __restrict__ gradient, uint2* __restrict__ to_input, Grid grid, Tile tile) {
   constexpr int kPadded = kBackwardThreads + 4;
   __shared__ float4 meet[2][2][kPadded];  // in turns; channels 0-3 and 4-7
@@ -162,25 +202,28 @@ __global__ void __launch_bounds__(kBackwardThreads, 3)
   const long long place =
       (static_cast<long long>(x) * grid.groups + chunk * tile.groups + vector % tile.groups) * 2 + t % 2;
   uint2* to = to_input + blockIdx.z * grid.d * plane / 2 + place;  // plane / 4 vectors, of two parts each
+  const Weights<kAlign> of_w(grid.w);
+  const Weights<kAlign> of_h(grid.h);
+  const Weights<kAlign> of_d(grid.d);
   RowSums carried = {};
   int turn = 0;
 #pragma unroll 1
   for (int z = begin - 1; z < end; ++z) {
     RowSums sums = carried;
     {
-      const RowSums now = sums_along_h(from + max(2 * z + 1, 0) * plane, rows);
+      const RowSums now = sums_along_h(from + max(2 * z + 1, 0) * plane, rows, of_h, y);
 #pragma unroll
       for (int r = 0; r < kRows; ++r) {
-        add_to(sums.of[r], 0.75F, now.of[r]);
-        carried.of[r] = scaled(0.25F, now.of[r]);
+        add_to(sums.of[r], of_d.of_reader(z, 2), now.of[r]);
+        carried.of[r] = scaled(of_d.of_reader(z + 1, 0), now.of[r]);
       }
     }
     {
-      const RowSums now = sums_along_h(from + min(2 * z + 2, 2 * grid.d - 1) * plane, rows);
+      const RowSums now = sums_along_h(from + min(2 * z + 2, 2 * grid.d - 1) * plane, rows, of_h, y);
 #pragma unroll
       for (int r = 0; r < kRows; ++r) {
-        add_to(sums.of[r], 0.25F, now.of[r]);
-        add_to(carried.of[r], 0.75F, now.of[r]);
+        add_to(sums.of[r], of_d.of_reader(z, 3), now.of[r]);
+        add_to(carried.of[r], of_d.of_reader(z + 1, 1), now.of[r]);
       }
     }
     if (z < begin) {
@@ -197,7 +240,7 @@ __global__ void __launch_bounds__(kBackwardThreads, 3)
 #pragma unroll
         for (int k = 0; k < 4; ++k) {
           const float4 part = meet[turn][t % 2][met + k * tile.groups];
-          const float weight = k == 0 || k == 3 ? 0.25F : 0.75F;
+          const float weight = of_w.of_reader(x, k);
           sum = {fmaf(weight, part.x, sum.x), fmaf(weight, part.y, sum.y), fmaf(weight, part.z, sum.z),
                  fmaf(weight, part.w, sum.w)};
         }
@@ -250,7 +293,8 @@ void upsample_forward(const UpsampleShape& shape, const UpsampleForward& arrays,
   grid.planes = planes_of(grid.d, blocks * shape.size.n, 16 * chip.multiprocessors);
   const dim3 of_grid = {static_cast<unsigned>(blocks), static_cast<unsigned>(divide_up(grid.d, grid.planes)),
                         static_cast<unsigned>(shape.size.n)};
-  upsample_forward_kernel<<<of_grid, kForwardThreads, 0, stream>>>(vectors(arrays.in), vectors(arrays.out), grid);
+  const auto kernel = shape.align_corners ? upsample_forward_kernel<true> : upsample_forward_kernel<false>;
+  kernel<<<of_grid, kForwardThreads, 0, stream>>>(vectors(arrays.in), vectors(arrays.out), grid);
   check_launch("upsample_forward");
 }
 
@@ -267,7 +311,8 @@ void upsample_backward(const UpsampleShape& shape, const UpsampleBackward& array
   const long long of_d = strips * divide_up(grid.d, grid.planes);
   REGATTA_REQUIRE(of_d <= 65535, BugError, "upsample_backward: too many rows and planes, ", grid.h, " x ", grid.d);
   const dim3 of_grid = {static_cast<unsigned>(of_w), static_cast<unsigned>(of_d), static_cast<unsigned>(shape.size.n)};
-  upsample_backward_kernel<<<of_grid, static_cast<unsigned>(tile.threads()), 0, stream>>>(
+  const auto kernel = shape.align_corners ? upsample_backward_kernel<true> : upsample_backward_kernel<false>;
+  kernel<<<of_grid, static_cast<unsigned>(tile.threads()), 0, stream>>>(
       vectors(arrays.output_gradient), reinterpret_cast<uint2*>(arrays.input_gradient), grid, tile);
   check_launch("upsample_backward");
 }

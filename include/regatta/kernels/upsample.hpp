@@ -1,11 +1,11 @@
-// Features at twice the size along each axis, trilinear: PyTorch's Upsample(scale_factor=2, mode='trilinear',
-// align_corners=False).
+// Features at twice the size along each axis, trilinear: PyTorch's Upsample(scale_factor=2, mode='trilinear').
 //
-// Along an axis, output 2 i reads a quarter of input i - 1 and three quarters of input i, output 2 i + 1 three quarters
-// of input i and a quarter of input i + 1; at the borders the outermost input counts in place of the missing one.
-// Features are bf16 [N, D, H, W, C], aligned to 16 bytes, sums float32. Both functions are one launch without scratch,
-// return after queuing, allocate nothing, read nothing on the host and may be captured in a graph. Deterministic: the
-// derivative is gathered.
+// Along an axis of n inputs, output 2 i reads inputs i - 1 and i, output 2 i + 1 reads i and i + 1. Without
+// align_corners the farther of the two has a quarter and the outermost input counts in place of a missing one; with it
+// the outermost centres coincide, and the farther one has i / (2 n - 1) and (n - 1 - i) / (2 n - 1). Features are bf16
+// [N, D, H, W, C], aligned to 16 bytes, sums float32. Both functions are one launch without scratch, return after
+// queuing, allocate nothing, read nothing on the host and may be captured in a graph. Deterministic: the derivative is
+// gathered.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +20,7 @@ namespace regatta::kernels {
 struct UpsampleShape {
   VolumeSize size;  ///< of the input
   int channels = 0;
+  bool align_corners = false;
 
   VolumeSize output_size() const { return {size.n, 2 * size.d, 2 * size.h, 2 * size.w}; }
 };

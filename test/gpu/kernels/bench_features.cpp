@@ -42,15 +42,15 @@ void bench_instance_norm(Bench& bench, const VolumeSize& size, int channels) {
   });
 }
 
-void bench_upsample(Bench& bench, const VolumeSize& size, int channels) {
-  const UpsampleShape shape = {size, channels};
+void bench_upsample(Bench& bench, const VolumeSize& size, int channels, bool align_corners = false) {
+  const UpsampleShape shape = {size, channels, align_corners};
   const std::int64_t count = size.all() * channels;
   const double bytes = 18.0 * static_cast<double>(count);
   const DeviceArray<Bf16> in(random_bf16(count, 1));
   const DeviceArray<Bf16> arriving(random_bf16(8 * count, 2));
   DeviceArray<Bf16> out(arriving.size());
   DeviceArray<Bf16> leaving(in.size());
-  const std::string form = std::to_string(channels) + " channels";
+  const std::string form = std::to_string(channels) + (align_corners ? " channels, aligned" : " channels");
   bench.time({"upsample_forward", text(size), form, bytes}, [&](Stream stream) {
     upsample_forward(shape, {in.get(), out.get()}, bench.chip(), stream);
   });
@@ -91,6 +91,8 @@ void bench_features(Bench& bench) {
   bench_upsample(bench, kHalf, 48);
   bench_upsample(bench, kQuarter, 96);
   bench_upsample(bench, kHalf, 16);
+  bench_upsample(bench, kHalf, 16, true);
+  bench_upsample(bench, kQuarter, 16, true);
   bench_upsample(bench, kSixteenth, 384);
   bench_max_pool(bench, kFullSize, 16);
   bench_max_pool(bench, kHalf, 32);

@@ -42,7 +42,7 @@ struct Layer {
     const auto part = [&](const std::vector<Bf16>& all) {
       return to_doubles(some_channels(all, shape.channels, first, count));
     };
-    const UpsampleShape some = {shape.size, count};
+    const UpsampleShape some = {shape.size, count, shape.align_corners};
     CHECK(relative_error(part(out.values()), upsample_reference(some, part(x))) < 2e-3);
     CHECK(relative_error(part(leaving.values()), upsample_gradient_reference(some, part(gradient))) < 2e-3);
     CHECK(out.margins_hold());
@@ -56,10 +56,12 @@ TEST_CASE("up-sampled features and their derivative agree with float64") {
   if (!has_gpu()) {
     REGATTA_SKIP("no GPU");
   }
+  const bool align_corners = GENERATE(false, true);
   for (const int channels : {8, 16, 24, 32, 48, 88, 96, 128, 384}) {
     for (const VolumeSize& size : {VolumeSize{2, 6, 7, 9}, VolumeSize{1, 1, 2, 1}, VolumeSize{2, 19, 1, 3}}) {
-      INFO(channels << " channels, " << size.n << "x" << size.d << "x" << size.h << "x" << size.w);
-      Layer layer({size, channels});
+      INFO(channels << " channels, " << size.n << "x" << size.d << "x" << size.h << "x" << size.w << ", aligned "
+                    << align_corners);
+      Layer layer({size, channels, align_corners});
       layer.check(0, channels);
       const std::vector<Bf16> out = layer.out.values();
       const std::vector<Bf16> leaving = layer.leaving.values();
@@ -76,8 +78,10 @@ TEST_CASE("up-sampled features of larger odd sizes: every channel") {
   if (!has_gpu()) {
     REGATTA_SKIP("no GPU");
   }
-  for (const UpsampleShape& shape : {UpsampleShape{{1, 37, 45, 70}, 8}, UpsampleShape{{2, 13, 17, 19}, 48}}) {
-    INFO(shape.channels << " channels");
+  for (const UpsampleShape& shape :
+       {UpsampleShape{{1, 37, 45, 70}, 8}, UpsampleShape{{2, 13, 17, 19}, 48}, UpsampleShape{{1, 37, 45, 70}, 8, true},
+        UpsampleShape{{2, 13, 17, 19}, 48, true}}) {
+    INFO(shape.channels << " channels, aligned " << shape.align_corners);
     Layer(shape).check(0, shape.channels);
   }
 }
@@ -86,7 +90,7 @@ TEST_CASE("captured up-sampling gives the same bytes as uncaptured one") {
   if (!has_gpu()) {
     REGATTA_SKIP("no GPU");
   }
-  Layer layer({{2, 13, 17, 19}, 48});
+  Layer layer({{2, 13, 17, 19}, 48, GENERATE(false, true)});
   layer.queue(nullptr);
   wait_for_gpu();
   const std::vector<Bf16> out = layer.out.values();
@@ -102,6 +106,7 @@ TEST_CASE("up-sampling at full-size volumes: some of the channels") {
   }
   Layer({{1, 80, 96, 112}, 48}).check(40, 2);
   Layer({{1, 40, 48, 56}, 96}).check(88, 8);
+  Layer({{1, 80, 96, 112}, 16, true}).check(8, 2);
 }
 
 TEST_CASE("up-sampling refuses what it has no kernels for, and missing arrays") {

@@ -32,9 +32,20 @@ TEST_CASE("features at twice the size: quarters along a row, each channel for it
   }
 }
 
+TEST_CASE("with aligned corners the outermost features stay, and the others lie evenly between them") {
+  const UpsampleShape shape = {{1, 1, 2, 3}, 1, true};
+  const std::vector<double> out = upsample_reference(shape, {0.0, 10.0, 5.0, 30.0, 40.0, 35.0});
+  REQUIRE(out.size() == 2 * 4 * 6);
+  const std::vector<double> row = {0.0, 4.0, 8.0, 9.0, 7.0, 5.0};
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    CHECK(out[i] == Approx(row[i % 6] + 10.0 * static_cast<double>(i / 6 % 4)));
+  }
+}
+
 TEST_CASE("up-sampled features are what resizing a field gives") {
+  const bool align_corners = GENERATE(false, true);
   const VolumeSize size = {2, 3, 4, 5};
-  const UpsampleShape shape = {size, 3};
+  const UpsampleShape shape = {size, 3, align_corners};
   const std::vector<double> planar = waves(3 * size.all(), 0.7);
   const auto moved = [](const std::vector<double>& fields, const VolumeSize& of) {  // to [N, D, H, W, C]
     std::vector<double> out(fields.size());
@@ -46,7 +57,7 @@ TEST_CASE("up-sampled features are what resizing a field gives") {
     return out;
   };
   const std::vector<double> expected =
-      moved(resize_reference({size, shape.output_size(), false}, planar), shape.output_size());
+      moved(resize_reference({size, shape.output_size(), align_corners}, planar), shape.output_size());
   const std::vector<double> out = upsample_reference(shape, moved(planar, size));
   REQUIRE(out.size() == expected.size());
   for (std::size_t i = 0; i < out.size(); ++i) {
@@ -55,7 +66,7 @@ TEST_CASE("up-sampled features are what resizing a field gives") {
 }
 
 TEST_CASE("the derivative of up-sampling is its transposed") {
-  const UpsampleShape shape = {{2, 1, 4, 3}, 8};
+  const UpsampleShape shape = {{2, 1, 4, 3}, 8, GENERATE(false, true)};
   const std::vector<double> in = waves(shape.size.all() * 8, 0.7);
   const std::vector<double> weights = waves(shape.output_size().all() * 8, 1.3);
   const std::vector<double> out = upsample_reference(shape, in);
