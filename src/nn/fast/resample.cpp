@@ -62,8 +62,8 @@ class ResizeField : public torch::autograd::Function<ResizeField> {
   }
 };
 
-kernels::UpsampleShape upsample_of(const at::Tensor& features) {
-  return {volume_size(features), static_cast<int>(features.size(1))};
+kernels::UpsampleShape upsample_of(const at::Tensor& features, bool align_corners) {
+  return {volume_size(features), static_cast<int>(features.size(1)), align_corners};
 }
 
 /// Of another grid, same channels, NDHWC.
@@ -74,9 +74,10 @@ at::Tensor features_like(const at::Tensor& features, const kernels::VolumeSize& 
 
 class Upsample : public torch::autograd::Function<Upsample> {
  public:
-  static at::Tensor forward(torch::autograd::AutogradContext*, const at::Tensor& given) {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& given, bool align_corners) {
+    context->saved_data["align_corners"] = align_corners;
     const at::Tensor features = in_layout(given);
-    const kernels::UpsampleShape shape = upsample_of(features);
+    const kernels::UpsampleShape shape = upsample_of(features, align_corners);
     const at::Tensor out = features_like(features, shape.output_size());
     if (const Chip chip = chip_of(features); chip.launches) {
       kernels::upsample_forward(shape, {bf16(features), bf16_(out)}, chip.capability, chip.stream);
@@ -84,10 +85,10 @@ class Upsample : public torch::autograd::Function<Upsample> {
     return out;
   }
 
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext*,
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  const torch::autograd::variable_list& outer) {
     const at::Tensor to_output = in_layout(outer.front());
-    kernels::UpsampleShape shape = upsample_of(to_output);
+    kernels::UpsampleShape shape = upsample_of(to_output, context->saved_data["align_corners"].toBool());
     shape.size.d /= 2;
     shape.size.h /= 2;
     shape.size.w /= 2;
@@ -95,7 +96,7 @@ class Upsample : public torch::autograd::Function<Upsample> {
     if (const Chip chip = chip_of(to_output); chip.launches) {
       kernels::upsample_backward(shape, {bf16(to_output), bf16_(to_input)}, chip.capability, chip.stream);
     }
-    return {to_input};
+    return {to_input, at::Tensor()};
   }
 };
 
@@ -152,11 +153,11 @@ at::Tensor resize(const at::Tensor& field, const std::array<std::int64_t, 3>& si
 
 bool has_upsample(const at::Tensor& features) {
   return features.scalar_type() == at::kBFloat16 && has_chip(features) &&
-         kernels::has_form(upsample_of(features), chip_of(features).capability);
+         kernels::has_form(upsample_of(features, false), chip_of(features).capability);
 }
 
-at::Tensor upsample(const at::Tensor& features) {
-  return Upsample::apply(features);
+at::Tensor upsample(const at::Tensor& features, bool align_corners) {
+  return Upsample::apply(features, align_corners);
 }
 
 bool has_average_pool(const at::Tensor& images, std::int64_t kernel, std::int64_t stride) {

@@ -16,11 +16,10 @@ bool has_resize(const at::Tensor& field, const std::array<std::int64_t, 3>& size
 at::Tensor resize(const at::Tensor& field, const std::array<std::int64_t, 3>& size, bool align_corners,
                   const std::array<double, 3>& factors);
 
-/// Whether our kernels up-sample these features by two, trilinearly (the outer faces of the volumes coincide): bf16
-/// with channels in multiples of 8.
+/// Whether our kernels up-sample these features by two, trilinearly: bf16 with channels in multiples of 8.
 bool has_upsample(const at::Tensor& features);
 
-at::Tensor upsample(const at::Tensor& features);
+at::Tensor upsample(const at::Tensor& features, bool align_corners);
 
 /// Whether our kernel halves these images: bf16, two channels, without a gradient.
 bool has_average_pool(const at::Tensor& images, std::int64_t kernel, std::int64_t stride);

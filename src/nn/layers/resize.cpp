@@ -94,9 +94,9 @@ at::Tensor resize(const at::Tensor& input, const std::array<std::int64_t, 3>& si
 }
 
 at::Tensor upsample_trilinear(const at::Tensor& input, const ResizeOptions& options) {
-  if (!options.align_corners && fast::has_upsample(input)) {
+  if (fast::has_upsample(input)) {
     const StepPart part(Form::kKernel, "trilinear up-sampling");
-    return fast::upsample(input);
+    return fast::upsample(input, options.align_corners);
   }
   return resize(input, {input.size(2) * 2, input.size(3) * 2, input.size(4) * 2}, options);
 }
