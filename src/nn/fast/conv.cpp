@@ -250,9 +250,8 @@ Feature convolve(const std::vector<Feature>& inputs, const ConvLayer& layer) {
   REGATTA_REQUIRE(layer.weights.size() <= kMostKernels, BugError, layer.weights.size(), " parallel kernels");
   const std::vector<Feature> read = in_two(inputs);
   ConvCall call = {reading_of(read[0]), read.size() == 2 ? reading_of(read[1]) : Reading{}, layer};
-  if (call.has_joined_form()) {
-    call.first = reading_of(at::cat({read[0].value(), read[1].value()}, 1));
-    call.second = {};
+  if (call.second) {
+    call = call.joined_by_kernel(read[0], read[1]).value_or(call);
   }
   const StepPart part([&] { return part_of(call); });
   const Slots slots = slots_of(call);

@@ -7,6 +7,8 @@
 namespace regatta::fast {
 namespace {
 
+constexpr int kWidestJoined = 64;
+
 const float* kernel_of(const std::vector<at::Tensor>& weights, std::size_t index) {
   return index < weights.size() ? weights[index].const_data_ptr<float>() : nullptr;
 }
@@ -44,20 +46,37 @@ bool ConvCall::has_form(kernels::ConvPass pass) const {
   return known && kernels::has_form(*known, pass, chip_of(first.raw).capability);
 }
 
-bool ConvCall::has_joined_form() const {
-  if (!second || first.upsample || has_form(kernels::ConvPass::kForward)) {
-    return false;
+std::optional<ConvCall> ConvCall::joined_by_kernel(const Feature& a, const Feature& b) const {
+  std::optional<kernels::ConvShape> one = shape();
+  if (!one || !second || first.upsample || layer.weights.size() > 1 || has_form(kernels::ConvPass::kForward)) {
+    return std::nullopt;
   }
-  std::optional<kernels::ConvShape> joined = shape();
-  if (!joined) {
-    return false;
-  }
-  joined->first = {joined->in(), false, false};
-  joined->second = {};
+  const int channels = one->in();
+  one->second = {};
   const kernels::Capability chip = chip_of(first.raw).capability;
-  return kernels::has_form(*joined, kernels::ConvPass::kForward, chip) &&
-         kernels::has_form(*joined, kernels::ConvPass::kFirstGradient, chip) &&
-         kernels::has_form(*joined, kernels::ConvPass::kWeightGradient, chip);
+  const auto all_forms = [&] {
+    return kernels::has_form(*one, kernels::ConvPass::kForward, chip) &&
+           kernels::has_form(*one, kernels::ConvPass::kFirstGradient, chip) &&
+           kernels::has_form(*one, kernels::ConvPass::kWeightGradient, chip);
+  };
+  for (const int wide : {channels, kWidestJoined}) {
+    one->first = {wide, false, false};
+    if (wide < channels || 2 * channels <= wide || !all_forms()) {
+      continue;
+    }
+    std::vector<at::Tensor> parts = {a.value(), b.value()};
+    ConvCall call = *this;
+    call.second = {};
+    if (wide > channels) {
+      std::vector<std::int64_t> sizes = parts[0].sizes().vec();
+      sizes[1] = wide - channels;
+      parts.push_back(at::zeros(sizes, parts[0].options()).contiguous(at::MemoryFormat::ChannelsLast3d));
+      call.layer.weights.front() = at::constant_pad_nd(layer.weights.front(), {0, 0, 0, 0, 0, 0, 0, wide - channels});
+    }
+    call.first = reading_of(at::cat(parts, 1));
+    return call;
+  }
+  return std::nullopt;
 }
 
 std::optional<ConvCall> ConvCall::widened() const {

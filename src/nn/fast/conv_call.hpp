@@ -21,14 +21,15 @@ struct ConvCall {
 
   bool has_form(kernels::ConvPass pass) const;
 
-  /// Whether our kernels have forms for the concatenation of two inputs, and none for the two apart.
-  bool has_joined_form() const;
+  /// Two inputs as one, where our kernels have forms for that and none for the two apart: with channels of zeros after
+  /// them if only so there are forms. Nothing otherwise.
+  std::optional<ConvCall> joined_by_kernel(const Feature& a, const Feature& b) const;
 
   /// A field's convolution with channels of zeros beside the three: where only for that our kernels have gradients.
   std::optional<ConvCall> widened() const;
 
-  /// The convolution of stride 1 whose data gradient, of this output's gradient with zeros between its voxels, is that of
-  /// stride 2: where our kernels have a form for the one, not for the other, and cuDNN is slow.
+  /// The convolution of stride 1 whose data gradient, of this output's gradient with zeros between its voxels, is that
+  /// of stride 2: where our kernels have a form for the one, not for the other, and cuDNN is slow.
   std::optional<kernels::ConvShape> undone_stride() const;
 
   /// Packed for a pass that has a form.
