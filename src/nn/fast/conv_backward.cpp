@@ -92,9 +92,9 @@ class Backward {
   /// With zeros between the voxels, as large as the input.
   at::Tensor spread(const at::Tensor& gradient) const {
     const at::Tensor& input = call_.first.raw;
-    const at::Tensor wide = at::zeros({input.size(0), input.size(2), input.size(3), input.size(4), gradient.size(1)},
-                                      gradient.options())
-                                .permute({0, 4, 1, 2, 3});
+    const at::Tensor wide =
+        at::zeros({input.size(0), input.size(2), input.size(3), input.size(4), gradient.size(1)}, gradient.options())
+            .permute({0, 4, 1, 2, 3});
     at::Tensor places = wide;
     for (std::int64_t axis = 2; axis < 5; ++axis) {
       places = places.slice(axis, 0, std::nullopt, 2);

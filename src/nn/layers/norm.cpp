@@ -10,6 +10,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "nn/fast/norm.hpp"
+#include "nn/layers/precision.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/nn/forms.hpp"
 
@@ -102,7 +103,7 @@ at::Tensor InstanceNorm::operator()(const at::Tensor& input) const {
     return fast::instance_norm(input, slope);
   }
   const StepPart part(Form::kReference, "instance norm");
-  const at::Tensor normalised = NormAct::apply(input.to(at::kFloat), affine ? std::optional(weight_) : std::nullopt,
+  const at::Tensor normalised = NormAct::apply(as_wide(input), affine ? std::optional(weight_) : std::nullopt,
                                                affine ? std::optional(bias_) : std::nullopt, slope);
   return normalised.to(input.scalar_type());
 }
@@ -113,7 +114,7 @@ LayerNorm::LayerNorm(Parameters& parameters, const std::string& name, std::int64
 
 at::Tensor LayerNorm::operator()(const at::Tensor& tokens) const {
   const StepPart part(Form::kReference, "layer norm");
-  return at::layer_norm(tokens.to(at::kFloat), weight_.sizes(), weight_, bias_);
+  return at::layer_norm(as_wide(tokens), weight_.sizes(), weight_, bias_);
 }
 
 }  // namespace regatta

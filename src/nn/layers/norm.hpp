@@ -36,7 +36,7 @@ class LayerNorm {
   LayerNorm(Parameters& parameters, const std::string& name, std::int64_t channels);
 
   /// @param tokens  [..., C]
-  /// @return float32
+  /// @return float32 of bf16, else of the same type
   at::Tensor operator()(const at::Tensor& tokens) const;
 
  private:

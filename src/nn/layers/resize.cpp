@@ -17,6 +17,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "nn/fast/resample.hpp"
+#include "nn/layers/precision.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/nn/forms.hpp"
 
@@ -141,7 +142,7 @@ at::Tensor average_pool(const at::Tensor& input, std::int64_t kernel, std::int64
   }
   const StepPart part(Form::kReference, "average pooling");
   const std::int64_t padding = kernel % 2 == 1 ? kernel / 2 : 0;
-  return at::avg_pool3d(input.to(at::kFloat), kernel, stride, padding, /*ceil_mode=*/false, /*count_include_pad=*/true)
+  return at::avg_pool3d(as_wide(input), kernel, stride, padding, /*ceil_mode=*/false, /*count_include_pad=*/true)
       .to(input.scalar_type());
 }
 

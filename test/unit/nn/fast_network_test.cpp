@@ -55,4 +55,23 @@ TEST_CASE("networks of the fast backend give the reference's field within bf16")
   CHECK(relative_difference(found.warped, expected.warped) < 0.08);
 }
 
+TEST_CASE("networks by reference compute in float64 with weights and volumes of that type") {
+  const auto [name, options] = GENERATE(table<std::string, Json>({{"voxelmorph", Json::object()},
+                                                                  {"voxelmorph-pairwise", Json::object()},
+                                                                  {"lkunet", {{"channels", 4}}},
+                                                                  {"transmorph", small_swin()},
+                                                                  {"transmorph-bspl", small_swin()}}));
+  CAPTURE(name);
+  const auto model = make_model(name, options);
+  set_golden_weights(model->parameters());
+  for (const Parameter& parameter : model->parameters().items()) {
+    parameter.value.set_data(parameter.value.detach().to(at::kDouble));
+  }
+  const ModelOutput out =
+      model->forward(golden_image(32, 32, 32, 0.0).to(at::kDouble), golden_image(32, 32, 32, 1.0).to(at::kDouble));
+  CHECK(out.flow.scalar_type() == at::kDouble);
+  out.flow.sum().backward();
+  CHECK(model->parameters().items().front().value.grad().scalar_type() == at::kDouble);
+}
+
 }  // namespace regatta::test

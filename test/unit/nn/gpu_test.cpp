@@ -156,7 +156,8 @@ TEST_CASE("on a GPU networks of the fast backend give the reference's field and 
     const double field = relative_difference(fast.flow, reference.flow);
     const double gradients = relative_difference_of(fast, reference);
     std::cout << name << ": field " << field << ", gradients " << gradients << " from the reference" << std::endl;
-    CHECK(field < 0.06);
+    CHECK((field < 0.06 ||
+           (fast.flow - reference.flow).abs().max().item<double>() < 1e-4));  // velocities are kept in 16 bits
     CHECK(gradients < 0.15);
     CHECK(relative_difference_of(again, fast) == 0.0);
   }

@@ -15,6 +15,7 @@
 #include <ATen/ops/pow.h>
 #include <ATen/ops/roll.h>
 
+#include "nn/layers/precision.hpp"
 #include "nn/layers/recompute.hpp"
 #include "nn/layers/resize.hpp"
 #include "nn/models/common.hpp"
@@ -161,7 +162,7 @@ class SwinBlock {
       x = at::roll(x, {-shift_[0], -shift_[1], -shift_[2]}, {1, 2, 3});
     }
     const at::Tensor cut =
-        window_attention(qkv_(partition(x, window_)).to(at::kFloat), bias(), regions(padded, tokens.device()), heads_);
+        window_attention(as_wide(qkv_(partition(x, window_))), bias(), regions(padded, tokens.device()), heads_);
     x = unite(proj_(cut), window_, padded);
     if (rolled_) {
       x = at::roll(x, shift_, {1, 2, 3});
@@ -217,7 +218,7 @@ class SwinBlock {
 
 SwinEncoder::SwinEncoder(Parameters& parameters, const std::string& name, const SwinShape& shape)
     : shape_(shape),
-      activations_(parameters.context().activations()),
+      backend_(parameters.context().backend),
       patches_(parameters, name + ".patch_embed.proj",
                {.in = 2, .out = shape.embed_dim, .kernel = kSwinPatch, .stride = kSwinPatch, .padding = 0}),
       patch_norm_(parameters, name + ".patch_embed.norm", shape.embed_dim) {
@@ -274,7 +275,8 @@ std::vector<at::Tensor> SwinEncoder::operator()(const at::Tensor& images,
                           [&block, keep1, keep2](const at::Tensor& x) { return (*block)(x, keep1, keep2); });
       ++number;
     }
-    maps.push_back(norms_[stage](tokens).to(activations_).permute({0, 4, 1, 2, 3}));
+    const at::Tensor map = norms_[stage](tokens).permute({0, 4, 1, 2, 3});
+    maps.push_back(backend_ == Backend::kFast ? map.to(at::kBFloat16) : map);
     if (stage + 1 < kSwinStages) {
       std::vector<at::Tensor> octants;
       for (const Size3& offset : kOctants) {
@@ -285,7 +287,7 @@ std::vector<at::Tensor> SwinEncoder::operator()(const at::Tensor& images,
         }
         octants.push_back(part);
       }
-      tokens = merges_[stage].reduction(merges_[stage].norm(at::cat(octants, -1))).to(at::kFloat);
+      tokens = as_wide(merges_[stage].reduction(merges_[stage].norm(at::cat(octants, -1))));
     }
   }
   return maps;

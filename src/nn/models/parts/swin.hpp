@@ -56,7 +56,7 @@ class SwinEncoder {
   at::Tensor embed(const at::Tensor& images) const;
 
   SwinShape shape_;
-  at::ScalarType activations_;
+  Backend backend_;
   Conv3d patches_;
   LayerNorm patch_norm_;
   at::Tensor learned_position_;
