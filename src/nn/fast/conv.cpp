@@ -261,13 +261,8 @@ Feature convolve(const std::vector<Feature>& inputs, const ConvLayer& layer) {
   }
   const auto results = Conv::apply(at::TensorList(edges), call, at::GradMode::is_enabled());
   count_convolution(layer.weights.front(), results.front());
-  Feature out = results.front();
+  Feature out = left_to_readers(results, layer.activation, layer.slope);
   out.deferred = !layer.field;
-  out.leaky = fixed_slope(layer.activation);
-  if (results.size() == 2) {
-    out.activated = results[1];
-    out.slope = layer.slope;
-  }
   return out;
 }
 

@@ -27,6 +27,17 @@ Reading reading_of(const Feature& feature) {
   return {in_layout(feature.raw), feature.activated, feature.slope, feature.leaky, feature.upsample};
 }
 
+Feature left_to_readers(const std::vector<at::Tensor>& results, const Activation& activation, const at::Tensor& slope) {
+  Feature out = results.front();
+  out.deferred = true;
+  out.leaky = fixed_slope(activation);
+  if (results.size() == 2) {
+    out.activated = results[1];
+    out.slope = slope;
+  }
+  return out;
+}
+
 at::Tensor whole(const Reading& input) {
   return input.upsample ? at::upsample_nearest3d(input.read(), doubled(input.raw)) : input.read();
 }

@@ -1,6 +1,8 @@
 // How convolutions of the fast backend read a feature, and give back its gradient.
 #pragma once
 
+#include <vector>
+
 #include <ATen/core/Tensor.h>
 
 #include "nn/layers/conv.hpp"
@@ -23,6 +25,11 @@ struct Reading {
 
 /// The feature as a `Reading`. What a PReLU left to readers is applied here unless the fast backend made it.
 Reading reading_of(const Feature& feature);
+
+/// What a convolution made, its activation's derivative left to readers.
+/// @param results  the output; of a PReLU in a training what came before it, then the output
+/// @param slope    of a PReLU
+Feature left_to_readers(const std::vector<at::Tensor>& results, const Activation& activation, const at::Tensor& slope);
 
 /// The whole feature in memory, up-sampled, for cuDNN.
 at::Tensor whole(const Reading& input);

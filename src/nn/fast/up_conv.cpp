@@ -198,14 +198,7 @@ Feature up_convolve(const Feature& input, const UpConvLayer& layer) {
   const std::optional<at::Tensor> slope = call.input.slope.defined() ? std::optional(call.input.slope) : std::nullopt;
   const auto results = UpConv::apply(call.input.raw, slope, layer.weight, layer.bias, call, at::GradMode::is_enabled());
   count_transposed_convolution(layer.weight, call.input.raw, results.front());
-  Feature out = results.front();
-  out.deferred = true;
-  out.leaky = fixed_slope(layer.activation);
-  if (results.size() == 2) {
-    out.activated = results[1];
-    out.slope = layer.slope;
-  }
-  return out;
+  return left_to_readers(results, layer.activation, layer.slope);
 }
 
 }  // namespace regatta::fast
