@@ -57,7 +57,11 @@ Json times_to_json(const StepBenchmarkOptions& options, const StepTimes& times) 
   row["model_options"] = options.model_options;
   row["shape"] = times.shape;
   row["batch"] = options.batch;
-  row["window"] = options.ncc_window;
+  if (options.recipe) {
+    row["losses"] = write_options(*options.recipe).at("losses");
+  } else {
+    row["window"] = options.ncc_window;
+  }
   row["backend"] = times.backend;
   row["backend_parts"] = times.backend_parts;
   row["parts"] = forms_json(times.parts);
@@ -67,8 +71,9 @@ Json times_to_json(const StepBenchmarkOptions& options, const StepTimes& times) 
   row["captured_operations"] = times.operations;
   row["step_ms"] = bench_spread(times.step_ms);
   row["forward_ms"] = bench_spread(times.forward_ms);
-  row["ncc_ms"] = bench_spread(times.ncc_ms);
-  row["grad_ms"] = bench_spread(times.grad_ms);
+  for (const auto& [name, milliseconds] : times.loss_ms) {
+    row["loss_ms"][name] = bench_spread(milliseconds);
+  }
   row["guard_ms"] = bench_spread(times.guard_ms);
   row["inference_ms"] = bench_spread(times.inference_ms);
   if (times.kernels_ms > 0.0) {
@@ -87,12 +92,18 @@ Json times_to_json(const StepBenchmarkOptions& options, const StepTimes& times) 
 class Bench final : public Command {
  public:
   void declare(Arguments& app) override {
-    app.add_option("--model", options_.model, "network")->capture_default_str();
-    app.add_option("--model-options", model_options_, "its options as JSON; without them the defaults");
+    Argument* recipe =
+        app.add_option("--recipe", recipe_, "its network, losses and optimiser instead of those of the baseline");
+    app.add_option("--labels", options_.labels, "of made-up heads, where a loss of the recipe needs them")
+        ->capture_default_str()
+        ->range(2, 255);
+    app.add_option("--model", options_.model, "network")->capture_default_str()->excludes(recipe);
+    app.add_option("--model-options", model_options_, "its options as JSON; without them the defaults")
+        ->excludes(recipe);
     app.add_option("--size", size_, "DxHxW of the volumes")->capture_default_str();
     app.add_option("--archive", options_.archive, "its first training pair, at its size, instead of made-up heads");
     app.add_option("--batch", options_.batch, "pairs per step")->capture_default_str()->range(1, 64);
-    app.add_option("--window", options_.ncc_window, "NCC window")->capture_default_str();
+    app.add_option("--window", options_.ncc_window, "NCC window")->capture_default_str()->excludes(recipe);
     app.add_option("--steps", options_.steps, "timed steps")->capture_default_str()->range(1, 10000);
     app.add_option("--warmup", options_.warmup, "steps before")->capture_default_str()->range(1, 1000);
     app.add_option("--backend", backend_, "both where the fast one can run, fast or reference")
@@ -103,7 +114,8 @@ class Bench final : public Command {
         ->capture_default_str();
     app.add_option("--device", options_.run.device, "auto, cpu or cuda:N")->capture_default_str();
     app.add_option("--threads", options_.run.threads, "CPU threads; 0: LibTorch's own choice")->capture_default_str();
-    app.add_option("--networks", networks_, "NAME[,NAME...] or all: these networks with their memory instead");
+    app.add_option("--networks", networks_, "NAME[,NAME...] or all: these networks with their memory instead")
+        ->excludes(recipe);
     app.add_flag("--inference", inference_, "with --networks: forward passes without gradients alone");
     app.add_option("--weights", network_.weights, "with one network: safetensors file; without it drawn from seed 0");
     app.add_option("--save-weights", network_.save_weights, "with one network: write its weights to this file");
@@ -131,6 +143,11 @@ class Bench final : public Command {
     }
     options_.shape = shape_from(size_);
     options_.model_options = parse_json(model_options_, "--model-options");
+    if (!recipe_.empty()) {
+      options_.recipe = recipe_from_json(read_json(recipe_), recipe_);
+      options_.model = options_.recipe->model.name;
+      options_.model_options = options_.recipe->model.options;
+    }
     if (!networks_.empty()) {
       REGATTA_REQUIRE(options_.batch == 1 && options_.model_options.empty(), ConfigError,
                       "--networks measures one pair and default options: leave out --batch and --model-options");
@@ -235,8 +252,11 @@ class Bench final : public Command {
 
   void print_row(const StepTimes& times) const {
     std::cout << "  " << times.backend_parts << ": step " << median(times.step_ms) << " ms (of it forward "
-              << median(times.forward_ms) << ", ncc " << median(times.ncc_ms) << ", diffusion " << median(times.grad_ms)
-              << ", guard " << median(times.guard_ms) << "), inference " << median(times.inference_ms) << " ms, peak "
+              << median(times.forward_ms);
+    for (const auto& [name, milliseconds] : times.loss_ms) {
+      std::cout << ", " << name << ' ' << median(milliseconds);
+    }
+    std::cout << ", guard " << median(times.guard_ms) << "), inference " << median(times.inference_ms) << " ms, peak "
               << bytes_text(static_cast<double>(times.peak_bytes)) << ", loss " << times.first_loss << " -> "
               << times.last_loss << ", mean |u| " << times.mean_field << ", " << times.operations
               << " operations captured";
@@ -252,6 +272,7 @@ class Bench final : public Command {
   StepBenchmarkOptions options_;
   NetworkBenchmarkOptions network_;
   std::string size_ = kPublishedSize;
+  std::string recipe_;
   std::string model_options_ = "{}";
   std::string networks_;
   std::string backend_ = "both";

@@ -4,6 +4,7 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/roll.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
 
@@ -59,6 +60,21 @@ PairState head_pair(const Shape3& shape, int batch, const at::Device& device) {
   pair.fixed = at::cat(fixed);
   pair.in_unit_range = true;
   return pair;
+}
+
+void add_labels_(PairState& pair, int labels) {
+  constexpr std::int64_t kBox = 16;  // edge of a region, voxels
+  const at::NoGradGuard no_gradients;
+  const at::Tensor& image = pair.fixed;
+  const auto box = [&](std::int64_t axis, std::int64_t stride) {
+    std::vector<std::int64_t> view(5, 1);
+    view[static_cast<std::size_t>(axis)] = -1;
+    return at::arange(image.size(axis), image.options().dtype(at::kLong)).floor_divide(kBox).mul(stride).view(view);
+  };
+  const at::Tensor number = (box(2, 7) + box(3, 5) + box(4, 3)).remainder(labels - 1).add(1);
+  pair.fixed_labels = number.mul(image.gt(0.0)).to(at::kByte).contiguous();
+  pair.moving_labels = at::roll(pair.fixed_labels, {3, 2, -2}, {2, 3, 4});
+  pair.label_count = labels;
 }
 
 double grow_field_(Model& model, const PairState& pair, double mean_voxels) {

@@ -27,6 +27,10 @@ inline at::Tensor wave(const Shape3& shape, double phase, const at::TensorOption
 /// moving one is displaced by up to about 4 voxels. [N, 1, D, H, W] float32 each.
 PairState head_pair(const Shape3& shape, int batch, const at::Device& device);
 
+/// Gives the pair labels: boxes of the volume, the moving ones some voxels off. [N, 1, D, H, W] uint8
+/// @param labels  2 to 255, the background included
+void add_labels_(PairState& pair, int labels);
+
 inline constexpr double kGrownField = 2.0;  ///< mean |u|, voxels
 
 /// Makes the fields of a network that starts at zero as large as trained ones, so that warps read scattered memory: the

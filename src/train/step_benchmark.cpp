@@ -10,6 +10,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/sum.h>
+#include <ATen/ops/zeros_like.h>
 
 #include "regatta/base/error.hpp"
 #include "regatta/kernels/ncc.hpp"
@@ -28,8 +29,10 @@ namespace regatta {
 namespace {
 
 Recipe recipe_of(const StepBenchmarkOptions& options) {
-  Recipe recipe = baseline_recipe(options.model, options.model_options);
-  recipe.losses["ncc"].options = {{"window", options.ncc_window}};
+  Recipe recipe = options.recipe.value_or(baseline_recipe(options.model, options.model_options));
+  if (!options.recipe) {
+    recipe.losses["ncc"].options = {{"window", options.ncc_window}};
+  }
   recipe.run = options.run;
   return recipe;
 }
@@ -49,14 +52,18 @@ LossAndGradients loss_and_gradients(TrainingStep& step, const PairState& pair) {
   out.loss = total.item<double>();
   out.flow = output.flow.detach().to(at::kDouble).cpu();
   for (const Parameter& parameter : step.model().parameters().items()) {
-    out.gradients.push_back(parameter.value.grad().to(at::kDouble).cpu().reshape({-1}));
+    const at::Tensor gradient = parameter.value.grad();  // none of a layer that the network does not use
+    out.gradients.push_back(
+        (gradient.defined() ? gradient : at::zeros_like(parameter.value.detach())).to(at::kDouble).cpu().reshape({-1}));
     at::Tensor(parameter.value).mutable_grad().reset();
   }
   return out;
 }
 
+/// 0 of two zeros.
 double relative(const at::Tensor& value, const at::Tensor& reference) {
-  return (value - reference).norm().item<double>() / reference.norm().item<double>();
+  const double apart = (value - reference).norm().item<double>();
+  return apart == 0.0 ? 0.0 : apart / reference.norm().item<double>();
 }
 
 void copy_weights_(const Model& from, Model& to) {
@@ -96,6 +103,26 @@ PairState pair_of_archive(const std::string& path, const at::Device& device) {
   const std::string split = DataOptions().train_split;
   const Dataset data = Dataset::load(archive, {{split}, "", ""}, device);
   return data.gather({data.pairs(split).front()});
+}
+
+/// With the labels that a loss of the recipe needs.
+PairState made_up_heads(const StepBenchmarkOptions& options, const Recipe& recipe, const Shape3& shape, int batch,
+                        const at::Device& device) {
+  PairState pair = head_pair(shape, batch, device);
+  for (const auto& [name, loss] : recipe.losses) {
+    for (const std::string& need : make_loss(name, loss.options)->needs()) {
+      REGATTA_REQUIRE(need == "labels", ConfigError, "/losses/", name, ": needs ", need,
+                      ", which made-up heads have not; give --archive");
+      add_labels_(pair, options.labels);
+    }
+  }
+  return pair;
+}
+
+PairState pair_for(const StepBenchmarkOptions& options, const Recipe& recipe, const Shape3& shape, int batch,
+                   const at::Device& device) {
+  return options.archive.empty() ? made_up_heads(options, recipe, shape, batch, device)
+                                 : pair_of_archive(options.archive, device);
 }
 
 Shape3 shape_of(const PairState& pair) {
@@ -173,9 +200,7 @@ StepTimes benchmark_step(const StepBenchmarkOptions& options) {
   const Backend backend = choose_backend(recipe.run.backend, device);
   fast::take_sm80_forms(options.sm80);
   TrainingStep step(recipe, device, backend);
-  PairState pair = options.archive.empty() ? head_pair(options.shape, options.batch, device)
-                                           : pair_of_archive(options.archive, device);
-
+  PairState pair = pair_for(options, recipe, options.shape, options.batch, device);
   StepTimes times;
   times.shape = shape_of(pair);
   times.backend = backend_name(backend);
@@ -217,11 +242,14 @@ StepTimes benchmark_step(const StepBenchmarkOptions& options) {
   pair.backend = backend;
   ModelOutput out;
   times.forward_ms = repeat_ms(device, options.steps, [&] { out = step.model().forward(pair.moving, pair.fixed); });
-  pair.warped = out.warped.detach().set_requires_grad(true);
-  pair.regularised = out.regularised.detach().set_requires_grad(true);
-  for (const auto& [name, milliseconds] : {std::pair{"ncc", &times.ncc_ms}, std::pair{"grad", &times.grad_ms}}) {
-    const auto loss = make_loss(name, recipe.losses.at(name).options);
-    *milliseconds = repeat_ms(device, options.steps, [&] { loss->value(pair).backward(); });
+  const auto leaf = [](const at::Tensor& tensor) { return tensor.detach().set_requires_grad(true); };
+  PairState seen = with_output(pair, out);
+  seen.warped = leaf(out.warped);
+  seen.flow = leaf(out.flow);
+  seen.regularised = leaf(out.regularised);
+  for (const auto& [name, options_of] : recipe.losses) {
+    const auto loss = make_loss(name, options_of.options);
+    times.loss_ms[name] = repeat_ms(device, options.steps, [&] { loss->value(seen).backward(); });
   }
   times.guard_ms = guard_times(step.model(), device, options.steps);
   {
@@ -245,7 +273,7 @@ BackendAgreement compare_backends(const StepBenchmarkOptions& options, const Sha
   recipe.run.tf32 = false;
   recipe.run.channels_last = false;
   set_deterministic(false);
-  PairState pair = options.archive.empty() ? head_pair(shape, 1, device) : pair_of_archive(options.archive, device);
+  const PairState pair = pair_for(options, recipe, shape, /*batch=*/1, device);
   BackendAgreement agreement;
   agreement.shape = shape_of(pair);
   TrainingStep reference(recipe, device, Backend::kReference);

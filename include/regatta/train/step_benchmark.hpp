@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +17,7 @@
 namespace regatta {
 
 struct StepBenchmarkOptions {
+  std::optional<Recipe> recipe;  ///< its network, losses and optimiser; none: `baseline_recipe` of what follows
   std::string model = "voxelmorph-2";
   Json model_options = Json::object();
   Shape3 shape = {160, 192, 224};
@@ -24,6 +27,7 @@ struct StepBenchmarkOptions {
   int steps = 10;
   RunOptions run;
   std::string archive;  ///< its first training pair is taken, with its size; empty: made-up heads of `shape`
+  int labels = 36;      ///< of made-up heads where a loss needs them, the background included
   bool sm80 = false;    ///< the fast backend as a GPU of compute capability 8.0 runs it
 };
 
@@ -36,13 +40,12 @@ struct PhaseTime {
 
 /// Milliseconds of each timed repetition, and what was on the device meanwhile.
 struct StepTimes {
-  std::vector<double> step_ms;       ///< whole steps, as in training
-  std::vector<double> inference_ms;  ///< forward pass without gradients
-  std::vector<double> forward_ms;    ///< forward pass that keeps what the backward pass needs
-  std::vector<double> ncc_ms;        ///< value and gradient of NCC alone
-  std::vector<double> grad_ms;       ///< value and gradient of the diffusion term alone
-  std::vector<double> guard_ms;      ///< the look for losses and gradients that are not finite
-  std::int64_t peak_bytes = 0;       ///< of the whole steps
+  std::vector<double> step_ms;                         ///< whole steps, as in training
+  std::vector<double> inference_ms;                    ///< forward pass without gradients
+  std::vector<double> forward_ms;                      ///< forward pass that keeps what the backward pass needs
+  std::map<std::string, std::vector<double>> loss_ms;  ///< value and gradient of each loss alone, by its name
+  std::vector<double> guard_ms;                        ///< the look for losses and gradients that are not finite
+  std::int64_t peak_bytes = 0;                         ///< of the whole steps
   double first_loss = 0.0;
   double last_loss = 0.0;
   std::string backend;            ///< that was measured
@@ -59,9 +62,10 @@ struct StepTimes {
 /// Steps given to the device one after the other in each sample of `step_ms`, as in training.
 inline constexpr int kStepsPerSample = 5;
 
-/// Made-up heads on a background of zeros, weights whose fields have grown, NCC + L2 diffusion, Adam with AMSGrad: the
-/// work of the published baselines. Whole steps run as in training, without synchronisation inside; the parts are timed
-/// one by one afterwards.
+/// Made-up heads on a background of zeros, weights whose fields have grown, a recipe's losses or those of the published
+/// baselines. Whole steps run as in training, without synchronisation inside; the parts are timed one by one
+/// afterwards.
+/// @throws ConfigError for a loss that needs masks or key-points, which made-up heads have not
 StepTimes benchmark_step(const StepBenchmarkOptions& options);
 
 /// One step's loss, field and gradients against those by reference in float64, same weights and pair.
