@@ -38,8 +38,8 @@ void max_pool_forward(const MaxPoolShape& shape, const MaxPoolForward& arrays, c
 struct MaxPoolBackward {
   const Bf16* in = nullptr;
   const Bf16* output_gradient = nullptr;  ///< [N, D / 2, H / 2, W / 2, C]
-  /// Of the LeakyReLU that made the input, told by the sign of `in`: the derivative is multiplied by it where `in` is
-  /// not positive. 1: none.
+  /// Slope of the LeakyReLU that made the input: the derivative is multiplied by it where `in` is not positive. 1:
+  /// none.
   float slope = 1.0F;
   /// As `in`: what other readers of the input give (with that derivative already), added before rounding. nullptr:
   /// none. May be `input_gradient`.

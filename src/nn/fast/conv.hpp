@@ -25,7 +25,8 @@ struct ConvLayer {
 /// @param inputs  images or features of the fast backend
 Feature convolve(const std::vector<Feature>& inputs, const ConvLayer& layer);
 
-/// The same values; the gradient is multiplied by the LeakyReLU's derivative, told from the sign of its result.
+/// The same values; the gradient is multiplied by the LeakyReLU's derivative, which follows from the sign of its
+/// result.
 at::Tensor with_leaky_derivative(const at::Tensor& result, double slope);
 
 }  // namespace regatta::fast
