@@ -28,7 +28,7 @@ void require(bool given, const char* what) {
 /// Few windows are shared by several blocks each, so that every multiprocessor has work.
 int parts(const WindowAttention& shape, const Capability& chip) {
   const std::int64_t blocks = shape.windows() * shape.heads;
-  return blocks < std::int64_t{4} * chip.multiprocessors ? 2 : 1;
+  return blocks < chip.multiprocessors ? 2 : 1;
 }
 
 attention::Call call_of(const WindowAttention& shape, const Capability& chip) {
@@ -40,6 +40,9 @@ attention::Call call_of(const WindowAttention& shape, const Capability& chip) {
   call.rolled = shape.rolled();
   call.windows = static_cast<int>(shape.windows());
   call.parts = parts(shape, chip);
+  call.across = attention::Divider(static_cast<unsigned>(divide_up(shape.size.w, shape.window[2])));
+  call.down = attention::Divider(static_cast<unsigned>(divide_up(shape.size.h, shape.window[1])));
+  call.deep = attention::Divider(static_cast<unsigned>(divide_up(shape.size.d, shape.window[0])));
   return call;
 }
 

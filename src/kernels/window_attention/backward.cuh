@@ -14,10 +14,11 @@ namespace regatta::kernels::attention {
 template <class F>
 __global__ void __launch_bounds__(kThreads, F::kBackwardBlocks) backward(const Call call) {
   extern __shared__ __align__(16) std::uint8_t block_memory[];
+  const auto part = static_cast<int>(blockIdx.x / 2);
   if (blockIdx.x % 2 == 0) {
-    query_block<F>(call, block_memory);
+    query_block<F>(call, part, block_memory);
   } else {
-    key_block<F>(call, block_memory);
+    key_block<F>(call, part, block_memory);
   }
 }
 

@@ -16,16 +16,20 @@ struct KeyTile {
                                      std::uint32_t queries_at, std::uint32_t statistics) {
     const float factor = kLog2E / root_of_size<F>();
     float logits[4];
-    start_logits(logits, biases, tile);
-    multiply<F::kMarked>(logits, key, queries_at + tile * 8 * F::kPitch);
-    float to_weights[4] = {};
-    multiply<F::kUnits>(to_weights, value, queries_at + F::kColumnsBytes + tile * 8 * F::kPitch);
-    std::uint32_t of[4];  // logarithm of the sum and mean, of two columns
+    float start[4];
+    start_logits(start, biases, tile);
+    multiply<F::kMarked>(logits, start, key, queries_at + tile * 8 * F::kPitch);
+    std::uint32_t of[4];  // logarithm of the sum and mean, negative, of two columns
     conv::load_shared(of, statistics + tile * 64);
+    const float less_sum[2] = {__uint_as_float(of[0]), __uint_as_float(of[2])};
+    const float less_mean[4] = {__uint_as_float(of[1]), __uint_as_float(of[3]), __uint_as_float(of[1]),
+                                __uint_as_float(of[3])};
+    float to_weights[4];
+    multiply<F::kUnits>(to_weights, less_mean, value, queries_at + F::kColumnsBytes + tile * 8 * F::kPitch);
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
-      logits[i] = exp2_fast(fmaf(logits[i], factor, -__uint_as_float(of[i % 2 * 2])));
-      to_weights[i] = logits[i] * (to_weights[i] - __uint_as_float(of[i % 2 * 2 + 1]));
+      logits[i] = exp2_fast(fmaf(logits[i], factor, less_sum[i % 2]));
+      to_weights[i] *= logits[i];
     }
 #pragma unroll
     for (int row = 0; row < 2; ++row) {
@@ -36,11 +40,10 @@ struct KeyTile {
 };
 
 template <class F>
-__device__ __forceinline__ void key_gradients(const Call& call, const RowList& rows, const float* table,
+__device__ __forceinline__ void key_gradients(const Call& call, int part, const RowList& rows, const float* table,
                                               std::uint32_t statistics, std::uint32_t queries) {
 #pragma unroll 1
-  for (int tile = static_cast<int>(blockIdx.x) / 2 * kWarps + static_cast<int>(threadIdx.x) / 32; tile < kRowTiles;
-       tile += kWarps * call.parts) {
+  for (int tile = part * kWarps + static_cast<int>(threadIdx.x) / 32; tile < kRowTiles; tile += kWarps * call.parts) {
     std::uint32_t key[F::kMarked][2];
     std::uint32_t value[F::kUnits][2];
     load_rows<F>(source_of<F>(call.qkv, call, rows, 3, 1), rows, tile, key);
@@ -55,7 +58,11 @@ __device__ __forceinline__ void key_gradients(const Call& call, const RowList& r
     const auto make = [&](int n) { return KeyTile<F>(n, key, value, biases, queries_at, statistics_at); };
 #pragma unroll
     for (int n = 0; n + 2 <= kTiles; n += 2) {
-      keep_order();
+      if constexpr (F::kFenced) {
+        fence();
+      } else {
+        __syncwarp();
+      }
       const KeyTile<F> left = make(n);
       const KeyTile<F> right = make(n + 1);
       const std::uint32_t p[4] = {left.weights[0], left.weights[1], right.weights[0], right.weights[1]};
@@ -73,7 +80,7 @@ __device__ __forceinline__ void key_gradients(const Call& call, const RowList& r
 }
 
 template <class F>
-__device__ __forceinline__ void key_block(const Call& call, std::uint8_t* memory) {
+__device__ __forceinline__ void key_block(const Call& call, int part, std::uint8_t* memory) {
   std::uint8_t* const queries = memory;
   std::uint8_t* const gradients = queries + F::kColumnsBytes;
   auto* const statistics = reinterpret_cast<float2*>(memory + F::kTileBytes);
@@ -83,22 +90,20 @@ __device__ __forceinline__ void key_block(const Call& call, std::uint8_t* memory
   const auto thread = static_cast<int>(threadIdx.x);
   list_tokens<F>(call, rows, columns, queries);
   __syncthreads();
-  copy_columns<F>(source_of<F>(call.qkv, call, rows, 3, 0), columns, conv::shared_address(queries));
-  copy_columns<F>(source_of<F>(call.to_out, call, rows, 1, 0), columns, conv::shared_address(gradients));
-  conv::commit_copies();
+  copy_columns<F>(source_of<F>(call.qkv, call, rows, 3, 0), source_of<F>(call.to_out, call, rows, 1, 0), columns,
+                  conv::shared_address(queries));
   copy_table(call, root_of_size<F>(), table);
   if (thread < kColumns) {
     const Place place = place_of_column(thread);
     const int token = columns[thread];
     const Source out = source_of<F>(call.out, call, rows, 1, 0);
     const Source to_out = source_of<F>(call.to_out, call, rows, 1, 0);
-    const float mean =
-        token < 0 ? 0.0F : dot_row<F>(out.values + token * out.pitch, to_out.values + token * to_out.pitch);
-    statistics[thread] = make_float2(kept_of(call)[(place.a * kHeight + place.b) * kWidth + place.c], mean);
+    const float mean = token < 0 ? 0.0F : dot_row<F>(out.at(token, 0), to_out.at(token, 0));
+    statistics[thread] = make_float2(-kept_of(call)[number_of(place)], -mean);
   }
   conv::wait_copies<0>();
   __syncthreads();
-  key_gradients<F>(call, rows, table, conv::shared_address(statistics), conv::shared_address(queries));
+  key_gradients<F>(call, part, rows, table, conv::shared_address(statistics), conv::shared_address(queries));
 }
 
 }  // namespace regatta::kernels::attention

@@ -34,14 +34,16 @@ struct QueryTile {
     const float factor = kLog2E / root_of_size<F>();
     float logits[4];
     std::uint32_t addresses[4];
-    start_logits(logits, biases, tile, [&](int i, std::uint32_t address) { addresses[i] = address; });
-    multiply<F::kMarked>(logits, query, keys_at + tile * 8 * F::kPitch);
-    float to_weights[4] = {};
-    multiply<F::kUnits>(to_weights, gradient, keys_at + F::kColumnsBytes + tile * 8 * F::kPitch);
+    float start[4];
+    start_logits(start, biases, tile, [&](int i, std::uint32_t address) { addresses[i] = address; });
+    multiply<F::kMarked>(logits, start, query, keys_at + tile * 8 * F::kPitch);
+    float to_weights[4];
+    const float less_mean[4] = {-mean[0], -mean[0], -mean[1], -mean[1]};
+    multiply<F::kUnits>(to_weights, less_mean, gradient, keys_at + F::kColumnsBytes + tile * 8 * F::kPitch);
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
       const float weight = exp2_fast(fmaf(logits[i], factor, -kept[i / 2]));
-      to_weights[i] = weight * (to_weights[i] - mean[i / 2]);
+      to_weights[i] *= weight;
       const int rounded = __float_as_int(fmaf(to_weights[i], fixed, kRounder)) - kRounderBits;
       add_shared(addresses[i] + F::kTableBytes, rounded);
     }
@@ -51,11 +53,10 @@ struct QueryTile {
 };
 
 template <class F>
-__device__ __forceinline__ void query_gradients(const Call& call, const RowList& rows, const float* table, float fixed,
-                                                std::uint32_t keys) {
+__device__ __forceinline__ void query_gradients(const Call& call, int part, const RowList& rows, const float* table,
+                                                float fixed, std::uint32_t keys) {
 #pragma unroll 1
-  for (int tile = static_cast<int>(blockIdx.x) / 2 * kWarps + static_cast<int>(threadIdx.x) / 32; tile < kRowTiles;
-       tile += kWarps * call.parts) {
+  for (int tile = part * kWarps + static_cast<int>(threadIdx.x) / 32; tile < kRowTiles; tile += kWarps * call.parts) {
     std::uint32_t query[F::kMarked][2];
     std::uint32_t gradient[F::kUnits][2];
     float mean[2] = {};
@@ -81,7 +82,11 @@ __device__ __forceinline__ void query_gradients(const Call& call, const RowList&
     const auto to_logits = [&](int n) { return QueryTile<F>(n, query, gradient, biases, kept, mean, fixed, keys_at); };
 #pragma unroll
     for (int n = 0; n + 2 <= kTiles; n += 2) {
-      keep_order();
+      if constexpr (F::kFenced) {
+        fence();
+      } else {
+        __syncwarp();
+      }
       const QueryTile<F> left = to_logits(n);
       const QueryTile<F> right = to_logits(n + 1);
       const std::uint32_t a[4] = {left.to_logits[0], left.to_logits[1], right.to_logits[0], right.to_logits[1]};
@@ -95,7 +100,7 @@ __device__ __forceinline__ void query_gradients(const Call& call, const RowList&
 }
 
 template <class F>
-__device__ __forceinline__ void query_block(const Call& call, std::uint8_t* memory) {
+__device__ __forceinline__ void query_block(const Call& call, int part, std::uint8_t* memory) {
   std::uint8_t* const keys = memory;
   std::uint8_t* const values = keys + F::kColumnsBytes;
   auto* const table = reinterpret_cast<float*>(memory + F::kTileBytes);
@@ -109,13 +114,12 @@ __device__ __forceinline__ void query_block(const Call& call, std::uint8_t* memo
     most[thread] = 0;
   }
   __syncthreads();
-  copy_columns<F>(source_of<F>(call.qkv, call, rows, 3, 1), columns, conv::shared_address(keys));
-  copy_columns<F>(source_of<F>(call.qkv, call, rows, 3, 2), columns, conv::shared_address(values));
-  conv::commit_copies();
+  copy_columns<F>(source_of<F>(call.qkv, call, rows, 3, 1), source_of<F>(call.qkv, call, rows, 3, 2), columns,
+                  conv::shared_address(keys));
   copy_table(call, root_of_size<F>(), table);
   const int token = rows.tokens[thread];
   const Source gradient = source_of<F>(call.to_out, call, rows, 1, 0);
-  const std::uint8_t* row = gradient.values + (token < 0 ? 0 : token) * gradient.pitch;
+  const std::uint8_t* row = gradient.at(max(token, 0), 0);
   note_largest(token < 0 ? 0.0F : dot_row<F>(row, row), most + 1);
   conv::wait_copies<0>();
   __syncthreads();
@@ -127,13 +131,12 @@ __device__ __forceinline__ void query_block(const Call& call, std::uint8_t* memo
   __syncthreads();
   const float bound = sqrtf(__uint_as_float(most[0])) * sqrtf(__uint_as_float(most[1]));
   const float fixed = bound == 0.0F ? 1.0F : kMostFixed / bound;
-  query_gradients<F>(call, rows, table, fixed, conv::shared_address(keys));
+  query_gradients<F>(call, part, rows, table, fixed, conv::shared_address(keys));
   if (call.partial == nullptr) {
     return;
   }
   __syncthreads();
-  const long long share = (static_cast<long long>(block_head()) * call.windows + block_window()) * call.parts +
-                          static_cast<int>(blockIdx.x) / 2;
+  const long long share = (static_cast<long long>(block_head()) * call.windows + block_window()) * call.parts + part;
   const float unit = sqrtf(__uint_as_float(most[0])) * sqrtf(__uint_as_float(most[1])) / kMostFixed;
   for (int i = thread; i < kRows; i += kThreads) {
     call.partial[share * kRows + i] = static_cast<float>(bins[i]) * unit;

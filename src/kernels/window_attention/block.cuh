@@ -30,6 +30,11 @@ __device__ __forceinline__ int block_window() {
   return window;
 }
 
+/// @param number  below 2^16
+__device__ __forceinline__ unsigned divide(unsigned number, const Divider& by) {
+  return by.factor == 0 ? number : __umulhi(number, by.factor);
+}
+
 /// A token: its number within [n, d, h, w], -1 for padding, and the region of which it was before the roll, 0 to 7.
 struct Token {
   int number;
@@ -44,21 +49,19 @@ struct Window {
 
   __device__ explicit Window(const Call& call) {
     const auto number = static_cast<unsigned>(block_window());
-    const auto across = static_cast<unsigned>(call.w + kWidth - 1) / kWidth;
-    const auto down = static_cast<unsigned>(call.h + kHeight - 1) / kHeight;
-    const auto deep = static_cast<unsigned>(call.d + kDepth - 1) / kDepth;
-    const unsigned row = number / across;
-    const unsigned plane = row / down;
-    const unsigned x = number - row * across;
-    const unsigned y = row - plane * down;
-    sample = static_cast<int>(plane / deep);
-    const unsigned z = plane - sample * deep;
+    const unsigned row = divide(number, call.across);
+    const unsigned plane = divide(row, call.down);
+    const unsigned volume = divide(plane, call.deep);
+    const unsigned x = number - row * call.across.divisor;
+    const unsigned y = row - plane * call.down.divisor;
+    const unsigned z = plane - volume * call.deep.divisor;
+    sample = static_cast<int>(volume);
     first[0] = static_cast<int>(z * kDepth);
     first[1] = static_cast<int>(y * kHeight);
     first[2] = static_cast<int>(x * kWidth);
-    last[0] = z == deep - 1;
-    last[1] = y == down - 1;
-    last[2] = x == across - 1;
+    last[0] = z == call.deep.divisor - 1;
+    last[1] = y == call.down.divisor - 1;
+    last[2] = x == call.across.divisor - 1;
   }
 
   __device__ Token token(const Call& call, const Place& place) const {
@@ -100,13 +103,17 @@ static_assert(sizeof(RowList) == kRowBytes && kRowTiles * 16 == kThreads);
 /// One of the tensors that a token and a head have c consecutive values of.
 struct Source {
   std::uint8_t* values;  // of token 0
-  long long pitch;       // bytes from token to token
+  unsigned pitch;        // bytes from token to token
+
+  __device__ __forceinline__ std::uint8_t* at(int token, unsigned byte) const {
+    return values + (static_cast<std::uint64_t>(static_cast<unsigned>(token)) * pitch + byte);
+  }
 };
 
 template <class F>
 __device__ __forceinline__ Source source_of(const void* tensor, const Call& call, const RowList& rows, int parts,
                                             int part) {
-  const long long width = static_cast<long long>(call.heads) * F::kHeadSize * 2;
+  const unsigned width = static_cast<unsigned>(call.heads) * (F::kHeadSize * 2U);
   auto* const bytes = static_cast<std::uint8_t*>(const_cast<void*>(tensor));
   return {bytes + part * width + const_cast<const volatile RowList&>(rows).head_bytes, parts * width};
 }
@@ -137,9 +144,10 @@ __device__ __forceinline__ void list_tokens(const Call& call, RowList& rows, int
       make_uint4(words[0], words[1], words[2], words[3]);
 }
 
-/// Queues the copies of all columns of a tensor, zeros for those without a token.
+/// Queues the copies of all columns of two tensors, zeros for those without a token.
 template <class F>
-__device__ __forceinline__ void copy_columns(const Source& source, const int* tokens, std::uint32_t shared) {
+__device__ __forceinline__ void copy_columns(const Source& first, const Source& second, const int* tokens,
+                                             std::uint32_t shared) {
   constexpr int kBytes = F::kHeadSize % 8 == 0 ? 16 : 8;
   constexpr int kChunks = F::kUnits * 16 / kBytes;
   constexpr int kReal = F::kHeadSize * 2 / kBytes;
@@ -149,9 +157,13 @@ __device__ __forceinline__ void copy_columns(const Source& source, const int* to
     const int chunk = i % kChunks;
     const int token = tokens[column];
     const bool real = token >= 0 && chunk < kReal;
-    const std::uint8_t* from = source.values + (real ? token * source.pitch + chunk * kBytes : 0);
-    conv::copy_async<kBytes>(shared + column * F::kPitch + chunk * kBytes, from, real ? kBytes : 0);
+    const int from = real ? token : 0;
+    const unsigned byte = real ? chunk * kBytes : 0;
+    const std::uint32_t to = shared + column * F::kPitch + chunk * kBytes;
+    conv::copy_async<kBytes>(to, first.at(from, byte), real ? kBytes : 0);
+    conv::copy_async<kBytes>(to + F::kColumnsBytes, second.at(from, byte), real ? kBytes : 0);
   }
+  conv::commit_copies();
 }
 
 /// The table's column of the block's head, times `factor`; zeros without a table.
@@ -181,7 +193,7 @@ __device__ __forceinline__ void load_rows(const Source& source, const RowList& r
 #pragma unroll
   for (int i = 0; i < 2; ++i) {
     const int token = rows.tokens[first_row(tile) + i * 8];
-    const std::uint8_t* from = source.values + (token < 0 ? 0 : token) * source.pitch + quad * 4;
+    const std::uint8_t* from = source.at(max(token, 0), quad * 4);
 #pragma unroll
     for (int unit = 0; unit < F::kUnits; ++unit) {
       const bool real = token >= 0 && unit * 8 + quad * 2 < F::kHeadSize;
@@ -213,7 +225,7 @@ __device__ __forceinline__ void store_rows(const Source& to, const RowList& rows
       continue;
     }
     const float factor = i == 0 ? factor0 : factor1;
-    std::uint8_t* at = to.values + token * to.pitch + quad * 4;
+    std::uint8_t* at = to.at(token, quad * 4);
 #pragma unroll
     for (int unit = 0; unit < F::kUnits; ++unit) {
       if (unit * 8 + quad * 2 < F::kHeadSize) {

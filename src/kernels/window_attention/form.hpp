@@ -21,6 +21,10 @@ struct Place {
   int a, b, c;  // along depth, height, width of the window
 };
 
+constexpr int number_of(const Place& place) {
+  return (place.a * kHeight + place.b) * kWidth + place.c;
+}
+
 constexpr Place place_of_row(int row) {
   return {row / (kHeight * kWidth), row / kWidth % kHeight, row % kWidth};
 }
@@ -95,7 +99,7 @@ constexpr bool columns_are_whole() {
       return false;
     }
     if (has_token(kind_of(column_group(column)), column_quarter(column))) {
-      ++seen[(place.a * kHeight + place.b) * kWidth + place.c];
+      ++seen[number_of(place)];
     }
   }
   for (const int times : seen) {
@@ -136,6 +140,7 @@ struct Form {
   static constexpr int kForwardBlocks = kHeadSize <= 24 ? 3 : kHeadSize <= 48 ? 2 : 1;  // on a multiprocessor
   static constexpr int kTilesAtOnce = kHeadSize <= 24 ? 6 : 8;                          // of logits in registers
   static constexpr int kBackwardBlocks = kHeadSize <= 48 ? 2 : 1;
+  static constexpr bool kFenced = kHeadSize > 24;
 };
 
 constexpr std::size_t shared_bytes(int head_size) {
@@ -149,6 +154,15 @@ constexpr std::size_t shared_bytes(int head_size) {
   }
 }
 static_assert(shared_bytes(96) <= std::size_t{99} << 10);
+
+/// Division of numbers below 2^16 by one multiplication.
+struct Divider {
+  unsigned divisor = 1;
+  unsigned factor = 0;  // 2^32 / divisor, rounded up; 0 for 1
+
+  constexpr Divider() = default;
+  constexpr explicit Divider(unsigned by) : divisor(by), factor(by == 1 ? 0 : 0xffffffffU / by + 1) {}
+};
 
 struct Call {
   const void* qkv = nullptr;
@@ -164,7 +178,8 @@ struct Call {
   int w = 0;
   int heads = 0;
   int windows = 0;
-  int parts = 1;  // 1 or 2 blocks for a head of a window
+  Divider across, down, deep;  // windows along width, height and depth
+  int parts = 1;               // 1 or 2 blocks for a head of a window
   bool rolled = false;
 };
 

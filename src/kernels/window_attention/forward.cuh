@@ -24,8 +24,9 @@ __device__ __forceinline__ void attend(Softmax<F>& state, const std::uint32_t (&
   const std::uint32_t keys_at = keys + lane_of_eight(F::kPitch);
 #pragma unroll
   for (int n = 0; n < kCount; ++n) {
-    start_logits(logits[n], biases, kFirst + n);
-    multiply<F::kMarked>(logits[n], query, keys_at + (kFirst + n) * 8 * F::kPitch);
+    float start[4];
+    start_logits(start, biases, kFirst + n);
+    multiply<F::kMarked>(logits[n], start, query, keys_at + (kFirst + n) * 8 * F::kPitch);
   }
   float offset[2];
 #pragma unroll
@@ -76,7 +77,7 @@ __device__ __forceinline__ void attend_from(Softmax<F>& state, const std::uint32
   constexpr int kCount = F::kTilesAtOnce < kTiles - kFirst ? F::kTilesAtOnce : kTiles - kFirst;
   attend<F, kFirst, kCount>(state, query, biases, keys, values);
   if constexpr (kFirst + kCount < kTiles) {
-    keep_order();
+    fence();
     attend_from<F, kFirst + kCount>(state, query, biases, keys, values);
   }
 }
@@ -91,9 +92,8 @@ __global__ void __launch_bounds__(kThreads, F::kForwardBlocks) forward(const Cal
   auto& rows = *reinterpret_cast<RowList*>(columns + kColumns);
   list_tokens<F>(call, rows, columns, keys);
   __syncthreads();
-  copy_columns<F>(source_of<F>(call.qkv, call, rows, 3, 1), columns, conv::shared_address(keys));
-  copy_columns<F>(source_of<F>(call.qkv, call, rows, 3, 2), columns, conv::shared_address(values));
-  conv::commit_copies();
+  copy_columns<F>(source_of<F>(call.qkv, call, rows, 3, 1), source_of<F>(call.qkv, call, rows, 3, 2), columns,
+                  conv::shared_address(keys));
   copy_table(call, root_of_size<F>(), table);
   conv::wait_copies<0>();
   __syncthreads();

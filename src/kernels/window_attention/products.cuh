@@ -27,7 +27,7 @@ __device__ __forceinline__ void load_matrices(std::uint32_t (&r)[2], std::uint32
 }
 
 /// Keeps the compiler from filling registers with what is loaded for later steps.
-__device__ __forceinline__ void keep_order() {
+__device__ __forceinline__ void fence() {
   asm volatile("fence.acq_rel.cta;" ::: "memory");
 }
 
@@ -47,29 +47,66 @@ __device__ __forceinline__ std::uint32_t lane_of_sixteen(int pitch) {
   return (lane & 15) * pitch + (lane >> 4) * 16;
 }
 
-/// sums[16 rows x 8 columns] += rows . columns over kUnits units. @param address  the tile's, with lane_of_eight
+/// sums[16x8] = start + a[16x16] b[16x8], bf16 in, fp32 sums.
+__device__ __forceinline__ void mma_k16_from(float (&sums)[4], const float (&start)[4], const std::uint32_t (&a)[4],
+                                             std::uint32_t b0, std::uint32_t b1) {
+  asm volatile(
+      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3},{%4,%5,%6,%7},{%8,%9},{%10,%11,%12,%13};"
+      : "=f"(sums[0]), "=f"(sums[1]), "=f"(sums[2]), "=f"(sums[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1), "f"(start[0]), "f"(start[1]), "f"(start[2]),
+        "f"(start[3]));
+}
+
+/// Right operands of kUnits units of 8 columns. @param address  the tile's, with lane_of_eight
 template <int kUnits>
-__device__ __forceinline__ void multiply(float (&sums)[4], const std::uint32_t (&rows)[kUnits][2],
-                                         std::uint32_t address) {
-  const auto pair = [&](int unit, std::uint32_t first, std::uint32_t second) {
-    const std::uint32_t a[4] = {rows[unit][0], rows[unit][1], rows[unit + 1][0], rows[unit + 1][1]};
-    conv::mma_k16(sums, a, first, second);
-  };
+__device__ __forceinline__ void load_columns(std::uint32_t (&columns)[kUnits], std::uint32_t address) {
 #pragma unroll
   for (int unit = 0; unit + 4 <= kUnits; unit += 4) {
     std::uint32_t four[4];
     conv::load_matrices(four, address + unit * 16);
-    pair(unit, four[0], four[1]);
-    pair(unit + 2, four[2], four[3]);
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      columns[unit + i] = four[i];
+    }
   }
   if constexpr (kUnits % 4 >= 2) {
     std::uint32_t two[2];
     load_matrices(two, address + kUnits / 4 * 64);
-    pair(kUnits / 4 * 4, two[0], two[1]);
+    columns[kUnits / 4 * 4] = two[0];
+    columns[kUnits / 4 * 4 + 1] = two[1];
   }
   if constexpr (kUnits % 2 == 1) {
-    conv::mma_k8(sums, rows[kUnits - 1][0], rows[kUnits - 1][1], load_matrix(address + (kUnits - 1) * 16));
+    columns[kUnits - 1] = load_matrix(address + (kUnits - 1) * 16);
   }
+}
+
+/// sums[16 rows x 8 columns] = start + rows . columns over kUnits units.
+template <int kUnits>
+__device__ __forceinline__ void multiply(float (&sums)[4], const float (&start)[4],
+                                         const std::uint32_t (&rows)[kUnits][2],
+                                         const std::uint32_t (&columns)[kUnits]) {
+  static_assert(kUnits >= 2);
+#pragma unroll
+  for (int unit = 0; unit + 2 <= kUnits; unit += 2) {
+    const std::uint32_t a[4] = {rows[unit][0], rows[unit][1], rows[unit + 1][0], rows[unit + 1][1]};
+    if (unit == 0) {
+      mma_k16_from(sums, start, a, columns[0], columns[1]);
+    } else {
+      conv::mma_k16(sums, a, columns[unit], columns[unit + 1]);
+    }
+  }
+  if constexpr (kUnits % 2 == 1) {
+    conv::mma_k8(sums, rows[kUnits - 1][0], rows[kUnits - 1][1], columns[kUnits - 1]);
+  }
+}
+
+/// Likewise with columns in shared memory. @param address  the tile's, with lane_of_eight
+template <int kUnits>
+__device__ __forceinline__ void multiply(float (&sums)[4], const float (&start)[4],
+                                         const std::uint32_t (&rows)[kUnits][2], std::uint32_t address) {
+  std::uint32_t columns[kUnits];
+  load_columns<kUnits>(columns, address);
+  multiply<kUnits>(sums, start, rows, columns);
 }
 
 /// sums[16 rows x channels] += weights[16 rows x 16 columns] . columns[16 x channels]. @param address  of the first

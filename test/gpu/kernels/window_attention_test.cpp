@@ -27,13 +27,20 @@ void check_errors(const WindowAttentionCase::Errors& errors) {
   CHECK(errors.to_table < 1e-2);
 }
 
-void check_grid(const VolumeSize& size, int heads, bool rolled, bool with_table, float scale) {
+/// One block for a head of a window, or two where a chip has room for many.
+Capability chip_of(bool small) {
+  Capability chip = capability(0);
+  chip.multiprocessors = small ? 1 : chip.multiprocessors;
+  return chip;
+}
+
+void check_grid(const VolumeSize& size, int heads, bool rolled, bool with_table, float scale, bool small_chip) {
   std::uint64_t seed = 3;
   for (const int head_size : {12, 24, 32, 48, 64, 96}) {
     const WindowAttention shape = grid(size, heads, head_size, rolled);
-    WindowAttentionCase attention(shape, with_table, capability(0), scale, seed += 10);
+    WindowAttentionCase attention(shape, with_table, chip_of(small_chip), scale, seed += 10);
     INFO("heads of " << head_size << ", grid " << size.n << " " << size.d << " " << size.h << " " << size.w
-                     << ", rolled " << rolled << ", table " << with_table);
+                     << ", rolled " << rolled << ", table " << with_table << ", small chip " << small_chip);
     check_errors(attention.check(true));
     CHECK(attention.repeats([&] {
       attention.queue_forward(true, nullptr);
@@ -50,19 +57,19 @@ TEST_CASE("window attention agrees with the reference everywhere") {
   if (!has_gpu()) {
     REGATTA_SKIP("no GPU");
   }
-  check_grid({1, 5, 6, 7}, 1, false, true, 1.0F);
-  check_grid({1, 5, 6, 7}, 2, true, true, 1.0F);    // rolled, of one window
-  check_grid({2, 7, 9, 11}, 3, false, true, 1.0F);  // padded
-  check_grid({2, 7, 9, 11}, 3, true, true, 3.0F);   // padded and rolled, sharp weights
+  check_grid({1, 5, 6, 7}, 1, false, true, 1.0F, false);
+  check_grid({1, 5, 6, 7}, 2, true, true, 1.0F, false);    // rolled, of one window
+  check_grid({2, 7, 9, 11}, 3, false, true, 1.0F, false);  // padded
+  check_grid({2, 7, 9, 11}, 3, true, true, 3.0F, true);    // padded and rolled, sharp weights
 }
 
 TEST_CASE("window attention agrees without a table and on tiny grids") {
   if (!has_gpu()) {
     REGATTA_SKIP("no GPU");
   }
-  check_grid({2, 6, 13, 8}, 2, true, false, 2.0F);
-  check_grid({1, 1, 1, 1}, 1, true, true, 1.0F);
-  check_grid({1, 3, 2, 1}, 2, false, true, 1.0F);
+  check_grid({2, 6, 13, 8}, 2, true, false, 2.0F, true);
+  check_grid({1, 1, 1, 1}, 1, true, true, 1.0F, false);
+  check_grid({1, 3, 2, 1}, 4, false, true, 1.0F, true);
 }
 
 TEST_CASE("window attention agrees on whole stages") {
