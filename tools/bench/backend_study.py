@@ -9,10 +9,10 @@ Runs `regatta train` (from PATH) many times, on all GPUs. Three studies, each on
   the differences (fast - reference) of the last validation, with the bounds of their 95 % interval and the bound below
   which the mean lies with 5 % at most (Student's t, two-sided and one-sided).
 - full size (--full): one pair of trainings of --full-steps steps.
-- curve (--curve): 300 steps more of a fast training of --steps steps, with its optimiser's state, by the fast backend
-  and by three references of different rounding (TF32, float32, cuDNN's other choice of algorithms). Means over 20
-  steps; the deviation of fast from the mean of the references against the largest of their own. The picture is
-  OUT.svg.
+- curves (--curve), for each of --curve-models and of --curve-seeds: 300 steps more of a fast training of
+  --curve-start steps, with its optimiser's state, by the fast backend and by three references of different rounding
+  (TF32, float32, cuDNN's other choice of algorithms). Means over 20 steps; the deviation of fast from the mean of the
+  references against the largest of their own. Pictures are OUT-MODEL-SEED.svg.
 Each run that ended is a line of OUT.jsonl as well. --keep takes what is there of a former report's seeds, if the
 recipe is the same: only the others are run.
 """
@@ -127,6 +127,24 @@ def losses_of(place):
     return points
 
 
+def start_curve(options, runs, model, seed):
+    """Starts what follows a grown training, once that has ended. @return {name: run}"""
+    name = f"{model}-{seed}"
+    recipe = recipe_of(options.curve, model, options.curve_start, options.curve_start, options.window)
+    schedule = {"/train/seed": seed, "/optim/horizon_epochs": options.curve_start, "/run/loss_every_steps": WINDOW}
+    grown = runs.start(f"{name}-grown", recipe, {**schedule, "/run/backend": "fast"})
+
+    def follow():
+        place = grown.result()[0]
+        longer = {**schedule, "/train/steps": options.curve_start + CURVE_STEPS}
+        started = {"fast": runs.start(f"{name}-fast", recipe, {**longer, "/run/backend": "fast"}, {}, place)}
+        for index, (reference, variables) in enumerate(REFERENCES.items()):
+            started[reference] = runs.start(f"{name}-reference-{index}", recipe,
+                                            {**longer, "/run/backend": "reference"}, variables, place)
+        return started
+    return follow
+
+
 def curve_report(curves):
     references = [curves[name] for name in REFERENCES]
     steps = [step for step, _ in references[0]]
@@ -210,6 +228,9 @@ def parse():
     parser.add_argument("--small", type=pathlib.Path, help="archive of the paired seeds")
     parser.add_argument("--full", type=pathlib.Path, help="archive at full size")
     parser.add_argument("--curve", type=pathlib.Path, help="archive of the curves")
+    parser.add_argument("--curve-models", default="voxelmorph-2", help="names, separated by commas")
+    parser.add_argument("--curve-seeds", default="1", help="numbers, separated by commas")
+    parser.add_argument("--curve-start", type=int, default=2500, help="steps before the curves begin")
     parser.add_argument("-o", "--output", type=pathlib.Path, required=True, help="JSON file")
     parser.add_argument("--model", default="voxelmorph-2")
     parser.add_argument("--window", type=int, default=9, help="of NCC")
@@ -217,7 +238,7 @@ def parse():
     parser.add_argument("--steps", type=int, default=2500)
     parser.add_argument("--full-steps", type=int, default=2000)
     parser.add_argument("--gpus", type=int, default=1)
-    parser.add_argument("--at-once", type=int, default=3, help="trainings at a time on each GPU")
+    parser.add_argument("--at-once", type=int, default=2, help="trainings at a time on each GPU; more only take turns")
     parser.add_argument("--keep", type=pathlib.Path, help="former report")
     return parser.parse_args()
 
@@ -237,27 +258,26 @@ def main():
             full = {backend: runs.start(f"full-{backend}", recipe, {"/run/backend": backend})
                     for backend in ("fast", "reference")}
         seeds = start_seeds(options, runs) if options.small else None
+        curves = {}
         if options.curve:
-            recipe = recipe_of(options.curve, options.model, options.steps, options.steps, options.window)
-            schedule = {"/optim/horizon_epochs": options.steps, "/run/loss_every_steps": WINDOW}
-            grown = runs.start("curve", recipe, {**schedule, "/run/backend": "fast"}).result()[0]
-            longer = {**schedule, "/train/steps": options.steps + CURVE_STEPS}
-            started = {"fast": runs.start("curve-fast", recipe, {**longer, "/run/backend": "fast"}, {}, grown)}
-            for index, (name, variables) in enumerate(REFERENCES.items()):
-                started[name] = runs.start(f"curve-reference-{index}", recipe,
-                                           {**longer, "/run/backend": "reference"}, variables, grown)
+            follow = {(model, int(seed)): start_curve(options, runs, model, int(seed))
+                      for model in options.curve_models.split(",") for seed in options.curve_seeds.split(",")}
+            curves = {key: start() for key, start in follow.items()}
         if seeds:
             report["seeds"] = finish_seeds(*seeds)
             write()
         if options.full:
             report["full_size"] = {backend: summary(run.result()[1]) for backend, run in full.items()}
             write()
-        if options.curve:
-            report["curve"] = curve_report({name: losses_of(run.result()[0]) for name, run in started.items()})
-            options.output.with_suffix(".svg").write_text(picture(report["curve"]))
+        for (model, seed), started in curves.items():
+            curve = curve_report({name: losses_of(run.result()[0]) for name, run in started.items()})
+            report.setdefault("curves", []).append({"model": model, "seed": seed, **curve})
+            options.output.with_name(f"{options.output.stem}-{model}-{seed}.svg").write_text(picture(curve))
             write()
-    for name, part in report.items():
-        print(name, json.dumps({k: v for k, v in part.items() if k not in ("rows", "recipe", "total", "steps")}))
+            print(f"curve of {model}, seed {seed}: ratio {curve['ratio']:.2f}", flush=True)
+    for name in ("seeds", "full_size"):
+        if name in report:
+            print(name, json.dumps({k: v for k, v in report[name].items() if k not in ("rows", "recipe")}))
     return 0
 
 
