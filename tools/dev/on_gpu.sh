@@ -2,7 +2,7 @@
 # Checks and measurements on a machine that has a GPU and cannot build. It needs the checkout, LibTorch (of a Python
 # package, or in REGATTA_TORCH_ROOT) and the bundle.
 #   tools/dev/on_gpu.sh bundle FILE [BUILD]        here: programs and tests of BUILD (default build/gpu), stripped
-#   tools/dev/on_gpu.sh run FILE OUT [PART...]     there: tests sanitizer bench demo register; default: all of them
+#   tools/dev/on_gpu.sh run FILE OUT [PART...]     there: tests sanitizer bench demo register kills; default: all of them
 # What each part prints is in OUT/PART.txt, its figures in OUT/*.json. The exit code is 1 if a part failed.
 set -euo pipefail
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -114,6 +114,19 @@ PYTHON
   done
 }
 
+part_kills() {   # trainings on the demo's population at 96x128x96, killed at random
+  regatta-demo-data "$work/population" brain
+  python3 - "$work/population" <<'PYTHON'
+import json, pathlib, sys
+folder = pathlib.Path(sys.argv[1])
+dataset = json.loads((folder / "dataset.json").read_text())
+dataset["preprocess"] = {**dataset.get("preprocess", {}), "spacing_mm": [2, 2, 2], "shape": [96, 128, 96]}
+(folder / "small.json").write_text(json.dumps(dataset))
+PYTHON
+  regatta pack "$work/population/small.json" -o "$work/small.h5"
+  "$repository/test/faults/kills_on_gpu.py" "$work/small.h5" -o "$out/kills.json"
+}
+
 run() {   # FILE OUT PART...
   local file=$1 part failed=0
   out=$2; shift 2
@@ -122,7 +135,7 @@ run() {   # FILE OUT PART...
   tar -xJf "$file" -C "$work"
   export PATH=$work/bin:$PATH LD_LIBRARY_PATH
   LD_LIBRARY_PATH=$(torch_libraries)
-  [ $# -gt 0 ] || set -- tests sanitizer bench demo register
+  [ $# -gt 0 ] || set -- tests sanitizer bench demo register kills
   for part in "$@"; do
     local begin=$SECONDS
     echo "=== $part"
