@@ -14,7 +14,8 @@ Runs `regatta train` (from PATH) many times, on all GPUs. Three studies, each on
   (TF32, float32, cuDNN's other choice of algorithms). Means over 20 steps; the deviation of fast from the mean of the
   references against the largest of their own. Pictures are OUT-MODEL-SEED.svg.
 Each run that ended is a line of OUT.jsonl as well. --keep takes what is there of a former report's seeds, if the
-recipe is the same: only the others are run.
+recipe is the same: only the others are run. --keep-curves does so with the curves in the lines of a study that was cut
+off; trainings before the curves run again, and give the same bytes.
 """
 import argparse
 import concurrent.futures
@@ -127,21 +128,40 @@ def losses_of(place):
     return points
 
 
+def kept_curves(options):
+    """{run: losses} of a study that was cut off"""
+    if not options.keep_curves:
+        return {}
+    records = map(json.loads, options.keep_curves.read_text().splitlines())
+    return {record["run"]: record["losses"] for record in records if not record["run"].endswith("-grown")}
+
+
 def start_curve(options, runs, model, seed):
-    """Starts what follows a grown training, once that has ended. @return {name: run}"""
+    """Starts a training, and gives a function that starts what follows it: {name: function that gives the losses}."""
     name = f"{model}-{seed}"
     recipe = recipe_of(options.curve, model, options.curve_start, options.curve_start, options.window)
     schedule = {"/train/seed": seed, "/optim/horizon_epochs": options.curve_start, "/run/loss_every_steps": WINDOW}
-    grown = runs.start(f"{name}-grown", recipe, {**schedule, "/run/backend": "fast"})
+    kept = kept_curves(options)
+    wanted = [f"{name}-fast"] + [f"{name}-reference-{index}" for index in range(len(REFERENCES))]
+    grown = None
+    if not kept.keys() >= set(wanted):
+        grown = runs.start(f"{name}-grown", recipe, {**schedule, "/run/backend": "fast"})
 
     def follow():
-        place = grown.result()[0]
+        place = grown.result()[0] if grown else None
         longer = {**schedule, "/train/steps": options.curve_start + CURVE_STEPS}
-        started = {"fast": runs.start(f"{name}-fast", recipe, {**longer, "/run/backend": "fast"}, {}, place)}
-        for index, (reference, variables) in enumerate(REFERENCES.items()):
-            started[reference] = runs.start(f"{name}-reference-{index}", recipe,
-                                            {**longer, "/run/backend": "reference"}, variables, place)
-        return started
+
+        def curve(run, backend, variables):
+            """@return a function that waits for the losses"""
+            if run in kept:
+                return lambda: kept[run]
+            started = runs.start(run, recipe, {**longer, "/run/backend": backend}, variables, place)
+            return lambda: losses_of(started.result()[0])
+
+        curves = {"fast": curve(wanted[0], "fast", {})}
+        for run, (reference, variables) in zip(wanted[1:], REFERENCES.items()):
+            curves[reference] = curve(run, "reference", variables)
+        return curves
     return follow
 
 
@@ -240,6 +260,7 @@ def parse():
     parser.add_argument("--gpus", type=int, default=1)
     parser.add_argument("--at-once", type=int, default=2, help="trainings at a time on each GPU; more only take turns")
     parser.add_argument("--keep", type=pathlib.Path, help="former report")
+    parser.add_argument("--keep-curves", type=pathlib.Path, help="OUT.jsonl of a study that was cut off")
     return parser.parse_args()
 
 
@@ -270,7 +291,7 @@ def main():
             report["full_size"] = {backend: summary(run.result()[1]) for backend, run in full.items()}
             write()
         for (model, seed), started in curves.items():
-            curve = curve_report({name: losses_of(run.result()[0]) for name, run in started.items()})
+            curve = curve_report({name: losses() for name, losses in started.items()})
             report.setdefault("curves", []).append({"model": model, "seed": seed, **curve})
             options.output.with_name(f"{options.output.stem}-{model}-{seed}.svg").write_text(picture(curve))
             write()
