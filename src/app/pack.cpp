@@ -27,7 +27,7 @@ class Pack final : public Command {
         ->capture_default_str();
     app.add_flag("--update", options_.update,
                  "replace an archive of that name, taking over the subjects whose files and options are the same");
-    app.add_flag("--force", options_.replace, "replace an archive of that name, packing all of it anew");
+    app.add_flag("--force", options_.replace, "replace an archive of that name and pack everything again");
   }
 
   ExitCode run() override {

@@ -41,7 +41,7 @@ class Register final : public Command {
     app.add_option("--fixed-frame", fixed_frame_, "which volume of a 4-D scan is matched, from 0");
     app.add_option("--moving-frame", moving_frame_, "which volume of a 4-D scan is warped, from 0");
     Argument* affine = app.add_flag("--affine", affine_,
-                                    "align the moving scan to the fixed one with 12 parameters first; of itself "
+                                    "align the moving scan to the fixed one with 12 parameters first; automatic "
                                     "where the training data were aligned (affine: to_atlas) and of one modality");
     app.add_flag("--no-affine", no_affine_, "do not, whatever the training data were")->excludes(affine);
     app.add_option("--initial", initial_,

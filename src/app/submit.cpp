@@ -67,11 +67,11 @@ class SubmitCommand : public Command {
     app.add_option("job", options_.job, "job file, or the folder of a sweep to continue it")->required();
     app.add_option("sweep_options", options_.sweep_options, "after --: options of `regatta sweep`");
     app.add_option("-o,--output", options_.directory, "the sweep's directory (default: runs/NAME)");
-    app.add_option("--nodes", options_.nodes, "so many jobs of one node, together on the sweep")
+    app.add_option("--nodes", options_.nodes, "N jobs of one node each, which work on the sweep together")
         ->range(1, kMostJobs)
         ->capture_default_str();
     app.add_flag("--single-job", options_.single_job, "instead one job of that many nodes");
-    app.add_option("--chain", options_.chain, "so many jobs one after the other, where jobs may not requeue themselves")
+    app.add_option("--chain", options_.chain, "N jobs one after the other, where jobs may not requeue themselves")
         ->range(1, kMostJobs);
     app.add_option("--time", options_.time,
                    "time limit of a job: minutes, 90min, 12h, HH:MM:SS, D-HH (default: the script's, 12:00:00)");

@@ -30,7 +30,7 @@ class SweepCommand : public Command {
   void declare(Arguments& app) override {
     app.add_option("job", job_, "job file, or the folder of a sweep to continue it")->required();
     app.add_option("-o,--output", output_, "the sweep's directory (default: runs/NAME)");
-    app.add_option("--ranks", ranks_, "start so many ranks on this machine, one trial each at a time")->range(1, 4096);
+    app.add_option("--ranks", ranks_, "start N ranks on this machine; each trains one trial at a time")->range(1, 4096);
     app.add_option("--set", settings_, "POINTER=VALUE over the base recipe, for example /optim/lr=0.001");
     app.add_option("--device", device_, "auto, cpu or cuda (default: the recipe's /run/device)")
         ->one_of({"auto", "cpu", "cuda"});

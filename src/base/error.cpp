@@ -22,7 +22,7 @@ std::span<const ExitCodeRow> exit_code_rows() {
       {ExitCode::kBusy, "busy", "another living process owns the run directory"},
       {ExitCode::kOutOfMemory, "out of memory", "the model does not fit into the device's memory"},
       {ExitCode::kDiverged, "diverged", "loss or weights became non-finite"},
-      {ExitCode::kNoCheckpoint, "no checkpoint", "checkpoints exist but none verifies; --fresh starts anew"},
+      {ExitCode::kNoCheckpoint, "no checkpoint", "checkpoints exist but none verifies; --fresh starts from the beginning"},
       {ExitCode::kBug, "bug", "an error of the program itself; please report it"},
       {ExitCode::kRequeue, "requeue", "saved at a signal (Ctrl-C once) or time limit; the same command continues"},
       {ExitCode::kNoGain, "no gain",

@@ -89,7 +89,7 @@ std::optional<LoadedCheckpoint> load_first(const TrialFiles& files, const std::v
 void require_recipe(const std::string& theirs, const std::string& ours, const fs::path& path) {
   REGATTA_REQUIRE(theirs == ours, ConfigError, path.string(), ": is of recipe ", theirs, ", this one is ", ours,
                   ": where the options are the same, the archive or the weights to start from have changed since; "
-                  "training anew takes another folder, or --fresh");
+                  "to train from the beginning take another folder, or --fresh");
 }
 
 Json to_json(const TrainingCounters& counters) {
@@ -140,7 +140,7 @@ std::optional<LoadedCheckpoint> load_newest_checkpoint(const TrialFiles& files, 
   }
   if (!found.empty() || were_published(files)) {
     throw Error(ExitCode::kNoCheckpoint, str(files.root.string(), ": there were checkpoints, none of them verifies; ",
-                                             "start anew with --fresh"));
+                                             "start from the beginning with --fresh"));
   }
   return std::nullopt;
 }

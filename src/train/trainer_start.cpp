@@ -74,7 +74,7 @@ void Trainer::Impl::prepare(const Archive& given) {
     submitted_validation = counters.validated_step;
     if (counters.best_step >= 0 && !read_best(setup.files)) {
       log_warning(setup.files.best_weights().string(),
-                  ": is missing or damaged; the best weights are chosen anew from here on");
+                  ": is missing or damaged; the best weights are chosen again from here on");
       counters.best_step = -1;
       counters.best_value = std::numeric_limits<double>::quiet_NaN();
       counters.best.clear();

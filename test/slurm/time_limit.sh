@@ -5,7 +5,7 @@
 # shellcheck source-path=SCRIPTDIR source=scenario.sh
 . "$(dirname "$0")/scenario.sh"
 start_box --nodes 2 --gpus 4 --fasttick
-make_job 5 500 50 100   # 25 s a trial, told to save after about 20
+make_job 5 500 50 100   # 25 s a trial, asked to save after about 20
 # Trials are not begun that could not load, work and save: for a limit of one minute these times must be short, too.
 submit --time 1 --signal-s 10 -- --times '{"signal_early_s": 32, "load_s": 0.5, "save_s": 0.5, "least_work_s": 1}'
 wait_until 90 "leaving at Slurm's signal" has_records 1 'type:"leave"'

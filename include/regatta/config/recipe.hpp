@@ -121,7 +121,7 @@ struct TrainOptions {
       "in which each pair comes once before any comes again",
       between(0, 1000000000));
     v("order", s.order,
-      "shuffled: the pairs of the split in an order drawn anew each time all have come; listed: always in the "
+      "shuffled: the pairs of the split in an order drawn again after each pass over them; listed: always in the "
       "archive's order, which is that of `/pairs/explicit` where the pairs are listed",
       one_of({"shuffled", "listed"}));
     v("batch", s.batch, "pairs a step", between(1, 64));
@@ -154,7 +154,7 @@ struct GuardOptions {
   template <class Self, class V>
   static void visit(Self& s, V&& v) {
     v("max_skips", s.max_skips,
-      "steps whose loss or gradient is not finite are skipped; so many in a row lead to a roll-back",
+      "steps whose loss or gradient is not finite are skipped; this many in a row lead to a roll-back",
       between(1, 1000000));
     v("rollbacks", s.rollbacks,
       "how often a training goes back to its newest anchor; after that, or without an anchor, it has diverged",

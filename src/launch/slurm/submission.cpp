@@ -126,7 +126,7 @@ void check_time_limit(const SubmissionPlan& plan, double limit_s, const SubmitOp
   const double needed_s = plan.signal_s + other_s;
   const double latest_s = whole_s - other_s;
   REGATTA_REQUIRE(whole_s >= needed_s, ConfigError, "--time ", plan.time, ": no trial can start in ", whole_s,
-                  " s: trials are told to save ", plan.signal_s, " s before the limit (--signal-s) or up to ",
+                  " s: trials are asked to save ", plan.signal_s, " s before the limit (--signal-s) or up to ",
                   times.signal_early_s, " s earlier, and before that a job needs ", times.start_s, " s to start, ",
                   least_slice_text(times), ": together ", needed_s, " s. Give --time ",
                   clock_text(std::ceil(needed_s / kMinute_s) * kMinute_s), " or more",

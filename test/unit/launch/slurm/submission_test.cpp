@@ -156,7 +156,7 @@ TEST_CASE("a time limit under which no trial can ever start is refused, with the
   };
   CHECK_THROWS_WITH(
       plan_with(limit("3", 60)),
-      Contains("--time 00:03:00: no trial can start in 180 s: trials are told to save 60 s before the limit "
+      Contains("--time 00:03:00: no trial can start in 180 s: trials are asked to save 60 s before the limit "
                "(--signal-s) or up to 60 s earlier, and before that a job needs 10 s to start, 20 s to "
                "load, 60 s of work and 10 s to save: together 220 s. Give --time 00:04:00 or more, or "
                "--signal-s 20 or less"));
