@@ -9,6 +9,7 @@
 #include "regatta/kernels/fixed_point.hpp"
 #include "regatta/kernels/gradient_guard.hpp"
 #include "regatta/kernels/instance_norm.hpp"
+#include "regatta/kernels/jacobian.hpp"
 #include "regatta/kernels/label_overlap.hpp"
 #include "regatta/kernels/max_pool.hpp"
 #include "regatta/kernels/ncc.hpp"
@@ -47,7 +48,12 @@ void to_fixed_point(const float*, std::uint32_t*, std::int64_t, Stream) {
   refuse();
 }
 
-void label_counts(const std::uint8_t*, const std::uint8_t*, const float*, const VolumeSize&, std::int64_t*, Stream) {
+void label_counts(const std::uint8_t*, const std::uint8_t*, const float*, const VolumeSize&, LabelWarp, std::int64_t*,
+                  Stream) {
+  refuse();
+}
+
+void jacobian_sums(const float*, const std::uint8_t*, const VolumeSize&, const JacobianLog&, double*, void*, Stream) {
   refuse();
 }
 

@@ -1,9 +1,11 @@
 #include "nn/jacobian.hpp"
 
 #include <array>
+#include <utility>
 
 #include <ATen/ops/empty_like.h>
 
+#include "nn/fast/jacobian.hpp"
 #include "nn/shapes.hpp"
 
 namespace regatta {
@@ -39,6 +41,17 @@ at::Tensor jacobian_determinant(const at::Tensor& flow) {
   const auto c = row(flow, 2);
   const auto minor = [&](std::size_t p, std::size_t q) { return b[p].mul(c[q]).sub_(b[q].mul(c[p])); };
   return minor(1, 2).mul_(a[0]).sub_(minor(0, 2).mul_(a[1])).add_(minor(0, 1).mul_(a[2]));
+}
+
+std::optional<PendingNumbers> pending_jacobian(const PairState& pair,
+                                               std::function<Measured(const double* sums)> read) {
+  if (pair.backend != Backend::kFast || !fast::has_jacobian_sums(pair)) {
+    return std::nullopt;
+  }
+  const kernels::JacobianLog log = {kLogMargin, kLeastDeterminant, kMostDeterminant, kLearn2RegShift};
+  return PendingNumbers{
+      "jacobian", [pair, log] { return fast::jacobian_sums(pair, log); },
+      [read = std::move(read)](const at::Tensor& numbers) { return read(numbers.const_data_ptr<double>()); }};
 }
 
 void check_mask(const char* who, const at::Tensor& mask, const at::Tensor& flow) {

@@ -10,6 +10,7 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/stack.h>
 
+#include "nn/fast/label_counts.hpp"
 #include "nn/shapes.hpp"
 #include "regatta/base/error.hpp"
 
@@ -107,6 +108,18 @@ Measured overlap_of_counts(const std::string& name, const PairState& pair, const
     out.front().second = sum / present;
   }
   return out;
+}
+
+std::optional<PendingNumbers> pending_overlap(const std::string& name, const PairState& pair, kernels::LabelWarp warp,
+                                              const OverlapOptions& options) {
+  if (pair.backend != Backend::kFast || !fast::has_label_counts(pair, warp)) {
+    return std::nullopt;
+  }
+  return PendingNumbers{name, [pair, warp] { return fast::label_counts(pair, warp); },
+                        [name, pair, options](const at::Tensor& numbers) {
+                          const at::Tensor counts = numbers.to(at::kLong).view({kernels::kLabelRows, -1});
+                          return overlap_of_counts(name, pair, counts, options);
+                        }};
 }
 
 }  // namespace regatta

@@ -3,11 +3,13 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
 
+#include "regatta/kernels/label_overlap.hpp"
 #include "regatta/nn/metric.hpp"
 
 namespace regatta {
@@ -41,5 +43,9 @@ at::Tensor count_labels(const PairState& pair, const at::Tensor& warped);
 /// @return the mean under `name`, then "name/LABEL" for each of the `measured_labels`
 Measured overlap_of_counts(const std::string& name, const PairState& pair, const at::Tensor& counts,
                            const OverlapOptions& options = {});
+
+/// The same of counts by our kernel, which are still on the device; none where the backend has no form for the pair.
+std::optional<PendingNumbers> pending_overlap(const std::string& name, const PairState& pair, kernels::LabelWarp warp,
+                                              const OverlapOptions& options = {});
 
 }  // namespace regatta

@@ -2,7 +2,9 @@
 // metrics.def each.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,13 +18,32 @@ enum class Direction { kHigherIsBetter, kLowerIsBetter };
 /// Named numbers; the first is the metric itself ("dice"), others are details ("dice/17").
 using Measured = std::vector<std::pair<std::string, double>>;
 
+/// Numbers of a pair that a metric leaves on the device, so that the host waits for all metrics at once.
+struct PendingNumbers {
+  std::string name;                   ///< metrics that give the same name share the numbers of a pair
+  std::function<at::Tensor()> queue;  ///< gives the work to the device, waits for nothing; integers below 2^53
+  std::function<Measured(const at::Tensor& numbers)> read;  ///< of the same, [n] float64 on the CPU
+};
+
 class Metric {
  public:
   virtual ~Metric() = default;
 
   /// @param pair  one pair (N = 1). A metric whose inputs are absent gives NaN.
   virtual Measured measure(const PairState& pair) const = 0;
+
+  /// The same in two parts, where the pair's backend has a form of this metric that leaves its numbers on the device.
+  virtual std::optional<PendingNumbers> pending(const PairState& pair) const {
+    (void)pair;
+    return std::nullopt;
+  }
 };
+
+/// What one metric left on the device.
+Measured measure_pending(const PendingNumbers& numbers);
+
+/// Every metric of one pair, in their order. Numbers that are pending come to the host in one copy.
+std::vector<Measured> measure_all(const std::vector<const Metric*>& metrics, const PairState& pair);
 
 struct MetricRow {
   const char* name;

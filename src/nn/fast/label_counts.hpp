@@ -3,15 +3,17 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "regatta/kernels/label_overlap.hpp"
 #include "regatta/nn/loss.hpp"
 
 namespace regatta::fast {
 
-/// Label maps of uint8 on one grid, on a GPU with our kernels, read to the centres of the outer voxels.
-bool has_label_counts(const PairState& pair);
+/// Label maps of uint8 on one grid, on a GPU with our kernels; for the nearest voxel read to the centres of the outer
+/// ones.
+bool has_label_counts(const PairState& pair, kernels::LabelWarp warp);
 
 /// Rows fixed, warped, where both agree, and moving, of the whole batch: [4, 256] int64 on the device. Requires
 /// `has_label_counts`.
-at::Tensor label_counts(const PairState& pair);
+at::Tensor label_counts(const PairState& pair, kernels::LabelWarp warp);
 
 }  // namespace regatta::fast

@@ -6,7 +6,6 @@
 
 #include <ATen/core/grad_mode.h>
 
-#include "nn/fast/label_counts.hpp"
 #include "nn/label_overlap.hpp"
 #include "regatta/nn/grid_warp.hpp"
 #include "regatta/nn/metric.hpp"
@@ -20,12 +19,19 @@ class Dice final : public Metric {
     if (!has_labels("dice", pair)) {
       return {{"dice", std::numeric_limits<double>::quiet_NaN()}};
     }
+    if (const auto numbers = pending(pair)) {
+      return measure_pending(*numbers);
+    }
     const at::NoGradGuard no_grad;
-    const at::Tensor counts =
-        pair.backend == Backend::kFast && fast::has_label_counts(pair)
-            ? fast::label_counts(pair).cpu()
-            : count_labels(pair, warp_labels(pair.moving_labels, pair.to_moving(), pair.reading.edge));
-    return overlap_of_counts("dice", pair, counts);
+    return overlap_of_counts("dice", pair,
+                             count_labels(pair, warp_labels(pair.moving_labels, pair.to_moving(), pair.reading.edge)));
+  }
+
+  std::optional<PendingNumbers> pending(const PairState& pair) const override {
+    if (!has_labels("dice", pair)) {
+      return std::nullopt;
+    }
+    return pending_overlap("dice", pair, kernels::LabelWarp::kNearest);
   }
 };
 

@@ -6,6 +6,9 @@
 // that of a few volumes for any number of labels. Deviation: a label that is absent from the fixed or the unwarped
 // moving volume is NaN and left out of the mean, where the IXI scripts count 0. Their tables average left and right of
 // a structure first and then over 17 structures and all subjects; that is arithmetic on the details "dice_linear/N".
+//
+// The fast form weighs in voxels, the reference by the grid sampler's coordinates in -1 .. 1, which are rounded to
+// about 1e-5 voxels: where two labels weigh the same to that accuracy, either may win.
 #include <limits>
 
 #include <ATen/core/grad_mode.h>
@@ -20,7 +23,7 @@
 namespace regatta::metrics {
 namespace {
 
-constexpr double kSmoothing = 1e-5;
+constexpr OverlapOptions kProtocol = {.smoothing = 1e-5, .absent = AbsentLabel::kWorst};
 
 /// [N, 1, D, H, W] of the labels' type; outside the moving volume all weights are 0, which is the background.
 at::Tensor warp_by_weight(const at::Tensor& labels, const at::Tensor& flow) {
@@ -46,10 +49,19 @@ class DiceLinear final : public Metric {
     if (!has_labels("dice_linear", pair)) {
       return {{"dice_linear", std::numeric_limits<double>::quiet_NaN()}};
     }
+    if (const auto numbers = pending(pair)) {
+      return measure_pending(*numbers);
+    }
     const at::NoGradGuard no_grad;
     return overlap_of_counts("dice_linear", pair,
-                             count_labels(pair, warp_by_weight(pair.moving_labels, pair.to_moving())),
-                             {.smoothing = kSmoothing, .absent = AbsentLabel::kWorst});
+                             count_labels(pair, warp_by_weight(pair.moving_labels, pair.to_moving())), kProtocol);
+  }
+
+  std::optional<PendingNumbers> pending(const PairState& pair) const override {
+    if (!has_labels("dice_linear", pair)) {
+      return std::nullopt;
+    }
+    return pending_overlap("dice_linear", pair, kernels::LabelWarp::kLargestWeight, kProtocol);
   }
 };
 

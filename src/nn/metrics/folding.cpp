@@ -5,6 +5,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include "nn/jacobian.hpp"
+#include "regatta/kernels/jacobian.hpp"
 #include "regatta/nn/metric.hpp"
 
 namespace regatta::metrics {
@@ -16,11 +17,24 @@ class Folding final : public Metric {
     if (!pair.flow.defined()) {
       return {{"folding", std::numeric_limits<double>::quiet_NaN()}};
     }
+    if (const auto numbers = pending(pair)) {
+      return measure_pending(*numbers);
+    }
     const at::NoGradGuard no_grad;
     const at::Tensor determinant = jacobian_determinant(pair.flow);
     const std::int64_t good = determinant.gt(0.0).sum().item<std::int64_t>();  // NaN is not good
-    const auto total = static_cast<double>(determinant.numel());
-    return {{"folding", 100.0 * (total - static_cast<double>(good)) / total}};
+    return percent_of(determinant.numel() - good, determinant.numel());
+  }
+
+  std::optional<PendingNumbers> pending(const PairState& pair) const override {
+    return pending_jacobian(pair, [voxels = pair.flow.defined() ? pair.flow.numel() / 3 : 0](const double* sums) {
+      return percent_of(static_cast<std::int64_t>(sums[static_cast<int>(kernels::JacobianSum::kFolds)]), voxels);
+    });
+  }
+
+ private:
+  static Measured percent_of(std::int64_t folds, std::int64_t voxels) {
+    return {{"folding", 100.0 * static_cast<double>(folds) / static_cast<double>(voxels)}};
   }
 };
 

@@ -4,10 +4,12 @@
 // evaluation, which uses DeepMind's surface-distance.
 //
 // The labels are warped on the device and come to the CPU once, as bytes. The distance transforms are plain C++ there,
-// one label at a time within the box of its two masks: exact in integers, the same in every run.
+// each label within the box of its two masks, labels on the CPU threads side by side: exact in integers, the same in
+// every run.
 #include <cmath>
 #include <limits>
 
+#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 
 #include "nn/label_overlap.hpp"
@@ -40,21 +42,29 @@ Measured distances(const PairState& pair, const at::Tensor& fixed, const at::Ten
   const auto has = [limit](const std::vector<VoxelBox>& boxes, std::int64_t label) {
     return label < limit && !boxes[static_cast<std::size_t>(label)].empty();
   };
+  const auto occurs = [&](std::int64_t label) { return has(in_fixed, label) || has(in_moving, label); };
+  const std::vector<std::int64_t> labels = measured_labels(pair, occurs);
+  std::vector<double> of_labels(
+      labels.size(), pair.reading.absent == AbsentLabel::kWorst ? std::numeric_limits<double>::infinity() : kAbsent);
+  at::parallel_for(0, std::ssize(labels), /*grain_size=*/1, [&](std::int64_t first, std::int64_t end) {
+    for (std::int64_t k = first; k < end; ++k) {
+      const std::int64_t label = labels[static_cast<std::size_t>(k)];
+      if (has(in_fixed, label) && has(in_moving, label)) {
+        const auto i = static_cast<std::size_t>(label);
+        of_labels[static_cast<std::size_t>(k)] =
+            robust_hausdorff(a, b, size, label, join(in_fixed[i], in_moved[i]), kShare);
+      }
+    }
+  });
   Measured out = {{"hd95", kAbsent}};
   double sum = 0.0;
   int present = 0;
-  const auto occurs = [&](std::int64_t label) { return has(in_fixed, label) || has(in_moving, label); };
-  for (const std::int64_t label : measured_labels(pair, occurs)) {
-    const auto i = static_cast<std::size_t>(label);
-    double distance = pair.reading.absent == AbsentLabel::kWorst ? std::numeric_limits<double>::infinity() : kAbsent;
-    if (has(in_fixed, label) && has(in_moving, label)) {
-      distance = robust_hausdorff(a, b, size, label, join(in_fixed[i], in_moved[i]), kShare);
-    }
-    if (!std::isnan(distance)) {
-      sum += distance;
+  for (std::size_t k = 0; k < labels.size(); ++k) {
+    if (!std::isnan(of_labels[k])) {
+      sum += of_labels[k];
       ++present;
     }
-    out.emplace_back(label_name("hd95", pair, label), distance);
+    out.emplace_back(label_name("hd95", pair, labels[k]), of_labels[k]);
   }
   if (present > 0) {
     out.front().second = sum / present;

@@ -20,6 +20,17 @@ class Mse final : public Metric {
     const at::NoGradGuard no_grad;
     return {{"mse", at::mse_loss(pair.warped, pair.fixed).item<double>()}};
   }
+
+  std::optional<PendingNumbers> pending(const PairState& pair) const override {
+    if (pair.backend != Backend::kFast || !pair.fixed.defined() || !pair.warped.defined()) {
+      return std::nullopt;
+    }
+    check_image_pair("mse", pair.fixed, pair.warped);
+    return PendingNumbers{"mse", [pair] { return at::mse_loss(pair.warped, pair.fixed); },
+                          [](const at::Tensor& numbers) {
+                            return Measured{{"mse", numbers.item<double>()}};
+                          }};
+  }
 };
 
 }  // namespace

@@ -19,12 +19,24 @@ class Ncc final : public Metric {
     if (!pair.fixed.defined() || !pair.warped.defined()) {
       return {{"ncc", std::numeric_limits<double>::quiet_NaN()}};
     }
+    if (const auto numbers = pending(pair)) {
+      return measure_pending(*numbers);
+    }
     const at::NoGradGuard no_grad;
+    return {{"ncc", local_correlation(pair.fixed, pair.warped, {.window = kWindow}).item<double>()}};
+  }
+
+  std::optional<PendingNumbers> pending(const PairState& pair) const override {
     const CorrelationOptions options = {.window = kWindow};
-    const bool fast = pair.backend == Backend::kFast && pair.in_unit_range &&
-                      fast::has_local_correlation(pair.fixed, pair.warped, options);
-    const at::Tensor value = (fast ? fast::local_correlation : local_correlation)(pair.fixed, pair.warped, options);
-    return {{"ncc", value.item<double>()}};
+    const bool fast = pair.backend == Backend::kFast && pair.in_unit_range && pair.fixed.defined() &&
+                      pair.warped.defined() && fast::has_local_correlation(pair.fixed, pair.warped, options);
+    if (!fast) {
+      return std::nullopt;
+    }
+    return PendingNumbers{"ncc", [pair, options] { return fast::local_correlation(pair.fixed, pair.warped, options); },
+                          [](const at::Tensor& numbers) {
+                            return Measured{{"ncc", numbers.item<double>()}};
+                          }};
   }
 };
 

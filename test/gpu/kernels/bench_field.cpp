@@ -1,6 +1,9 @@
+#include <utility>
+
 #include "gpu/kernels/bench.hpp"
 #include "gpu/kernels/bench_scene.hpp"
 #include "gpu/kernels/random_values.hpp"
+#include "regatta/kernels/jacobian.hpp"
 #include "regatta/kernels/label_overlap.hpp"
 #include "regatta/kernels/pack.hpp"
 
@@ -59,9 +62,24 @@ void bench_labels(Bench& bench, BenchScene& scene) {
   const DeviceArray<std::uint8_t> fixed(head_labels(scene.size, 0.0, 46));
   const DeviceArray<std::uint8_t> moving(head_labels(scene.size, 0.1, 46));
   DeviceArray<std::int64_t> counts(kLabelRows * kLabelValues);
-  bench.time({"label_counts", kSize, "46 labels", 14.0 * scene.voxels}, [&](Stream stream) {
-    label_counts(fixed.get(), moving.get(), scene.flow.get(), scene.size, counts.get(), stream);
-  });
+  for (const LabelWarp warp : {LabelWarp::kNearest, LabelWarp::kLargestWeight}) {
+    const char* form = warp == LabelWarp::kNearest ? "46 labels, nearest" : "46 labels, largest weight";
+    bench.time({"label_counts", kSize, form, 14.0 * scene.voxels}, [&](Stream stream) {
+      label_counts(fixed.get(), moving.get(), scene.flow.get(), scene.size, warp, counts.get(), stream);
+    });
+  }
+}
+
+void bench_jacobian(Bench& bench, BenchScene& scene) {
+  const DeviceArray<std::uint8_t> mask(head_labels(scene.size, 0.0, 2));
+  DeviceArray<double> sums(kJacobianSums);
+  DeviceArray<unsigned char> scratch(jacobian_scratch_bytes(scene.size));
+  for (const std::uint8_t* inside : {static_cast<const std::uint8_t*>(nullptr), std::as_const(mask).get()}) {
+    const double bytes = inside == nullptr ? 12.0 : 13.0;
+    bench.time({"jacobian_sums", kSize, inside == nullptr ? "" : "masked", bytes * scene.voxels}, [&](Stream stream) {
+      jacobian_sums(scene.flow.get(), inside, scene.size, {}, sums.get(), scratch.get(), stream);
+    });
+  }
 }
 
 void bench_pack(Bench& bench, BenchScene& scene) {
@@ -90,6 +108,7 @@ void bench_field(Bench& bench) {
   bench_warp(bench, scene);
   bench_diffusion(bench, scene);
   bench_labels(bench, scene);
+  bench_jacobian(bench, scene);
   bench_pack(bench, scene);
 }
 

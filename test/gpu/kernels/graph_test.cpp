@@ -7,6 +7,7 @@
 #include "gpu/kernels/volumes.hpp"
 #include "regatta/kernels/adam.hpp"
 #include "regatta/kernels/gradient_guard.hpp"
+#include "regatta/kernels/jacobian.hpp"
 #include "regatta/kernels/label_overlap.hpp"
 #include "regatta/kernels/ncc.hpp"
 #include "regatta/kernels/pack.hpp"
@@ -38,6 +39,8 @@ struct Step {
   DeviceArray<unsigned char> ncc_scratch{ncc_scratch_bytes(chip)};
   DeviceArray<unsigned char> guard_scratch{gradient_guard_scratch_bytes()};
   DeviceArray<std::int64_t> counts{static_cast<std::size_t>(kLabelRows) * kLabelValues};
+  DeviceArray<double> jacobian{kJacobianSums};
+  DeviceArray<unsigned char> jacobian_scratch{jacobian_scratch_bytes(size)};
   DeviceArray<Bf16> packed{4 * count};
 
   void queue(Stream stream) {
@@ -60,7 +63,8 @@ struct Step {
         guard_scratch.get(), chip, stream);
     float* m = moments.get();
     adam({flow.get(), to_flow.get(), m, m + n, m + 2 * n, nullptr, n}, {}, now.get(), singles.get() + 2, chip, stream);
-    label_counts(fixed.get(), moving.get(), flow.get(), size, counts.get(), stream);
+    label_counts(fixed.get(), moving.get(), flow.get(), size, LabelWarp::kLargestWeight, counts.get(), stream);
+    jacobian_sums(flow.get(), fixed.get(), size, {}, jacobian.get(), jacobian_scratch.get(), stream);
     pack_field(flow.get(), size, packed.get(), stream);
   }
 
@@ -94,6 +98,7 @@ TEST_CASE("a captured step replays bit by bit what single launches do") {
     CHECK(same_bits(single.flow.values(), captured.flow.values()));
     CHECK(same_bits(single.losses.values(), captured.losses.values()));
     CHECK(single.counts.values() == captured.counts.values());
+    CHECK(same_bits(single.jacobian.values(), captured.jacobian.values()));
     CHECK(same_bits(single.packed.values(), captured.packed.values()));
     losses.push_back(captured.losses.values()[1]);
   }

@@ -30,11 +30,14 @@ TEST_CASE("label counts on the device are those of the reference") {
     const DeviceArray<float> device_flow(flow);
     const DeviceArray<std::uint8_t> device_fixed(fixed);
     const DeviceArray<std::uint8_t> device_moving(moving);
-    DeviceArray<std::int64_t> counts(kLabelRows * kLabelValues);
-    label_counts(device_fixed.get(), device_moving.get(), device_flow.get(), size, counts.get(), nullptr);
-    wait_for_gpu();
-    CHECK(counts.values() == label_counts_reference(fixed, moving, flow, size));
-    CHECK(counts.margins_hold());
+    for (const LabelWarp warp : {LabelWarp::kNearest, LabelWarp::kLargestWeight}) {
+      INFO(size.n << "x" << size.d << "x" << size.h << "x" << size.w << ", warp " << static_cast<int>(warp));
+      DeviceArray<std::int64_t> counts(kLabelRows * kLabelValues);
+      label_counts(device_fixed.get(), device_moving.get(), device_flow.get(), size, warp, counts.get(), nullptr);
+      wait_for_gpu();
+      CHECK(counts.values() == label_counts_reference(fixed, moving, flow, size, warp));
+      CHECK(counts.margins_hold());
+    }
   }
 }
 

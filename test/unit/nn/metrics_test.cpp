@@ -1,8 +1,12 @@
 // Metrics against the numbers of Learn2Reg's evaluation code and hand-made cases.
 #include <cmath>
+#include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/zeros.h>
 
@@ -11,6 +15,7 @@
 #include "nn/jacobian.hpp"
 #include "nn/label_overlap.hpp"
 #include "regatta/base/error.hpp"
+#include "regatta/kernels/jacobian.hpp"
 #include "regatta/kernels/label_overlap.hpp"
 #include "regatta/nn/metric.hpp"
 #include "support/catch.hpp"
@@ -42,7 +47,8 @@ TEST_CASE("dice of the kernels' counts is dice of warped labels") {
     const at::Tensor flow = pair.flow.to(at::kFloat);
     const kernels::VolumeSize grid = {1, flow.size(2), flow.size(3), flow.size(4)};
     std::vector<std::int64_t> counts = kernels::label_counts_reference(
-        list(pair.fixed_labels, std::uint8_t{}), list(pair.moving_labels, std::uint8_t{}), list(flow, float{}), grid);
+        list(pair.fixed_labels, std::uint8_t{}), list(pair.moving_labels, std::uint8_t{}), list(flow, float{}), grid,
+        kernels::LabelWarp::kNearest);
     const at::Tensor rows = at::from_blob(counts.data(), {kernels::kLabelRows, kernels::kLabelValues}, at::kLong);
     const Measured of_counts = overlap_of_counts("dice", pair, rows);
     const Measured dice = measure("dice", pair);
@@ -139,6 +145,83 @@ TEST_CASE("a metric whose inputs are absent is NaN, and broken ones are refused"
   CHECK_THROWS_WITH(
       find_metric("dise"),
       Catch::Contains("have: dice, dice_linear, folding, hd95, memory, mse, ncc, ndv, runtime, sdlogj, tre"));
+}
+
+/// Gives numbers as if they lay on a device.
+class Counted final : public Metric {
+ public:
+  Counted(std::string name, std::string numbers, std::int64_t which, int& queued)
+      : name_(std::move(name)), numbers_(std::move(numbers)), which_(which), queued_(queued) {}
+
+  Measured measure(const PairState&) const override { return {{name_, -1.0}}; }
+
+  std::optional<PendingNumbers> pending(const PairState&) const override {
+    if (numbers_.empty()) {
+      return std::nullopt;
+    }
+    return PendingNumbers{numbers_,
+                          [this] {
+                            ++queued_;
+                            return at::arange(3, at::kLong) + (numbers_ == "a" ? 10 : 20);
+                          },
+                          [this](const at::Tensor& numbers) {
+                            return Measured{{name_, numbers.const_data_ptr<double>()[which_]}};
+                          }};
+  }
+
+ private:
+  std::string name_;
+  std::string numbers_;
+  std::int64_t which_;
+  int& queued_;
+};
+
+TEST_CASE("metrics of a pair share pending numbers of one name, and keep their order") {
+  int queued = 0;
+  const Counted first("first", "a", 2, queued);
+  const Counted second("second", "", 0, queued);
+  const Counted third("third", "b", 0, queued);
+  const Counted fourth("fourth", "a", 1, queued);
+  const std::vector<Measured> all = measure_all({&first, &second, &third, &fourth}, PairState{});
+  REQUIRE(all.size() == 4);
+  CHECK(queued == 2);
+  CHECK(all[0] == Measured{{"first", 12.0}});
+  CHECK(all[1] == Measured{{"second", -1.0}});
+  CHECK(all[2] == Measured{{"third", 20.0}});
+  CHECK(all[3] == Measured{{"fourth", 11.0}});
+  CHECK(measure_pending(*first.pending(PairState{})) == Measured{{"first", 12.0}});
+  CHECK(measure_all({&second}, PairState{}).front() == Measured{{"second", -1.0}});
+}
+
+TEST_CASE("the kernels' references of labels and Jacobians give what the metrics measure") {
+  for (const double size : {1.0, 3.0}) {
+    const PairState pair = golden_pair(size);
+    const at::Tensor flow = pair.flow.to(at::kFloat).contiguous();
+    const kernels::VolumeSize grid = {1, flow.size(2), flow.size(3), flow.size(4)};
+    const std::vector<float> field(flow.const_data_ptr<float>(), flow.const_data_ptr<float>() + flow.numel());
+    const auto labels = [](const at::Tensor& map) {
+      const at::Tensor flat = map.contiguous();
+      const auto* first = flat.const_data_ptr<std::uint8_t>();
+      return std::vector<std::uint8_t>(first, first + flat.numel());
+    };
+    std::vector<std::int64_t> counts = kernels::label_counts_reference(
+        labels(pair.fixed_labels), labels(pair.moving_labels), field, grid, kernels::LabelWarp::kLargestWeight);
+    const at::Tensor rows = at::from_blob(counts.data(), {kernels::kLabelRows, kernels::kLabelValues}, at::kLong);
+    const Measured of_counts =
+        overlap_of_counts("dice_linear", pair, rows, {.smoothing = 1e-5, .absent = AbsentLabel::kWorst});
+    const Measured linear = measure("dice_linear", pair);
+    for (std::size_t i = 0; i < of_counts.size(); ++i) {
+      CHECK(of_counts[i].second == Approx(linear[i].second).margin(1e-4));
+    }
+    PairState plain = pair;
+    plain.flow = flow;
+    const auto sums = kernels::jacobian_sums_reference(field, {}, grid, {});
+    CHECK(100.0 * sums[0] / static_cast<double>(grid.all()) == named(measure("folding", plain), "folding"));
+    const double variance = sums[3] / sums[1] - sums[2] / sums[1] * (sums[2] / sums[1]);
+    CHECK(std::sqrt(variance) == Approx(named(measure("sdlogj", plain), "sdlogj")).epsilon(1e-10));
+    const double shifted = sums[5] / sums[1] - sums[4] / sums[1] * (sums[4] / sums[1]);
+    CHECK(std::sqrt(shifted) == Approx(named(measure("sdlogj", plain), "sdlogj/l2r")).epsilon(1e-10));
+  }
 }
 
 }  // namespace regatta::test
