@@ -68,12 +68,9 @@ class CapturedSteps::Numbers {
   std::size_t slot_ = 0;
 };
 
-CapturedSteps::CapturedSteps(const at::Device& device, Capture capture,
+CapturedSteps::CapturedSteps(const at::Device& device, Capture capture, std::shared_ptr<GraphPool> pool,
                              std::function<void(const PairState&, const UpdateNumbers&)> work)
-    : work_(std::move(work)),
-      capture_(capture),
-      numbers_(std::make_unique<Numbers>(device)),
-      pool_(std::make_unique<GraphPool>(device)) {}
+    : work_(std::move(work)), capture_(capture), numbers_(std::make_unique<Numbers>(device)), pool_(std::move(pool)) {}
 
 CapturedSteps::~CapturedSteps() = default;
 

@@ -13,15 +13,11 @@
 
 namespace regatta {
 
-enum class Capture {
-  kAllowed,
-  kNever  ///< the oracle of captured steps
-};
-
 class CapturedSteps {
  public:
+  /// @param pool  memory of the captured steps
   /// @param work  one step over a batch and numbers that stay where they are; it must not wait for the device
-  CapturedSteps(const at::Device& device, Capture capture,
+  CapturedSteps(const at::Device& device, Capture capture, std::shared_ptr<GraphPool> pool,
                 std::function<void(const PairState&, const UpdateNumbers&)> work);
   ~CapturedSteps();
 
@@ -40,7 +36,7 @@ class CapturedSteps {
   std::function<void(const PairState&, const UpdateNumbers&)> work_;
   Capture capture_;
   std::unique_ptr<Numbers> numbers_;
-  std::unique_ptr<GraphPool> pool_;
+  std::shared_ptr<GraphPool> pool_;
   std::map<std::string, std::unique_ptr<Kind>> kinds_;
   std::int64_t replays_ = 0;
   std::int64_t operations_ = 0;

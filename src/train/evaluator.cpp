@@ -13,20 +13,21 @@ namespace regatta {
 
 Evaluator::Evaluator(const std::vector<std::string>& metrics, Backend backend) : backend_(backend) {
   for (const std::string& name : metrics) {
-    metrics_.emplace_back(name, find_metric(name).make());
+    names_.push_back(name);
+    metrics_.push_back(find_metric(name).make());
     measures_forward_ = measures_forward_ || name == "runtime" || name == "memory";
   }
 }
 
-PairState Evaluator::registered(Model& model, const PairState& batch) const {
+PairState Evaluator::registered(Inference& inference, const PairState& batch) const {
   if (!measures_forward_) {
-    return with_output(batch, model.forward(batch.moving, batch.fixed));
+    return with_output(batch, inference.run_(batch.moving, batch.fixed));
   }
   const c10::Device device = batch.fixed.device();
   synchronize(device);
   const PeakMeter memory(device);
   const double start = system_clock().monotonic_s();
-  PairState state = with_output(batch, model.forward(batch.moving, batch.fixed));
+  PairState state = with_output(batch, inference.model().forward(batch.moving, batch.fixed));
   synchronize(device);
   state.network_s = system_clock().monotonic_s() - start;
   if (device.is_cuda()) {
@@ -35,9 +36,14 @@ PairState Evaluator::registered(Model& model, const PairState& batch) const {
   return state;
 }
 
-std::optional<Evaluation> Evaluator::evaluate(Model& model, const Dataset& data, const std::vector<ArchivePair>& pairs,
+std::optional<Evaluation> Evaluator::evaluate(Inference& inference, const Dataset& data,
+                                              const std::vector<ArchivePair>& pairs,
                                               const std::function<bool(std::int64_t, std::int64_t)>& keep_going) const {
   const at::NoGradGuard no_gradients;
+  std::vector<const Metric*> metrics;
+  for (const auto& metric : metrics_) {
+    metrics.push_back(metric.get());
+  }
   Evaluation evaluation;
   for (const ArchivePair& pair : pairs) {
     const auto done = static_cast<std::int64_t>(evaluation.pairs.size());
@@ -48,17 +54,17 @@ std::optional<Evaluation> Evaluator::evaluate(Model& model, const Dataset& data,
     if (const std::size_t next = evaluation.pairs.size() + 1; next < pairs.size()) {
       data.prefetch({pairs[next]});
     }
-    PairState state = registered(model, batch);
+    PairState state = registered(inference, batch);
     state.backend = backend_;
     PairMeasures measures{pair, {}};
-    for (const auto& [name, metric] : metrics_) {
-      for (const auto& [part, value] : metric->measure(state)) {
+    for (const Measured& measured : measure_all(metrics, state)) {
+      for (const auto& [part, value] : measured) {
         measures.values[part] = value;
       }
     }
     evaluation.pairs.push_back(std::move(measures));
   }
-  for (const auto& [name, metric] : metrics_) {
+  for (const std::string& name : names_) {
     double sum = 0.0;
     int count = 0;
     for (const PairMeasures& measures : evaluation.pairs) {

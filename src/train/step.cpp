@@ -44,12 +44,15 @@ TrainingStep::TrainingStep(const Recipe& recipe, const at::Device& device, Backe
   optimizer_ = std::make_unique<Optimizer>(model_->parameters(), recipe.optim, backend);
   loss_sums_ = at::zeros({static_cast<std::int64_t>(objective_.size()) + 2}, at::device(device).dtype(at::kDouble));
   one_ = at::ones({}, at::device(device).dtype(at::kFloat));
+  std::shared_ptr<GraphPool> pool;
   if (backend == Backend::kFast && device.is_cuda()) {
+    pool = std::make_shared<GraphPool>(device);
     why_not_captured_ = reason_against_capture(recipe.model.name, *model_, objective_);
     captured_ = std::make_unique<CapturedSteps>(
-        device, why_not_captured_.empty() ? capture : Capture::kNever,
+        device, why_not_captured_.empty() ? capture : Capture::kNever, pool,
         [this](const PairState& batch, const UpdateNumbers& numbers) { work_on_(batch, numbers); });
   }
+  inference_ = std::make_unique<Inference>(*model_, backend, capture, std::move(pool));
 }
 
 void TrainingStep::run_(const PairState& batch, double lr, std::int64_t update) {

@@ -12,6 +12,7 @@
 #include "regatta/config/recipe.hpp"
 #include "regatta/nn/model.hpp"
 #include "regatta/nn/weights.hpp"
+#include "regatta/train/inference.hpp"
 #include "regatta/train/optimizer.hpp"
 #include "train/captured_steps.hpp"
 #include "train/objective.hpp"
@@ -32,6 +33,9 @@ class TrainingStep {
   /// such steps in a row they do so for ever.
   /// @param update  number of the update, from 1
   void run_(const PairState& batch, double lr, std::int64_t update);
+
+  /// Forward passes by the weights as they are, which share the memory of captured steps.
+  Inference& inference() { return *inference_; }
 
   /// From here on `after` is called at the end of each phase of a step that is not replayed: "forward", "losses",
   /// "backward", "update". For profiles.
@@ -86,6 +90,7 @@ class TrainingStep {
   at::Tensor one_;        ///< scalar float32
   std::function<void(const char*)> after_phase_;
   std::string why_not_captured_;
+  std::unique_ptr<Inference> inference_;
   std::unique_ptr<CapturedSteps> captured_;  ///< null: every step is given to the device operator by operator
 };
 

@@ -185,7 +185,7 @@ bool Trainer::Impl::validate() {
     }
     return !observer.should_leave();
   };
-  auto evaluation = evaluator.evaluate(step->model(), *data, data->pairs(recipe.data.val_split), keep_going);
+  auto evaluation = evaluator.evaluate(step->inference(), *data, data->pairs(recipe.data.val_split), keep_going);
   if (!evaluation) {
     return false;
   }

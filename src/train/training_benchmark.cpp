@@ -63,8 +63,8 @@ TrainingTimes measure(const ResolvedRecipe& resolved, const Archive& archive, in
 
   const Evaluator evaluator(recipe.validation.metrics, backend);
   const std::vector<ArchivePair> one = {data.pairs(recipe.data.val_split).front()};
-  const auto validation = [&] { evaluator.evaluate(step.model(), data, one); };
-  repeat_ms(device, 1, validation);
+  const auto validation = [&] { evaluator.evaluate(step.inference(), data, one); };
+  repeat_ms(device, Inference::kUncaptured + 1, validation);
   times.validation_pair_ms = median(repeat_ms(device, 1, validation));
   return times;
 }

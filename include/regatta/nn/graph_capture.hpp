@@ -10,6 +10,11 @@
 
 namespace regatta {
 
+enum class Capture {
+  kAllowed,
+  kNever  ///< the oracle of captured work
+};
+
 /// Graphs of one training share a memory pool: they run one after the other, so that the tensors of one may lie where
 /// those of another did.
 class GraphPool {

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "regatta/nn/metric.hpp"
-#include "regatta/nn/model.hpp"
 #include "regatta/train/dataset.hpp"
+#include "regatta/train/inference.hpp"
 
 namespace regatta {
 
@@ -33,16 +33,18 @@ class Evaluator {
   explicit Evaluator(const std::vector<std::string>& metrics, Backend backend = Backend::kReference);
 
   /// Time and memory of the forward pass are measured only if a metric wants them ("runtime", "memory"): that waits for
-  /// the device twice a pair.
+  /// the device twice per pair, and the passes are not captured, as in `register`. Otherwise the host waits once per
+  /// pair, for all metrics that the backend has forms of.
   /// @param keep_going  asked before each pair with (done, all); false ends the validation without a result
-  std::optional<Evaluation> evaluate(Model& model, const Dataset& data, const std::vector<ArchivePair>& pairs,
+  std::optional<Evaluation> evaluate(Inference& inference, const Dataset& data, const std::vector<ArchivePair>& pairs,
                                      const std::function<bool(std::int64_t, std::int64_t)>& keep_going = {}) const;
 
  private:
-  PairState registered(Model& model, const PairState& batch) const;
+  PairState registered(Inference& inference, const PairState& batch) const;
 
   Backend backend_;
-  std::vector<std::pair<std::string, std::unique_ptr<Metric>>> metrics_;
+  std::vector<std::string> names_;
+  std::vector<std::unique_ptr<Metric>> metrics_;
   bool measures_forward_ = false;
 };
 

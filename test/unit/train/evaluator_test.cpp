@@ -16,7 +16,8 @@ Evaluation evaluate_scene(const std::vector<std::string>& metrics) {
   const Archive archive = Archive::open(recipe.data.archive);
   const Dataset data = Dataset::load(archive, {{recipe.data.val_split}, "", ""}, at::Device(at::kCPU));
   const auto model = make_model(recipe.model.name, recipe.model.options);
-  const auto evaluation = Evaluator(metrics).evaluate(*model, data, data.pairs(recipe.data.val_split));
+  Inference inference(*model, Backend::kReference);
+  const auto evaluation = Evaluator(metrics).evaluate(inference, data, data.pairs(recipe.data.val_split));
   REQUIRE(evaluation.has_value());
   return *evaluation;
 }
