@@ -51,6 +51,19 @@ std::string agreement_text(const Agreement& agreement) {
              agreement.gradient_relative, " (worst ", agreement.worst_gradient, ", ", agreement.worst_parameter, ")");
 }
 
+void add_validation(Json& row, const ValidationTimes& times) {
+  if (times.together_ms.empty()) {
+    return;  // of batches of one pair only
+  }
+  for (const auto& [name, milliseconds] : times.metric_ms) {
+    row["validation_ms"]["metrics"][name] = bench_spread(milliseconds);
+  }
+  row["validation_ms"]["together"] = bench_spread(times.together_ms);
+  for (const auto& [name, apart] : times.from_reference) {
+    row["validation_from_reference"][name] = apart;
+  }
+}
+
 Json times_to_json(const StepBenchmarkOptions& options, const StepTimes& times) {
   Json row;
   row["model"] = options.model;
@@ -76,6 +89,9 @@ Json times_to_json(const StepBenchmarkOptions& options, const StepTimes& times) 
   }
   row["guard_ms"] = bench_spread(times.guard_ms);
   row["inference_ms"] = bench_spread(times.inference_ms);
+  row["inference_captured"] = times.inference_captured;
+  row["uncaptured_inference_ms"] = bench_spread(times.uncaptured_inference_ms);
+  add_validation(row, times.validation);
   if (times.kernels_ms > 0.0) {
     row["kernels_ms"] = times.kernels_ms;
     row["share_outside_kernels"] = outside_kernels(times);
@@ -250,6 +266,19 @@ class Bench final : public Command {
     }
   }
 
+  static void print_validation(const StepTimes& times) {
+    if (times.validation.together_ms.empty()) {
+      return;
+    }
+    std::cout << "    validation of a pair: inference " << median(times.inference_ms) << " ms"
+              << (times.inference_captured ? str(" captured, ", median(times.uncaptured_inference_ms), " not") : "")
+              << ", metrics " << median(times.validation.together_ms) << " ms together (hd95 left out); alone";
+    for (const auto& [name, milliseconds] : times.validation.metric_ms) {
+      std::cout << ' ' << name << ' ' << median(milliseconds);
+    }
+    std::cout << std::endl;
+  }
+
   void print_row(const StepTimes& times) const {
     std::cout << "  " << times.backend_parts << ": step " << median(times.step_ms) << " ms (of it forward "
               << median(times.forward_ms);
@@ -264,6 +293,7 @@ class Bench final : public Command {
       std::cout << ", " << 100.0 * outside_kernels(times) << " % of the step outside kernels";
     }
     std::cout << std::endl;
+    print_validation(times);
     for (const PhaseTime& phase : times.phases) {
       std::cout << "    " << phase.name << ": kernels " << phase.ms << " ms" << std::endl;
     }

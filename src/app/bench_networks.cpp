@@ -42,6 +42,8 @@ Json network_times_to_json(const NetworkTimes& times) {
   Json row;
   row["parameters"] = times.parameters;
   row["inference_ms"] = bench_spread(times.inference_ms);
+  row["inference_captured"] = times.inference_captured;
+  row["uncaptured_inference_ms"] = bench_spread(times.uncaptured_inference_ms);
   row["inference_memory"] = memory_to_json(times.measured.inference, times.forecast.inference);
   row["host_bytes_before"] = times.host_bytes_before;
   row["host_bytes_peak"] = times.host_bytes_peak;
@@ -66,7 +68,9 @@ std::string memory_text(std::int64_t measured, std::int64_t forecast) {
 
 void print_times(const std::string& name, const NetworkTimes& times) {
   std::cout << "  " << name << ": " << times.parameters << " parameters, inference " << median(times.inference_ms)
-            << " ms, " << memory_text(times.measured.inference, times.forecast.inference) << ", host up to "
+            << " ms"
+            << (times.inference_captured ? str(" (", median(times.uncaptured_inference_ms), " uncaptured)") : "")
+            << ", " << memory_text(times.measured.inference, times.forecast.inference) << ", host up to "
             << bytes_text(static_cast<double>(times.host_bytes_peak));
   if (!times.step_ms.empty()) {
     std::cout << "; step " << median(times.step_ms) << " ms (of it forward " << median(times.forward_ms) << "), "

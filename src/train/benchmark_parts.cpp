@@ -1,6 +1,7 @@
 #include "train/benchmark_parts.hpp"
 
 #include <array>
+#include <cmath>
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
@@ -44,6 +45,20 @@ at::Tensor displacement(const Shape3& shape, double phase, const at::TensorOptio
   return at::stack({wave_of(3.0, 2.0, 2.5), wave_of(2.0, 3.0, 1.5), wave_of(2.5, 1.5, 3.0)}).unsqueeze(0);
 }
 
+/// Indices along one axis of [N, C, D, H, W], shaped to broadcast.
+at::Tensor index_along(const at::Tensor& volume, std::int64_t axis) {
+  std::vector<std::int64_t> view(5, 1);
+  view[static_cast<std::size_t>(axis)] = -1;
+  return at::arange(volume.size(axis), volume.options().dtype(at::kLong)).view(view);
+}
+
+/// @param number  [1, 1, D, H, W], cut out where the fixed image is 0
+void set_labels_(PairState& pair, const at::Tensor& number, int labels) {
+  pair.fixed_labels = number.mul(pair.fixed.gt(0.0)).to(at::kByte).contiguous();
+  pair.moving_labels = at::roll(pair.fixed_labels, {3, 2, -2}, {2, 3, 4});
+  pair.label_count = labels;
+}
+
 }  // namespace
 
 PairState head_pair(const Shape3& shape, int batch, const at::Device& device) {
@@ -65,16 +80,18 @@ PairState head_pair(const Shape3& shape, int batch, const at::Device& device) {
 void add_labels_(PairState& pair, int labels) {
   constexpr std::int64_t kBox = 16;  // edge of a region, voxels
   const at::NoGradGuard no_gradients;
-  const at::Tensor& image = pair.fixed;
-  const auto box = [&](std::int64_t axis, std::int64_t stride) {
-    std::vector<std::int64_t> view(5, 1);
-    view[static_cast<std::size_t>(axis)] = -1;
-    return at::arange(image.size(axis), image.options().dtype(at::kLong)).floor_divide(kBox).mul(stride).view(view);
+  const auto box = [&](std::int64_t axis) { return index_along(pair.fixed, axis).floor_divide(kBox); };
+  set_labels_(pair, (box(2) * 7 + box(3) * 5 + box(4) * 3).remainder(labels - 1).add(1), labels);
+}
+
+void add_structures_(PairState& pair, int labels) {
+  const at::NoGradGuard no_gradients;
+  const auto parts = static_cast<std::int64_t>(std::ceil(std::cbrt(labels - 1)));  // along each axis
+  const auto part = [&](std::int64_t axis) {
+    return (index_along(pair.fixed, axis) * parts).floor_divide(pair.fixed.size(axis));
   };
-  const at::Tensor number = (box(2, 7) + box(3, 5) + box(4, 3)).remainder(labels - 1).add(1);
-  pair.fixed_labels = number.mul(image.gt(0.0)).to(at::kByte).contiguous();
-  pair.moving_labels = at::roll(pair.fixed_labels, {3, 2, -2}, {2, 3, 4});
-  pair.label_count = labels;
+  const at::Tensor number = (part(2) * parts + part(3)) * parts + part(4) + 1;
+  set_labels_(pair, number.mul(number.lt(labels)), labels);
 }
 
 double grow_field_(Model& model, const PairState& pair, double mean_voxels) {

@@ -31,6 +31,11 @@ PairState head_pair(const Shape3& shape, int batch, const at::Device& device);
 /// @param labels  2 to 255, the background included
 void add_labels_(PairState& pair, int labels);
 
+/// Labels for validation, like the structures of a brain: each in one place, the moving ones some voxels off.
+/// [N, 1, D, H, W] uint8
+/// @param labels  2 to 255, the background included
+void add_structures_(PairState& pair, int labels);
+
 inline constexpr double kGrownField = 2.0;  ///< mean |u|, voxels
 
 /// Makes the fields of a network that starts at zero as large as trained ones, so that warps read scattered memory: the

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
@@ -181,6 +182,30 @@ std::vector<double> guard_times(const Model& model, const at::Device& device, in
   return repeat_ms(device, steps, [&] { guard.check_(loss, gradients, {.update = ++update}); });
 }
 
+/// As validation runs it, and what that measures of the pair.
+void measure_validation(const StepBenchmarkOptions& options, TrainingStep& step, const PairState& pair,
+                        StepTimes& times) {
+  const at::NoGradGuard no_gradients;
+  const at::Device device = pair.fixed.device();
+  ModelOutput out;
+  times.uncaptured_inference_ms =
+      repeat_ms(device, options.steps, [&] { out = step.model().forward(pair.moving, pair.fixed); });
+  const at::Tensor plain = std::exchange(out, ModelOutput{}).flow;
+  const auto pass = [&] { out = step.inference().run_(pair.moving, pair.fixed); };
+  repeat_ms(device, Inference::kUncaptured + 1, pass);
+  times.inference_ms = repeat_ms(device, options.steps, pass);
+  times.inference_captured = step.inference().replays() > 0;
+  REGATTA_REQUIRE(out.flow.equal(plain) || step.model().numerical_on_cuda(), BugError, options.model,
+                  ": captured inference gives another field");
+  if (pair.fixed.size(0) == 1) {
+    PairState registered = with_output(pair, out);
+    if (options.archive.empty()) {
+      add_structures_(registered, options.labels);
+    }
+    times.validation = benchmark_validation(registered, options.steps);
+  }
+}
+
 }  // namespace
 
 double median(std::vector<double> values) {
@@ -252,10 +277,8 @@ StepTimes benchmark_step(const StepBenchmarkOptions& options) {
     times.loss_ms[name] = repeat_ms(device, options.steps, [&] { loss->value(seen).backward(); });
   }
   times.guard_ms = guard_times(step.model(), device, options.steps);
-  {
-    const at::NoGradGuard no_grad;
-    times.inference_ms = repeat_ms(device, options.steps, [&] { out = step.model().forward(pair.moving, pair.fixed); });
-  }
+  out = ModelOutput{};
+  measure_validation(options, step, pair, times);
   if (device.is_cuda()) {
     times.phases = phase_times(recipe, device, backend, step.model(), pair);
     KernelWatch watch(device);

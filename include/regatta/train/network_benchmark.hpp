@@ -27,10 +27,12 @@ struct NetworkBenchmarkOptions {
 /// Milliseconds of each timed repetition, and what was in memory meanwhile.
 struct NetworkTimes {
   std::int64_t parameters = 0;
-  std::vector<double> inference_ms;  ///< forward pass without gradients
-  std::vector<double> forward_ms;    ///< forward pass that keeps what the backward pass needs
-  std::vector<double> step_ms;       ///< whole steps of `baseline_recipe`, each the mean of some without waiting
-  MemoryNeed measured;               ///< peaks on the GPU; 0 on the CPU
+  std::vector<double> inference_ms;             ///< forward pass without gradients, as in validation
+  bool inference_captured = false;              ///< those were replays
+  std::vector<double> uncaptured_inference_ms;  ///< the same by the network itself, as in `register`
+  std::vector<double> forward_ms;               ///< forward pass that keeps what the backward pass needs
+  std::vector<double> step_ms;  ///< whole steps of `baseline_recipe`, each the mean of some without waiting
+  MemoryNeed measured;          ///< peaks on the GPU; 0 on the CPU
   MemoryNeed forecast;
   std::int64_t host_bytes_before = 0;  ///< of the process, before the forward passes without gradients
   std::int64_t host_bytes_peak = 0;    ///< during them

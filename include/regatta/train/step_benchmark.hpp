@@ -12,6 +12,7 @@
 #include "regatta/config/recipe.hpp"
 #include "regatta/nn/forms.hpp"
 #include "regatta/train/kernel_times.hpp"
+#include "regatta/train/validation_benchmark.hpp"
 #include "regatta/volume/archive.hpp"
 
 namespace regatta {
@@ -41,7 +42,10 @@ struct PhaseTime {
 /// Milliseconds of each timed repetition, and what was on the device meanwhile.
 struct StepTimes {
   std::vector<double> step_ms;                         ///< whole steps, as in training
-  std::vector<double> inference_ms;                    ///< forward pass without gradients
+  std::vector<double> inference_ms;                    ///< forward pass without gradients, as in validation
+  bool inference_captured = false;                     ///< those were replays
+  std::vector<double> uncaptured_inference_ms;         ///< the same by the network itself, as in `register`
+  ValidationTimes validation;                          ///< of the pair with labels, beside inference
   std::vector<double> forward_ms;                      ///< forward pass that keeps what the backward pass needs
   std::map<std::string, std::vector<double>> loss_ms;  ///< value and gradient of each loss alone, by its name
   std::vector<double> guard_ms;                        ///< the look for losses and gradients that are not finite
