@@ -9,7 +9,8 @@ namespace regatta::kernels {
 
 bool has_form(const InstanceNormShape& shape, const Capability& chip) {
   return chip.usable() && is_feature_size(shape.size, shape.channels) &&
-         shape.channels <= instance_norm::kMostChannels && shape.slope > 0.0F;
+         shape.channels <= instance_norm::kMostChannels && shape.slope > 0.0F &&
+         shape.channels_of_voxel() >= shape.channels && is_feature_size(shape.size, shape.channels_of_voxel());
 }
 
 std::size_t instance_norm_scratch_bytes(const InstanceNormShape& shape, const Capability& chip) {
@@ -20,8 +21,8 @@ std::size_t instance_norm_scratch_bytes(const InstanceNormShape& shape, const Ca
 }
 
 bool has_form(const UpsampleShape& shape, const Capability& chip) {
-  return chip.usable() && is_feature_size(shape.size, shape.channels) &&
-         is_feature_size(shape.output_size(), shape.channels);
+  return chip.usable() && is_feature_size(shape.size, shape.channels) && shape.channels_of_voxel() >= shape.channels &&
+         is_feature_size(shape.output_size(), shape.channels_of_voxel());
 }
 
 bool has_form(const MaxPoolShape& shape, const Capability& chip) {

@@ -17,9 +17,18 @@ constexpr int kGradientBlocks = 2;  ///< on a multiprocessor, of the last backwa
 struct Size {
   long long vectors;  ///< of one sample
   int groups;         ///< vectors of a voxel
+  int pitch;          ///< vectors from one voxel of y to the next
   int blocks;         ///< of one sample
   float slope;
+
+  /// Of y, one sample.
+  __device__ __forceinline__ long long pitched() const { return vectors / groups * pitch; }
 };
+
+/// Where vector i of x lies in y. A thread keeps its group, so it steps through y evenly too.
+__device__ __forceinline__ long long place_in_y(const Size& size, long long i, int group) {
+  return size.pitch == size.groups ? i : (i - group) / size.groups * size.pitch + group;
+}
 
 /// A value near the mean of each channel: four voxels, well apart.
 __device__ __forceinline__ Eight shift_of(const uint4* sample, const Size& size, int group) {
@@ -132,8 +141,8 @@ __global__ void __launch_bounds__(kMostThreads, kBlocks)
     gradient_statistics_kernel(const uint4* __restrict__ out, const uint4* __restrict__ gradient,
                                float* __restrict__ partial, Size size) {
   constexpr int kAtOnce = 2;
-  const uint4* sample = out + blockIdx.y * size.vectors;
-  const uint4* of_sample = gradient + blockIdx.y * size.vectors;
+  const uint4* sample = out + blockIdx.y * size.pitched();
+  const uint4* of_sample = gradient + blockIdx.y * size.pitched();
   const float inverse = 1.0F / size.slope;
   Eight sum = {};
   Eight products = {};
@@ -145,9 +154,12 @@ __global__ void __launch_bounds__(kMostThreads, kBlocks)
       products.v[c] = fmaf(n.e.v[c], n.t.v[c], products.v[c]);
     }
   };
-  const long long stride = static_cast<long long>(size.blocks) * blockDim.x;
-  long long i = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x;
-  for (; i + (kAtOnce - 1) * stride < size.vectors; i += kAtOnce * stride) {
+  const int rows = static_cast<int>(blockDim.x) / size.groups;  // voxels of a block
+  const long long stride = static_cast<long long>(size.blocks) * rows * size.pitch;
+  const long long end = size.pitched();
+  long long i = place_in_y(size, static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x,
+                           static_cast<int>(threadIdx.x) % size.groups);
+  for (; i + (kAtOnce - 1) * stride < end; i += kAtOnce * stride) {
     uint4 raw_out[kAtOnce];
     uint4 raw_gradient[kAtOnce];
 #pragma unroll
@@ -160,7 +172,7 @@ __global__ void __launch_bounds__(kMostThreads, kBlocks)
       add(raw_out[k], raw_gradient[k]);
     }
   }
-  for (; i < size.vectors; i += stride) {
+  for (; i < end; i += stride) {
     add(sample[i], of_sample[i]);
   }
   fold(sum, products, size.groups);
@@ -227,13 +239,16 @@ __global__ void __launch_bounds__(kSumThreads)
 struct Backwards {
   long long sample;
   int group;
-  long long i, stride;
+  long long i, stride;    ///< in x
+  long long y, y_stride;  ///< in y
 
   __device__ __forceinline__ explicit Backwards(const Size& size)
       : sample(gridDim.y - 1 - blockIdx.y),
         group(size.groups - 1 - static_cast<int>(threadIdx.x) % size.groups),
         i(size.vectors - 1 - (static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x)),
-        stride(static_cast<long long>(gridDim.x) * blockDim.x) {}
+        stride(static_cast<long long>(gridDim.x) * blockDim.x),
+        y(place_in_y(size, i, group)),
+        y_stride(static_cast<long long>(gridDim.x) * (static_cast<int>(blockDim.x) / size.groups) * size.pitch) {}
 };
 
 /// `in` and `out` may be the same.
@@ -242,7 +257,7 @@ __global__ void __launch_bounds__(kMostThreads, kBlocks)
                      uint4* out, Size size) {
   const Backwards t(size);
   const uint4* from = in + t.sample * size.vectors;
-  uint4* to = out + t.sample * size.vectors;
+  uint4* to = out + t.sample * size.pitched();
   const long long channel = (t.sample * size.groups + t.group) * kVector;
   Eight m;
   Eight r;
@@ -260,16 +275,17 @@ __global__ void __launch_bounds__(kMostThreads, kBlocks)
     }
     to[i] = pack(x);
   };
-  for (long long i = t.i; i >= 0; i -= 2 * t.stride) {
+  long long y = t.y;
+  for (long long i = t.i; i >= 0; i -= 2 * t.stride, y -= 2 * t.y_stride) {
     const bool two = i >= t.stride;
     const uint4 raw = from[i];
     uint4 next = {};
     if (two) {
       next = from[i - t.stride];
     }
-    put(i, raw);
+    put(y, raw);
     if (two) {
-      put(i - t.stride, next);
+      put(y - t.y_stride, next);
     }
   }
 }
@@ -279,8 +295,8 @@ __global__ void __launch_bounds__(kMostThreads, kGradientBlocks)
     gradient_kernel(const uint4* __restrict__ out, const uint4* gradient, const float* __restrict__ inverse_deviation,
                     const float* __restrict__ means, uint4* to_input, Size size) {
   const Backwards t(size);
-  const uint4* from = out + t.sample * size.vectors;
-  const uint4* of_output = gradient + t.sample * size.vectors;
+  const uint4* from = out + t.sample * size.pitched();
+  const uint4* of_output = gradient + t.sample * size.pitched();
   uint4* to = to_input + t.sample * size.vectors;
   const long long at = t.sample * size.groups + t.group;
   const float inverse = 1.0F / size.slope;
@@ -301,15 +317,16 @@ __global__ void __launch_bounds__(kMostThreads, kGradientBlocks)
     }
     to[i] = pack(n.e);
   };
-  for (long long i = t.i; i >= 0; i -= 2 * t.stride) {
+  long long y = t.y;
+  for (long long i = t.i; i >= 0; i -= 2 * t.stride, y -= 2 * t.y_stride) {
     const bool two = i >= t.stride;
-    const uint4 raw_out = from[i];
-    const uint4 raw_gradient = of_output[i];
+    const uint4 raw_out = from[y];
+    const uint4 raw_gradient = of_output[y];
     uint4 next_out = {};
     uint4 next_gradient = {};
     if (two) {
-      next_out = from[i - t.stride];
-      next_gradient = of_output[i - t.stride];
+      next_out = from[y - t.y_stride];
+      next_gradient = of_output[y - t.y_stride];
     }
     put(i, raw_out, raw_gradient);
     if (two) {
@@ -328,6 +345,7 @@ struct Launch {
   Launch(const InstanceNormShape& shape, const Capability& chip) {
     REGATTA_REQUIRE(has_form(shape, chip), BugError, "InstanceNorm of ", shape.channels, " channels: no kernel");
     size.groups = shape.channels / kVector;
+    size.pitch = shape.channels_of_voxel() / kVector;
     size.vectors = shape.size.voxels() * size.groups;
     size.blocks = instance_norm::blocks(shape, chip);
     size.slope = shape.slope;
@@ -349,6 +367,8 @@ void instance_norm_forward(const InstanceNormShape& shape, const InstanceNormFor
   require_features("instance_norm_forward", arrays.scratch, "the scratch");
   REGATTA_REQUIRE(arrays.mean != nullptr && arrays.inverse_deviation != nullptr, BugError,
                   "instance_norm_forward: no mean or deviation");
+  REGATTA_REQUIRE(call.size.pitch == call.size.groups || arrays.in != arrays.out, BugError,
+                  "instance_norm_forward: in place with a pitch");
   auto* partial = static_cast<float*>(arrays.scratch);
   statistics_kernel<<<call.blocks, call.threads, 0, stream>>>(vectors(arrays.in), partial, call.size);
   check_launch("instance_norm statistics");
@@ -369,6 +389,8 @@ void instance_norm_backward(const InstanceNormShape& shape, const InstanceNormBa
   require_features("instance_norm_backward", arrays.scratch, "the scratch");
   REGATTA_REQUIRE(arrays.inverse_deviation != nullptr && arrays.input_gradient != arrays.out, BugError,
                   "instance_norm_backward: no deviation, or the result is the forward pass's output");
+  REGATTA_REQUIRE(call.size.pitch == call.size.groups || arrays.input_gradient != arrays.output_gradient, BugError,
+                  "instance_norm_backward: in place with a pitch");
   auto* partial = static_cast<float*>(arrays.scratch);
   float* means = partial + static_cast<std::size_t>(shape.size.n) * call.size.blocks * call.size.groups * kValues;
   gradient_statistics_kernel<<<call.blocks, call.threads, 0, stream>>>(

@@ -21,6 +21,7 @@ struct Grid {
   int d, h, w;
   int groups;  ///< vectors of a voxel
   int planes;  ///< that a thread goes through
+  int pitch;   ///< vectors from one voxel of the output to the next
 };
 
 /// With what weights the outputs of one axis read its inputs. What is missing at a border is replaced by the outermost
@@ -83,12 +84,12 @@ struct RowOfOutput {
   }
 };
 
-__device__ __forceinline__ void put_both(uint4* to, int groups, const Both& near, float of_far, const Both& far) {
+__device__ __forceinline__ void put_both(uint4* to, int pitch, const Both& near, float of_far, const Both& far) {
 #pragma unroll
   for (int k = 0; k < 2; ++k) {
     Eight value = scaled(1.0F - of_far, near.of[k]);
     add_to(value, of_far, far.of[k]);
-    to[k * groups] = pack(value);
+    to[k * pitch] = pack(value);
   }
 }
 
@@ -117,8 +118,8 @@ __global__ void __launch_bounds__(kForwardThreads, 4)
   from.of_far = y % 2 == 0 ? of_h.before_even(y / 2) : of_h.behind_odd(y / 2);
   from.of_before = of_w.before_even(x);
   from.of_behind = of_w.behind_odd(x);
-  const long long plane = 4 * from.plane;
-  uint4* to = out + blockIdx.z * 2 * grid.d * plane + 2 * (y * row + x * grid.groups) + group;
+  const long long plane = 4LL * grid.h * grid.w * grid.pitch;
+  uint4* to = out + blockIdx.z * 2 * grid.d * plane + 2 * (y * grid.w + x) * grid.pitch + group;
   const int begin = static_cast<int>(blockIdx.y) * grid.planes;
   const int end = min(begin + grid.planes, grid.d);
   Both before = from.at(max(begin - 1, 0));
@@ -126,10 +127,10 @@ __global__ void __launch_bounds__(kForwardThreads, 4)
   for (int z = begin; z <= end; ++z) {
     const Both now = from.at(min(z, grid.d - 1));
     if (z > begin) {
-      put_both(to + (2 * z - 1) * plane, grid.groups, before, of_d.behind_odd(z - 1), now);
+      put_both(to + (2 * z - 1) * plane, grid.pitch, before, of_d.behind_odd(z - 1), now);
     }
     if (z < end) {
-      put_both(to + 2 * z * plane, grid.groups, now, of_d.before_even(z), before);
+      put_both(to + 2 * z * plane, grid.pitch, now, of_d.before_even(z), before);
     }
     before = now;
   }
@@ -183,11 +184,11 @@ __global__ void __launch_bounds__(kBackwardThreads, kAlign ? 2 : 3)
   const int y = static_cast<int>(blockIdx.y) % strips * kRows;
   const int begin = static_cast<int>(blockIdx.y) / strips * grid.planes;
   const int end = min(begin + grid.planes, grid.d);
-  const int row = 2 * grid.w * grid.groups;
+  const int row = 2 * grid.w * grid.pitch;
   const long long plane = 2LL * grid.h * row;
   const int t = static_cast<int>(threadIdx.x);
   const int column = min(max(2 * first - 1 + t / tile.groups, 0), 2 * grid.w - 1);
-  const uint4* from = gradient + blockIdx.z * 2 * grid.d * plane + static_cast<long long>(column) * grid.groups +
+  const uint4* from = gradient + blockIdx.z * 2 * grid.d * plane + static_cast<long long>(column) * grid.pitch +
                       chunk * tile.groups + t % tile.groups;
   int rows[2 * kRows + 2];
 #pragma unroll
@@ -201,7 +202,9 @@ __global__ void __launch_bounds__(kBackwardThreads, kAlign ? 2 : 3)
   const int met = vector / tile.groups * 2 * tile.groups + vector % tile.groups;
   const long long place =
       (static_cast<long long>(x) * grid.groups + chunk * tile.groups + vector % tile.groups) * 2 + t % 2;
-  uint2* to = to_input + blockIdx.z * grid.d * plane / 2 + place;  // plane / 4 vectors, of two parts each
+  const int input_row = 2 * grid.w * grid.groups;  // in halves of a vector
+  const long long input_plane = static_cast<long long>(grid.h) * input_row;
+  uint2* to = to_input + blockIdx.z * grid.d * input_plane + place;
   const Weights<kAlign> of_w(grid.w);
   const Weights<kAlign> of_h(grid.h);
   const Weights<kAlign> of_d(grid.d);
@@ -244,7 +247,7 @@ __global__ void __launch_bounds__(kBackwardThreads, kAlign ? 2 : 3)
           sum = {fmaf(weight, part.x, sum.x), fmaf(weight, part.y, sum.y), fmaf(weight, part.z, sum.z),
                  fmaf(weight, part.w, sum.w)};
         }
-        to[z * (plane / 2) + (y + r) * row] = {pack_bf16(sum.x, sum.y), pack_bf16(sum.z, sum.w)};
+        to[z * input_plane + (y + r) * input_row] = {pack_bf16(sum.x, sum.y), pack_bf16(sum.z, sum.w)};
       }
       turn ^= 1;
     }
@@ -273,8 +276,12 @@ int planes_of(int d, long long blocks_of_plane, int wanted) {
 }
 
 Grid grid_of(const UpsampleShape& shape) {
-  return {static_cast<int>(shape.size.d), static_cast<int>(shape.size.h), static_cast<int>(shape.size.w),
-          shape.channels / kVector, 1};
+  return {static_cast<int>(shape.size.d),
+          static_cast<int>(shape.size.h),
+          static_cast<int>(shape.size.w),
+          shape.channels / kVector,
+          1,
+          shape.channels_of_voxel() / kVector};
 }
 
 void require_form(const UpsampleShape& shape, const Capability& chip) {

@@ -25,11 +25,14 @@ inline constexpr double kInstanceNormEpsilon = 1e-5;
 struct InstanceNormShape {
   VolumeSize size;
   int channels = 0;
-  float slope = 1.0F;  ///< of the LeakyReLU; 1: none
+  float slope = 1.0F;    ///< of the LeakyReLU; 1: none
+  int output_pitch = 0;  ///< channels in memory from one voxel of y and of its gradient to the next; 0: `channels`
+
+  int channels_of_voxel() const { return output_pitch == 0 ? channels : output_pitch; }
 };
 
-/// Whether there are kernels for both passes: channels in multiples of 8 up to 1024, and a slope above 0 (at 0, a ReLU,
-/// y does not tell the normalised value).
+/// Whether there are kernels for both passes: channels in multiples of 8 up to 1024, a pitch in multiples of 8, and a
+/// slope above 0 (at 0, a ReLU, y does not tell the normalised value).
 bool has_form(const InstanceNormShape& shape, const Capability& chip);
 
 /// Bytes of the scratch of either pass, to be aligned to 16. Nothing in it is kept. @throws BugError without a form
@@ -37,7 +40,7 @@ std::size_t instance_norm_scratch_bytes(const InstanceNormShape& shape, const Ca
 
 struct InstanceNormForward {
   const Bf16* in = nullptr;
-  Bf16* out = nullptr;                 ///< may be `in`
+  Bf16* out = nullptr;                 ///< may be `in` without a pitch; with one the rest of each voxel stays as it is
   float* mean = nullptr;               ///< [N, C]
   float* inverse_deviation = nullptr;  ///< [N, C], 1 / sqrt(variance + 1e-5): the backward pass needs it
   void* scratch = nullptr;
@@ -51,7 +54,7 @@ struct InstanceNormBackward {
   const Bf16* out = nullptr;  ///< y, of the forward pass
   const Bf16* output_gradient = nullptr;
   const float* inverse_deviation = nullptr;  ///< [N, C], of the forward pass
-  Bf16* input_gradient = nullptr;            ///< may be `output_gradient`
+  Bf16* input_gradient = nullptr;            ///< dense; may be `output_gradient` without a pitch
   void* scratch = nullptr;
 };
 
@@ -59,7 +62,7 @@ struct InstanceNormBackward {
 void instance_norm_backward(const InstanceNormShape& shape, const InstanceNormBackward& arrays, const Capability& chip,
                             Stream stream);
 
-// The same on the CPU, float64, host pointers.
+// The same on the CPU, float64, host pointers, without a pitch.
 
 struct InstanceNormResult {
   std::vector<double> out;                      ///< [N, D, H, W, C]

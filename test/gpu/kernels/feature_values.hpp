@@ -12,6 +12,8 @@
 
 namespace regatta::kernels {
 
+inline constexpr Bf16 kPoison = {0xffff};  ///< what DeviceArray fills memory with
+
 /// @return [voxels, count]
 inline std::vector<Bf16> some_channels(const std::vector<Bf16>& features, int channels, int first, int count) {
   const std::int64_t voxels = static_cast<std::int64_t>(features.size()) / channels;

@@ -24,6 +24,8 @@ std::vector<Bf16> features(const InstanceNormShape& shape, const Values& values,
   return out;
 }
 
+constexpr int kOffset = 8;  ///< of the channels within y, where the shape has a pitch
+
 /// Arrays of both passes. In place: the output over the input, the gradients over each other.
 struct Layer {
   InstanceNormShape shape;
@@ -38,9 +40,9 @@ struct Layer {
       : shape(of),
         in_place(same),
         x(features(of, values, 1)),
-        gradient(features(of, {}, 2)),
+        gradient(features({of.size, of.channels_of_voxel()}, {}, 2)),
         in(x),
-        out(x.size()),
+        out(gradient.size()),
         arriving(gradient),
         leaving(x.size()),
         mean(static_cast<std::size_t>(of.size.n * of.channels)),
@@ -50,11 +52,20 @@ struct Layer {
   DeviceArray<Bf16>& y() { return in_place ? in : out; }
   DeviceArray<Bf16>& to_input() { return in_place ? arriving : leaving; }
 
+  int offset() const { return shape.output_pitch == 0 ? 0 : kOffset; }
+
   void queue(Stream stream) {
-    instance_norm_forward(shape, {in.get(), y().get(), mean.get(), inverse_deviation.get(), scratch.get()}, chip,
-                          stream);
-    instance_norm_backward(shape, {y().get(), arriving.get(), inverse_deviation.get(), to_input().get(), scratch.get()},
-                           chip, stream);
+    instance_norm_forward(shape, {in.get(), y().get() + offset(), mean.get(), inverse_deviation.get(), scratch.get()},
+                          chip, stream);
+    instance_norm_backward(
+        shape,
+        {y().get() + offset(), arriving.get() + offset(), inverse_deviation.get(), to_input().get(), scratch.get()},
+        chip, stream);
+  }
+
+  /// Of y or its gradient: the channels that are the norm's.
+  std::vector<Bf16> own(const std::vector<Bf16>& all) const {
+    return some_channels(all, shape.channels_of_voxel(), offset(), shape.channels);
   }
 
   /// The inputs as they were, everything else poisoned.
@@ -86,11 +97,15 @@ void check_layer(const InstanceNormShape& shape, const Values& values = {}, bool
   const std::vector<Bf16> out = layer.y().values();
   const std::vector<Bf16> to_input = layer.to_input().values();
   const InstanceNormResult expected = instance_norm_reference(shape, layer.x.data());
-  CHECK(relative_error(to_doubles(out), expected.out) < 2.2e-3);
+  CHECK(relative_error(to_doubles(layer.own(out)), expected.out) < 2.2e-3);
   CHECK(relative_error(layer.mean.values(), expected.mean) < 1e-6);
   CHECK(relative_error(layer.inverse_deviation.values(), expected.inverse_deviation) < 2e-6);
-  CHECK(relative_error(to_doubles(to_input),
-                       instance_norm_gradient_reference(shape, layer.x.data(), layer.gradient.data())) < most);
+  CHECK(relative_error(to_doubles(to_input), instance_norm_gradient_reference(
+                                                 shape, layer.x.data(), layer.own(layer.gradient).data())) < most);
+  if (shape.output_pitch > 0) {
+    const std::vector<Bf16> before = some_channels(out, shape.output_pitch, 0, kOffset);
+    CHECK(same_bits(before, std::vector<Bf16>(before.size(), kPoison)));
+  }
   CHECK(layer.margins_hold());
   layer.restore();
   layer.queue(nullptr);
@@ -114,6 +129,16 @@ TEST_CASE("InstanceNorm agrees with float64 for all counts of channels") {
   check_layer({{1, 37, 45, 70}, 16, 0.01F});
   check_layer({{1, 37, 45, 70}, 48, 1.0F});
   check_layer({{2, 1, 1, 3}, 16, 0.2F});
+}
+
+TEST_CASE("InstanceNorm into some channels of a wider tensor") {
+  if (!has_gpu()) {
+    REGATTA_SKIP("no GPU");
+  }
+  check_layer({{2, 13, 17, 19}, 16, 0.01F, 64});
+  check_layer({{1, 37, 45, 70}, 16, 0.01F, 64});
+  check_layer({{2, 13, 17, 19}, 48, 0.2F, 56});
+  check_layer({{1, 10, 12, 14}, 192, 0.2F, 320});
 }
 
 TEST_CASE("InstanceNorm in place") {
@@ -201,6 +226,11 @@ TEST_CASE("InstanceNorm refuses what it has no kernels for, and missing arrays")
   CHECK_THROWS_AS(instance_norm_forward(shape, {memory, memory, nullptr, moments + 8, memory}, chip, nullptr),
                   BugError);
   CHECK_THROWS_AS(instance_norm_backward(shape, {memory, memory, moments, memory, memory}, chip, nullptr), BugError);
+  const InstanceNormShape pitched = {shape.size, 8, 0.2F, 16};
+  CHECK_THROWS_AS(instance_norm_forward(pitched, {memory, memory, moments, moments + 8, memory}, chip, nullptr),
+                  BugError);
+  CHECK_FALSE(has_form(InstanceNormShape{shape.size, 16, 0.2F, 8}, chip));
+  CHECK_FALSE(has_form(InstanceNormShape{shape.size, 16, 0.2F, 20}, chip));
 }
 
 }  // namespace regatta::kernels

@@ -10,6 +10,8 @@
 namespace regatta::kernels {
 namespace {
 
+constexpr int kOffset = 8;  ///< of the channels within the output, where the shape has a pitch
+
 struct Layer {
   UpsampleShape shape;
   Capability chip = capability(0);
@@ -19,15 +21,17 @@ struct Layer {
   explicit Layer(const UpsampleShape& of)
       : shape(of),
         x(random_bf16(of.size.all() * of.channels, 1)),
-        gradient(random_bf16(of.output_size().all() * of.channels, 2)),
+        gradient(random_bf16(of.output_size().all() * of.channels_of_voxel(), 2)),
         in(x),
         out(gradient.size()),
         arriving(gradient),
         leaving(x.size()) {}
 
+  int offset() const { return shape.output_pitch == 0 ? 0 : kOffset; }
+
   void queue(Stream stream) {
-    upsample_forward(shape, {in.get(), out.get()}, chip, stream);
-    upsample_backward(shape, {arriving.get(), leaving.get()}, chip, stream);
+    upsample_forward(shape, {in.get(), out.get() + offset()}, chip, stream);
+    upsample_backward(shape, {arriving.get() + offset(), leaving.get()}, chip, stream);
   }
 
   void poison() {
@@ -42,9 +46,16 @@ struct Layer {
     const auto part = [&](const std::vector<Bf16>& all) {
       return to_doubles(some_channels(all, shape.channels, first, count));
     };
+    const auto of_output = [&](const std::vector<Bf16>& all) {
+      return to_doubles(some_channels(all, shape.channels_of_voxel(), offset() + first, count));
+    };
     const UpsampleShape some = {shape.size, count, shape.align_corners};
-    CHECK(relative_error(part(out.values()), upsample_reference(some, part(x))) < 2e-3);
-    CHECK(relative_error(part(leaving.values()), upsample_gradient_reference(some, part(gradient))) < 2e-3);
+    CHECK(relative_error(of_output(out.values()), upsample_reference(some, part(x))) < 2e-3);
+    CHECK(relative_error(part(leaving.values()), upsample_gradient_reference(some, of_output(gradient))) < 2e-3);
+    if (shape.output_pitch > 0) {
+      const std::vector<Bf16> before = some_channels(out.values(), shape.output_pitch, 0, kOffset);
+      CHECK(same_bits(before, std::vector<Bf16>(before.size(), kPoison)));
+    }
     CHECK(out.margins_hold());
     CHECK(leaving.margins_hold());
   }
@@ -86,6 +97,18 @@ TEST_CASE("up-sampled features of larger odd sizes: every channel") {
   }
 }
 
+TEST_CASE("up-sampling into some channels of a wider tensor") {
+  if (!has_gpu()) {
+    REGATTA_SKIP("no GPU");
+  }
+  for (const UpsampleShape& shape :
+       {UpsampleShape{{1, 37, 45, 70}, 48, false, 64}, UpsampleShape{{2, 13, 17, 19}, 24, false, 64},
+        UpsampleShape{{2, 6, 7, 9}, 96, false, 144}, UpsampleShape{{2, 13, 17, 19}, 48, true, 56}}) {
+    INFO(shape.channels << " of " << shape.output_pitch << " channels, aligned " << shape.align_corners);
+    Layer(shape).check(0, shape.channels);
+  }
+}
+
 TEST_CASE("captured up-sampling gives the same bytes as uncaptured one") {
   if (!has_gpu()) {
     REGATTA_SKIP("no GPU");
@@ -115,6 +138,7 @@ TEST_CASE("up-sampling refuses what it has no kernels for, and missing arrays") 
   CHECK_THROWS_AS(upsample_forward({{1, 1, 1, 1}, 12}, {memory, memory}, chip, nullptr), BugError);
   CHECK_THROWS_AS(upsample_forward({{1, 1, 1, 1}, 8}, {memory, nullptr}, chip, nullptr), BugError);
   CHECK_THROWS_AS(upsample_backward({{1, 1, 1, 1}, 8}, {memory + 1, memory}, chip, nullptr), BugError);
+  CHECK_THROWS_AS(upsample_forward({{1, 1, 1, 1}, 16, false, 8}, {memory, memory}, chip, nullptr), BugError);
 }
 
 }  // namespace regatta::kernels
