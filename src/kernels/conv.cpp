@@ -11,10 +11,9 @@ namespace regatta::kernels {
 
 using conv::choose_forward;
 using conv::choose_gradient;
-using conv::choose_weights;
 using conv::Family;
 using conv::ForwardChoice;
-using conv::WeightChoice;
+using conv::WeightSlice;
 
 namespace {
 
@@ -31,11 +30,20 @@ ForwardChoice choice_of(const ConvShape& shape, ConvPass pass, const Capability&
   return *choice;
 }
 
-WeightChoice weight_choice_of(const ConvShape& shape, const ConvInput& input, const Capability& chip) {
-  const std::optional<WeightChoice> choice = choose_weights(shape, input, chip);
-  REGATTA_REQUIRE(choice.has_value(), BugError, "weight gradient of ", input.channels, " -> ", shape.out, ", stride ",
+std::vector<WeightSlice> weight_slices_of(const ConvShape& shape, const ConvInput& input, const Capability& chip) {
+  std::vector<WeightSlice> slices = conv::weight_slices(shape, input, chip);
+  REGATTA_REQUIRE(!slices.empty(), BugError, "weight gradient of ", input.channels, " -> ", shape.out, ", stride ",
                   shape.stride, ": no kernel");
-  return *choice;
+  return slices;
+}
+
+/// "weights 64 -> 48, weights 16 -> 48"
+std::string slices_text(const std::vector<WeightSlice>& slices) {
+  std::vector<std::string> texts;
+  for (const WeightSlice& slice : slices) {
+    texts.push_back(slice.choice.text);
+  }
+  return join(texts, ", ");
 }
 
 void require(bool given, const char* what) {
@@ -75,8 +83,8 @@ bool has_form(const ConvShape& shape, ConvPass pass, const Capability& chip) {
     case ConvPass::kFirstGradient:
     case ConvPass::kSecondGradient: return choose_gradient(shape, pass, chip).has_value();
     case ConvPass::kWeightGradient:
-      return choose_weights(shape, shape.first, chip).has_value() &&
-             (shape.second.channels == 0 || choose_weights(shape, shape.second, chip).has_value());
+      return !conv::weight_slices(shape, shape.first, chip).empty() &&
+             (shape.second.channels == 0 || !conv::weight_slices(shape, shape.second, chip).empty());
   }
   return false;
 }
@@ -85,8 +93,9 @@ std::string form_text(const ConvShape& shape, ConvPass pass, const Capability& c
   if (pass != ConvPass::kWeightGradient) {
     return choice_of(shape, pass, chip).text;
   }
-  const std::string first = weight_choice_of(shape, shape.first, chip).text;
-  return shape.second.channels == 0 ? first : str(first, ", ", weight_choice_of(shape, shape.second, chip).text);
+  const std::string first = slices_text(weight_slices_of(shape, shape.first, chip));
+  return shape.second.channels == 0 ? first
+                                    : str(first, ", ", slices_text(weight_slices_of(shape, shape.second, chip)));
 }
 
 std::size_t packed_bytes(const ConvShape& shape, ConvPass pass, const Capability& chip) {
@@ -195,26 +204,39 @@ void conv_input_gradient(const ConvShape& shape, ConvPass pass, const ConvInputG
 }
 
 std::size_t weight_scratch_bytes(const ConvShape& shape, const Capability& chip) {
-  std::size_t bytes = weight_choice_of(shape, shape.first, chip).scratch_bytes();
-  if (shape.second.channels > 0) {
-    bytes = std::max(bytes, weight_choice_of(shape, shape.second, chip).scratch_bytes());
+  std::size_t bytes = 0;
+  for (const ConvInput& input : {shape.first, shape.second}) {
+    if (input.channels > 0) {
+      for (const WeightSlice& slice : weight_slices_of(shape, input, chip)) {
+        bytes = std::max(bytes, slice.choice.scratch_bytes());
+      }
+    }
   }
   return bytes;
 }
 
 namespace {
 
-void weight_gradient_of(const ConvShape& shape, const ConvInput& input, const Bf16* values, int offset, float* bias,
-                        const ConvWeightGradient& arrays, const Capability& chip, Stream stream) {
-  const WeightChoice choice = weight_choice_of(shape, input, chip);
+/// @param offset  of the input among those that the weights know
+void weight_gradient_of(const ConvShape& shape, const ConvInput& input, const WeightSlice& slice, const Bf16* values,
+                        int offset, float* bias, const ConvWeightGradient& arrays, const Capability& chip,
+                        Stream stream) {
+  const conv::WeightChoice& choice = slice.choice;
   const bool folded = choice.family == Family::kFoldWeights;
   conv::WeightCall call;
-  call.input = values;
-  call.gradient = folded ? arrays.child_sums : arrays.output_gradient;
   require(values != nullptr, "input");
+  call.input = values + slice.first;
+  call.pitch = input.channels;
+  call.gradient = folded ? arrays.child_sums : arrays.output_gradient;
   require(call.gradient != nullptr, folded ? "child sums" : "output gradient");
   call.partial = static_cast<float*>(arrays.scratch);
   call.channels = shape.out == kFlow ? kQuads : shape.out;
+  if (arrays.gradient_channels != 0) {
+    REGATTA_REQUIRE(choice.family == Family::kWeights && shape.out != kFlow && arrays.gradient_channels % 8 == 0 &&
+                        arrays.gradient_channels >= shape.out,
+                    BugError, "weight gradient of ", shape.out, " of ", arrays.gradient_channels, " channels");
+    call.channels = arrays.gradient_channels;
+  }
   call.groups = choice.groups;
   set_size(call, folded ? half_of(shape.size) : shape.output_size());
   set_input_size(call, shape.size);
@@ -232,8 +254,8 @@ void weight_gradient_of(const ConvShape& shape, const ConvInput& input, const Bf
   reduce.groups = choice.groups;
   reduce.values = choice.values;
   reduce.order = choice.order;
-  reduce.channels = input.channels;
-  reduce.offset = offset;
+  reduce.channels = slice.channels;
+  reduce.offset = offset + slice.first;
   reduce.weights_in = shape.in();
   reduce.out = choice.out;
   reduce.real_out = shape.out;
@@ -247,9 +269,14 @@ void conv_weight_gradient(const ConvShape& shape, const ConvWeightGradient& arra
   require(arrays.scratch != nullptr && arrays.weights != nullptr, "scratch or weight gradient");
   require_large(shape, {arrays.inner, arrays.centre, arrays.inner_bias, arrays.centre_bias});
   const bool second = shape.second.channels > 0;
-  weight_gradient_of(shape, shape.first, arrays.first, 0, second ? nullptr : arrays.bias, arrays, chip, stream);
+  const auto add_input = [&](const ConvInput& input, const Bf16* values, int offset, float* bias) {
+    for (const WeightSlice& slice : weight_slices_of(shape, input, chip)) {
+      weight_gradient_of(shape, input, slice, values, offset, slice.first == 0 ? bias : nullptr, arrays, chip, stream);
+    }
+  };
+  add_input(shape.first, arrays.first, 0, second ? nullptr : arrays.bias);
   if (second) {
-    weight_gradient_of(shape, shape.second, arrays.second, shape.first.channels, arrays.bias, arrays, chip, stream);
+    add_input(shape.second, arrays.second, shape.first.channels, arrays.bias);
   }
 }
 

@@ -133,8 +133,11 @@ struct ConvWeightGradient {
   float* centre = nullptr;      ///< [out][in]
   float* inner_bias = nullptr;  ///< their biases have the gradient of `bias`, written to each
   float* centre_bias = nullptr;
+  int gradient_channels =
+      0;  ///< of `output_gradient` in memory, those of the output first, a multiple of 8; 0: no more
 };
 
+/// `gradient_channels` goes with plain inputs of 8 channels or more alone.
 void conv_weight_gradient(const ConvShape& shape, const ConvWeightGradient& arrays, const Capability& chip,
                           Stream stream);
 

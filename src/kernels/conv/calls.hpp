@@ -51,6 +51,7 @@ struct WeightCall {
   int input_W = 0;
   int channels = 0;  // of `gradient` in memory
   int groups = 1;
+  int pitch = 0;  // weight_gradient.cuh alone: channels of `input` in memory
 };
 
 }  // namespace regatta::kernels::conv

@@ -286,4 +286,36 @@ std::optional<WeightChoice> choose_weights(const ConvShape& shape, const ConvInp
   return choice;
 }
 
+std::vector<WeightSlice> weight_slices(const ConvShape& shape, const ConvInput& input, const Capability& chip) {
+  constexpr int kMostSliced = 320;
+  constexpr int kMostOut = 96;
+  constexpr std::int64_t kFewestVoxels = 50000;
+  if (const auto whole = choose_weights(shape, input, chip)) {
+    return {{0, input.channels, *whole}};
+  }
+  std::vector<WeightSlice> slices;
+  const bool suits_cudnn = input.channels % 64 == 0 && shape.out % 64 == 0;
+  if (shape.edge != kTaps || shape.stride != 1 || input.upsampled || input.channels > kMostSliced ||
+      shape.out > kMostOut || shape.size.all() < kFewestVoxels || suits_cudnn) {
+    return slices;
+  }
+  for (int first = 0; first < input.channels;) {
+    ConvInput slice = input;
+    std::optional<WeightChoice> choice;
+    for (const int channels : {64, 32, 16}) {
+      slice.channels = channels;
+      choice = channels <= input.channels - first ? choose_weights(shape, slice, chip) : std::nullopt;
+      if (choice) {
+        break;
+      }
+    }
+    if (!choice) {
+      return {};
+    }
+    slices.push_back({first, slice.channels, *choice});
+    first += slice.channels;
+  }
+  return slices;
+}
+
 }  // namespace regatta::kernels::conv

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "kernels/conv/launch.hpp"
 #include "regatta/kernels/conv.hpp"
@@ -41,5 +42,16 @@ struct WeightChoice {
 std::optional<ForwardChoice> choose_forward(const ConvShape& shape, const Capability& chip);
 std::optional<ForwardChoice> choose_gradient(const ConvShape& shape, ConvPass pass, const Capability& chip);
 std::optional<WeightChoice> choose_weights(const ConvShape& shape, const ConvInput& input, const Capability& chip);
+
+/// Channels of an input that one form does.
+struct WeightSlice {
+  int first = 0;
+  int channels = 0;
+  WeightChoice choice;
+};
+
+/// The whole input where there is a form for it. Wider ones are cut where that beats cuDNN: up to 320 channels and 96
+/// of the output, on grids of at least 50 000 voxels. Empty without a form.
+std::vector<WeightSlice> weight_slices(const ConvShape& shape, const ConvInput& input, const Capability& chip);
 
 }  // namespace regatta::kernels::conv

@@ -89,6 +89,7 @@ using MarchForms =
 using Hopper16To16 = Hopper<HopperShape{16, 16, 1, 2, 1, 3, 4}, Epilogue::kActivate>;
 using Hopper32To16 = Hopper<HopperShape{32, 16, 1, 4, 2, 3, 2}, Epilogue::kActivate>;
 using Hopper32To32 = Hopper<HopperShape{32, 32, 1, 2, 2, 3, 2}, Epilogue::kActivate>;
+using Hopper64To16 = Hopper<HopperShape{64, 16, 2, 2, 4, 2, 1}, Epilogue::kActivate>;
 using Hopper64To32 = Hopper<HopperShape{64, 32, 1, 2, 2, 3, 1}, Epilogue::kActivate>;
 using HopperGradient3To16 = Hopper<HopperShape{8, 16, 1, 2, 1, 3, 4}, Epilogue::kMask>;
 using HopperGradient16To16 = Hopper<HopperShape{16, 16, 1, 2, 1, 3, 4}, Epilogue::kMask>;
@@ -96,7 +97,7 @@ using HopperGradient16To32 = Hopper<HopperShape{16, 32, 1, 2, 2, 3, 2}, Epilogue
 using HopperGradient32To16 = Hopper<HopperShape{32, 16, 1, 2, 2, 3, 2}, Epilogue::kMask>;
 using HopperGradient32To32 = Hopper<HopperShape{32, 32, 1, 2, 2, 3, 2}, Epilogue::kMask>;
 
-using HopperForms = FormList<Hopper64To32, Hopper32To32, Hopper32To16, Hopper16To16, HopperGradient3To16,
+using HopperForms = FormList<Hopper64To32, Hopper64To16, Hopper32To32, Hopper32To16, Hopper16To16, HopperGradient3To16,
                              HopperGradient16To32, HopperGradient16To16, HopperGradient32To32, HopperGradient32To16>;
 
 // Gradient of an up-sampled input. FoldShape: channels of the gradient, tiles, warps over channels, rows, warps y,

@@ -5,6 +5,7 @@
 namespace regatta::kernels::conv {
 
 template void launch_hopper<Hopper64To32>(const ForwardCall&, int, Stream);
+template void launch_hopper<Hopper64To16>(const ForwardCall&, int, Stream);
 template void launch_hopper<Hopper16To16>(const ForwardCall&, int, Stream);
 template void launch_hopper<Hopper32To16>(const ForwardCall&, int, Stream);
 template void launch_hopper<Hopper32To32>(const ForwardCall&, int, Stream);

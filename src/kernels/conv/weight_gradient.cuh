@@ -128,6 +128,12 @@ __device__ __forceinline__ void add_plane(float (&sums)[F::kEdge][F::kShifts][F:
   }
 }
 
+/// From one voxel of the input to the next. Large kernels, which have no register left, take no slices.
+template <class F>
+__device__ __forceinline__ int voxel_bytes(const WeightCall& call) {
+  return F::kEdge == kTaps ? call.pitch * 2 : F::Input::kVoxelBytes;
+}
+
 /// The two rings of planes of one column, as they are filled.
 template <class F>
 struct WeightRings {
@@ -142,7 +148,7 @@ struct WeightRings {
     const long long voxels = static_cast<long long>(call.H) * call.W;
     if (z >= 0 && z < end + F::kReach && z < call.D) {
       const auto* input = static_cast<const std::uint8_t*>(call.input);
-      load_plane<typename F::Input, F::kThreads>(input + plane * voxels * F::Input::kVoxelBytes, table, input_stage);
+      load_plane<typename F::Input, F::kThreads>(input + plane * voxels * voxel_bytes<F>(call), table, input_stage);
     }
     if (z + F::kReach < end) {
       const auto* gradient = static_cast<const std::uint8_t*>(call.gradient) + blockIdx.y * (F::kOut * 2);
@@ -237,7 +243,7 @@ __global__ void __launch_bounds__(F::kThreads, F::kBlocks) weight_gradient(const
   while (next_run<F>(call, at, column, begin, end)) {
     __syncthreads();
     fill_table<typename F::Input, F::kWidth, F::kReach, false, F::kThreads>(table, column.y, column.x, call.H, call.W,
-                                                                            F::Input::kVoxelBytes);
+                                                                            voxel_bytes<F>(call));
     fill_table<typename F::Gradient, F::kWidth, 0, false, F::kThreads>(table + F::Input::kEntries, column.y, column.x,
                                                                        call.H, call.W, call.channels * 2);
     __syncthreads();

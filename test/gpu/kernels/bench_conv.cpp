@@ -70,6 +70,13 @@ void bench_conv(Bench& bench) {
       {.size = full, .first = {64}, .second = {}, .out = 32},
       {.size = full, .first = {32}, .second = {}, .out = 32},
       {.size = full, .first = {32}, .second = {}, .out = 3},
+      // TransMorph's and TransMorph-small's
+      {.size = full, .first = {64}, .second = {}, .out = 16},
+      {.size = half, .first = {144}, .second = {}, .out = 48},
+      {.size = half, .first = {48}, .second = {}, .out = 48},
+      {.size = {1, 40, 48, 56}, .first = {288}, .second = {}, .out = 96},
+      {.size = {1, 40, 48, 56}, .first = {96}, .second = {}, .out = 96},
+      {.size = {1, 40, 48, 56}, .first = {144}, .second = {}, .out = 48},
       // voxelmorph-pairwise's that differs
       {.size = full, .first = {16}, .second = {16}, .out = 16},
   };

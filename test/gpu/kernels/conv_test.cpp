@@ -153,6 +153,21 @@ TEST_CASE("the forms for compute capability 8.0 agree with the reference") {
   check_layers(lkunet_layers({2, 6, 9, 21}), Sampling::kAll, as_sm80(capability(0)));
 }
 
+TEST_CASE("weight gradients of wide inputs, cut into slices, agree with the reference") {
+  if (!has_gpu()) {
+    REGATTA_SKIP("no GPU");
+  }
+  const VolumeSize odd = {1, 37, 45, 70};
+  for (const Capability& chip : {capability(0), as_sm80(capability(0))}) {
+    check_layers({{.size = odd, .first = {144}, .second = {}, .out = 48},
+                  {.size = odd, .first = {48}, .second = {}, .out = 48},
+                  {.size = {2, 37, 30, 40}, .first = {96}, .second = {}, .out = 96},
+                  {.size = odd, .first = {288}, .second = {}, .out = 96},
+                  {.size = odd, .first = {80}, .second = {32}, .out = 16}},
+                 Sampling::kEveryVoxel, chip);
+  }
+}
+
 TEST_CASE("captured convolutions give the same bytes as uncaptured ones") {
   if (!has_gpu()) {
     REGATTA_SKIP("no GPU");

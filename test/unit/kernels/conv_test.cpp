@@ -298,6 +298,27 @@ TEST_CASE("a PReLU's slope may be negative: its derivative is taken from the val
   CHECK(at(1) == -0.25);
 }
 
+TEST_CASE("weight gradients of wide inputs have forms on large grids") {
+  for (const Capability& chip : {h200(), as_sm80(h200())}) {
+    const auto has = [&](const VolumeSize& size, int in, int out, int stride = 1) {
+      const ConvShape shape = {.size = size, .first = {in}, .second = {}, .out = out, .stride = stride};
+      return has_form(shape, ConvPass::kWeightGradient, chip);
+    };
+    const VolumeSize quarter = {1, 40, 48, 56};
+    CHECK(has(quarter, 288, 96));
+    CHECK(has(quarter, 48, 48));
+    CHECK_FALSE(has(quarter, 384, 96));
+    CHECK_FALSE(has(quarter, 96, 192));
+    CHECK_FALSE(has(quarter, 72, 24));
+    CHECK_FALSE(has(quarter, 144, 48, 2));
+    CHECK_FALSE(has({1, 20, 24, 28}, 144, 48));
+    const ConvShape wide = {.size = quarter, .first = {144}, .second = {}, .out = 48};
+    CHECK(form_text(wide, ConvPass::kWeightGradient, chip) == "weights 64 -> 48, weights 64 -> 48, weights 16 -> 48");
+    const ConvShape slice = {.size = quarter, .first = {64}, .second = {}, .out = 48};
+    CHECK(weight_scratch_bytes(wide, chip) == weight_scratch_bytes(slice, chip));
+  }
+}
+
 TEST_CASE("LKU-Net has forms at full and half resolution, and for its large kernels up to 32 channels") {
   const VolumeSize full = {1, 160, 192, 224};
   const VolumeSize half = {1, 80, 96, 112};
