@@ -101,7 +101,7 @@ __global__ void __launch_bounds__(kFieldThreads, 3)
 
 // Bending: a component at a time. Differences of close numbers come first: they are exact.
 
-/// Four times the second derivative at `at`. @param step  two voxels
+/// Four times the second derivative, from the values two voxels before and after.
 __device__ __forceinline__ float second(float before, float at, float after) {
   return (after - at) - (at - before);
 }
@@ -115,28 +115,28 @@ __device__ __forceinline__ float mixed_along(const float* at, int a, int b) {
   return (__ldg(at + a + b) - __ldg(at + a - b)) - (__ldg(at - a + b) - __ldg(at - a - b));
 }
 
-/// Whether second derivatives are taken at index + o, o = -2 .. 2, by bits.
-__device__ __forceinline__ unsigned inner_bits(int index, int size) {
-  unsigned bits = 0;
-#pragma unroll
-  for (int o = -2; o <= 2; ++o) {
-    bits |= index + o >= 2 && index + o < size - 2 ? 1U << (o + 2) : 0U;
+/// 1 where second derivatives are taken, 0 in the border of two voxels: at an index and up to two beside it.
+struct InnerMask {
+  float before_2, before, here, after, after_2;
+
+  __device__ __forceinline__ InnerMask(int index, int size)
+      : before_2(is_inner(index - 2, size)),
+        before(is_inner(index - 1, size)),
+        here(is_inner(index, size)),
+        after(is_inner(index + 1, size)),
+        after_2(is_inner(index + 2, size)) {}
+
+  __device__ __forceinline__ static float is_inner(int index, int size) {
+    return index >= 2 && index < size - 2 ? 1.0F : 0.0F;
   }
-  return bits;
-}
-
-__device__ __forceinline__ bool has_bit(unsigned bits, int offset) {
-  return (bits >> (offset + 2) & 1U) != 0U;
-}
-
-constexpr unsigned kAllInner = 31;
+};
 
 /// The volumes of `shape` are components here.
 __global__ void __launch_bounds__(kFieldThreads)
     bending_forward_kernel(const float* __restrict__ flow, FieldShape shape, double* __restrict__ parts) {
   const FieldThread t(shape, kPenaltyPlanes);
   const int end = min(t.z0 + kPenaltyPlanes, shape.d - 2);
-  const bool counts = t.inside && has_bit(inner_bits(t.x, shape.w), 0) && has_bit(inner_bits(t.y, shape.h), 0);
+  const bool counts = t.inside && InnerMask::is_inner(t.x, shape.w) * InnerMask::is_inner(t.y, shape.h) > 0.0F;
   const int first = max(t.z0, 2);
   const float* at = flow + static_cast<long long>(t.volume) * shape.voxels + t.i + (first - t.z0) * shape.plane;
   float straight = 0.0F;
@@ -157,85 +157,84 @@ __global__ void __launch_bounds__(kFieldThreads)
   put_sum(straight + 2.0F * mixed, parts);
 }
 
-/// Where all second derivatives around count: the sum over axes of `second`, of itself.
-__device__ __forceinline__ float bending_slope(const float* at, const int (&steps)[3]) {
-  const float u = __ldg(at);
-  float near[3][2];  // two voxels before and after
-  float laplacian = 0.0F;
-#pragma unroll
-  for (int a = 0; a < 3; ++a) {
-    near[a][0] = __ldg(at - 2 * steps[a]);
-    near[a][1] = __ldg(at + 2 * steps[a]);
-    laplacian += second(near[a][0], u, near[a][1]);
-  }
-  float sum = 0.0F;
-#pragma unroll
-  for (int a = 0; a < 3; ++a) {
-#pragma unroll
-    for (int side = 0; side < 2; ++side) {
-      const float* there = side == 0 ? at - 2 * steps[a] : at + 2 * steps[a];
-      const float centre = near[a][side];
-      float other =
-          side == 0 ? second(__ldg(there - 2 * steps[a]), centre, u) : second(u, centre, __ldg(there + 2 * steps[a]));
-#pragma unroll
-      for (int k = 1; k < 3; ++k) {
-        const int step = 2 * steps[(a + k) % 3];
-        other += second(__ldg(there - step), centre, __ldg(there + step));
-      }
-      sum += other - laplacian;
-    }
-  }
-  return sum;
-}
+/// A plane's parts of the derivative. With M the mask of an axis, D its second differences and C its central ones, the
+/// derivative is the sum of D'MD along each axis and twice C'MC along each two, with the masks of the axes left over.
+struct PlanePart {
+  float slopes;  ///< C'MC along each of both axes, to be taken along D too
+  float whole;   ///< what does not reach beyond the plane
 
-/// The same near the border. @param inner  of each axis, see `inner_bits`
-__device__ __forceinline__ float border_slope(const float* at, const int (&steps)[3], const unsigned (&inner)[3]) {
-  float sum = 0.0F;
-#pragma unroll
-  for (int a = 0; a < 3; ++a) {
-    const int b = (a + 1) % 3;
-    const int c = (a + 2) % 3;
-    if (has_bit(inner[b], 0) && has_bit(inner[c], 0)) {
-#pragma unroll
-      for (int offset = -2; offset <= 2; offset += 2) {
-        if (has_bit(inner[a], offset)) {
-          sum += (offset == 0 ? -2.0F : 1.0F) * second_along(at + offset * steps[a], steps[a]);
-        }
-      }
-    }
-    if (has_bit(inner[c], 0)) {
-#pragma unroll
-      for (int corner = 0; corner < 4; ++corner) {
-        const int of_a = (corner & 1) != 0 ? 1 : -1;
-        const int of_b = (corner & 2) != 0 ? 1 : -1;
-        if (has_bit(inner[a], of_a) && has_bit(inner[b], of_b)) {
-          sum += static_cast<float>(2 * of_a * of_b) *
-                 mixed_along(at + of_a * steps[a] + of_b * steps[b], steps[a], steps[b]);
-        }
-      }
+  /// What the masks exclude is read from other rows or planes, and counts 0.
+  /// @param u  at `at`
+  /// @param row  elements between rows
+  template <bool kWhole>
+  __device__ __forceinline__ void take(const float* at, float u, int row, const InnerMask& h, const InnerMask& w) {
+    const float left = __ldg(at - 2);
+    const float right = __ldg(at + 2);
+    const float up = __ldg(at - 2 * row);
+    const float down = __ldg(at + 2 * row);
+    const float along_w = w.before * (u - left) - w.after * (right - u);
+    const float along_h = h.before * (u - up) - h.after * (down - u);
+    slopes = w.here * along_h + h.here * along_w;
+    if constexpr (kWhole) {
+      const float straight_w = w.before_2 * second(__ldg(at - 4), left, u) +
+                               w.after_2 * second(u, right, __ldg(at + 4)) - 2.0F * w.here * second(left, u, right);
+      const float straight_h = h.before_2 * second(__ldg(at - 4 * row), up, u) +
+                               h.after_2 * second(u, down, __ldg(at + 4 * row)) - 2.0F * h.here * second(up, u, down);
+      const float above = w.before * (up - __ldg(at - 2 * row - 2)) - w.after * (__ldg(at - 2 * row + 2) - up);
+      const float below = w.before * (down - __ldg(at + 2 * row - 2)) - w.after * (__ldg(at + 2 * row + 2) - down);
+      const float mixed = h.before * (along_w - above) - h.after * (below - along_w);
+      whole = h.here * straight_w + w.here * straight_h + 2.0F * mixed;
     }
   }
-  return sum;
-}
+};
 
+/// A thread's column: planes z0 - 2 .. z0 + kBendingPlanes + 1 are taken one after the other, and two planes later the
+/// derivative is complete.
 __global__ void __launch_bounds__(kFieldThreads, 4)
     bending_backward_kernel(const float* __restrict__ flow, FieldShape shape, float share,
                             const float* __restrict__ upstream, float* __restrict__ to_flow) {
-  const FieldThread t(shape, kPenaltyPlanes);
-  const long long first = static_cast<long long>(t.volume) * shape.voxels + t.i;
-  const float* at = flow + first;
+  constexpr int kTaken = kBendingPlanes + 4;
+  const FieldThread t(shape, kBendingPlanes);
+  const long long first = static_cast<long long>(t.volume) * shape.voxels + t.y * shape.w + t.x;
+  const float* column = flow + first;
   float* to = to_flow + first;
   const float factor = share * (upstream == nullptr ? 1.0F : __ldg(upstream));
-  const int steps[3] = {shape.plane, shape.w, 1};
-  const int end = min(t.z0 + kPenaltyPlanes, shape.d);
-  unsigned inner[3] = {0U, inner_bits(t.y, shape.h), inner_bits(t.x, shape.w)};
-  const bool in_plane = __all_sync(0xffffffffU, (inner[1] & inner[2]) == kAllInner) != 0;
-#pragma unroll 1
-  for (int z = t.z0; z < end; ++z, at += shape.plane, to += shape.plane) {
-    inner[0] = inner_bits(z, shape.d);
-    const float sum = in_plane && inner[0] == kAllInner ? bending_slope(at, steps) : border_slope(at, steps, inner);
-    if (t.inside) {
-      *to = factor * sum;
+  const InnerMask h(t.y, shape.h);
+  const InnerMask w(t.x, shape.w);
+  const float in_plane = h.here * w.here;
+  const auto is_inner = [&](int z) { return z >= 2 && z < shape.d - 2; };
+  const auto read = [&](int z) { return z >= 0 && z < shape.d ? __ldg(column + z * shape.plane) : 0.0F; };
+  float u[kTaken + 4];     // from plane z0 - 4 on
+  float straight[kTaken];  // second differences along D, 0 where they do not count; from plane z0 - 2 on
+  PlanePart parts[kTaken];
+#pragma unroll
+  for (int k = 0; k < 4; ++k) {
+    u[k] = read(t.z0 - 4 + k);
+  }
+#pragma unroll
+  for (int k = 0; k < kTaken; ++k) {
+    const int z = t.z0 - 2 + k;
+    u[k + 4] = read(z + 2);
+    straight[k] = is_inner(z) ? second(u[k], u[k + 2], u[k + 4]) : 0.0F;
+    parts[k] = {0.0F, 0.0F};
+    if (z >= 1 && z < shape.d - 1) {  // all that is read lies in the volume, and no other plane counts
+      constexpr auto kOwn = [](int plane) { return plane >= 2 && plane < kBendingPlanes + 2; };
+      if (kOwn(k)) {
+        parts[k].take<true>(column + z * shape.plane, u[k + 2], shape.w, h, w);
+      } else {
+        parts[k].take<false>(column + z * shape.plane, u[k + 2], shape.w, h, w);
+      }
+    }
+    if (k >= 4 && z - 2 < shape.d) {
+      const int out = z - 2;
+      float sum = in_plane * second(straight[k - 4], straight[k - 2], straight[k]);
+      sum += is_inner(out) ? parts[k - 2].whole : 0.0F;
+      const float before = is_inner(out - 1) ? parts[k - 2].slopes - parts[k - 4].slopes : 0.0F;
+      const float after = is_inner(out + 1) ? parts[k].slopes - parts[k - 2].slopes : 0.0F;
+      sum += 2.0F * (before - after);
+      if (t.inside) {
+        to[out * shape.plane] = factor * sum;
+      }
     }
   }
 }
@@ -275,10 +274,11 @@ void field_penalty_backward(FieldPenalty penalty, const float* flow, const Volum
   REGATTA_REQUIRE(to_flow != nullptr, BugError, "field penalty: the derivative's array is missing");
   const bool folds = penalty == FieldPenalty::kFolding;
   const VolumeSize volumes = folds ? size : by_component(size);
-  const FieldShape shape = field_shape(volumes, kPenaltyPlanes);
+  const int planes = folds ? kPenaltyPlanes : kBendingPlanes;
+  const FieldShape shape = field_shape(volumes, planes);
   const auto share = static_cast<float>((folds ? 1.0 : 1.0 / 24.0) / inner_voxels(penalty, size));
   const auto kernel = folds ? folding_backward_kernel : bending_backward_kernel;
-  kernel<<<field_blocks(volumes, kPenaltyPlanes), kFieldThreads, 0, stream>>>(flow, shape, share, upstream, to_flow);
+  kernel<<<field_blocks(volumes, planes), kFieldThreads, 0, stream>>>(flow, shape, share, upstream, to_flow);
   check_launch("field_penalty_backward");
 }
 

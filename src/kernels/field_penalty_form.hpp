@@ -5,7 +5,8 @@
 
 namespace regatta::kernels {
 
-constexpr int kPenaltyPlanes = 8;  ///< a thread's
+constexpr int kPenaltyPlanes = 8;   ///< a thread's
+constexpr int kBendingPlanes = 16;  ///< a thread's in the backward pass, which begins with four planes more
 
 /// Voxels over which the mean is taken, of all volumes.
 inline double inner_voxels(FieldPenalty penalty, const VolumeSize& size) {
