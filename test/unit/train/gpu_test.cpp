@@ -240,7 +240,7 @@ TEST_CASE("on a GPU a training that left and continued has the bytes of one that
   CHECK(whole.start.backend == "fast");
   CHECK(whole.start.parts.rfind("fast, ", 0) == 0);
   Recorder first;
-  first.leave = [&] { return !first.checkpoints.empty() && first.checkpoints.back().step >= 4; };
+  first.leave = test::leave_at(9);  // whatever was saved until then: steps may be faster than the disk
   REQUIRE(train_on_gpu(folder / "parts", recipe, first).status == AttemptStatus::kPaused);
   fs::copy(folder / "parts", folder / "other", fs::copy_options::recursive);
   Recorder second;
