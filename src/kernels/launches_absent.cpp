@@ -7,10 +7,12 @@
 #include "regatta/kernels/draw.hpp"
 #include "regatta/kernels/field_penalty.hpp"
 #include "regatta/kernels/fixed_point.hpp"
+#include "regatta/kernels/gelu.hpp"
 #include "regatta/kernels/gradient_guard.hpp"
 #include "regatta/kernels/instance_norm.hpp"
 #include "regatta/kernels/jacobian.hpp"
 #include "regatta/kernels/label_overlap.hpp"
+#include "regatta/kernels/layer_norm.hpp"
 #include "regatta/kernels/max_pool.hpp"
 #include "regatta/kernels/ncc.hpp"
 #include "regatta/kernels/pack.hpp"
@@ -130,6 +132,22 @@ void instance_norm_forward(const InstanceNormShape&, const InstanceNormForward&,
 }
 
 void instance_norm_backward(const InstanceNormShape&, const InstanceNormBackward&, const Capability&, Stream) {
+  refuse();
+}
+
+void layer_norm_forward(const LayerNormShape&, const LayerNormForward&, const Capability&, Stream) {
+  refuse();
+}
+
+void layer_norm_backward(const LayerNormShape&, const LayerNormBackward&, const Capability&, Stream) {
+  refuse();
+}
+
+void gelu_forward(const GeluShape&, const GeluForward&, const Capability&, Stream) {
+  refuse();
+}
+
+void gelu_backward(const GeluShape&, const GeluBackward&, const Capability&, Stream) {
   refuse();
 }
 

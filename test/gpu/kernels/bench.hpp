@@ -46,6 +46,7 @@ void bench_lkunet(Bench& bench);
 void bench_losses(Bench& bench);  ///< of labels and fields: soft Dice, folding, bending
 void bench_field(Bench& bench);   ///< warp, diffusion, label counts, Jacobians, packing
 void bench_ncc(Bench& bench);     ///< and the chain of warp, diffusion and NCC
+void bench_tokens(Bench& bench);  ///< LayerNorm and GELU
 
 void bench_window_attention(Bench& bench);
 

@@ -14,12 +14,17 @@ struct Family {
   void (*run)(Bench&);
 };
 
-constexpr Family kFamilies[] = {
-    {"adam", regatta::kernels::bench_adam},     {"compose", regatta::kernels::bench_compose},
-    {"conv", regatta::kernels::bench_conv},     {"features", regatta::kernels::bench_features},
-    {"field", regatta::kernels::bench_field},   {"gradient_guard", regatta::kernels::bench_gradient_guard},
-    {"lkunet", regatta::kernels::bench_lkunet}, {"losses", regatta::kernels::bench_losses},
-    {"ncc", regatta::kernels::bench_ncc},       {"window_attention", regatta::kernels::bench_window_attention}};
+constexpr Family kFamilies[] = {{"adam", regatta::kernels::bench_adam},
+                                {"compose", regatta::kernels::bench_compose},
+                                {"conv", regatta::kernels::bench_conv},
+                                {"features", regatta::kernels::bench_features},
+                                {"field", regatta::kernels::bench_field},
+                                {"gradient_guard", regatta::kernels::bench_gradient_guard},
+                                {"lkunet", regatta::kernels::bench_lkunet},
+                                {"losses", regatta::kernels::bench_losses},
+                                {"ncc", regatta::kernels::bench_ncc},
+                                {"tokens", regatta::kernels::bench_tokens},
+                                {"window_attention", regatta::kernels::bench_window_attention}};
 
 bool is_wanted(const char* name, int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
