@@ -6,7 +6,7 @@
 namespace regatta::kernels {
 
 double diffusion_reference(const std::vector<float>& flow, const VolumeSize& size, Penalty penalty, double weight,
-                           std::vector<double>* to_flow) {
+                           std::vector<double>* to_flow, DiffusionUnits units) {
   if (to_flow != nullptr) {
     to_flow->assign(flow.size(), 0.0);
   }
@@ -20,12 +20,16 @@ double diffusion_reference(const std::vector<float>& flow, const VolumeSize& siz
       if (i / steps[axis] % sizes[axis] + 1 < sizes[axis]) {
         const auto here = static_cast<std::size_t>(i);
         const auto next = static_cast<std::size_t>(i + steps[axis]);
-        const double difference = static_cast<double>(flow[next]) - static_cast<double>(flow[here]);
+        const std::int64_t component = i / size.voxels() % 3;
+        const double unit = units == DiffusionUnits::kVoxels
+                                ? 1.0
+                                : static_cast<double>(sizes[axis]) / static_cast<double>(sizes[component] - 1);
+        const double difference = unit * (static_cast<double>(flow[next]) - static_cast<double>(flow[here]));
         const double sign = difference > 0.0 ? 1.0 : difference < 0.0 ? -1.0 : 0.0;
         const bool squared = penalty == Penalty::kSquared;
         loss += share * (squared ? difference * difference : std::abs(difference));
         if (to_flow != nullptr) {
-          const double slope = share * (squared ? 2.0 * difference : sign);
+          const double slope = share * unit * (squared ? 2.0 * difference : sign);
           (*to_flow)[next] += slope;
           (*to_flow)[here] -= slope;
         }

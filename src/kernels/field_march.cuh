@@ -14,17 +14,22 @@ struct AxisSums {
   float w = 0.0F;
 };
 
-template <Penalty kPenalty>
+/// Units of differences, applied to them.
+struct Voxels {
+  __device__ __forceinline__ Vector3 operator()(const Vector3& difference) const { return difference; }
+};
+
+template <Penalty kPenalty, class Units = Voxels>
 __device__ __forceinline__ void add_penalties(AxisSums& sums, const FieldView& field, const FieldThread& t, int i,
-                                              const Vector3& u, const Vector3& next) {
+                                              const Vector3& u, const Vector3& next, const Units& units = {}) {
   Vector3 right = from_next_lane(u);  // at the last column the same one
   if (t.lane == kFieldWidth - 1 && t.has_right) {
     right = field.at(i + 1);
   }
   if (t.inside) {
-    sums.w += penalty_of<kPenalty>(right - u);
-    sums.h += penalty_of<kPenalty>(field.at(i + t.below) - u);
-    sums.d += penalty_of<kPenalty>(next - u);
+    sums.w += penalty_of<kPenalty>(units(right - u));
+    sums.h += penalty_of<kPenalty>(units(field.at(i + t.below) - u));
+    sums.d += penalty_of<kPenalty>(units(next - u));
   }
 }
 

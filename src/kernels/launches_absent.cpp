@@ -107,11 +107,12 @@ void resize_backward(const Resize&, const float*, float*, Stream) {
   refuse();
 }
 
-void diffusion_forward(const float*, const VolumeSize&, Penalty, double, float*, void*, Stream) {
+void diffusion_forward(const float*, const VolumeSize&, Penalty, double, float*, void*, Stream, DiffusionUnits) {
   refuse();
 }
 
-void diffusion_backward(const float*, const VolumeSize&, Penalty, double, const float*, const FieldGradient&, Stream) {
+void diffusion_backward(const float*, const VolumeSize&, Penalty, double, const float*, const FieldGradient&, Stream,
+                        DiffusionUnits) {
   refuse();
 }
 

@@ -153,16 +153,19 @@ class Correlation : public torch::autograd::Function<Correlation> {
 
 class Diffusion : public torch::autograd::Function<Diffusion> {
  public:
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& field, bool squared) {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& field, bool squared,
+                            bool lku_units) {
     const at::Tensor flow = field.contiguous();
     context->save_for_backward({flow});
     context->saved_data["squared"] = squared;
+    context->saved_data["lku_units"] = lku_units;
     const at::Tensor loss = at::empty({}, flow.options());
     const kernels::VolumeSize size = volume_size(flow);
     const at::Tensor scratch = scratch_like(flow, kernels::diffusion_scratch_bytes(size));
     if (const Chip chip = chip_of(flow); chip.launches) {
       kernels::diffusion_forward(flow.const_data_ptr<float>(), size, penalty(squared), 1.0,
-                                 loss.mutable_data_ptr<float>(), scratch.mutable_data_ptr(), chip.stream);
+                                 loss.mutable_data_ptr<float>(), scratch.mutable_data_ptr(), chip.stream,
+                                 units(lku_units));
     }
     return loss;
   }
@@ -173,16 +176,21 @@ class Diffusion : public torch::autograd::Function<Diffusion> {
     const at::Tensor upstream = outer.front().to(at::kFloat).contiguous();
     const at::Tensor to_flow = at::empty_like(flow, at::MemoryFormat::Contiguous);
     if (const Chip chip = chip_of(flow); chip.launches) {
-      kernels::diffusion_backward(
-          flow.const_data_ptr<float>(), volume_size(flow), penalty(context->saved_data["squared"].toBool()), 1.0,
-          upstream.const_data_ptr<float>(), {.planar = to_flow.mutable_data_ptr<float>()}, chip.stream);
+      kernels::diffusion_backward(flow.const_data_ptr<float>(), volume_size(flow),
+                                  penalty(context->saved_data["squared"].toBool()), 1.0,
+                                  upstream.const_data_ptr<float>(), {.planar = to_flow.mutable_data_ptr<float>()},
+                                  chip.stream, units(context->saved_data["lku_units"].toBool()));
     }
-    return {to_flow, at::Tensor()};
+    return {to_flow, at::Tensor(), at::Tensor()};
   }
 
  private:
   static kernels::Penalty penalty(bool squared) {
     return squared ? kernels::Penalty::kSquared : kernels::Penalty::kAbsolute;
+  }
+
+  static kernels::DiffusionUnits units(bool lku) {
+    return lku ? kernels::DiffusionUnits::kLku : kernels::DiffusionUnits::kVoxels;
   }
 };
 
@@ -213,8 +221,8 @@ bool has_diffusion(const at::Tensor& field) {
   return is_plain(field, 3) && has_axes(field);
 }
 
-at::Tensor diffusion(const at::Tensor& field, bool squared) {
-  return Diffusion::apply(field, squared);
+at::Tensor diffusion(const at::Tensor& field, bool squared, bool lku_units) {
+  return Diffusion::apply(field, squared, lku_units);
 }
 
 }  // namespace regatta::fast

@@ -25,6 +25,7 @@ at::Tensor local_correlation(const at::Tensor& fixed, const at::Tensor& warped, 
 bool has_diffusion(const at::Tensor& field);
 
 /// Mean of squared (else absolute) forward differences per axis, averaged over the axes. Requires `has_diffusion`.
-at::Tensor diffusion(const at::Tensor& field, bool squared);
+/// @param lku_units  those of LKU-Net, else voxels
+at::Tensor diffusion(const at::Tensor& field, bool squared, bool lku_units);
 
 }  // namespace regatta::fast

@@ -42,10 +42,10 @@ class Grad final : public Loss {
     const at::Tensor& field = pair.regularised;
     check_field("grad", field, 2);
     const bool voxels = options_.units == "voxels";
-    const bool is_fast = pair.backend == Backend::kFast && voxels && fast::has_diffusion(field);
+    const bool is_fast = pair.backend == Backend::kFast && fast::has_diffusion(field);
     name_part(is_fast ? Form::kKernel : Form::kReference, voxels ? "diffusion" : "diffusion in LKU units");
     if (is_fast) {
-      return fast::diffusion(field, options_.penalty == "l2");
+      return fast::diffusion(field, options_.penalty == "l2", !voxels);
     }
     const bool wanted = needs_gradient(field);
     at::Tensor value;

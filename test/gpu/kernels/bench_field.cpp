@@ -42,20 +42,20 @@ void bench_warp(Bench& bench, BenchScene& scene) {
   }
 }
 
-void bench_diffusion(Bench& bench, BenchScene& scene) {
+void bench_diffusion(Bench& bench, BenchScene& scene, Penalty penalty, DiffusionUnits units) {
   const double v = scene.voxels;
-  for (const Penalty penalty : {Penalty::kSquared, Penalty::kAbsolute}) {
-    const std::string name = penalty == Penalty::kSquared ? "l2" : "l1";
-    bench.time({"diffusion_forward", kSize, name, 12.0 * v}, [&](Stream stream) {
-      diffusion_forward(scene.flow.get(), scene.size, penalty, 1.0, scene.loss.get(), scene.scratch.get(), stream);
-    });
-    bench.time({"diffusion_backward", kSize, name + ", planar", 24.0 * v}, [&](Stream stream) {
-      diffusion_backward(scene.flow.get(), scene.size, penalty, 1.0, nullptr, {scene.planar.get(), nullptr}, stream);
-    });
-    bench.time({"diffusion_backward", kSize, name + ", packed", 20.0 * v}, [&](Stream stream) {
-      diffusion_backward(scene.flow.get(), scene.size, penalty, 1.0, nullptr, {nullptr, scene.packed.get()}, stream);
-    });
-  }
+  const std::string name =
+      std::string(penalty == Penalty::kSquared ? "l2" : "l1") + (units == DiffusionUnits::kLku ? ", LKU units" : "");
+  bench.time({"diffusion_forward", kSize, name, 12.0 * v}, [&](Stream stream) {
+    diffusion_forward(scene.flow.get(), scene.size, penalty, 1.0, scene.loss.get(), scene.scratch.get(), stream, units);
+  });
+  const auto backward = [&](const FieldGradient& to) {
+    return [&scene, penalty, units, to](Stream stream) {
+      diffusion_backward(scene.flow.get(), scene.size, penalty, 1.0, nullptr, to, stream, units);
+    };
+  };
+  bench.time({"diffusion_backward", kSize, name + ", planar", 24.0 * v}, backward({scene.planar.get(), nullptr}));
+  bench.time({"diffusion_backward", kSize, name + ", packed", 20.0 * v}, backward({nullptr, scene.packed.get()}));
 }
 
 void bench_labels(Bench& bench, BenchScene& scene) {
@@ -106,7 +106,10 @@ void bench_field(Bench& bench) {
   BenchScene scene;
   scene.to_warped.set(normal_values(scene.count, 4, 1e-7F));
   bench_warp(bench, scene);
-  bench_diffusion(bench, scene);
+  for (const Penalty penalty : {Penalty::kSquared, Penalty::kAbsolute}) {
+    bench_diffusion(bench, scene, penalty, DiffusionUnits::kVoxels);
+    bench_diffusion(bench, scene, penalty, DiffusionUnits::kLku);
+  }
   bench_labels(bench, scene);
   bench_jacobian(bench, scene);
   bench_pack(bench, scene);

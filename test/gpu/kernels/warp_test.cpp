@@ -153,6 +153,33 @@ void check_scene(const Scene& scene) {
   }
 }
 
+void check_diffusion(const VolumeSize& size, Penalty penalty, DiffusionUnits units) {
+  INFO(size.d << "x" << size.h << "x" << size.w << ", units " << static_cast<int>(units));
+  const std::vector<float> flow = smooth_flow(size, 5, 2.0);
+  const DeviceArray<float> device_flow(flow);
+  const DeviceArray<float> upstream(std::vector<float>{kUpstream});
+  DeviceArray<float> loss(1);
+  DeviceArray<unsigned char> scratch(diffusion_scratch_bytes(size));
+  DeviceArray<float> planar(flow.size());
+  DeviceArray<Bf16> packed(flow.size() / 3 * 4);
+  diffusion_forward(device_flow.get(), size, penalty, kWeight, loss.get(), scratch.get(), nullptr, units);
+  for (const FieldGradient& to : {FieldGradient{planar.get(), nullptr}, FieldGradient{nullptr, packed.get()}}) {
+    diffusion_backward(device_flow.get(), size, penalty, kWeight, upstream.get(), to, nullptr, units);
+  }
+  wait_for_gpu();
+  std::vector<double> expected;
+  const double value = diffusion_reference(flow, size, penalty, kWeight, &expected, units);
+  for (double& slope : expected) {
+    slope *= kUpstream;
+  }
+  CHECK(loss.values()[0] == Approx(value).epsilon(1e-6));
+  CHECK(relative_error(planar.values(), expected) < 1e-5);
+  CHECK(relative_error(from_packed(packed.values(), size), expected) < 3e-3);
+  CHECK(planar.margins_hold());
+  CHECK(packed.margins_hold());
+  CHECK(scratch.margins_hold());
+}
+
 }  // namespace
 
 TEST_CASE("warp and its gradient on the device agree with float64 in every form") {
@@ -164,34 +191,15 @@ TEST_CASE("warp and its gradient on the device agree with float64 in every form"
   }
 }
 
-TEST_CASE("the diffusion loss alone agrees with float64") {
+TEST_CASE("the diffusion loss alone agrees with float64, in voxels and in LKU-Net's units") {
   if (!has_gpu()) {
     REGATTA_SKIP("no GPU");
   }
   for (const VolumeSize& size : small_sizes()) {
-    const std::vector<float> flow = smooth_flow(size, 5, 2.0);
-    const DeviceArray<float> device_flow(flow);
-    const DeviceArray<float> upstream(std::vector<float>{kUpstream});
     for (const Penalty penalty : {Penalty::kSquared, Penalty::kAbsolute}) {
-      DeviceArray<float> loss(1);
-      DeviceArray<unsigned char> scratch(diffusion_scratch_bytes(size));
-      DeviceArray<float> planar(flow.size());
-      DeviceArray<Bf16> packed(flow.size() / 3 * 4);
-      diffusion_forward(device_flow.get(), size, penalty, kWeight, loss.get(), scratch.get(), nullptr);
-      diffusion_backward(device_flow.get(), size, penalty, kWeight, upstream.get(), {planar.get(), nullptr}, nullptr);
-      diffusion_backward(device_flow.get(), size, penalty, kWeight, upstream.get(), {nullptr, packed.get()}, nullptr);
-      wait_for_gpu();
-      std::vector<double> expected;
-      const double value = diffusion_reference(flow, size, penalty, kWeight, &expected);
-      for (double& slope : expected) {
-        slope *= kUpstream;
+      for (const DiffusionUnits units : {DiffusionUnits::kVoxels, DiffusionUnits::kLku}) {
+        check_diffusion(size, penalty, units);
       }
-      CHECK(loss.values()[0] == Approx(value).epsilon(1e-6));
-      CHECK(relative_error(planar.values(), expected) < 1e-5);
-      CHECK(relative_error(from_packed(packed.values(), size), expected) < 3e-3);
-      CHECK(planar.margins_hold());
-      CHECK(packed.margins_hold());
-      CHECK(scratch.margins_hold());
     }
   }
 }

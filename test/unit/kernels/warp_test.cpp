@@ -76,18 +76,25 @@ TEST_CASE("the diffusion loss is the mean of squared or absolute differences, an
   }
   CHECK(diffusion_reference(flow, kSize, Penalty::kSquared, 1.0, nullptr) == Approx(0.25 / 9.0));
   CHECK(diffusion_reference(flow, kSize, Penalty::kAbsolute, 3.0, nullptr) == Approx(0.5 / 3.0));
+  const double unit = static_cast<double>(kSize.w) / static_cast<double>(kSize.d - 1);
+  CHECK(diffusion_reference(flow, kSize, Penalty::kSquared, 1.0, nullptr, DiffusionUnits::kLku) ==
+        Approx(0.25 / 9.0 * unit * unit));
+  CHECK(diffusion_reference(flow, kSize, Penalty::kAbsolute, 3.0, nullptr, DiffusionUnits::kLku) ==
+        Approx(0.5 / 3.0 * unit));
   flow = uniform<float>(3 * kCount, 4, -1.0, 1.0);
-  for (const Penalty penalty : {Penalty::kSquared, Penalty::kAbsolute}) {
-    std::vector<double> gradient;
-    diffusion_reference(flow, kSize, penalty, -2.0, &gradient);
-    for (std::size_t i = 0; i < flow.size(); i += 11) {
-      const float kept = flow[i];
-      flow[i] = kept + 0x1p-12F;
-      const double above = diffusion_reference(flow, kSize, penalty, -2.0, nullptr);
-      flow[i] = kept - 0x1p-12F;
-      const double below = diffusion_reference(flow, kSize, penalty, -2.0, nullptr);
-      flow[i] = kept;
-      CHECK(gradient[i] == Approx((above - below) / 0x1p-11).epsilon(1e-5).margin(1e-9));
+  for (const DiffusionUnits units : {DiffusionUnits::kVoxels, DiffusionUnits::kLku}) {
+    for (const Penalty penalty : {Penalty::kSquared, Penalty::kAbsolute}) {
+      std::vector<double> gradient;
+      diffusion_reference(flow, kSize, penalty, -2.0, &gradient, units);
+      for (std::size_t i = 0; i < flow.size(); i += 11) {
+        const float kept = flow[i];
+        flow[i] = kept + 0x1p-12F;
+        const double above = diffusion_reference(flow, kSize, penalty, -2.0, nullptr, units);
+        flow[i] = kept - 0x1p-12F;
+        const double below = diffusion_reference(flow, kSize, penalty, -2.0, nullptr, units);
+        flow[i] = kept;
+        CHECK(gradient[i] == Approx((above - below) / 0x1p-11).epsilon(1e-5).margin(1e-9));
+      }
     }
   }
 }

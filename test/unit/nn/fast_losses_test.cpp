@@ -1,4 +1,4 @@
-// Losses of labels and fields with the fast backend: their names and forms, and on a GPU value and gradient of the
+// Losses with the fast backend: their names and forms, and on a GPU value and gradient of the
 // reference.
 #include <string>
 #include <vector>
@@ -43,46 +43,61 @@ Result result_of(const std::string& loss, const Json& options, PairState pair, B
   pair.warped = pair.warped.clone().set_requires_grad(true);
   const at::Tensor value = make_loss(loss, options)->value(pair);
   value.mul(0.7).backward();
-  const at::Tensor& gradient = loss == "ncc" ? pair.warped.grad() : pair.flow.grad();
+  const at::Tensor& gradient = pair.warped.grad().defined() ? pair.warped.grad() : pair.flow.grad();
   return {value.item<double>(), gradient.cpu().to(at::kDouble)};
 }
 
+/// What a loss is taken of.
+struct Taken {
+  Backend backend = Backend::kFast;
+  std::int64_t label_count = 0;
+  at::ScalarType type = at::kFloat;
+  Json options = Json::object();
+  bool fixed_asks = false;  ///< for a derivative
+};
+
 /// The loss as a part of its own, without data. @return "NAME: FORM"
-std::string form_of(const std::string& loss, Backend backend, std::int64_t label_count, at::ScalarType type) {
+std::string form_of(const std::string& loss, const Taken& taken) {
   use_meta_kernels();
   const auto on_meta = at::TensorOptions().device(at::kMeta);
   PairState pair;
-  pair.backend = backend;
-  pair.flow = at::zeros({1, 3, 16, 20, 24}, on_meta.dtype(type)).set_requires_grad(true);
+  pair.backend = taken.backend;
+  pair.flow = at::zeros({1, 3, 16, 20, 24}, on_meta.dtype(taken.type)).set_requires_grad(true);
   pair.regularised = pair.flow;
-  pair.label_count = label_count;
+  pair.label_count = taken.label_count;
+  pair.fixed = at::zeros({1, 1, 16, 20, 24}, on_meta.dtype(taken.type)).set_requires_grad(taken.fixed_asks);
+  pair.warped = at::zeros({1, 1, 16, 20, 24}, on_meta.dtype(taken.type)).set_requires_grad(true);
+  pair.fixed_mask = at::zeros({1, 1, 16, 20, 24}, on_meta.dtype(at::kByte));
   pair.fixed_labels = at::zeros({1, 1, 16, 20, 24}, on_meta.dtype(at::kByte));
   pair.moving_labels = pair.fixed_labels;
   const FormRecord record;
   {
     const StepPart part(Form::kReference, loss.c_str());
-    make_loss(loss, Json::object())->value(pair).backward();
+    make_loss(loss, taken.options)->value(pair).backward();
   }
   REQUIRE(record.parts().size() == 1);
-  CHECK(pair.flow.grad().sizes() == pair.flow.sizes());
+  const at::Tensor& asks = pair.flow.grad().defined() ? pair.flow : pair.warped;
+  CHECK(asks.grad().sizes() == asks.sizes());
+  CHECK((!taken.fixed_asks || pair.fixed.grad().sizes() == pair.fixed.sizes()));
   return record.parts()[0].name + (record.parts()[0].form == Form::kKernel ? ": kernel" : ": reference");
 }
 
 }  // namespace
 
 TEST_CASE("losses of labels and fields run by kernels in a fast step, up to 255 labels") {
-  CHECK(form_of("dice", Backend::kFast, 255, at::kFloat) == "Dice: kernel");
-  CHECK(form_of("dice", Backend::kFast, 256, at::kFloat) == "Dice of more than 255 labels: reference");
-  CHECK(form_of("jacobian", Backend::kFast, 0, at::kFloat) == "folding: kernel");
-  CHECK(form_of("bending", Backend::kFast, 0, at::kFloat) == "bending energy: kernel");
-  for (const char* loss : {"jacobian", "bending"}) {
-    CHECK(form_of(loss, Backend::kFast, 0, at::kDouble).ends_with(": reference"));
-    CHECK(form_of(loss, Backend::kReference, 0, at::kFloat).ends_with(": reference"));
+  CHECK(form_of("dice", {.label_count = 255}) == "Dice: kernel");
+  CHECK(form_of("dice", {.label_count = 256}) == "Dice of more than 255 labels: reference");
+  CHECK(form_of("jacobian", {}) == "folding: kernel");
+  CHECK(form_of("bending", {}) == "bending energy: kernel");
+  CHECK(form_of("grad", {}) == "diffusion: kernel");
+  CHECK(form_of("grad", {.options = {{"units", "lku"}}}) == "diffusion in LKU units: kernel");
+  for (const char* loss : {"jacobian", "bending", "grad"}) {
+    CHECK(form_of(loss, {.type = at::kDouble}).ends_with(": reference"));
+    CHECK(form_of(loss, {.backend = Backend::kReference}).ends_with(": reference"));
   }
 }
 
-TEST_CASE("on a GPU fast forms of dice, jacobian, bending and masked ncc have the reference's values and gradients",
-          "[gpu]") {
+TEST_CASE("on a GPU fast forms of losses have the reference's values and gradients", "[gpu]") {
   const c10::Device device = choose_device("auto");
   if (!device.is_cuda() || !kernels::built()) {
     REGATTA_SKIP(device.is_cuda() ? kernels::build_text() : "no GPU");
@@ -102,6 +117,8 @@ TEST_CASE("on a GPU fast forms of dice, jacobian, bending and masked ncc have th
       {"dice", {{"denominator", "squares"}, {"background", false}}},
       {"jacobian", Json::object()},
       {"bending", Json::object()},
+      {"grad", {{"units", "lku"}}},
+      {"grad", {{"units", "lku"}, {"penalty", "l1"}}},
       {"ncc", {{"masked", true}, {"window", 5}}}};
   for (const auto& [loss, options] : losses) {
     INFO(loss << " " << options.dump());
