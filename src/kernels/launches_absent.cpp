@@ -9,6 +9,7 @@
 #include "regatta/kernels/fixed_point.hpp"
 #include "regatta/kernels/gelu.hpp"
 #include "regatta/kernels/gradient_guard.hpp"
+#include "regatta/kernels/image_difference.hpp"
 #include "regatta/kernels/instance_norm.hpp"
 #include "regatta/kernels/jacobian.hpp"
 #include "regatta/kernels/label_overlap.hpp"
@@ -181,6 +182,14 @@ void field_penalty_forward(FieldPenalty, const float*, const VolumeSize&, float*
 }
 
 void field_penalty_backward(FieldPenalty, const float*, const VolumeSize&, const float*, float*, Stream) {
+  refuse();
+}
+
+void image_difference_forward(const ImageDifference&, float*, float*, void*, Stream) {
+  refuse();
+}
+
+void image_difference_backward(const ImageDifference&, const float*, const float*, float*, float*, Stream) {
   refuse();
 }
 

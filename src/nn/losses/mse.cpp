@@ -2,6 +2,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/mse_loss.h>
 
+#include "nn/fast/image_losses.hpp"
 #include "nn/losses/masked_mean.hpp"
 #include "nn/shapes.hpp"
 #include "regatta/nn/forms.hpp"
@@ -17,7 +18,11 @@ class Mse final : public Loss {
   at::Tensor value(const PairState& pair) const override {
     check_image_pair("mse", pair.fixed, pair.warped);
     const at::Tensor mask = mask_of("mse", pair, options_);
-    name_part(Form::kReference, mask.defined() ? "MSE with masks" : "MSE");
+    const bool is_fast = pair.backend == Backend::kFast && fast::has_image_difference(pair.fixed, pair.warped, mask);
+    name_part(is_fast ? Form::kKernel : Form::kReference, mask.defined() ? "MSE with masks" : "MSE");
+    if (is_fast) {
+      return fast::image_difference(pair.fixed, pair.warped, mask, /*squared=*/true);
+    }
     return mask.defined() ? masked_mean((pair.warped - pair.fixed).square(), mask)
                           : at::mse_loss(pair.warped, pair.fixed);
   }

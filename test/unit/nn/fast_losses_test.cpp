@@ -97,6 +97,20 @@ TEST_CASE("losses of labels and fields run by kernels in a fast step, up to 255 
   }
 }
 
+TEST_CASE("losses of images run by kernels in a fast step, and say why where not") {
+  const Json masked = {{"masked", true}};
+  for (const char* loss : {"mse", "mae"}) {
+    const std::string name = loss == std::string("mse") ? "MSE" : "MAE";
+    CHECK(form_of(loss, {}) == name + ": kernel");
+    CHECK(form_of(loss, {.fixed_asks = true}) == name + ": kernel");
+    CHECK(form_of(loss, {.options = masked}) == name + " with masks: kernel");
+  }
+  for (const char* loss : {"mse", "mae"}) {
+    CHECK(form_of(loss, {.backend = Backend::kReference}).ends_with(": reference"));
+    CHECK(form_of(loss, {.type = at::kDouble}).ends_with(": reference"));
+  }
+}
+
 TEST_CASE("on a GPU fast forms of losses have the reference's values and gradients", "[gpu]") {
   const c10::Device device = choose_device("auto");
   if (!device.is_cuda() || !kernels::built()) {
@@ -119,7 +133,11 @@ TEST_CASE("on a GPU fast forms of losses have the reference's values and gradien
       {"bending", Json::object()},
       {"grad", {{"units", "lku"}}},
       {"grad", {{"units", "lku"}, {"penalty", "l1"}}},
-      {"ncc", {{"masked", true}, {"window", 5}}}};
+      {"ncc", {{"masked", true}, {"window", 5}}},
+      {"mse", Json::object()},
+      {"mse", {{"masked", true}}},
+      {"mae", Json::object()},
+      {"mae", {{"masked", true}}}};
   for (const auto& [loss, options] : losses) {
     INFO(loss << " " << options.dump());
     const Result reference = result_of(loss, options, pair, Backend::kReference);

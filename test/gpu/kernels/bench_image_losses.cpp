@@ -1,0 +1,55 @@
+#include <string>
+
+#include "gpu/kernels/bench.hpp"
+#include "gpu/kernels/random_values.hpp"
+#include "gpu/kernels/volumes.hpp"
+#include "regatta/kernels/image_difference.hpp"
+
+namespace regatta::kernels {
+namespace {
+
+constexpr const char* kSize = "160x192x224";
+const auto kVoxels = static_cast<double>(kFullSize.all());
+
+/// A pair of heads, and where its losses go.
+struct Scene {
+  DeviceArray<float> fixed{intensities(1)};
+  DeviceArray<float> warped{intensities(2)};
+  DeviceArray<std::uint8_t> mask{head_labels(kFullSize, 0.0, 2)};
+  DeviceArray<float> loss{1};
+  DeviceArray<float> to_warped{static_cast<std::size_t>(kFullSize.all())};
+
+  static std::vector<float> intensities(std::uint64_t seed) {
+    const std::vector<double> values = as_intensities(head_image(kFullSize, seed));
+    return {values.begin(), values.end()};
+  }
+};
+
+void bench_difference(Bench& bench, Scene& scene) {
+  DeviceArray<float> share(1);
+  DeviceArray<unsigned char> scratch(image_difference_scratch_bytes(kFullSize));
+  for (const Penalty penalty : {Penalty::kSquared, Penalty::kAbsolute}) {
+    for (const bool masked : {false, true}) {
+      ImageDifference work = {scene.fixed.get(), scene.warped.get(), kFullSize, penalty};
+      work.mask = masked ? scene.mask.get() : nullptr;
+      const std::string name =
+          std::string(penalty == Penalty::kSquared ? "squared" : "absolute") + (masked ? ", masked" : "");
+      const double mask = masked ? 1.0 : 0.0;
+      bench.time({"image_difference_forward", kSize, name, (8.0 + mask) * kVoxels}, [&](Stream stream) {
+        image_difference_forward(work, share.get(), scene.loss.get(), scratch.get(), stream);
+      });
+      bench.time({"image_difference_backward", kSize, name, (12.0 + mask) * kVoxels}, [&](Stream stream) {
+        image_difference_backward(work, share.get(), nullptr, nullptr, scene.to_warped.get(), stream);
+      });
+    }
+  }
+}
+
+}  // namespace
+
+void bench_image_losses(Bench& bench) {
+  Scene scene;
+  bench_difference(bench, scene);
+}
+
+}  // namespace regatta::kernels
