@@ -15,6 +15,7 @@
 #include "regatta/kernels/label_overlap.hpp"
 #include "regatta/kernels/layer_norm.hpp"
 #include "regatta/kernels/max_pool.hpp"
+#include "regatta/kernels/mutual_information.hpp"
 #include "regatta/kernels/ncc.hpp"
 #include "regatta/kernels/pack.hpp"
 #include "regatta/kernels/resize.hpp"
@@ -190,6 +191,18 @@ void image_difference_forward(const ImageDifference&, float*, float*, void*, Str
 }
 
 void image_difference_backward(const ImageDifference&, const float*, const float*, float*, float*, Stream) {
+  refuse();
+}
+
+void mutual_information_forward(const ParzenPair&, float*, float*, void*, Stream) {
+  refuse();
+}
+
+void mutual_information_backward(const ParzenPair&, ParzenImage, const float*, const float*, float*, Stream) {
+  refuse();
+}
+
+void local_mutual_information(const ParzenPair&, int, float*, float*, void*, Stream) {
   refuse();
 }
 

@@ -2,12 +2,14 @@
 
 #include <optional>
 
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "nn/known_gradient.hpp"
 #include "regatta/kernels/image_difference.hpp"
+#include "regatta/kernels/mutual_information.hpp"
 #include "regatta/nn/chip.hpp"
 
 namespace regatta::fast {
@@ -74,6 +76,90 @@ class Difference : public torch::autograd::Function<Difference> {
   }
 };
 
+/// Sizes and options alone where nothing is launched.
+kernels::ParzenPair parzen_pair(const at::Tensor& fixed, const at::Tensor& warped, std::int64_t bins,
+                                double sigma_ratio) {
+  return {fixed.const_data_ptr<float>(), warped.const_data_ptr<float>(), volume_size(warped), static_cast<int>(bins),
+          sigma_ratio};
+}
+
+class Information : public torch::autograd::Function<Information> {
+ public:
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& fixed,
+                            const at::Tensor& warped, std::int64_t bins, double sigma_ratio, bool fixed_asks,
+                            bool warped_asks) {
+    const at::Tensor one = fixed.contiguous();
+    const at::Tensor other = warped.contiguous();
+    const kernels::VolumeSize size = volume_size(other);
+    const at::Tensor loss = at::empty({}, other.options());
+    const at::Tensor slopes =
+        at::empty({static_cast<std::int64_t>(kernels::mutual_information_slope_count(size))}, other.options());
+    const at::Tensor scratch = scratch_like(other, kernels::mutual_information_scratch_bytes(size));
+    context->save_for_backward({one, other, slopes});
+    context->saved_data["bins"] = bins;
+    context->saved_data["sigma_ratio"] = sigma_ratio;
+    context->saved_data["fixed_asks"] = fixed_asks;
+    context->saved_data["warped_asks"] = warped_asks;
+    if (const Chip chip = chip_of(other); chip.launches) {
+      kernels::mutual_information_forward(parzen_pair(one, other, bins, sigma_ratio), slopes.mutable_data_ptr<float>(),
+                                          loss.mutable_data_ptr<float>(), scratch.mutable_data_ptr(), chip.stream);
+    }
+    return loss;
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& outer) {
+    const auto saved = context->get_saved_variables();
+    const at::Tensor upstream = outer.front().to(at::kFloat).contiguous();
+    const at::Tensor to_fixed = derivative_for(saved[0], context->saved_data["fixed_asks"].toBool());
+    const at::Tensor to_warped = derivative_for(saved[1], context->saved_data["warped_asks"].toBool());
+    if (const Chip chip = chip_of(saved[1]); chip.launches) {
+      const kernels::ParzenPair pair = parzen_pair(saved[0], saved[1], context->saved_data["bins"].toInt(),
+                                                   context->saved_data["sigma_ratio"].toDouble());
+      const auto differentiate = [&](kernels::ParzenImage image, const at::Tensor& to) {
+        if (to.defined()) {
+          kernels::mutual_information_backward(pair, image, saved[2].const_data_ptr<float>(),
+                                               upstream.const_data_ptr<float>(), floats_of(to), chip.stream);
+        }
+      };
+      differentiate(kernels::ParzenImage::kFixed, to_fixed);
+      differentiate(kernels::ParzenImage::kWarped, to_warped);
+    }
+    return {to_fixed, to_warped, at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
+  }
+};
+
+/// What a kernel reads and writes that makes a loss and its derivative at once.
+struct LossArrays {
+  at::Tensor fixed, warped;  ///< contiguous
+  float* to_warped;          ///< nullptr: not wanted
+  float* loss;
+  void* scratch;
+  kernels::Stream stream;
+};
+
+/// The loss, with the derivative that `launch` made with it; without data nothing is launched.
+template <class Launch>
+at::Tensor differentiated(const at::Tensor& fixed, const at::Tensor& warped, std::size_t scratch_bytes,
+                          const Launch& launch) {
+  const bool wanted = needs_gradient(warped);
+  at::Tensor loss;
+  at::Tensor to_warped;
+  {
+    const at::NoGradGuard no_grad;
+    const at::Tensor one = fixed.contiguous();
+    const at::Tensor other = warped.contiguous();
+    loss = at::empty({}, other.options());
+    to_warped = derivative_for(other, wanted);
+    const at::Tensor scratch = scratch_like(other, scratch_bytes);
+    if (const Chip chip = chip_of(other); chip.launches) {
+      launch(LossArrays{one, other, floats_of(to_warped), loss.mutable_data_ptr<float>(), scratch.mutable_data_ptr(),
+                        chip.stream});
+    }
+  }
+  return wanted ? with_gradient(loss, warped, to_warped) : loss;
+}
+
 }  // namespace
 
 bool has_image_difference(const at::Tensor& fixed, const at::Tensor& warped, const at::Tensor& mask) {
@@ -84,6 +170,30 @@ bool has_image_difference(const at::Tensor& fixed, const at::Tensor& warped, con
 at::Tensor image_difference(const at::Tensor& fixed, const at::Tensor& warped, const at::Tensor& mask, bool squared) {
   const auto inside = mask.defined() ? std::optional<at::Tensor>(mask) : std::nullopt;
   return Difference::apply(fixed, warped, inside, squared, needs_gradient(fixed), needs_gradient(warped));
+}
+
+bool has_mutual_information(const at::Tensor& fixed, const at::Tensor& warped, const ParzenOptions& options) {
+  return are_plain(fixed, warped) && options.bins <= kernels::kMostParzenBins;
+}
+
+at::Tensor mutual_information(const at::Tensor& fixed, const at::Tensor& warped, const ParzenOptions& options) {
+  return Information::apply(fixed, warped, std::int64_t{options.bins}, options.sigma_ratio, needs_gradient(fixed),
+                            needs_gradient(warped));
+}
+
+bool has_local_mutual_information(const at::Tensor& fixed, const at::Tensor& warped, std::int64_t edge,
+                                  const ParzenOptions& options) {
+  return has_mutual_information(fixed, warped, options) && edge <= kernels::kMostParzenCube && !needs_gradient(fixed);
+}
+
+at::Tensor local_mutual_information(const at::Tensor& fixed, const at::Tensor& warped, std::int64_t edge,
+                                    const ParzenOptions& options) {
+  const int length = static_cast<int>(edge);
+  const std::size_t scratch_bytes = kernels::local_mutual_information_scratch_bytes(volume_size(warped), length);
+  return differentiated(fixed, warped, scratch_bytes, [&](const LossArrays& arrays) {
+    kernels::local_mutual_information(parzen_pair(arrays.fixed, arrays.warped, options.bins, options.sigma_ratio),
+                                      length, arrays.to_warped, arrays.loss, arrays.scratch, arrays.stream);
+  });
 }
 
 }  // namespace regatta::fast

@@ -4,6 +4,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "nn/parzen.hpp"
+
 namespace regatta::fast {
 
 /// Two images of float32. @param mask  of uint8, or undefined
@@ -11,5 +13,19 @@ bool has_image_difference(const at::Tensor& fixed, const at::Tensor& warped, con
 
 /// Mean squared (else absolute) difference, of the mask's voxels if it is defined. Requires `has_image_difference`.
 at::Tensor image_difference(const at::Tensor& fixed, const at::Tensor& warped, const at::Tensor& mask, bool squared);
+
+/// Up to 32 bins.
+bool has_mutual_information(const at::Tensor& fixed, const at::Tensor& warped, const ParzenOptions& options);
+
+/// Mutual information of all voxels, negated; mean over the pairs. Requires `has_mutual_information`.
+at::Tensor mutual_information(const at::Tensor& fixed, const at::Tensor& warped, const ParzenOptions& options);
+
+/// Up to 32 bins and cubes of 16 voxels; no gradient to the fixed image.
+bool has_local_mutual_information(const at::Tensor& fixed, const at::Tensor& warped, std::int64_t edge,
+                                  const ParzenOptions& options);
+
+/// Mutual information of the voxels of cubes, negated; mean over the cubes. Requires `has_local_mutual_information`.
+at::Tensor local_mutual_information(const at::Tensor& fixed, const at::Tensor& warped, std::int64_t edge,
+                                    const ParzenOptions& options);
 
 }  // namespace regatta::fast

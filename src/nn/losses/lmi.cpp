@@ -9,6 +9,7 @@
 #include <ATen/ops/split.h>
 #include <ATen/ops/stack.h>
 
+#include "nn/fast/image_losses.hpp"
 #include "nn/known_gradient.hpp"
 #include "nn/layers/recompute.hpp"
 #include "nn/parzen.hpp"
@@ -58,7 +59,12 @@ class Lmi final : public Loss {
   /// As "mi", in chunks of cubes. Keeps two volumes; transient memory: about 150 MB.
   at::Tensor value(const PairState& pair) const override {
     check_image_pair("lmi", pair.fixed, pair.warped);
-    name_part(Form::kReference, "local mutual information");
+    const bool is_fast = pair.backend == Backend::kFast &&
+                         fast::has_local_mutual_information(pair.fixed, pair.warped, options_.patch, options_.parzen);
+    name_part(is_fast ? Form::kKernel : Form::kReference, is_fast ? "local mutual information" : reference_name(pair));
+    if (is_fast) {
+      return fast::local_mutual_information(pair.fixed, pair.warped, options_.patch, options_.parzen);
+    }
     const at::Tensor images = at::stack({pair.fixed.select(1, 0), pair.warped.select(1, 0)});
     const at::Tensor cubes = cut_to_cubes(images, options_.patch);
     const std::int64_t voxels = cubes.size(2);
@@ -79,6 +85,15 @@ class Lmi final : public Loss {
   std::vector<OptionRow> option_table() const override { return option_rows(options_); }
 
  private:
+  /// Where there is no fast form, the name says why.
+  const char* reference_name(const PairState& pair) const {
+    if (pair.backend == Backend::kReference) {
+      return "local mutual information";
+    }
+    return needs_gradient(pair.fixed) ? "local mutual information with gradients to both images"
+                                      : "local mutual information with these bins or cubes";
+  }
+
   LmiOptions options_;
 };
 

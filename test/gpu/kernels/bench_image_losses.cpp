@@ -4,6 +4,7 @@
 #include "gpu/kernels/random_values.hpp"
 #include "gpu/kernels/volumes.hpp"
 #include "regatta/kernels/image_difference.hpp"
+#include "regatta/kernels/mutual_information.hpp"
 
 namespace regatta::kernels {
 namespace {
@@ -45,11 +46,32 @@ void bench_difference(Bench& bench, Scene& scene) {
   }
 }
 
+void bench_information(Bench& bench, Scene& scene) {
+  DeviceArray<float> slopes(mutual_information_slope_count(kFullSize));
+  DeviceArray<unsigned char> scratch(mutual_information_scratch_bytes(kFullSize));
+  const ParzenPair pair = {scene.fixed.get(), scene.warped.get(), kFullSize};
+  bench.time({"mutual_information_forward", kSize, "32 bins", 8.0 * kVoxels}, [&](Stream stream) {
+    mutual_information_forward(pair, slopes.get(), scene.loss.get(), scratch.get(), stream);
+  });
+  bench.time({"mutual_information_backward", kSize, "32 bins", 12.0 * kVoxels}, [&](Stream stream) {
+    mutual_information_backward(pair, ParzenImage::kWarped, slopes.get(), nullptr, scene.to_warped.get(), stream);
+  });
+  DeviceArray<unsigned char> of_cubes(local_mutual_information_scratch_bytes(kFullSize, 5));
+  bench.time({"local_mutual_information", kSize, "32 bins, cubes of 5, with derivative", 12.0 * kVoxels},
+             [&](Stream stream) {
+               local_mutual_information(pair, 5, scene.to_warped.get(), scene.loss.get(), of_cubes.get(), stream);
+             });
+  bench.time({"local_mutual_information", kSize, "32 bins, cubes of 5, loss only", 8.0 * kVoxels}, [&](Stream stream) {
+    local_mutual_information(pair, 5, nullptr, scene.loss.get(), of_cubes.get(), stream);
+  });
+}
+
 }  // namespace
 
 void bench_image_losses(Bench& bench) {
   Scene scene;
   bench_difference(bench, scene);
+  bench_information(bench, scene);
 }
 
 }  // namespace regatta::kernels

@@ -105,7 +105,13 @@ TEST_CASE("losses of images run by kernels in a fast step, and say why where not
     CHECK(form_of(loss, {.fixed_asks = true}) == name + ": kernel");
     CHECK(form_of(loss, {.options = masked}) == name + " with masks: kernel");
   }
-  for (const char* loss : {"mse", "mae"}) {
+  CHECK(form_of("mi", {}) == "mutual information: kernel");
+  CHECK(form_of("mi", {.fixed_asks = true}) == "mutual information: kernel");
+  CHECK(form_of("mi", {.options = {{"bins", 33}}}) == "mutual information of more than 32 bins: reference");
+  CHECK(form_of("lmi", {}) == "local mutual information: kernel");
+  CHECK(form_of("lmi", {.options = {{"patch", 17}}}) == "local mutual information with these bins or cubes: reference");
+  CHECK(form_of("lmi", {.fixed_asks = true}) == "local mutual information with gradients to both images: reference");
+  for (const char* loss : {"mse", "mae", "mi", "lmi"}) {
     CHECK(form_of(loss, {.backend = Backend::kReference}).ends_with(": reference"));
     CHECK(form_of(loss, {.type = at::kDouble}).ends_with(": reference"));
   }
@@ -137,7 +143,10 @@ TEST_CASE("on a GPU fast forms of losses have the reference's values and gradien
       {"mse", Json::object()},
       {"mse", {{"masked", true}}},
       {"mae", Json::object()},
-      {"mae", {{"masked", true}}}};
+      {"mae", {{"masked", true}}},
+      {"mi", Json::object()},
+      {"mi", {{"bins", 20}, {"sigma_ratio", 0.42}}},
+      {"lmi", Json::object()}};
   for (const auto& [loss, options] : losses) {
     INFO(loss << " " << options.dump());
     const Result reference = result_of(loss, options, pair, Backend::kReference);
