@@ -20,6 +20,7 @@
 #include "regatta/kernels/pack.hpp"
 #include "regatta/kernels/resize.hpp"
 #include "regatta/kernels/soft_dice.hpp"
+#include "regatta/kernels/ssim.hpp"
 #include "regatta/kernels/upsample.hpp"
 #include "regatta/kernels/warp.hpp"
 
@@ -203,6 +204,14 @@ void mutual_information_backward(const ParzenPair&, ParzenImage, const float*, c
 }
 
 void local_mutual_information(const ParzenPair&, int, float*, float*, void*, Stream) {
+  refuse();
+}
+
+void ssim_forward(const SsimPair&, float*, float*, void*, Stream) {
+  refuse();
+}
+
+void ssim_backward(const SsimPair&, const float*, const float*, float*, Stream) {
   refuse();
 }
 

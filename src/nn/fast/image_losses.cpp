@@ -10,6 +10,7 @@
 #include "nn/known_gradient.hpp"
 #include "regatta/kernels/image_difference.hpp"
 #include "regatta/kernels/mutual_information.hpp"
+#include "regatta/kernels/ssim.hpp"
 #include "regatta/nn/chip.hpp"
 
 namespace regatta::fast {
@@ -129,6 +130,41 @@ class Information : public torch::autograd::Function<Information> {
   }
 };
 
+class Similarity : public torch::autograd::Function<Similarity> {
+ public:
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& fixed,
+                            const at::Tensor& warped, bool wanted) {
+    const at::Tensor one = fixed.contiguous();
+    const at::Tensor other = warped.contiguous();
+    const kernels::VolumeSize size = volume_size(other);
+    const at::Tensor loss = at::empty({}, other.options());
+    at::Tensor coefficients;
+    if (wanted) {
+      coefficients = at::empty({static_cast<std::int64_t>(kernels::ssim_coefficient_count(size))}, other.options());
+    }
+    const at::Tensor scratch = scratch_like(other, kernels::ssim_scratch_bytes(size));
+    context->save_for_backward({one, other, coefficients});
+    if (const Chip chip = chip_of(other); chip.launches) {
+      kernels::ssim_forward({one.const_data_ptr<float>(), other.const_data_ptr<float>(), size}, floats_of(coefficients),
+                            loss.mutable_data_ptr<float>(), scratch.mutable_data_ptr(), chip.stream);
+    }
+    return loss;
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& outer) {
+    const auto saved = context->get_saved_variables();
+    const at::Tensor upstream = outer.front().to(at::kFloat).contiguous();
+    const at::Tensor to_warped = derivative_for(saved[1], true);
+    if (const Chip chip = chip_of(to_warped); chip.launches) {
+      kernels::ssim_backward(
+          {saved[0].const_data_ptr<float>(), saved[1].const_data_ptr<float>(), volume_size(saved[1])},
+          saved[2].const_data_ptr<float>(), upstream.const_data_ptr<float>(), floats_of(to_warped), chip.stream);
+    }
+    return {at::Tensor(), to_warped, at::Tensor()};
+  }
+};
+
 /// What a kernel reads and writes that makes a loss and its derivative at once.
 struct LossArrays {
   at::Tensor fixed, warped;  ///< contiguous
@@ -194,6 +230,14 @@ at::Tensor local_mutual_information(const at::Tensor& fixed, const at::Tensor& w
     kernels::local_mutual_information(parzen_pair(arrays.fixed, arrays.warped, options.bins, options.sigma_ratio),
                                       length, arrays.to_warped, arrays.loss, arrays.scratch, arrays.stream);
   });
+}
+
+bool has_ssim(const at::Tensor& fixed, const at::Tensor& warped) {
+  return are_plain(fixed, warped) && !needs_gradient(fixed);
+}
+
+at::Tensor ssim(const at::Tensor& fixed, const at::Tensor& warped) {
+  return Similarity::apply(fixed, warped, needs_gradient(warped));
 }
 
 }  // namespace regatta::fast

@@ -28,4 +28,10 @@ bool has_local_mutual_information(const at::Tensor& fixed, const at::Tensor& war
 at::Tensor local_mutual_information(const at::Tensor& fixed, const at::Tensor& warped, std::int64_t edge,
                                     const ParzenOptions& options);
 
+/// No gradient to the fixed image.
+bool has_ssim(const at::Tensor& fixed, const at::Tensor& warped);
+
+/// One minus the mean structural similarity. Requires `has_ssim`.
+at::Tensor ssim(const at::Tensor& fixed, const at::Tensor& warped);
+
 }  // namespace regatta::fast

@@ -5,6 +5,7 @@
 #include "gpu/kernels/volumes.hpp"
 #include "regatta/kernels/image_difference.hpp"
 #include "regatta/kernels/mutual_information.hpp"
+#include "regatta/kernels/ssim.hpp"
 
 namespace regatta::kernels {
 namespace {
@@ -66,12 +67,23 @@ void bench_information(Bench& bench, Scene& scene) {
   });
 }
 
+void bench_ssim(Bench& bench, Scene& scene) {
+  DeviceArray<float> coefficients(ssim_coefficient_count(kFullSize));
+  DeviceArray<unsigned char> scratch(ssim_scratch_bytes(kFullSize));
+  const SsimPair pair = {scene.fixed.get(), scene.warped.get(), kFullSize};
+  bench.time({"ssim_forward", kSize, "", 20.0 * kVoxels},
+             [&](Stream stream) { ssim_forward(pair, coefficients.get(), scene.loss.get(), scratch.get(), stream); });
+  bench.time({"ssim_backward", kSize, "", 24.0 * kVoxels},
+             [&](Stream stream) { ssim_backward(pair, coefficients.get(), nullptr, scene.to_warped.get(), stream); });
+}
+
 }  // namespace
 
 void bench_image_losses(Bench& bench) {
   Scene scene;
   bench_difference(bench, scene);
   bench_information(bench, scene);
+  bench_ssim(bench, scene);
 }
 
 }  // namespace regatta::kernels
