@@ -15,6 +15,7 @@
 #include "regatta/kernels/label_overlap.hpp"
 #include "regatta/kernels/layer_norm.hpp"
 #include "regatta/kernels/max_pool.hpp"
+#include "regatta/kernels/mind.hpp"
 #include "regatta/kernels/mutual_information.hpp"
 #include "regatta/kernels/ncc.hpp"
 #include "regatta/kernels/pack.hpp"
@@ -204,6 +205,10 @@ void mutual_information_backward(const ParzenPair&, ParzenImage, const float*, c
 }
 
 void local_mutual_information(const ParzenPair&, int, float*, float*, void*, Stream) {
+  refuse();
+}
+
+void mind(const MindPair&, float*, float*, void*, Stream) {
   refuse();
 }
 

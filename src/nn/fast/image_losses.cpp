@@ -9,6 +9,7 @@
 
 #include "nn/known_gradient.hpp"
 #include "regatta/kernels/image_difference.hpp"
+#include "regatta/kernels/mind.hpp"
 #include "regatta/kernels/mutual_information.hpp"
 #include "regatta/kernels/ssim.hpp"
 #include "regatta/nn/chip.hpp"
@@ -229,6 +230,19 @@ at::Tensor local_mutual_information(const at::Tensor& fixed, const at::Tensor& w
   return differentiated(fixed, warped, scratch_bytes, [&](const LossArrays& arrays) {
     kernels::local_mutual_information(parzen_pair(arrays.fixed, arrays.warped, options.bins, options.sigma_ratio),
                                       length, arrays.to_warped, arrays.loss, arrays.scratch, arrays.stream);
+  });
+}
+
+bool has_mind(const at::Tensor& fixed, const at::Tensor& warped, std::int64_t radius, std::int64_t dilation) {
+  return are_plain(fixed, warped) && !needs_gradient(fixed) &&
+         kernels::mind_has_form(static_cast<int>(radius), static_cast<int>(dilation));
+}
+
+at::Tensor mind(const at::Tensor& fixed, const at::Tensor& warped, std::int64_t radius, std::int64_t dilation) {
+  return differentiated(fixed, warped, kernels::mind_scratch_bytes(volume_size(warped)), [&](const LossArrays& arrays) {
+    kernels::mind({arrays.fixed.const_data_ptr<float>(), arrays.warped.const_data_ptr<float>(),
+                   volume_size(arrays.warped), static_cast<int>(radius), static_cast<int>(dilation)},
+                  arrays.to_warped, arrays.loss, arrays.scratch, arrays.stream);
   });
 }
 

@@ -34,4 +34,10 @@ bool has_ssim(const at::Tensor& fixed, const at::Tensor& warped);
 /// One minus the mean structural similarity. Requires `has_ssim`.
 at::Tensor ssim(const at::Tensor& fixed, const at::Tensor& warped);
 
+/// Radii 1 and 2; no gradient to the fixed image.
+bool has_mind(const at::Tensor& fixed, const at::Tensor& warped, std::int64_t radius, std::int64_t dilation);
+
+/// Mean squared difference of MIND-SSC descriptors. Requires `has_mind`. Transient memory: 24 volumes.
+at::Tensor mind(const at::Tensor& fixed, const at::Tensor& warped, std::int64_t radius, std::int64_t dilation);
+
 }  // namespace regatta::fast

@@ -42,7 +42,7 @@ void bench_compose(Bench& bench);  ///< composition, scaling and squaring, resiz
 void bench_conv(Bench& bench);
 void bench_features(Bench& bench);  ///< InstanceNorm, up-sampling, pooling
 void bench_gradient_guard(Bench& bench);
-void bench_image_losses(Bench& bench);  ///< differences, mutual information, SSIM
+void bench_image_losses(Bench& bench);  ///< differences, mutual information, SSIM, MIND
 void bench_lkunet(Bench& bench);
 void bench_losses(Bench& bench);  ///< of labels and fields: soft Dice, folding, bending
 void bench_field(Bench& bench);   ///< warp, diffusion, label counts, Jacobians, packing

@@ -4,6 +4,7 @@
 #include "gpu/kernels/random_values.hpp"
 #include "gpu/kernels/volumes.hpp"
 #include "regatta/kernels/image_difference.hpp"
+#include "regatta/kernels/mind.hpp"
 #include "regatta/kernels/mutual_information.hpp"
 #include "regatta/kernels/ssim.hpp"
 
@@ -77,6 +78,15 @@ void bench_ssim(Bench& bench, Scene& scene) {
              [&](Stream stream) { ssim_backward(pair, coefficients.get(), nullptr, scene.to_warped.get(), stream); });
 }
 
+void bench_mind(Bench& bench, Scene& scene) {
+  DeviceArray<unsigned char> scratch(mind_scratch_bytes(kFullSize));
+  const MindPair pair = {scene.fixed.get(), scene.warped.get(), kFullSize};
+  bench.time({"mind", kSize, "with derivative", 12.0 * kVoxels},
+             [&](Stream stream) { mind(pair, scene.to_warped.get(), scene.loss.get(), scratch.get(), stream); });
+  bench.time({"mind", kSize, "loss only", 8.0 * kVoxels},
+             [&](Stream stream) { mind(pair, nullptr, scene.loss.get(), scratch.get(), stream); });
+}
+
 }  // namespace
 
 void bench_image_losses(Bench& bench) {
@@ -84,6 +94,7 @@ void bench_image_losses(Bench& bench) {
   bench_difference(bench, scene);
   bench_information(bench, scene);
   bench_ssim(bench, scene);
+  bench_mind(bench, scene);
 }
 
 }  // namespace regatta::kernels

@@ -113,7 +113,10 @@ TEST_CASE("losses of images run by kernels in a fast step, and say why where not
   CHECK(form_of("lmi", {.fixed_asks = true}) == "local mutual information with gradients to both images: reference");
   CHECK(form_of("ssim", {}) == "SSIM: kernel");
   CHECK(form_of("ssim", {.fixed_asks = true}) == "SSIM with gradients to both images: reference");
-  for (const char* loss : {"mse", "mae", "mi", "lmi", "ssim"}) {
+  CHECK(form_of("mind", {}) == "MIND: kernel");
+  CHECK(form_of("mind", {.options = {{"radius", 3}}}) == "MIND with this radius: reference");
+  CHECK(form_of("mind", {.fixed_asks = true}) == "MIND with gradients to both images: reference");
+  for (const char* loss : {"mse", "mae", "mi", "lmi", "ssim", "mind"}) {
     CHECK(form_of(loss, {.backend = Backend::kReference}).ends_with(": reference"));
     CHECK(form_of(loss, {.type = at::kDouble}).ends_with(": reference"));
   }
@@ -149,13 +152,15 @@ TEST_CASE("on a GPU fast forms of losses have the reference's values and gradien
       {"mi", Json::object()},
       {"mi", {{"bins", 20}, {"sigma_ratio", 0.42}}},
       {"lmi", Json::object()},
-      {"ssim", Json::object()}};
+      {"ssim", Json::object()},
+      {"mind", Json::object()},
+      {"mind", {{"radius", 1}, {"dilation", 3}}}};
   for (const auto& [loss, options] : losses) {
     INFO(loss << " " << options.dump());
     const Result reference = result_of(loss, options, pair, Backend::kReference);
     const Result fast = result_of(loss, options, on_device, Backend::kFast);
     CHECK(fast.value == Approx(reference.value).epsilon(1e-5));
-    CHECK(relative_difference(fast.gradient, reference.gradient) < (loss == "ssim" ? 1e-3 : 1e-4));
+    CHECK(relative_difference(fast.gradient, reference.gradient) < (loss == "mind" || loss == "ssim" ? 1e-3 : 1e-4));
   }
 }
 
