@@ -12,6 +12,7 @@
 #include "regatta/kernels/image_difference.hpp"
 #include "regatta/kernels/instance_norm.hpp"
 #include "regatta/kernels/jacobian.hpp"
+#include "regatta/kernels/keypoint.hpp"
 #include "regatta/kernels/label_overlap.hpp"
 #include "regatta/kernels/layer_norm.hpp"
 #include "regatta/kernels/max_pool.hpp"
@@ -205,6 +206,14 @@ void mutual_information_backward(const ParzenPair&, ParzenImage, const float*, c
 }
 
 void local_mutual_information(const ParzenPair&, int, float*, float*, void*, Stream) {
+  refuse();
+}
+
+void keypoint_forward(const KeypointWork&, float*, float*, void*, Stream) {
+  refuse();
+}
+
+void keypoint_backward(const KeypointWork&, const float*, const float*, float*, Stream) {
   refuse();
 }
 

@@ -8,11 +8,13 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/stack.h>
 
+#include "nn/fast/keypoint.hpp"
 #include "nn/known_gradient.hpp"
 #include "nn/losses/absent.hpp"
 #include "nn/shapes.hpp"
 #include "nn/splat.hpp"
 #include "regatta/config/options.hpp"
+#include "regatta/nn/forms.hpp"
 #include "regatta/nn/loss.hpp"
 
 namespace regatta::losses {
@@ -84,6 +86,11 @@ class Keypoint final : public Loss {
       return nothing_to_compare(pair.flow);
     }
     check_points(pair);
+    const bool is_fast = pair.backend == Backend::kFast && fast::has_keypoints(pair);
+    name_part(is_fast ? Form::kKernel : Form::kReference, "key-points");
+    if (is_fast) {
+      return fast::keypoints(pair, options_.squared);
+    }
     const at::Tensor& flow = pair.flow;
     const bool wanted = needs_gradient(flow);
     at::Tensor value;

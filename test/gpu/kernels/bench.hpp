@@ -44,7 +44,7 @@ void bench_features(Bench& bench);  ///< InstanceNorm, up-sampling, pooling
 void bench_gradient_guard(Bench& bench);
 void bench_image_losses(Bench& bench);  ///< differences, mutual information, SSIM, MIND
 void bench_lkunet(Bench& bench);
-void bench_losses(Bench& bench);  ///< of labels and fields: soft Dice, folding, bending
+void bench_losses(Bench& bench);  ///< of labels, points and fields: soft Dice, key-points, folding, bending
 void bench_field(Bench& bench);   ///< warp, diffusion, label counts, Jacobians, packing
 void bench_ncc(Bench& bench);     ///< and the chain of warp, diffusion and NCC
 void bench_tokens(Bench& bench);  ///< LayerNorm and GELU

@@ -4,6 +4,7 @@
 #include "gpu/kernels/random_values.hpp"
 #include "gpu/kernels/volumes.hpp"
 #include "regatta/kernels/field_penalty.hpp"
+#include "regatta/kernels/keypoint.hpp"
 #include "regatta/kernels/soft_dice.hpp"
 
 namespace regatta::kernels {
@@ -50,11 +51,28 @@ void bench_penalties(Bench& bench, const char* field, const DeviceArray<float>& 
   }
 }
 
+void bench_keypoints(Bench& bench, const DeviceArray<float>& flow, DeviceArray<float>& to_flow, int points) {
+  const auto numbers = static_cast<std::size_t>(3 * points);
+  const DeviceArray<float> fixed(uniform_values(numbers, 5, 0.0F, 150.0F));
+  const DeviceArray<float> moving(uniform_values(numbers, 6, 0.0F, 150.0F));
+  DeviceArray<float> slopes(numbers);
+  DeviceArray<float> loss(1);
+  DeviceArray<unsigned char> scratch(keypoint_scratch_bytes(points));
+  const KeypointWork work = {flow.get(), kFullSize, fixed.get(), moving.get(), points};
+  const std::string name = std::to_string(points) + " points";
+  bench.time({"keypoint_forward", kSize, name, 120.0 * points},
+             [&](Stream stream) { keypoint_forward(work, slopes.get(), loss.get(), scratch.get(), stream); });
+  bench.time({"keypoint_backward", kSize, name, 12.0 * kVoxels},
+             [&](Stream stream) { keypoint_backward(work, slopes.get(), nullptr, to_flow.get(), stream); });
+}
+
 }  // namespace
 
 void bench_losses(Bench& bench) {
   const DeviceArray<float> flow(smooth_flow(kFullSize, 3, 5.0));
   DeviceArray<float> to_flow(flow.size());
+  bench_keypoints(bench, flow, to_flow, 2000);
+  bench_keypoints(bench, flow, to_flow, kMostKeypoints);
   bench_dice(bench, flow, to_flow);
   bench_penalties(bench, "smooth", flow, to_flow);
   const DeviceArray<float> rough(normal_values(flow.size(), 4, 1.0F));

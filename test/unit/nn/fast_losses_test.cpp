@@ -54,6 +54,7 @@ struct Taken {
   at::ScalarType type = at::kFloat;
   Json options = Json::object();
   bool fixed_asks = false;  ///< for a derivative
+  std::int64_t points = 7;
 };
 
 /// The loss as a part of its own, without data. @return "NAME: FORM"
@@ -68,6 +69,8 @@ std::string form_of(const std::string& loss, const Taken& taken) {
   pair.fixed = at::zeros({1, 1, 16, 20, 24}, on_meta.dtype(taken.type)).set_requires_grad(taken.fixed_asks);
   pair.warped = at::zeros({1, 1, 16, 20, 24}, on_meta.dtype(taken.type)).set_requires_grad(true);
   pair.fixed_mask = at::zeros({1, 1, 16, 20, 24}, on_meta.dtype(at::kByte));
+  pair.fixed_keypoints = at::zeros({taken.points, 3}, on_meta.dtype(at::kFloat));
+  pair.moving_keypoints = pair.fixed_keypoints;
   pair.fixed_labels = at::zeros({1, 1, 16, 20, 24}, on_meta.dtype(at::kByte));
   pair.moving_labels = pair.fixed_labels;
   const FormRecord record;
@@ -84,14 +87,16 @@ std::string form_of(const std::string& loss, const Taken& taken) {
 
 }  // namespace
 
-TEST_CASE("losses of labels and fields run by kernels in a fast step, up to 255 labels") {
+TEST_CASE("losses of labels, points and fields run by kernels in a fast step, up to 255 labels") {
   CHECK(form_of("dice", {.label_count = 255}) == "Dice: kernel");
   CHECK(form_of("dice", {.label_count = 256}) == "Dice of more than 255 labels: reference");
   CHECK(form_of("jacobian", {}) == "folding: kernel");
   CHECK(form_of("bending", {}) == "bending energy: kernel");
   CHECK(form_of("grad", {}) == "diffusion: kernel");
   CHECK(form_of("grad", {.options = {{"units", "lku"}}}) == "diffusion in LKU units: kernel");
-  for (const char* loss : {"jacobian", "bending", "grad"}) {
+  CHECK(form_of("keypoint", {.points = 16384}) == "key-points: kernel");
+  CHECK(form_of("keypoint", {.points = 16385}) == "key-points: reference");
+  for (const char* loss : {"jacobian", "bending", "grad", "keypoint"}) {
     CHECK(form_of(loss, {.type = at::kDouble}).ends_with(": reference"));
     CHECK(form_of(loss, {.backend = Backend::kReference}).ends_with(": reference"));
   }
@@ -161,6 +166,39 @@ TEST_CASE("on a GPU fast forms of losses have the reference's values and gradien
     const Result fast = result_of(loss, options, on_device, Backend::kFast);
     CHECK(fast.value == Approx(reference.value).epsilon(1e-5));
     CHECK(relative_difference(fast.gradient, reference.gradient) < (loss == "mind" || loss == "ssim" ? 1e-3 : 1e-4));
+  }
+}
+
+TEST_CASE("on a GPU the fast form of key-points has the reference's value and gradient", "[gpu]") {
+  const c10::Device device = choose_device("auto");
+  if (!device.is_cuda() || !kernels::built()) {
+    REGATTA_SKIP(device.is_cuda() ? kernels::build_text() : "no GPU");
+  }
+  PairState pair = rough_pair();
+  pair.flow = pair.flow.narrow(0, 0, 1);
+  pair.fixed_keypoints = at::cat({noise(1, 40, 3, 1), noise(1, 40, 3, 2)}, 3).view({80, 3}).mul(17.0).sub(1.0);
+  pair.moving_keypoints = noise(1, 80, 3, 3).view({80, 3}).mul(16.0);
+  pair.moving_axes_mm = {0.0, 1.5, 0.1, 2.0, 0.0, 0.0, 0.0, 0.2, -1.0};
+  for (const bool counted : {false, true}) {
+    if (counted) {
+      pair.keypoint_count = at::zeros({}, at::kDouble).fill_(33.0);
+      pair.moving_axes = at::zeros({3, 3}, at::kDouble).fill_(0.3).fill_diagonal_(1.5);
+    }
+    PairState on_device = pair;
+    for (at::Tensor PairState::*of : {&PairState::flow, &PairState::fixed_keypoints, &PairState::moving_keypoints}) {
+      on_device.*of = (pair.*of).to(device, at::kFloat);
+    }
+    if (counted) {
+      on_device.keypoint_count = pair.keypoint_count.to(device);
+      on_device.moving_axes = pair.moving_axes.to(device);
+    }
+    for (const bool squared : {false, true}) {
+      const Json options = {{"squared", squared}};
+      const Result reference = result_of("keypoint", options, pair, Backend::kReference);
+      const Result fast = result_of("keypoint", options, on_device, Backend::kFast);
+      CHECK(fast.value == Approx(reference.value).epsilon(1e-5));
+      CHECK(relative_difference(fast.gradient, reference.gradient) < 1e-5);
+    }
   }
 }
 
