@@ -5,6 +5,7 @@
 #include "regatta/kernels/compose.hpp"
 #include "regatta/kernels/diffusion.hpp"
 #include "regatta/kernels/draw.hpp"
+#include "regatta/kernels/feature_warp.hpp"
 #include "regatta/kernels/field_penalty.hpp"
 #include "regatta/kernels/fixed_point.hpp"
 #include "regatta/kernels/gelu.hpp"
@@ -16,9 +17,11 @@
 #include "regatta/kernels/label_overlap.hpp"
 #include "regatta/kernels/layer_norm.hpp"
 #include "regatta/kernels/max_pool.hpp"
+#include "regatta/kernels/mean_pool.hpp"
 #include "regatta/kernels/mind.hpp"
 #include "regatta/kernels/mutual_information.hpp"
 #include "regatta/kernels/ncc.hpp"
+#include "regatta/kernels/neighbourhood_attention.hpp"
 #include "regatta/kernels/pack.hpp"
 #include "regatta/kernels/resize.hpp"
 #include "regatta/kernels/soft_dice.hpp"
@@ -226,6 +229,30 @@ void ssim_forward(const SsimPair&, float*, float*, void*, Stream) {
 }
 
 void ssim_backward(const SsimPair&, const float*, const float*, float*, Stream) {
+  refuse();
+}
+
+void mean_pool_forward(const MeanPoolShape&, const Bf16*, Bf16*, const Capability&, Stream) {
+  refuse();
+}
+
+void mean_pool_backward(const MeanPoolShape&, const Bf16*, Bf16*, const Capability&, Stream) {
+  refuse();
+}
+
+void feature_warp_forward(const FeatureWarpShape&, const FeatureWarpForward&, const Capability&, Stream) {
+  refuse();
+}
+
+void feature_warp_backward(const FeatureWarpShape&, const FeatureWarpBackward&, const Capability&, Stream) {
+  refuse();
+}
+
+void neighbourhood_forward(const NeighbourhoodShape&, const NeighbourhoodForward&, const Capability&, Stream) {
+  refuse();
+}
+
+void neighbourhood_backward(const NeighbourhoodShape&, const NeighbourhoodBackward&, const Capability&, Stream) {
   refuse();
 }
 

@@ -1,10 +1,11 @@
-// InstanceNorm without weights, and the LeakyReLU after it: each channel of each sample to mean 0 and variance 1.
+// InstanceNorm and the LeakyReLU after it: each channel of each sample to mean 0 and variance 1, with or without
+// trained weights.
 //
-//   y = leaky((x - mean) / sqrt(variance + 1e-5)),  leaky(t) = t > 0 ? t : slope t
+//   y = leaky(weight (x - mean) / sqrt(variance + 1e-5) + bias),  leaky(t) = t > 0 ? t : slope t
 // with the biased variance over the voxels, as PyTorch's InstanceNorm3d. Activations are bf16 [N, D, H, W, C], aligned
 // to 16 bytes; sums are those of the rounded values, in float32 about a value near the mean and then in float64, so a
-// mean that is large against the deviation costs nothing. x is not needed after the forward pass: the backward pass
-// takes the normalised values from y.
+// mean that is large against the deviation costs nothing. Without weights x is not needed after the forward pass: the
+// backward pass takes the normalised values from y. With weights, which may be 0, it takes them from x.
 //
 // Every function returns after queuing, allocates nothing, reads nothing on the host and may be captured in a graph.
 // Deterministic: sums in a fixed order, which depends on the chip's number of multiprocessors.
@@ -27,12 +28,13 @@ struct InstanceNormShape {
   int channels = 0;
   float slope = 1.0F;    ///< of the LeakyReLU; 1: none
   int output_pitch = 0;  ///< channels in memory from one voxel of y and of its gradient to the next; 0: `channels`
+  bool affine = false;   ///< with a weight and a bias for each channel; without a pitch
 
   int channels_of_voxel() const { return output_pitch == 0 ? channels : output_pitch; }
 };
 
 /// Whether there are kernels for both passes: channels in multiples of 8 up to 1024, a pitch in multiples of 8, and a
-/// slope above 0 (at 0, a ReLU, y does not tell the normalised value).
+/// slope above 0 (at 0, a ReLU, y does not tell the normalised value; with weights at least 0).
 bool has_form(const InstanceNormShape& shape, const Capability& chip);
 
 /// Bytes of the scratch of either pass, to be aligned to 16. Nothing in it is kept. @throws BugError without a form
@@ -44,6 +46,8 @@ struct InstanceNormForward {
   float* mean = nullptr;               ///< [N, C]
   float* inverse_deviation = nullptr;  ///< [N, C], 1 / sqrt(variance + 1e-5): the backward pass needs it
   void* scratch = nullptr;
+  const float* weight = nullptr;  ///< [C], affine
+  const float* bias = nullptr;    ///< [C], affine
 };
 
 /// Three launches. @throws BugError without a form, with a missing or unaligned pointer; DeviceError if a launch fails
@@ -51,14 +55,21 @@ void instance_norm_forward(const InstanceNormShape& shape, const InstanceNormFor
                            Stream stream);
 
 struct InstanceNormBackward {
-  const Bf16* out = nullptr;  ///< y, of the forward pass
+  const Bf16* out = nullptr;  ///< y, of the forward pass; affine: not read
   const Bf16* output_gradient = nullptr;
   const float* inverse_deviation = nullptr;  ///< [N, C], of the forward pass
   Bf16* input_gradient = nullptr;            ///< dense; may be `output_gradient` without a pitch
   void* scratch = nullptr;
+  // Affine: all of these.
+  const Bf16* in = nullptr;          ///< x
+  const float* mean = nullptr;       ///< [N, C], of the forward pass
+  const float* weight = nullptr;     ///< [C]
+  const float* bias = nullptr;       ///< [C]
+  float* weight_gradient = nullptr;  ///< [C], written
+  float* bias_gradient = nullptr;    ///< [C], written
 };
 
-/// Three launches. Errors as instance_norm_forward.
+/// Three launches, affine four. Errors as instance_norm_forward.
 void instance_norm_backward(const InstanceNormShape& shape, const InstanceNormBackward& arrays, const Capability& chip,
                             Stream stream);
 
@@ -69,10 +80,21 @@ struct InstanceNormResult {
   std::vector<double> mean, inverse_deviation;  ///< [N, C]
 };
 
-InstanceNormResult instance_norm_reference(const InstanceNormShape& shape, const Bf16* in);
+/// Of an affine shape: trained weights, float32 [C] each.
+struct InstanceNormWeights {
+  const float* weight = nullptr;
+  const float* bias = nullptr;
+};
 
-/// Gradient of the input, from x itself. @param in, output_gradient  [N, D, H, W, C]
+InstanceNormResult instance_norm_reference(const InstanceNormShape& shape, const Bf16* in,
+                                           const InstanceNormWeights& weights = {});
+
+/// From x itself. @param in, output_gradient  [N, D, H, W, C]
+/// @param to_weights  affine: [2 C], gradients of the weights, then of the biases; else nullptr
+/// @return gradient of the input
 std::vector<double> instance_norm_gradient_reference(const InstanceNormShape& shape, const Bf16* in,
-                                                     const Bf16* output_gradient);
+                                                     const Bf16* output_gradient,
+                                                     const InstanceNormWeights& weights = {},
+                                                     std::vector<double>* to_weights = nullptr);
 
 }  // namespace regatta::kernels

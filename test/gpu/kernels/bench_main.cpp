@@ -23,6 +23,7 @@ constexpr Family kFamilies[] = {{"adam", regatta::kernels::bench_adam},
                                 {"image_losses", regatta::kernels::bench_image_losses},
                                 {"lkunet", regatta::kernels::bench_lkunet},
                                 {"losses", regatta::kernels::bench_losses},
+                                {"matching", regatta::kernels::bench_matching},
                                 {"ncc", regatta::kernels::bench_ncc},
                                 {"tokens", regatta::kernels::bench_tokens},
                                 {"window_attention", regatta::kernels::bench_window_attention}};

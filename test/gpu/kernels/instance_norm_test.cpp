@@ -213,6 +213,67 @@ TEST_CASE("InstanceNorm at full-size volumes: eight of the channels") {
   }
 }
 
+TEST_CASE("InstanceNorm with weights agrees with float64, and so do their gradients") {
+  if (!has_gpu()) {
+    REGATTA_SKIP("no GPU");
+  }
+  const auto check = [](const InstanceNormShape& shape, const Values& values) {
+    INFO(shape.channels << " channels, " << shape.size.n << "x" << shape.size.d << "x" << shape.size.h << "x"
+                        << shape.size.w << ", slope " << shape.slope << ", mean " << values.mean);
+    Layer layer(shape, values, false);
+    const auto channels = static_cast<std::size_t>(shape.channels);
+    std::vector<float> weights(2 * channels);
+    for (std::size_t c = 0; c < channels; ++c) {
+      weights[c] = c % 5 == 3 ? 0.0F : 0.4F + 0.3F * static_cast<float>(c % 4) - (c % 7 == 2 ? 1.5F : 0.0F);
+      weights[channels + c] = 0.2F * static_cast<float>(c % 3) - 0.3F;
+    }
+    const DeviceArray<float> trained(weights);
+    DeviceArray<float> to_trained(weights.size());
+    const float* bias = trained.get() + channels;
+    const auto queue = [&](Stream stream) {
+      instance_norm_forward(shape,
+                            {layer.in.get(), layer.out.get(), layer.mean.get(), layer.inverse_deviation.get(),
+                             layer.scratch.get(), trained.get(), bias},
+                            layer.chip, stream);
+      instance_norm_backward(
+          shape,
+          {nullptr, layer.arriving.get(), layer.inverse_deviation.get(), layer.leaving.get(), layer.scratch.get(),
+           layer.in.get(), layer.mean.get(), trained.get(), bias, to_trained.get(), to_trained.get() + channels},
+          layer.chip, stream);
+    };
+    queue(nullptr);
+    wait_for_gpu();
+    const std::vector<Bf16> out = layer.out.values();
+    const std::vector<Bf16> to_input = layer.leaving.values();
+    const std::vector<float> to_weights = to_trained.values();
+    const InstanceNormWeights given = {weights.data(), weights.data() + channels};
+    std::vector<double> expected_weights;
+    const std::vector<double> expected =
+        instance_norm_gradient_reference(shape, layer.x.data(), layer.gradient.data(), given, &expected_weights);
+    CHECK(relative_error(to_doubles(out), instance_norm_reference(shape, layer.x.data(), given).out) < 2.2e-3);
+    CHECK(relative_error(to_doubles(to_input), expected) < 3e-3);
+    CHECK(relative_error(to_weights, expected_weights) < 2e-4);
+    CHECK(layer.margins_hold());
+    CHECK(to_trained.margins_hold());
+    to_trained.poison();
+    layer.restore();
+    replay(queue, [&] {
+      to_trained.poison();
+      layer.restore();
+    });
+    CHECK(same_bits(out, layer.out.values()));
+    CHECK(same_bits(to_input, layer.leaving.values()));
+    CHECK(same_bits(to_weights, to_trained.values()));
+  };
+  for (const int channels : {8, 16, 24, 32, 64, 96}) {
+    check({{2, 13, 17, 19}, channels, 0.01F, 0, true}, {});
+  }
+  check({{3, 5, 6, 7}, 1024, 0.2F, 0, true}, {});
+  check({{1, 37, 45, 70}, 16, 0.01F, 0, true}, {});
+  check({{1, 37, 45, 70}, 32, 0.0F, 0, true}, {});
+  check({{1, 37, 45, 70}, 16, 1.0F, 0, true}, {30.0F, 1.0F});
+}
+
 TEST_CASE("InstanceNorm refuses what it has no kernels for, and missing arrays") {
   const Capability chip = {9, 0, 132, 232448};
   alignas(16) Bf16 memory[9];
@@ -231,6 +292,10 @@ TEST_CASE("InstanceNorm refuses what it has no kernels for, and missing arrays")
                   BugError);
   CHECK_FALSE(has_form(InstanceNormShape{shape.size, 16, 0.2F, 8}, chip));
   CHECK_FALSE(has_form(InstanceNormShape{shape.size, 16, 0.2F, 20}, chip));
+  const InstanceNormShape affine = {shape.size, 8, 0.2F, 0, true};
+  CHECK_THROWS_AS(instance_norm_forward(affine, {memory, memory, moments, moments + 8, memory}, chip, nullptr),
+                  BugError);
+  CHECK_THROWS_AS(instance_norm_backward(affine, {nullptr, memory, moments, memory, memory}, chip, nullptr), BugError);
 }
 
 }  // namespace regatta::kernels

@@ -8,6 +8,7 @@
 #include "regatta/base/error.hpp"
 #include "regatta/kernels/average_pool.hpp"
 #include "regatta/kernels/max_pool.hpp"
+#include "regatta/kernels/mean_pool.hpp"
 #include "support/catch.hpp"
 
 namespace regatta::kernels {
@@ -153,6 +154,33 @@ TEST_CASE("means of the pair of images agree with float64") {
   }
 }
 
+TEST_CASE("means of features and their derivative agree with float64") {
+  if (!has_gpu()) {
+    REGATTA_SKIP("no GPU");
+  }
+  const Capability chip = capability(0);
+  for (const MeanPoolShape& shape :
+       {MeanPoolShape{{2, 13, 17, 19}, 8}, MeanPoolShape{{1, 37, 45, 70}, 16}, MeanPoolShape{{2, 6, 8, 10}, 24},
+        MeanPoolShape{{1, 2, 2, 2}, 64}, MeanPoolShape{{3, 16, 32, 64}, 8}}) {
+    INFO(shape.channels << " channels, " << shape.size.n << "x" << shape.size.d << "x" << shape.size.h << "x"
+                        << shape.size.w);
+    const std::vector<Bf16> x = random_bf16(shape.size.all() * shape.channels, 1);
+    const std::vector<Bf16> g = random_bf16(shape.output_size().all() * shape.channels, 2);
+    const DeviceArray<Bf16> in(x);
+    const DeviceArray<Bf16> arriving(g);
+    DeviceArray<Bf16> out(g.size());
+    DeviceArray<Bf16> leaving(x.size());
+    mean_pool_forward(shape, in.get(), out.get(), chip, nullptr);
+    mean_pool_backward(shape, arriving.get(), leaving.get(), chip, nullptr);
+    wait_for_gpu();
+    CHECK(relative_error(to_doubles(out.values()), mean_pool_reference(shape, x.data())) < 2.2e-3);
+    // An eighth of a bf16 is one.
+    CHECK(relative_error(to_doubles(leaving.values()), mean_pool_gradient_reference(shape, g.data())) == 0.0);
+    CHECK(out.margins_hold());
+    CHECK(leaving.margins_hold());
+  }
+}
+
 TEST_CASE("pooling refuses what it has no kernels for, and missing arrays") {
   const Capability chip = {9, 0, 132, 232448};
   alignas(16) Bf16 memory[9];
@@ -161,6 +189,9 @@ TEST_CASE("pooling refuses what it has no kernels for, and missing arrays") {
   CHECK_THROWS_AS(max_pool_forward(shape, {memory + 1, memory}, chip, nullptr), BugError);
   CHECK_THROWS_AS(max_pool_backward(shape, {memory, memory, 1.0F, nullptr, memory}, chip, nullptr), BugError);
   CHECK_THROWS_AS(max_pool_backward(shape, {memory, memory, 1.0F, memory + 1, nullptr}, chip, nullptr), BugError);
+  CHECK_THROWS_AS(mean_pool_forward({{1, 2, 1, 2}, 8}, memory, memory, chip, nullptr), BugError);
+  CHECK_THROWS_AS(mean_pool_forward({{1, 2, 2, 2}, 8}, memory + 1, memory, chip, nullptr), BugError);
+  CHECK_THROWS_AS(mean_pool_backward({{1, 2, 2, 2}, 12}, memory, memory, chip, nullptr), BugError);
   CHECK_THROWS_AS(average_pool_forward({1, 2, 2, 2}, memory, memory, nullptr), BugError);
   CHECK_THROWS_AS(average_pool_forward({1, 0, 2, 2}, memory, memory + 2, nullptr), BugError);
 }

@@ -78,6 +78,45 @@ TEST_CASE("the derivative of InstanceNorm agrees with finite differences") {
   CHECK(compared > 30);
 }
 
+TEST_CASE("the derivatives of InstanceNorm with weights agree with finite differences") {
+  const InstanceNormShape shape = {{2, 2, 3, 4}, 8, 1.0F, 0, true};
+  const std::size_t count = 2 * 24 * 8;
+  std::vector<Bf16> in = sixty_fourths(count, 1);
+  const std::vector<Bf16> arriving = sixty_fourths(count, 2);
+  std::vector<float> weights = {0.5F, 1.5F, -0.75F, 0.0F, 1.0F, 2.0F, 0.25F, 1.0F};
+  for (int c = 0; c < 8; ++c) {
+    weights.push_back(0.1F * static_cast<float>(c) - 0.3F);
+  }
+  const InstanceNormWeights given = {weights.data(), weights.data() + 8};
+  const auto loss = [&] {
+    const InstanceNormResult result = instance_norm_reference(shape, in.data(), given);
+    double sum = 0.0;
+    for (std::size_t i = 0; i < count; ++i) {
+      sum += result.out[i] * to_float(arriving[i]);
+    }
+    return sum;
+  };
+  std::vector<double> to_weights;
+  const std::vector<double> gradient =
+      instance_norm_gradient_reference(shape, in.data(), arriving.data(), given, &to_weights);
+  for (std::size_t i = 0; i < weights.size(); ++i) {  // linear in both
+    const float before = weights[i];
+    weights[i] = before + 0.5F;
+    const double above = loss();
+    weights[i] = before - 0.5F;
+    CHECK(to_weights[i] == Approx(above - loss()).margin(1e-9));
+    weights[i] = before;
+  }
+  for (std::size_t i = 0; i < count; i += 5) {
+    const Bf16 before = in[i];
+    in[i] = to_bf16(to_float(before) + 1.0F / 64.0F);
+    const double above = loss();
+    in[i] = to_bf16(to_float(before) - 1.0F / 64.0F);
+    CHECK(gradient[i] == Approx((above - loss()) * 32.0).margin(2e-3));
+    in[i] = before;
+  }
+}
+
 TEST_CASE("InstanceNorm has kernels for multiples of 8 channels and slopes that can be undone") {
   const VolumeSize size = {2, 13, 17, 19};
   for (const int channels : {8, 16, 24, 48, 96, 384, 1024}) {
@@ -86,6 +125,7 @@ TEST_CASE("InstanceNorm has kernels for multiples of 8 channels and slopes that 
   CHECK_FALSE(has_form(InstanceNormShape{size, 20, 0.01F}, kH200));
   CHECK_FALSE(has_form(InstanceNormShape{size, 1032, 0.01F}, kH200));
   CHECK_FALSE(has_form(InstanceNormShape{size, 16, 0.0F}, kH200));
+  CHECK(has_form(InstanceNormShape{size, 16, 0.0F, 0, true}, kH200));
   CHECK_FALSE(has_form(InstanceNormShape{{0, 13, 17, 19}, 16, 0.01F}, kH200));
   CHECK_FALSE(has_form(InstanceNormShape{size, 16, 0.01F}, Capability{7, 5, 68, 65536}));
   CHECK_THROWS_AS(instance_norm_scratch_bytes({size, 20, 0.01F}, kH200), BugError);
