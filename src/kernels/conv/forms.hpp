@@ -28,6 +28,7 @@ using Forward32To16 = March<MarchKey{.first = 32}, MarchShape{2, 1, 4, 2, 2, 3, 
 using Forward32To8 = March<MarchKey{.first = 32}, MarchShape{1, 1, 4, 2, 2, 3, 2}>;
 using Forward32To3 = March<MarchKey{.first = 32, .epilogue = Epilogue::kPlanar}, MarchShape{1, 1, 4, 2, 2, 3, 2}>;
 using Forward16To16 = March<MarchKey{.first = 16}, MarchShape{2, 1, 6, 2, 2, 3, 2}>;
+using Forward16To8 = March<MarchKey{.first = 16}, MarchShape{1, 1, 4, 2, 2, 3, 3}>;
 using Forward16And16To16 = March<MarchKey{.first = 16, .second = 16}, MarchShape{2, 1, 4, 2, 2, 3, 2}>;
 using Forward16To3 = March<MarchKey{.first = 16, .epilogue = Epilogue::kPlanar}, MarchShape{1, 1, 4, 2, 2, 3, 3}>;
 using Forward8To8 = March<MarchKey{.first = 8}, MarchShape{1, 1, 4, 2, 2, 3, 3}>;
@@ -77,12 +78,12 @@ using PreluGradient32To16 = March<prelu_key(32, 0, 0, Epilogue::kMask), MarchSha
 // of those that compute the same, the one with more output channels first
 using MarchForms =
     FormList<Forward32UpAnd16, Forward32UpAnd16Low, Forward32UpAnd8, Forward64To16, Forward32To32, Forward32To16,
-             Forward32To8, Forward16To16, Forward16To3, Forward8To8, Forward8To3, Forward32To3, Forward2To16,
-             Gradient3To16, Gradient3To8, Gradient16To32, Gradient16To16, Gradient8To32, Gradient8To8, Gradient32To16,
-             Gradient32To8, Large8To8, Large16To16, Large16To3, Large32To8, LargeGradient8To8, LargeGradient16To16,
-             LargeGradient32To8, Prelu2To8, Prelu8To8, Prelu16To16, Prelu32To16, Prelu16And8To16, Prelu16And16To32,
-             Forward16And16To16, PreluGradient3To16, PreluGradient8To8, PreluGradient16To32, PreluGradient16To16,
-             PreluGradient16To8, PreluGradient32To16>;
+             Forward32To8, Forward16To16, Forward16To8, Forward16To3, Forward8To8, Forward8To3, Forward32To3,
+             Forward2To16, Gradient3To16, Gradient3To8, Gradient16To32, Gradient16To16, Gradient8To32, Gradient8To8,
+             Gradient32To16, Gradient32To8, Large8To8, Large16To16, Large16To3, Large32To8, LargeGradient8To8,
+             LargeGradient16To16, LargeGradient32To8, Prelu2To8, Prelu8To8, Prelu16To16, Prelu32To16, Prelu16And8To16,
+             Prelu16And16To32, Forward16And16To16, PreluGradient3To16, PreluGradient8To8, PreluGradient16To32,
+             PreluGradient16To16, PreluGradient16To8, PreluGradient32To16>;
 
 // For compute capability 9.0 alone, taken first. HopperShape: input and output channels, patches y, patches x,
 // warpgroups, stages, blocks.
@@ -128,6 +129,7 @@ using Weights32To8 = WeightForm<WeightShape{32, 1, 1, 8, 1, 1, 2, 2}>;
 using Weights32To3 = WeightForm<WeightShape{32, 1, 1, 8, 1, 1, 2, 2, true}>;
 using Weights16To32 = WeightForm<WeightShape{16, 2, 2, 8, 1, 1, 2, 2}>;
 using Weights16To16 = WeightForm<WeightShape{16, 2, 1, 8, 1, 2, 2, 2}>;
+using Weights16To8 = WeightForm<WeightShape{16, 1, 1, 8, 1, 2, 2, 2}>;
 using Weights16To3 = WeightForm<WeightShape{16, 1, 1, 16, 1, 2, 2, 2, true}>;
 using Weights8To32 = WeightForm<WeightShape{8, 2, 2, 8, 1, 1, 2, 2}>;
 using Weights8To16 = WeightForm<WeightShape{8, 2, 1, 8, 1, 2, 2, 2}>;
@@ -138,8 +140,8 @@ using LargeWeights16To16 = WeightForm<WeightShape{16, 1, 2, 16, 1, 1, 2, 1, fals
 using LargeWeights16To8 = WeightForm<WeightShape{16, 1, 1, 8, 2, 1, 2, 1, false, kLargeEdge}>;
 using LargeWeights32To8 = WeightForm<WeightShape{32, 1, 1, 8, 1, 1, 2, 1, false, kLargeEdge}>;
 using WeightForms = FormList<Weights64To16, Weights32To32, Weights32To16, Weights32To8, Weights32To3, Weights16To32,
-                             Weights16To16, Weights16To3, Weights8To32, Weights8To16, Weights8To8, Weights8To3,
-                             LargeWeights8To8, LargeWeights16To16, LargeWeights16To8, LargeWeights32To8>;
+                             Weights16To16, Weights16To8, Weights16To3, Weights8To32, Weights8To16, Weights8To8,
+                             Weights8To3, LargeWeights8To8, LargeWeights16To16, LargeWeights16To8, LargeWeights32To8>;
 
 // FoldWeightShape: input channels, tiles, warps over output channels, rows, steps ahead, blocks.
 using FoldWeights64To16 = FoldWeights<FoldWeightShape{64, 2, 1, 4, 2, 1}>;

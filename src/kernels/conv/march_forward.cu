@@ -15,6 +15,7 @@ template void launch_march<Forward32UpAnd16Low>(const ExtendedCall&, int, Stream
 template void launch_march<Forward32UpAnd16>(const ExtendedCall&, int, Stream);
 template void launch_march<Forward32To16>(const ExtendedCall&, int, Stream);
 template void launch_march<Forward16To16>(const ExtendedCall&, int, Stream);
+template void launch_march<Forward16To8>(const ExtendedCall&, int, Stream);
 template void launch_march<Forward16And16To16>(const ExtendedCall&, int, Stream);
 template void launch_march<Forward16To3>(const ExtendedCall&, int, Stream);
 template void launch_march<Forward2To16>(const ExtendedCall&, int, Stream);

@@ -15,6 +15,7 @@ template void launch_weights<Weights8To3>(const WeightCall&, int, Stream);
 template void launch_weights<Weights16To3>(const WeightCall&, int, Stream);
 template void launch_weights<Weights16To32>(const WeightCall&, int, Stream);
 template void launch_weights<Weights16To16>(const WeightCall&, int, Stream);
+template void launch_weights<Weights16To8>(const WeightCall&, int, Stream);
 template void launch_weights<Weights32To16>(const WeightCall&, int, Stream);
 
 }  // namespace regatta::kernels::conv

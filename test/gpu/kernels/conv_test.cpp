@@ -34,7 +34,8 @@ ConvShape between_prelus(const VolumeSize& size, int first, int second, int out)
           .prelu = out > 3};
 }
 
-/// The layers of VoxelMorph-2, -1, -x2 and of the package's VoxelMorph at half and full resolution, at another size.
+/// The layers of VoxelMorph-2, -1, -x2 and of the package's VoxelMorph at half and full resolution, at another
+/// size.
 std::vector<ConvShape> layers(const VolumeSize& size) {
   const VolumeSize even = {size.n, (size.d + 1) / 2 * 2, (size.h + 1) / 2 * 2, (size.w + 1) / 2 * 2};
   return {
@@ -122,6 +123,21 @@ TEST_CASE("convolutions agree with the reference everywhere, two small odd volum
     REGATTA_SKIP("no GPU");
   }
   check_layers(layers({2, 13, 17, 19}), Sampling::kAll, capability(0));
+}
+
+TEST_CASE("VFA's convolutions agree with the reference everywhere, two small odd volumes") {
+  if (!has_gpu()) {
+    REGATTA_SKIP("no GPU");
+  }
+  const VolumeSize size = {2, 13, 17, 19};
+  const std::vector<ConvShape> layers = {
+      {.size = size, .first = {2}, .second = {}, .out = 8},
+      {.size = size, .first = {8}, .second = {}, .out = 16},
+      {.size = size, .first = {16}, .second = {}, .out = 8},
+      {.size = size, .first = {16}, .second = {}, .out = 32},
+  };
+  check_layers(layers, Sampling::kAll, capability(0));
+  check_layers(layers, Sampling::kAll, as_sm80(capability(0)));
 }
 
 TEST_CASE("LKU-Net's convolutions agree with the reference everywhere, two small odd volumes") {
