@@ -8,6 +8,7 @@
 #include "nn/known_gradient.hpp"
 #include "regatta/kernels/average_pool.hpp"
 #include "regatta/kernels/max_pool.hpp"
+#include "regatta/kernels/mean_pool.hpp"
 #include "regatta/kernels/resize.hpp"
 #include "regatta/kernels/upsample.hpp"
 #include "regatta/nn/chip.hpp"
@@ -135,6 +136,36 @@ class MaxPool : public torch::autograd::Function<MaxPool> {
   }
 };
 
+kernels::MeanPoolShape mean_pool_of(const kernels::VolumeSize& size, const at::Tensor& features) {
+  return {size, static_cast<int>(features.size(1))};
+}
+
+class MeanPool : public torch::autograd::Function<MeanPool> {
+ public:
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& given) {
+    const at::Tensor features = in_layout(given);
+    context->saved_data["size"] = features.sizes().vec();
+    const kernels::MeanPoolShape shape = mean_pool_of(volume_size(features), features);
+    const at::Tensor out = features_like(features, shape.output_size());
+    if (const Chip chip = chip_of(features); chip.launches) {
+      kernels::mean_pool_forward(shape, bf16(features), bf16_(out), chip.capability, chip.stream);
+    }
+    return out;
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& outer) {
+    const at::Tensor to_output = in_layout(outer.front());
+    const std::vector<std::int64_t> size = context->saved_data["size"].toIntVector();
+    const kernels::MeanPoolShape shape = mean_pool_of({size[0], size[2], size[3], size[4]}, to_output);
+    const at::Tensor to_input = features_like(to_output, shape.size);
+    if (const Chip chip = chip_of(to_output); chip.launches) {
+      kernels::mean_pool_backward(shape, bf16(to_output), bf16_(to_input), chip.capability, chip.stream);
+    }
+    return {to_input};
+  }
+};
+
 }  // namespace
 
 bool has_resize(const at::Tensor& field, const std::array<std::int64_t, 3>& size) {
@@ -173,6 +204,15 @@ at::Tensor average_pool(const at::Tensor& images) {
     kernels::average_pool_forward(size, bf16(pair), bf16_(out), chip.stream);
   }
   return out;
+}
+
+bool has_mean_pool(const at::Tensor& features, std::int64_t kernel, std::int64_t stride) {
+  return features.scalar_type() == at::kBFloat16 && kernel == 2 && stride == 2 && has_chip(features) &&
+         kernels::has_form(mean_pool_of(volume_size(features), features), chip_of(features).capability);
+}
+
+at::Tensor mean_pool(const at::Tensor& features) {
+  return MeanPool::apply(features);
 }
 
 bool has_max_pool(const Feature& feature) {

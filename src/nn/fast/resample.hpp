@@ -27,6 +27,11 @@ bool has_average_pool(const at::Tensor& images, std::int64_t kernel, std::int64_
 /// Means over 3x3x3 voxels, stride 2.
 at::Tensor average_pool(const at::Tensor& images);
 
+/// Whether our kernels take the means of 2x2x2 voxels of these features: bf16 with channels in multiples of 8.
+bool has_mean_pool(const at::Tensor& features, std::int64_t kernel, std::int64_t stride);
+
+at::Tensor mean_pool(const at::Tensor& features);
+
 /// Whether our kernels take the largest of 2x2x2 voxels of this feature.
 bool has_max_pool(const Feature& feature);
 

@@ -7,6 +7,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/clamp.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/mul.h>
@@ -16,10 +17,14 @@
 #include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "nn/fast/matching.hpp"
+#include "nn/layers/grid.hpp"
+#include "nn/layers/precision.hpp"
 #include "nn/layers/work.hpp"
 #include "nn/shapes.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/nn/forms.hpp"
+#include "regatta/nn/warp.hpp"
 
 namespace regatta {
 namespace {
@@ -164,6 +169,37 @@ at::Tensor neighbourhood_attention_plain(const at::Tensor& query, const at::Tens
     logits.push_back((query * neighbour(key, {0, query.size(2)}, query, k)).sum(1) * scale_of(query));
   }
   return mean_offset(at::softmax(at::stack(logits, 1), 1));
+}
+
+at::Tensor neighbourhood_match(const at::Tensor& query, const at::Tensor& key, const at::Tensor& factor, bool inside) {
+  check_query(query, key);
+  if (fast::has_neighbourhood(query, key)) {
+    const StepPart part(Form::kKernel, "neighbourhood attention");
+    return fast::neighbourhood_match(query, key, factor, inside);
+  }
+  const at::Tensor field = neighbourhood_attention(as_wide(query), as_wide(key)) * factor.view({1, 1, 1, 1, 1});
+  return inside ? brought_inside(field) : field;
+}
+
+at::Tensor warp_padded(const at::Tensor& features, const at::Tensor& flow) {
+  if (!flow.defined()) {
+    return pad_replicate(features);
+  }
+  if (fast::has_warp_padded(features, flow)) {
+    const StepPart part(Form::kKernel, "warp of features");
+    return fast::warp_padded(features, flow);
+  }
+  return pad_replicate(warp(as_wide(features), flow, {.outside = Outside::kBorder}).to(features.scalar_type()));
+}
+
+at::Tensor brought_inside(const at::Tensor& field) {
+  std::vector<at::Tensor> components;
+  for (std::int64_t axis = 0; axis < 3; ++axis) {
+    const std::int64_t size = field.size(axis + 2);
+    const at::Tensor place = axis_positions(axis, size, field.options());
+    components.push_back((field.select(1, axis) + place).clamp(0.0, static_cast<double>(size - 1)) - place);
+  }
+  return at::stack(components, 1);
 }
 
 }  // namespace regatta

@@ -26,4 +26,21 @@ at::Tensor neighbourhood_attention(const at::Tensor& query, const at::Tensor& ke
 /// The same by LibTorch's own derivative, all voxels at once: the oracle of `neighbourhood_attention`.
 at::Tensor neighbourhood_attention_plain(const at::Tensor& query, const at::Tensor& key);
 
+/// Where each voxel's match is, as a displacement: factor times `neighbourhood_attention`.
+/// @param factor  [1], trained
+/// @param inside  places beyond the centres of the outer voxels are brought back to them
+/// @return [N, 3, D, H, W] voxels, float32 of bf16
+at::Tensor neighbourhood_match(const at::Tensor& query, const at::Tensor& key, const at::Tensor& factor, bool inside);
+
+/// Features where a displacement points, the border going on outside, with `pad_replicate`.
+/// @param features  [N, C, D, H, W]
+/// @param flow      [N, 3, D, H, W] voxels; undefined: none
+/// @return [N, C, D + 2, H + 2, W + 2], differentiable in both
+at::Tensor warp_padded(const at::Tensor& features, const at::Tensor& flow);
+
+/// A displacement whose places, p + field(p), are inside the volume: those beyond the centres of the outer voxels are
+/// brought back to them.
+/// @param field  [N, 3, D, H, W] voxels
+at::Tensor brought_inside(const at::Tensor& field);
+
 }  // namespace regatta

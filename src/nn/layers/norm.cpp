@@ -98,9 +98,9 @@ InstanceNorm::InstanceNorm(Parameters& parameters, const std::string& name, std:
 at::Tensor InstanceNorm::operator()(const at::Tensor& input) const {
   const bool affine = weight_.defined();
   const double slope = leaky_slope_of(activation_);
-  if (!affine && fast::has_instance_norm(input, slope)) {
+  if (fast::has_instance_norm(input, slope, affine)) {
     const StepPart part(Form::kKernel, "instance norm");
-    return fast::instance_norm(input, slope);
+    return affine ? fast::instance_norm(input, weight_, bias_, slope) : fast::instance_norm(input, slope);
   }
   const StepPart part(Form::kReference, "instance norm");
   const at::Tensor normalised = NormAct::apply(as_wide(input), affine ? std::optional(weight_) : std::nullopt,

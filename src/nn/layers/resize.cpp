@@ -140,6 +140,10 @@ at::Tensor average_pool(const at::Tensor& input, std::int64_t kernel, std::int64
     const StepPart part(Form::kKernel, "average pooling");
     return fast::average_pool(input);
   }
+  if (fast::has_mean_pool(input, kernel, stride)) {
+    const StepPart part(Form::kKernel, "average pooling");
+    return fast::mean_pool(input);
+  }
   const StepPart part(Form::kReference, "average pooling");
   const std::int64_t padding = kernel % 2 == 1 ? kernel / 2 : 0;
   return at::avg_pool3d(as_wide(input), kernel, stride, padding, /*ceil_mode=*/false, /*count_include_pad=*/true)

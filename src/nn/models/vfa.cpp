@@ -6,12 +6,15 @@
 #include <array>
 #include <cmath>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/chunk.h>
 
 #include "nn/layers/conv.hpp"
-#include "nn/layers/grid.hpp"
+#include "nn/layers/image_conv.hpp"
 #include "nn/layers/neighbourhood.hpp"
 #include "nn/layers/norm.hpp"
 #include "nn/layers/resize.hpp"
@@ -29,7 +32,6 @@ constexpr int kSizeMultiple = 1 << kDownsamples;
 constexpr std::int64_t kSmallestSize = 2 * kSizeMultiple;  // two voxels at the coarsest level: a map needs them
 constexpr double kLeakySlope = 0.01;
 constexpr double kBetaStart = 0.1;
-constexpr WarpOptions kBorder = {.outside = Outside::kBorder};
 
 struct VfaOptions {
   int start_channels = 8;
@@ -87,16 +89,15 @@ class Encoder {
       : down_(make_down(parameters, name, options)),
         up_(make_up(parameters, name, options)),
         upsampling_(make_upsampling(parameters, name, options)),
-        in_norm_(parameters, name + ".in_norm", 1),
-        in_conv_(parameters, name + ".in_conv",
-                 {.in = 1, .out = channels(options, 0), .activation = Activation::leaky(kLeakySlope)}),
+        in_(parameters, name + ".in_norm", name + ".in_conv",
+            {.in = 1, .out = channels(options, 0), .activation = Activation::leaky(kLeakySlope)}),
         bottleneck_(parameters, name + ".bottleneck_conv", channels(options, kDownsamples),
                     channels(options, kDownsamples)) {}
 
   /// @param image  [N, 1, D, H, W]
   /// @return one map a level, level i at 1 / 2^i of the resolution
   std::vector<at::Tensor> operator()(const at::Tensor& image) const {
-    at::Tensor x = in_conv_({in_norm_(image)}).value();
+    Feature x = in_(image);
     std::vector<at::Tensor> maps;
     for (const DoubleConv& block : down_) {
       maps.push_back(block({x}));
@@ -152,15 +153,14 @@ class Encoder {
   std::vector<DoubleConv> down_;
   std::vector<DoubleConv> up_;
   std::vector<NormedConv> upsampling_;
-  InstanceNorm in_norm_;
-  Conv3d in_conv_;
+  NormedImageConv in_;
   DoubleConv bottleneck_;
 };
 
 class Vfa final : public Model {
  public:
   Vfa(const VfaOptions& options, const NetworkContext& context)
-      : Model(options, context), chosen_(options), encoder_(parameters_, "encoder", options) {
+      : Model(options, context, HasFastForm{}), chosen_(options), encoder_(parameters_, "encoder", options) {
     beta_ = parameters_.add("decoder.beta", {1}, Init::constant(kBetaStart));
     for (std::int64_t i = 0; i <= kDownsamples; ++i) {
       const std::int64_t out =
@@ -176,49 +176,72 @@ class Vfa final : public Model {
       REGATTA_REQUIRE(fixed.size(axis) >= kSmallestSize, DataError, "vfa: volume ", shape_text(fixed),
                       ", each size must be at least ", kSmallestSize);
     }
-    const auto encoded = [this](const at::Tensor& image) {
-      return encoder_(context().channels_last ? image.contiguous(at::MemoryFormat::ChannelsLast3d) : image);
-    };
-    std::vector<at::Tensor> moving_maps = encoded(moving);
-    std::vector<at::Tensor> fixed_maps = encoded(fixed);
-    at::Tensor map;  // [N, 3, d, h, w]: where each voxel of the level is read in the moving one, in its voxels
+    auto [moving_maps, fixed_maps] = encoded(moving, fixed);
+    at::Tensor flow;  // [N, 3, d, h, w] of the level, in its voxels
     for (auto level = static_cast<std::size_t>(kDownsamples) + 1; level-- > 0;) {
       const at::Tensor& query = fixed_maps[level];
-      if (map.defined()) {
-        map = resize_field(map, grid_of(query), {.align_corners = true});
+      if (flow.defined()) {
+        flow = resize_field(flow, grid_of(query), {.align_corners = true, .backend = context().backend});
       }
       if (level >= static_cast<std::size_t>(chosen_.skip)) {
-        map = matched(map, query, moving_maps[level], project_[level]);
+        flow = matched(flow, query, moving_maps[level], project_[level]);
       }
       moving_maps.pop_back();
       fixed_maps.pop_back();
     }
-    const at::Tensor flow = map - identity_map(grid_of(map), map.options());
-    return {.warped = warp(moving, flow, kBorder), .flow = flow, .regularised = flow};
+    return {.warped = warp(moving, flow, border()), .flow = flow, .regularised = flow};
   }
 
   int size_multiple() const override { return kSizeMultiple; }
 
-  /// Feature maps and maps of places are sampled, and get gradients.
-  bool numerical_on_cuda() const override { return true; }
+  /// Features and fields are sampled, and get gradients: only our kernels add those in a fixed way.
+  bool numerical_on_cuda() const override {
+    constexpr std::int64_t kVector = 8;  // channels that the kernels take at a time
+    bool by_kernels = context().backend == Backend::kFast;
+    for (std::int64_t level = 0; level < kDownsamples; ++level) {
+      by_kernels = by_kernels && Encoder::map_channels(chosen_, level) % kVector == 0;
+    }
+    return !by_kernels;
+  }
 
  private:
-  /// One level's step: the map after each fixed voxel has looked around the place that it points to.
-  /// @param map  undefined: nothing is known yet, each voxel looks around itself
-  at::Tensor matched(const at::Tensor& map, const at::Tensor& fixed, const at::Tensor& moving,
-                     const Conv3d& project) const {
-    const at::Tensor identity = identity_map(grid_of(fixed), fixed.options());
-    const at::Tensor found = map.defined() ? warp(moving, map - identity, kBorder) : moving;
-    const at::Tensor key = project({pad_replicate(found)}).value();
-    at::Tensor local = neighbourhood_attention(project({fixed}).value(), key) * beta_.view({1, 1, 1, 1, 1});
-    if (chosen_.int_steps > 0) {
-      local = local.mul(std::ldexp(1.0, -chosen_.int_steps));
-      for (int step = 0; step < chosen_.int_steps; ++step) {
-        local = warp(identity + local, local, kBorder) - identity;
-      }
+  using Maps = std::vector<at::Tensor>;
+
+  WarpOptions border() const { return {.outside = Outside::kBorder, .backend = context().backend}; }
+
+  /// Of both images. The fast backend takes them as one batch, which fills a GPU better at the coarse levels.
+  std::pair<Maps, Maps> encoded(const at::Tensor& moving, const at::Tensor& fixed) const {
+    if (context().backend == Backend::kReference) {
+      const auto in_layout = [this](const at::Tensor& image) {
+        return context().channels_last ? image.contiguous(at::MemoryFormat::ChannelsLast3d) : image;
+      };
+      return {encoder_(in_layout(moving)), encoder_(in_layout(fixed))};
     }
-    // The map itself is sampled, not its displacement: places outside are those of the border.
-    return map.defined() ? warp(map, local, kBorder) : identity + local;
+    std::pair<Maps, Maps> maps;
+    for (const at::Tensor& both : encoder_(at::cat({moving, fixed}, 0))) {
+      const std::vector<at::Tensor> halves = both.chunk(2, 0);
+      maps.first.push_back(halves[0]);
+      maps.second.push_back(halves[1]);
+    }
+    return maps;
+  }
+
+  /// One level's step: the displacement after each fixed voxel has looked around the place that it points to.
+  /// @param flow  undefined: nothing is known yet, each voxel looks around itself
+  at::Tensor matched(const at::Tensor& flow, const at::Tensor& fixed, const at::Tensor& moving,
+                     const Conv3d& project) const {
+    const at::Tensor key = project({warp_padded(moving, flow)}).value();
+    const at::Tensor query = project({fixed}).value();
+    // Maps are composed, not displacements: places outside are those of the border.
+    if (chosen_.int_steps == 0) {
+      const at::Tensor local = neighbourhood_match(query, key, beta_, flow.defined());
+      return flow.defined() ? compose(flow, local, border()) : local;
+    }
+    at::Tensor local = neighbourhood_match(query, key, beta_.mul(std::ldexp(1.0, -chosen_.int_steps)), false);
+    for (int step = 0; step < chosen_.int_steps; ++step) {
+      local = compose(local, brought_inside(local), border());
+    }
+    return flow.defined() ? compose(flow, brought_inside(local), border()) : local;
   }
 
   VfaOptions chosen_;

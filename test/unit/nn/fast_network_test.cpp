@@ -46,7 +46,9 @@ TEST_CASE("networks of the fast backend give the reference's field within bf16")
                                                                   {"transmorph-diff", small_swin()},
                                                                   {"transmorph-bspl", small_swin()},
                                                                   {"voxelmorph-pairwise", Json::object()},
-                                                                  {"voxelmorph-pairwise", {{"features", {0, 8}}}}}));
+                                                                  {"voxelmorph-pairwise", {{"features", {0, 8}}}},
+                                                                  {"vfa", Json::object()},
+                                                                  {"vfa", {{"int_steps", 2}, {"skip", 1}}}}));
   CAPTURE(name, options.dump());
   const ModelOutput expected = pass_by(Backend::kReference, name, options);
   const ModelOutput found = pass_by(Backend::kFast, name, options);

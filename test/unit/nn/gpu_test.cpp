@@ -193,7 +193,7 @@ TEST_CASE("on a GPU networks of the fast backend give the reference's field and 
   }
   set_deterministic(false);
   for (const char* name :
-       {"voxelmorph-2", "voxelmorph", "voxelmorph-pairwise", "voxelmorph-diff", "lkunet", "unet", "symnet",
+       {"vfa", "voxelmorph-2", "voxelmorph", "voxelmorph-pairwise", "voxelmorph-diff", "lkunet", "unet", "symnet",
         "fourier-net", "fourier-net-plus", "transmorph-small", "transmorph-diff", "transmorph-bspl"}) {
     INFO(name);
     const Step reference = step_on(device, name);

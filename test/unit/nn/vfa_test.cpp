@@ -113,6 +113,29 @@ TEST_CASE("replicate padding equals LibTorch's, and its gradient") {
   CHECK(relative_difference(ours.grad(), plain.grad()) < 1e-14);
 }
 
+TEST_CASE("a match is brought back where it leaves the volume, and then has no derivative") {
+  at::Tensor field = features(3, 2, 3, 4, 1).fill_(0.25);
+  field[0][0][0][1][1] = -0.5;  // below the first plane
+  field[0][2][1][2][3] = 0.75;  // beyond the last column
+  field.set_requires_grad(true);
+  const at::Tensor inside = brought_inside(field);
+  CHECK(inside[0][0][0][1][1].item<double>() == 0.0);
+  CHECK(inside[0][2][1][2][3].item<double>() == 0.0);
+  CHECK(inside[0][1][0][0][0].item<double>() == 0.25);
+  CHECK(inside[0][0][1][0][0].item<double>() == 0.0);  // the last plane
+  inside.sum().backward();
+  CHECK(field.grad()[0][0][0][1][1].item<double>() == 0.0);
+  CHECK(field.grad()[0][0][1][0][0].item<double>() == 0.0);
+  CHECK(field.grad()[0][1][0][0][0].item<double>() == 1.0);
+}
+
+TEST_CASE("warped and padded features are those of the parts, and without a displacement the padding alone") {
+  const at::Tensor volume = features(2, 3, 4, 2, 5);
+  CHECK(warp_padded(volume, at::Tensor()).equal(pad_replicate(volume)));
+  const at::Tensor flow = features(3, 3, 4, 2, 7);
+  CHECK(warp_padded(volume, flow).equal(pad_replicate(warp(volume, flow, {.outside = Outside::kBorder}))));
+}
+
 TEST_CASE("vfa has the parameter count, names and mul-adds of the reference") {
   const auto model = make_model("vfa", Json::object());
   CHECK(model->parameters().count() == 2014827);
@@ -133,6 +156,9 @@ TEST_CASE("vfa has the parameter count, names and mul-adds of the reference") {
   CHECK(encoder == 1720882);
   CHECK(model->options_identity().empty());
   CHECK(model->numerical_on_cuda());
+  const NetworkContext fast = {.backend = Backend::kFast, .channels_last = true, .without_data = true};
+  CHECK_FALSE(make_model("vfa", Json::object(), fast)->numerical_on_cuda());
+  CHECK(make_model("vfa", tiny_options(), fast)->numerical_on_cuda());
   const Work work = work_of("vfa", Json::object(), 160, 192, 224);
   CHECK(work.convolution == Approx(1169.3e9).epsilon(1e-4));
   CHECK(work.attention < 0.01 * work.convolution);
