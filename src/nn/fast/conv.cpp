@@ -37,6 +37,7 @@ enum Slot : std::size_t {
   kEdges = kBiases + kMostKernels,
   kFirstActivated = kEdges,
   kSecondActivated,
+  kRounded,
   kSlots
 };
 
@@ -52,6 +53,7 @@ Slots slots_of(const ConvCall& call) {
   std::copy(call.layer.biases.begin(), call.layer.biases.end(), slots.begin() + kBiases);
   slots[kFirstActivated] = call.first.activated;
   slots[kSecondActivated] = call.second.activated;
+  slots[kRounded] = call.rounded;
   return slots;
 }
 
@@ -114,8 +116,8 @@ Forward forward_by_cudnn(const ConvCall& call) {
   const ConvLayer& layer = call.layer;
   const at::Tensor sum = call.folded_bias();
   const std::optional<at::Tensor> bias = sum.defined() ? std::optional(sum.to(at::kBFloat16)) : std::nullopt;
-  at::Tensor out = at::convolution(call.joined(), in_layout(call.folded_weight()), bias, layer.strides, call.paddings(),
-                                   kOnes, false, kZeros, 1);
+  at::Tensor out = at::convolution(call.joined(), call.rounded_weight(), bias, layer.strides, call.paddings(), kOnes,
+                                   false, kZeros, 1);
   if (layer.identity) {
     out.add_(call.first.read());
   }
@@ -142,16 +144,19 @@ class Conv : public torch::autograd::Function<Conv> {
   /// @param edges  the tensors of `edges_of` the call
   /// @return the output; of a PReLU in a training {what came before it, the output without a gradient}
   static torch::autograd::variable_list forward(torch::autograd::AutogradContext* context, at::TensorList /*edges*/,
-                                                const ConvCall& call, bool training) {
+                                                const ConvCall& given, bool training) {
+    ConvCall call = given;
+    const bool ours = call.has_form(ConvPass::kForward);
+    call.rounded = ours ? at::Tensor() : call.rounded_weight();  // the backward pass takes it too
     context->save_for_backward(slots_of(call));
     context->saved_data["strides"] = call.layer.strides;
     context->saved_data["padding"] = call.layer.padding;
     context->saved_data["identity"] = call.layer.identity;
     context->saved_data["field"] = call.layer.field;
+    context->saved_data["real_out"] = call.layer.real_out;
     context->saved_data["leaky"] = std::vector<double>{call.first.leaky, call.second.leaky};
     context->saved_data["upsample"] = std::vector<std::int64_t>{call.first.upsample, call.second.upsample};
-    const Forward result =
-        call.has_form(ConvPass::kForward) ? forward_by_kernel(call, training) : forward_by_cudnn(call);
+    const Forward result = ours ? forward_by_kernel(call, training) : forward_by_cudnn(call);
     if (!call.layer.slope.defined() || !training) {
       return {result.out};
     }
@@ -170,10 +175,12 @@ class Conv : public torch::autograd::Function<Conv> {
     call.second = {slots[kSecond], slots[kSecondActivated], slots[kSecondSlope], leaky[1], upsample[1] != 0};
     call.layer.weights = defined_of(slots, kWeights);
     call.layer.biases = defined_of(slots, kBiases);
+    call.rounded = slots[kRounded];
     call.layer.strides = context->saved_data["strides"].toIntVector();
     call.layer.padding = context->saved_data["padding"].toInt();
     call.layer.identity = context->saved_data["identity"].toBool();
     call.layer.field = context->saved_data["field"].toBool();
+    call.layer.real_out = context->saved_data["real_out"].toInt();
     const bool has_second = static_cast<bool>(call.second);  // its edge is the one after the first's
     const ConvGradients found =
         conv_backward(call, outer.front(), {context->needs_input_grad(0), has_second && context->needs_input_grad(1)});
@@ -252,6 +259,9 @@ Feature convolve(const std::vector<Feature>& inputs, const ConvLayer& layer) {
   ConvCall call = {reading_of(read[0]), read.size() == 2 ? reading_of(read[1]) : Reading{}, layer};
   if (call.second) {
     call = call.joined_by_kernel(read[0], read[1]).value_or(call);
+  } else {
+    widen_(call.layer, call.first.channels());
+    widen_output_(call);
   }
   const StepPart part([&] { return part_of(call); });
   const Slots slots = slots_of(call);

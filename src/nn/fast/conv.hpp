@@ -15,9 +15,11 @@ struct ConvLayer {
   std::vector<std::int64_t> strides;
   std::int64_t padding = 0;
   Activation activation{};
-  at::Tensor slope{};     ///< of a PReLU, [1] float32
-  bool identity = false;  ///< the input is added before the activation; one input, stride 1
-  bool field = false;     ///< the result is float32, planar
+  at::Tensor slope{};         ///< of a PReLU, [1] float32
+  bool identity = false;      ///< the input is added before the activation; one input, stride 1
+  bool field = false;         ///< the result is float32, planar
+  bool may_widen = false;     ///< the result may have channels of zeros at its end
+  std::int64_t real_out = 0;  ///< of a widened layer, whose weights end with zeros; 0: all
 };
 
 /// The inputs concatenated along the channels, convolved, activated. The derivative of a LeakyReLU or PReLU is left to

@@ -71,9 +71,18 @@ class Backward {
     const Chip chip = chip_of(gradient_);
     result_.weights = empty_as(call_.layer.weights);
     result_.biases = empty_as(call_.layer.biases);
-    const at::Tensor scratch = scratch_like(gradient_, kernels::weight_scratch_bytes(*shape_, chip.capability));
+    kernels::ConvShape shape = *shape_;
+    shape.out = call_.layer.real_out == 0 ? shape.out : static_cast<int>(call_.layer.real_out);
+    const bool cut = shape.out < shape_->out && kernels::has_form(shape, ConvPass::kWeightGradient, chip.capability);
+    if (cut) {
+      result_.weights.front().zero_();  // of the channels that are none
+    } else {
+      shape.out = shape_->out;
+    }
+    const at::Tensor scratch = scratch_like(gradient_, kernels::weight_scratch_bytes(shape, chip.capability));
     if (chip.launches) {
       kernels::ConvWeightGradient arrays;
+      arrays.gradient_channels = cut ? shape_->out : 0;
       arrays.first = bf16(call_.first.read());
       arrays.second = call_.second ? bf16(call_.second.read()) : nullptr;
       arrays.output_gradient = bf16(gradient_);
@@ -85,7 +94,7 @@ class Backward {
       arrays.bias = data_of(result_.biases, 0);
       arrays.inner_bias = data_of(result_.biases, 1);
       arrays.centre_bias = data_of(result_.biases, 2);
-      kernels::conv_weight_gradient(*shape_, arrays, chip.capability, chip.stream);
+      kernels::conv_weight_gradient(shape, arrays, chip.capability, chip.stream);
     }
   }
 
@@ -143,10 +152,9 @@ class Backward {
     const bool biased = !call_.layer.biases.empty();
     const std::array<std::int64_t, 1> bias_sizes = {kernels.front().size(0)};
     const at::Tensor upstream = in_layout(upstream_);
-    auto [to_input, to_weight, to_bias] =
-        at::convolution_backward(upstream, call_.joined(), in_layout(call_.folded_weight()),
-                                 at::OptionalIntArrayRef(bias_sizes), call_.layer.strides, call_.paddings(), kOnes,
-                                 false, kZeros, 1, {wanted.first || wanted.second, weights, weights && biased});
+    auto [to_input, to_weight, to_bias] = at::convolution_backward(
+        upstream, call_.joined(), call_.rounded_weight(), at::OptionalIntArrayRef(bias_sizes), call_.layer.strides,
+        call_.paddings(), kOnes, false, kZeros, 1, {wanted.first || wanted.second, weights, weights && biased});
     if (weights) {
       const at::Tensor all = to_weight.to(at::kFloat, false, false, at::MemoryFormat::Contiguous).contiguous();
       for (const at::Tensor& weight : kernels) {

@@ -46,37 +46,61 @@ bool ConvCall::has_form(kernels::ConvPass pass) const {
   return known && kernels::has_form(*known, pass, chip_of(first.raw).capability);
 }
 
-std::optional<ConvCall> ConvCall::joined_by_kernel(const Feature& a, const Feature& b) const {
-  std::optional<kernels::ConvShape> one = shape();
-  if (!one || !second || first.upsample || layer.weights.size() > 1 || has_form(kernels::ConvPass::kForward)) {
-    return std::nullopt;
-  }
-  const int channels = one->in();
-  one->second = {};
-  const kernels::Capability chip = chip_of(first.raw).capability;
-  const auto all_forms = [&] {
-    return kernels::has_form(*one, kernels::ConvPass::kForward, chip) &&
-           kernels::has_form(*one, kernels::ConvPass::kFirstGradient, chip) &&
-           kernels::has_form(*one, kernels::ConvPass::kWeightGradient, chip);
-  };
+std::optional<std::int64_t> joined_width(kernels::ConvShape shape, const kernels::Capability& chip) {
+  const int channels = shape.in();
+  shape.second = {};
   for (const int wide : {channels, kWidestJoined}) {
-    one->first = {wide, false, false};
-    if (wide < channels || 2 * channels <= wide || !all_forms()) {
-      continue;
+    shape.first = {wide, false, false};
+    if (wide >= channels && 2 * channels > wide && kernels::has_form(shape, kernels::ConvPass::kForward, chip) &&
+        kernels::has_form(shape, kernels::ConvPass::kFirstGradient, chip) &&
+        kernels::has_form(shape, kernels::ConvPass::kWeightGradient, chip)) {
+      return wide;
     }
-    std::vector<at::Tensor> parts = {a.value(), b.value()};
-    ConvCall call = *this;
-    call.second = {};
-    if (wide > channels) {
-      std::vector<std::int64_t> sizes = parts[0].sizes().vec();
-      sizes[1] = wide - channels;
-      parts.push_back(at::zeros(sizes, parts[0].options()).contiguous(at::MemoryFormat::ChannelsLast3d));
-      call.layer.weights.front() = at::constant_pad_nd(layer.weights.front(), {0, 0, 0, 0, 0, 0, 0, wide - channels});
-    }
-    call.first = reading_of(at::cat(parts, 1));
-    return call;
   }
   return std::nullopt;
+}
+
+void widen_(ConvLayer& layer, std::int64_t channels) {
+  at::Tensor& weight = layer.weights.front();
+  if (weight.size(1) < channels) {
+    weight = at::constant_pad_nd(weight, {0, 0, 0, 0, 0, 0, 0, channels - weight.size(1)});
+  }
+}
+
+void widen_output_(ConvCall& call) {
+  constexpr std::int64_t kFewestVoxels = 400000;  // of half resolution; below, cuDNN's times differ less
+  ConvLayer& layer = call.layer;
+  const std::int64_t out = layer.weights.front().size(0);
+  const std::int64_t wide = out == 24 ? 32 : out == 48 ? 64 : out;
+  const at::Tensor& input = call.first.raw;
+  const bool fits = layer.may_widen && wide > out && layer.weights.size() == 1 && layer.biases.empty() &&
+                    !call.second && has_chip(input) && volume_size(input).voxels() >= kFewestVoxels;
+  if (fits && !call.has_form(kernels::ConvPass::kForward)) {
+    layer.weights.front() = at::constant_pad_nd(layer.weights.front(), {0, 0, 0, 0, 0, 0, 0, 0, 0, wide - out});
+    layer.real_out = out;
+  }
+}
+
+std::optional<ConvCall> ConvCall::joined_by_kernel(const Feature& a, const Feature& b) const {
+  const std::optional<kernels::ConvShape> apart = shape();
+  if (!apart || !second || first.upsample || layer.weights.size() > 1 || has_form(kernels::ConvPass::kForward)) {
+    return std::nullopt;
+  }
+  const std::optional<std::int64_t> wide = joined_width(*apart, chip_of(first.raw).capability);
+  if (!wide) {
+    return std::nullopt;
+  }
+  std::vector<at::Tensor> parts = {a.value(), b.value()};
+  ConvCall call = *this;
+  call.second = {};
+  if (*wide > apart->in()) {
+    std::vector<std::int64_t> sizes = parts[0].sizes().vec();
+    sizes[1] = *wide - apart->in();
+    parts.push_back(at::zeros(sizes, parts[0].options()).contiguous(at::MemoryFormat::ChannelsLast3d));
+    widen_(call.layer, *wide);
+  }
+  call.first = reading_of(at::cat(parts, 1));
+  return call;
 }
 
 std::optional<ConvCall> ConvCall::widened() const {
@@ -94,6 +118,7 @@ std::optional<ConvCall> ConvCall::widened() const {
   const std::int64_t more = kWidenedChannels - layer.weights.front().size(0);
   ConvCall call = *this;
   call.layer.field = false;
+  call.rounded = at::Tensor();
   call.layer.weights = {at::constant_pad_nd(layer.weights.front(), {0, 0, 0, 0, 0, 0, 0, 0, 0, more})};
   for (at::Tensor& bias : call.layer.biases) {
     bias = at::constant_pad_nd(bias, {0, more});
@@ -142,6 +167,10 @@ at::Tensor ConvCall::folded_weight() const {
     middle(sum, layer.weights[i].size(2)).add_(layer.weights[i]);
   }
   return sum;
+}
+
+at::Tensor ConvCall::rounded_weight() const {
+  return rounded.defined() ? rounded : in_layout(folded_weight());
 }
 
 at::Tensor ConvCall::folded_bias() const {

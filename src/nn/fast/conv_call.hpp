@@ -15,6 +15,7 @@ struct ConvCall {
   Reading first;
   Reading second;  ///< without `raw`: none
   ConvLayer layer;
+  at::Tensor rounded{};  ///< `folded_weight` as cuDNN takes it, where that was made already
 
   /// The convolution as our kernels take it, or nothing: other kernels, paddings and strides are cuDNN's.
   std::optional<kernels::ConvShape> shape() const;
@@ -38,12 +39,23 @@ struct ConvCall {
   // As cuDNN takes them: the inputs in one, and the parallel kernels, without the identity, in one of float32.
   at::Tensor joined() const;
   at::Tensor folded_weight() const;
+  at::Tensor rounded_weight() const;
   at::Tensor folded_bias() const;  ///< undefined without
 
   std::vector<std::int64_t> paddings() const { return std::vector<std::int64_t>(3, layer.padding); }
 };
 
 inline constexpr std::int64_t kWidenedChannels = 8;
+
+/// How many channels both inputs of a convolution need as one, so that our kernels have forms for all passes: those
+/// that they have, or more, zeros then. Nothing if there are no forms.
+std::optional<std::int64_t> joined_width(kernels::ConvShape shape, const kernels::Capability& chip);
+
+/// Weights of zeros for further input channels, up to this count.
+void widen_(ConvLayer& layer, std::int64_t channels);
+
+/// Weights of zeros for further output channels, where the layer may have them and that many are faster.
+void widen_output_(ConvCall& call);
 
 /// The kernel of this edge in the middle of a larger one.
 at::Tensor middle(at::Tensor weight, std::int64_t edge);

@@ -22,7 +22,9 @@
 
 #include "nn/fast/conv.hpp"
 #include "nn/fast/conv_twice.hpp"
+#include "nn/fast/join.hpp"
 #include "nn/fast/up_conv.hpp"
+#include "nn/layers/norm.hpp"
 #include "nn/layers/resize.hpp"
 #include "nn/layers/work.hpp"
 #include "regatta/base/error.hpp"
@@ -189,6 +191,10 @@ at::Tensor softsign(const at::Tensor& input) {
   return Softsign::apply(input);
 }
 
+at::Tensor Skip::value() const {
+  return slope ? InstanceNorm(Activation::leaky(*slope))(raw) : raw;
+}
+
 at::Tensor Feature::value() const {
   if (slope.defined()) {
     return at::prelu(raw, slope.to(raw.scalar_type()));
@@ -211,7 +217,8 @@ Conv3d::Conv3d(Parameters& parameters, const std::string& name, const ConvShape&
       padding_(shape.padding.value_or(shape.kernel / 2)),
       activation_(shape.activation),
       context_(parameters.context()),
-      field_(shape.field) {
+      field_(shape.field),
+      may_widen_(shape.may_widen) {
   if (shape.strides) {
     strides_.assign(shape.strides->begin(), shape.strides->end());
   }
@@ -260,12 +267,29 @@ Feature Conv3d::after(const Conv3d& pointwise, const std::vector<Feature>& input
                                             : (*this)({pointwise(inputs)});
 }
 
+Feature Conv3d::of_upsampled(const at::Tensor& input, const Skip& skip) const {
+  if (!skip.raw.defined()) {
+    return (*this)({upsample_trilinear(input)});
+  }
+  const std::int64_t real = weight_.size(1) - skip.raw.size(1);  // channels; the input may have zeros after them
+  if (context_.backend == Backend::kFast) {
+    fast::ConvLayer layer = fast_layer();
+    if (const auto joined = fast::joined_channels(input, skip, layer)) {
+      fast::widen_first_(layer, real, input.size(1));
+      return fast::convolve({fast::up_join(input, skip, *joined)}, layer);
+    }
+  }
+  const at::Tensor features = input.size(1) == real ? input : input.narrow(1, 0, real);
+  return (*this)({upsample_trilinear(features), skip.value()});
+}
+
 fast::ConvLayer Conv3d::fast_layer() const {
   fast::ConvLayer layer = {{weight_}, {}, strides_, padding_, activation_, slope_};
   if (bias_.defined()) {
     layer.biases.push_back(bias_);
   }
   layer.field = field_;
+  layer.may_widen = may_widen_;
   return layer;
 }
 

@@ -54,6 +54,15 @@ struct Feature {
 /// Nearest-neighbour up-sampling by two along D, H and W, left to the reader where that can be.
 Feature upsample_nearest(const Feature& input);
 
+/// What a decoder reads beside its own features. Its last norm may be left to who reads it: an InstanceNorm without
+/// weights and a LeakyReLU.
+struct Skip {
+  at::Tensor raw;                 ///< [N, C, D, H, W]; undefined: none
+  std::optional<double> slope{};  ///< of the LeakyReLU after the norm; none: nothing is left
+
+  at::Tensor value() const;
+};
+
 /// x / (1 + |x|). Keeps its input only.
 at::Tensor softsign(const at::Tensor& input);
 
@@ -69,7 +78,9 @@ struct ConvShape {
   std::optional<Init> bias_init{};
   std::optional<std::int64_t> padding{};                 ///< none: kernel / 2
   std::optional<std::array<std::int64_t, 3>> strides{};  ///< along D, H, W; none: `stride` along each
-  bool field = false;  ///< the result is a displacement or velocity: float32 whatever the type of activations
+  bool field = false;      ///< the result is a displacement or velocity: float32 whatever the type of activations
+  bool may_widen = false;  ///< the fast backend's result may have channels of zeros at its end, for norms and for
+                           ///< convolutions that know how many are real from their weights
 };
 
 /// Convolution, then an activation.
@@ -86,6 +97,13 @@ class Conv3d {
   /// computes both as one.
   Feature after(const Conv3d& pointwise, const std::vector<Feature>& inputs) const;
 
+  /// This convolution of `input` up-sampled by two (trilinear) and a skip. The fast backend writes both side by side
+  /// once.
+  Feature of_upsampled(const at::Tensor& input, const Skip& skip) const;
+
+  const at::Tensor& weight() const { return weight_; }
+  const at::Tensor& bias() const { return bias_; }  ///< undefined without
+
  private:
   fast::ConvLayer fast_layer() const;
 
@@ -97,6 +115,7 @@ class Conv3d {
   Activation activation_;
   NetworkContext context_;
   bool field_;
+  bool may_widen_;
 };
 
 /// Transposed 2x2x2 convolution with stride 2, then an activation: up-sampling by two.

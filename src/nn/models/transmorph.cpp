@@ -56,9 +56,9 @@ class Transmorph final : public Model {
     up_.emplace_back(parameters_, "up0", 8 * e, from_stage(4 * e), 4 * e);
     up_.emplace_back(parameters_, "up1", 4 * e, from_stage(2 * e), 2 * e);
     up_.emplace_back(parameters_, "up2", 2 * e, from_stage(e), e);
-    up_.emplace_back(parameters_, "up3", e, from_images(e / 2), half ? kHeadChannels : e / 2);
+    up_.emplace_back(parameters_, "up3", e, from_images(e / 2), half ? kHeadChannels : e / 2, half);
     if (!half) {
-      up_.emplace_back(parameters_, "up4", e / 2, from_images(kHeadChannels), kHeadChannels);
+      up_.emplace_back(parameters_, "up4", e / 2, from_images(kHeadChannels), kHeadChannels, true);
     }
     half_images_.emplace(parameters_, "c1", 2, e / 2);
     full_images_.emplace(parameters_, "c2", 2, kHeadChannels);  // unused at half resolution, as in the reference
@@ -74,12 +74,12 @@ class Transmorph final : public Model {
     check_sizes("transmorph", moving, fixed, kSwinMultiple);
     const at::Tensor images = join_images(moving, fixed, context());
     const std::vector<at::Tensor> stages = encoder_(images, draw());
-    at::Tensor x = up_[0](stages[3], stages[2]);
-    x = up_[1](x, stages[1]);
-    x = up_[2](x, stages[0]);
-    x = up_[3](x, choices_.conv_skip ? (*half_images_)({average_pool(images, 3, 2)}) : at::Tensor());
+    at::Tensor x = up_[0](stages[3], {stages[2]});
+    x = up_[1](x, {stages[1]});
+    x = up_[2](x, {stages[0]});
+    x = up_[3](x, choices_.conv_skip ? half_images_->skip({average_pool(images, 3, 2)}) : Skip{});
     if (!half_) {
-      x = up_[4](x, choices_.conv_skip ? (*full_images_)({images}) : at::Tensor());
+      x = up_[4](x, choices_.conv_skip ? full_images_->skip({images}) : Skip{});
     }
     at::Tensor flow = (*head_)({x}).value();  // voxels of the full grid, at half resolution too
     flow = half_ ? upsample_trilinear(flow, {.backend = context().backend}) : flow;

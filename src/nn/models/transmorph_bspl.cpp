@@ -63,7 +63,7 @@ class TransmorphBspl final : public Model {
     up_.emplace_back(parameters_, "up0", 8 * e, 4 * e, 4 * e);
     up_.emplace_back(parameters_, "up1", 4 * e, 2 * e, 2 * e);
     up_.emplace_back(parameters_, "up2", 2 * e, e, e);
-    up_.emplace_back(parameters_, "up3", e, e / 2, e / 2);
+    up_.emplace_back(parameters_, "up3", e, e / 2, e / 2, true);
     half_images_.emplace(parameters_, "c1", 2, e / 2);
     std::int64_t in = e / 2;
     for (const char* name : {"resize_conv.0.0", "resize_conv.1.0"}) {
@@ -81,10 +81,10 @@ class TransmorphBspl final : public Model {
     check_sizes("transmorph-bspl", moving, fixed, kSwinMultiple);
     const at::Tensor images = join_images(moving, fixed, context());
     const std::vector<at::Tensor> stages = encoder_(images, draw());
-    at::Tensor x = up_[0](stages[3], stages[2]);
-    x = up_[1](x, stages[1]);
-    x = up_[2](x, stages[0]);
-    x = up_[3](x, (*half_images_)({average_pool(images, 3, 2)}));
+    at::Tensor x = up_[0](stages[3], {stages[2]});
+    x = up_[1](x, {stages[1]});
+    x = up_[2](x, {stages[0]});
+    x = up_[3](x, half_images_->skip({average_pool(images, 3, 2)}));
     std::array<std::int64_t, 3> points = grid_of(moving);
     for (std::int64_t& size : points) {
       size = (size - 1 + spacing_ - 1) / spacing_ + 3;

@@ -37,9 +37,9 @@ class TransmorphDiff final : public Model {
     up_.emplace_back(parameters_, "up0", 8 * e, 4 * e, 4 * e);
     up_.emplace_back(parameters_, "up1", 4 * e, 2 * e, 2 * e);
     up_.emplace_back(parameters_, "up2", 2 * e, e, e);
-    up_.emplace_back(parameters_, "up3", e, e / 2, full_ ? e / 2 : kHeadChannels);
+    up_.emplace_back(parameters_, "up3", e, e / 2, full_ ? e / 2 : kHeadChannels, !full_);
     if (full_) {
-      up_.emplace_back(parameters_, "up4", e / 2, kHeadChannels, kHeadChannels);
+      up_.emplace_back(parameters_, "up4", e / 2, kHeadChannels, kHeadChannels, true);
     }
     half_images_.emplace(parameters_, "c1", 2, e / 2);
     if (full_) {
@@ -52,12 +52,12 @@ class TransmorphDiff final : public Model {
     check_sizes("transmorph-diff", moving, fixed, kSwinMultiple);
     const at::Tensor images = join_images(moving, fixed, context());
     const std::vector<at::Tensor> stages = encoder_(images, draw());
-    at::Tensor x = up_[0](stages[3], stages[2]);
-    x = up_[1](x, stages[1]);
-    x = up_[2](x, stages[0]);
-    x = up_[3](x, (*half_images_)({average_pool(images, 3, 2)}));
+    at::Tensor x = up_[0](stages[3], {stages[2]});
+    x = up_[1](x, {stages[1]});
+    x = up_[2](x, {stages[0]});
+    x = up_[3](x, half_images_->skip({average_pool(images, 3, 2)}));
     if (full_) {
-      x = up_[4](x, (*full_images_)({images}));
+      x = up_[4](x, full_images_->skip({images}));
     }
     return (*head_)(x, moving, draw());
   }

@@ -61,23 +61,30 @@ SwinShape swin_shape(const SwinSize& size, const SwinChoices& choices) {
   return shape;
 }
 
-ConvNorm::ConvNorm(Parameters& parameters, const std::string& name, std::int64_t in, std::int64_t out)
-    : conv_(parameters, name + ".0", {.in = in, .out = out, .bias = false}), norm_(Activation::leaky(kSlope)) {}
+ConvNorm::ConvNorm(Parameters& parameters, const std::string& name, std::int64_t in, std::int64_t out, bool may_widen)
+    : conv_(parameters, name + ".0", {.in = in, .out = out, .bias = false, .may_widen = may_widen}),
+      norm_(Activation::leaky(kSlope)) {}
 
 at::Tensor ConvNorm::operator()(const std::vector<Feature>& inputs) const {
   return norm_(conv_(inputs).value());
 }
 
-DecoderBlock::DecoderBlock(Parameters& parameters, const std::string& name, std::int64_t in, std::int64_t skip,
-                           std::int64_t out)
-    : skip_(skip), conv1_(parameters, name + ".conv1", in + skip, out), conv2_(parameters, name + ".conv2", out, out) {}
+Skip ConvNorm::skip(const std::vector<Feature>& inputs) const {
+  return {conv_(inputs).value(), kSlope};
+}
 
-at::Tensor DecoderBlock::operator()(const at::Tensor& input, const at::Tensor& skip) const {
-  std::vector<Feature> features = {upsample_trilinear(input)};
-  if (skip_ > 0) {
-    features.emplace_back(skip);
-  }
-  return conv2_({conv1_(features)});
+at::Tensor ConvNorm::of_upsampled(const at::Tensor& input, const Skip& skip) const {
+  return norm_(conv_.of_upsampled(input, skip).value());
+}
+
+DecoderBlock::DecoderBlock(Parameters& parameters, const std::string& name, std::int64_t in, std::int64_t skip,
+                           std::int64_t out, bool last)
+    : skip_(skip),
+      conv1_(parameters, name + ".conv1", in + skip, out, /*may_widen=*/true),
+      conv2_(parameters, name + ".conv2", out, out, !last) {}
+
+at::Tensor DecoderBlock::operator()(const at::Tensor& input, const Skip& skip) const {
+  return conv2_({conv1_.of_upsampled(input, skip_ > 0 ? skip : Skip{})});
 }
 
 }  // namespace regatta::models

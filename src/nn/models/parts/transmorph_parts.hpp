@@ -57,8 +57,15 @@ SwinShape swin_shape(const SwinSize& size, const SwinChoices& choices);
 class ConvNorm {
  public:
   /// Registers `name`.0.weight.
-  ConvNorm(Parameters& parameters, const std::string& name, std::int64_t in, std::int64_t out);
+  /// @param may_widen  the result may have channels of zeros at its end (ConvShape)
+  ConvNorm(Parameters& parameters, const std::string& name, std::int64_t in, std::int64_t out, bool may_widen = false);
   at::Tensor operator()(const std::vector<Feature>& inputs) const;
+
+  /// The same for a decoder, its norm left to who reads it.
+  Skip skip(const std::vector<Feature>& inputs) const;
+
+  /// Of the input up-sampled by two and a skip.
+  at::Tensor of_upsampled(const at::Tensor& input, const Skip& skip) const;
 
  private:
   Conv3d conv_;
@@ -69,10 +76,12 @@ class ConvNorm {
 class DecoderBlock {
  public:
   /// @param skip  channels of the skip connection, 0 for none
-  DecoderBlock(Parameters& parameters, const std::string& name, std::int64_t in, std::int64_t skip, std::int64_t out);
+  /// @param last  whether the result is read by something else than another block: it has `out` channels then
+  DecoderBlock(Parameters& parameters, const std::string& name, std::int64_t in, std::int64_t skip, std::int64_t out,
+               bool last = false);
 
-  /// @param skip  undefined where the block has none
-  at::Tensor operator()(const at::Tensor& input, const at::Tensor& skip) const;
+  /// @param skip  without a tensor where the block has none
+  at::Tensor operator()(const at::Tensor& input, const Skip& skip) const;
 
  private:
   std::int64_t skip_;
