@@ -4,7 +4,6 @@
 #include <optional>
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/layer_norm.h>
 #include <ATen/ops/leaky_relu.h>
 #include <ATen/ops/leaky_relu_backward.h>
 #include <torch/csrc/autograd/custom_function.h>
@@ -106,15 +105,6 @@ at::Tensor InstanceNorm::operator()(const at::Tensor& input) const {
   const at::Tensor normalised = NormAct::apply(as_wide(input), affine ? std::optional(weight_) : std::nullopt,
                                                affine ? std::optional(bias_) : std::nullopt, slope);
   return normalised.to(input.scalar_type());
-}
-
-LayerNorm::LayerNorm(Parameters& parameters, const std::string& name, std::int64_t channels)
-    : weight_(parameters.add(name + ".weight", {channels}, Init::constant(1.0))),
-      bias_(parameters.add(name + ".bias", {channels}, Init::constant(0.0))) {}
-
-at::Tensor LayerNorm::operator()(const at::Tensor& tokens) const {
-  const StepPart part(Form::kReference, "layer norm");
-  return at::layer_norm(as_wide(tokens), weight_.sizes(), weight_, bias_);
 }
 
 }  // namespace regatta

@@ -30,18 +30,4 @@ class InstanceNorm {
   Activation activation_;
 };
 
-/// Normalisation over the last axis, eps 1e-5, with `name`.weight and `name`.bias [C].
-class LayerNorm {
- public:
-  LayerNorm(Parameters& parameters, const std::string& name, std::int64_t channels);
-
-  /// @param tokens  [..., C]
-  /// @return float32 of bf16, else of the same type
-  at::Tensor operator()(const at::Tensor& tokens) const;
-
- private:
-  at::Tensor weight_;
-  at::Tensor bias_;
-};
-
 }  // namespace regatta

@@ -1,25 +1,33 @@
 #include "nn/layers/transformer.hpp"
 
+#include <array>
 #include <cmath>
 #include <utility>
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/gelu.h>
+#include <ATen/ops/layer_norm.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/stack.h>
+#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "nn/fast/attention.hpp"
 #include "nn/fast/draw.hpp"
+#include "nn/fast/tokens.hpp"
+#include "nn/layers/precision.hpp"
 #include "nn/layers/work.hpp"
 #include "nn/shapes.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/base/random.hpp"
+#include "regatta/nn/chip.hpp"
 #include "regatta/nn/forms.hpp"
 
 namespace regatta {
@@ -28,6 +36,8 @@ namespace {
 constexpr double kOtherRegion = -100.0;  // the reference's number
 constexpr std::int64_t kLogitsAtOnce = std::int64_t{1} << 24;
 constexpr std::int64_t kMostSamples = 64;
+constexpr std::array<std::array<std::int64_t, 3>, 8> kOctants = {
+    {{0, 0, 0}, {1, 0, 0}, {0, 1, 0}, {0, 0, 1}, {1, 1, 0}, {0, 1, 1}, {1, 0, 1}, {1, 1, 1}}};
 
 /// Some windows of one volume.
 struct Chunk {
@@ -138,6 +148,14 @@ class WindowAttention : public torch::autograd::Function<WindowAttention> {
   }
 };
 
+/// [N] float32; undefined: all 1.
+at::Tensor factors_on_device(const SampleFactors& factors, const at::Tensor& like) {
+  if (factors.on_device.defined() || factors.on_host.empty()) {
+    return factors.on_device;
+  }
+  return at::tensor(factors.on_host, at::dtype(at::kFloat)).to(like.device());
+}
+
 void check_attention(const at::Tensor& qkv, const at::Tensor& regions, std::int64_t heads) {
   const bool fits = qkv.dim() == 3 && qkv.size(2) % (3 * heads) == 0 &&
                     (!regions.defined() ||
@@ -157,17 +175,110 @@ Linear::Linear(Parameters& parameters, const std::string& name, const LinearShap
   }
 }
 
-at::Tensor Linear::operator()(const at::Tensor& tokens) const {
+Unbiased Linear::unbiased(const at::Tensor& tokens) const {
   count_linear(weight_, tokens);
-  if (backend_ == Backend::kFast) {
-    const StepPart part(Form::kCublas, "linear layer");
-    const auto rounded = [](const at::Tensor& values) {
-      return values.defined() ? values.to(at::kBFloat16) : at::Tensor();
-    };
-    return at::linear(rounded(tokens), rounded(weight_), rounded(bias_));
+  if (backend_ == Backend::kReference) {
+    const StepPart part(Form::kReference, "linear layer");
+    return {at::linear(tokens, weight_, bias_)};
   }
-  const StepPart part(Form::kReference, "linear layer");
-  return at::linear(tokens, weight_, bias_);
+  const StepPart part(Form::kCublas, "linear layer");
+  if (fast::has_chip(tokens)) {
+    return {fast::product(tokens, weight_), bias_};
+  }
+  const auto rounded = [](const at::Tensor& values) {
+    return values.defined() ? values.to(at::kBFloat16) : at::Tensor();
+  };
+  return {at::linear(rounded(tokens), rounded(weight_), rounded(bias_))};
+}
+
+at::Tensor Unbiased::value() const {
+  return bias.defined() ? values.add(bias.to(values.scalar_type())) : values;
+}
+
+PatchEmbedding::PatchEmbedding(Parameters& parameters, const std::string& name, std::int64_t in, std::int64_t out,
+                               std::int64_t kernel)
+    : conv_(parameters, name, {.in = in, .out = out, .kernel = kernel, .stride = kernel, .padding = 0}),
+      kernel_(kernel),
+      backend_(parameters.context().backend) {}
+
+Unbiased PatchEmbedding::operator()(const at::Tensor& images) const {
+  if (backend_ == Backend::kReference || !fast::has_chip(images)) {
+    return {conv_({images}).value().permute({0, 2, 3, 4, 1}).contiguous()};
+  }
+  const StepPart part(Form::kCublas, "patch embedding");
+  const at::Tensor voxels = images.permute({0, 2, 3, 4, 1});
+  std::vector<std::int64_t> cut = {voxels.size(0)};
+  std::vector<std::int64_t> grid = {voxels.size(0)};
+  for (std::int64_t axis = 1; axis < 4; ++axis) {
+    grid.push_back(voxels.size(axis) / kernel_);
+    cut.insert(cut.end(), {grid.back(), kernel_});
+  }
+  cut.push_back(voxels.size(4));
+  grid.push_back(-1);
+  const at::Tensor patches = voxels.reshape(cut).permute({0, 1, 3, 5, 2, 4, 6, 7}).reshape(grid);
+  const at::Tensor& weight = conv_.weight();
+  const at::Tensor tokens = fast::product(patches, weight.permute({0, 2, 3, 4, 1}).reshape({weight.size(0), -1}));
+  count_convolution(weight, tokens.permute({0, 4, 1, 2, 3}));
+  return {tokens, conv_.bias()};
+}
+
+at::Tensor gelu(const Unbiased& tokens) {
+  return fast::has_gelu(tokens.values) ? fast::gelu(tokens.values, tokens.bias) : at::gelu(tokens.value());
+}
+
+at::Tensor Residual::value() const {
+  if (!branch.values.defined()) {
+    return stream;
+  }
+  const at::Tensor values = branch.value();
+  if (!stream.defined()) {
+    return as_wide(values);
+  }
+  const bool scaled = factors.on_device.defined() || !factors.on_host.empty();
+  return stream.add(scaled ? scale_samples(values, factors) : values);
+}
+
+LayerNorm::LayerNorm(Parameters& parameters, const std::string& name, std::int64_t channels)
+    : weight_(parameters.add(name + ".weight", {channels}, Init::constant(1.0))),
+      shift_(parameters.add(name + ".bias", {channels}, Init::constant(0.0))),
+      backend_(parameters.context().backend) {}
+
+Normed LayerNorm::operator()(const Residual& tokens) const {
+  const at::Tensor& branch = tokens.branch.values;
+  const at::Tensor& like = branch.defined() ? branch : tokens.stream;
+  if (backend_ == Backend::kFast && fast::has_layer_norm(like)) {
+    const StepPart part(Form::kKernel, "layer norm");
+    const auto [sum, out] = fast::layer_norm(
+        {tokens.stream, branch, tokens.branch.bias, factors_on_device(tokens.factors, like)}, weight_, shift_, false);
+    return {sum, out};
+  }
+  const StepPart part(Form::kReference, "layer norm");
+  const at::Tensor sum = as_wide(tokens.value());
+  return {sum, at::layer_norm(sum, weight_.sizes(), weight_, shift_)};
+}
+
+at::Tensor LayerNorm::wide(const Unbiased& tokens) const {
+  if (backend_ == Backend::kFast && fast::has_layer_norm(tokens.values)) {
+    const StepPart part(Form::kKernel, "layer norm");
+    return fast::layer_norm({{}, tokens.values, tokens.bias, {}}, weight_, shift_, true).second;
+  }
+  return (*this)(Residual{{}, tokens}).out;
+}
+
+at::Tensor LayerNorm::merged(const at::Tensor& tokens) const {
+  if (backend_ == Backend::kFast && fast::has_layer_norm(tokens, true)) {
+    const StepPart part(Form::kKernel, "layer norm");
+    return fast::merged_layer_norm(tokens, weight_, shift_);
+  }
+  std::vector<at::Tensor> octants;
+  for (const auto& offset : kOctants) {
+    at::Tensor part = tokens;
+    for (std::int64_t axis = 0; axis < 3; ++axis) {
+      part = part.slice(axis + 1, offset[static_cast<std::size_t>(axis)], std::nullopt, 2);
+    }
+    octants.push_back(part);
+  }
+  return (*this)(Residual{at::cat(octants, -1)}).out;
 }
 
 at::Tensor window_attention(const at::Tensor& qkv, const at::Tensor& bias, const at::Tensor& regions,
@@ -224,6 +335,34 @@ SampleFactors drop_path_factors(const std::optional<TrainingDraw>& draw, double 
     }
   }
   return {std::move(factors), {}};
+}
+
+std::vector<std::array<SampleFactors, 2>> block_factors(const std::optional<TrainingDraw>& draw, double most,
+                                                        std::int64_t blocks, std::int64_t samples) {
+  std::vector<std::array<SampleFactors, 2>> all(static_cast<std::size_t>(blocks));
+  const auto steps = static_cast<double>(std::max<std::int64_t>(blocks - 1, 1));
+  if (!draw || most == 0.0 || !fast::draws_on_device(*draw)) {
+    for (std::int64_t block = 0; block < blocks; ++block) {
+      const double rate = most * static_cast<double>(block) / steps;
+      for (std::int64_t branch = 0; branch < 2; ++branch) {
+        all[static_cast<std::size_t>(block)][static_cast<std::size_t>(branch)] =
+            drop_path_factors(draw, rate, 2 * block + branch, samples);
+      }
+    }
+    return all;
+  }
+  REGATTA_REQUIRE(samples <= kMostSamples, BugError, samples, " samples, at most ", kMostSamples);
+  const at::Tensor drawn =
+      fast::dropout_uniform(*draw, 0, blocks * 2 * kMostSamples).view({blocks, 2, kMostSamples}).narrow(2, 0, samples);
+  const at::Tensor rates = at::arange(blocks, drawn.options()).mul_(most).div_(steps).view({blocks, 1, 1});
+  const at::Tensor factors =
+      drawn.ge(rates).to(at::kFloat).contiguous().mul_(rates.neg().add_(1.0).reciprocal_().to(at::kFloat));
+  for (std::int64_t block = 0; block < blocks; ++block) {
+    for (std::int64_t branch = 0; branch < 2; ++branch) {
+      all[static_cast<std::size_t>(block)][static_cast<std::size_t>(branch)].on_device = factors[block][branch];
+    }
+  }
+  return all;
 }
 
 at::Tensor scale_samples(const at::Tensor& batch, const SampleFactors& factors) {

@@ -9,6 +9,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "nn/layers/conv.hpp"
 #include "regatta/nn/model.hpp"
 #include "regatta/nn/parameters.hpp"
 
@@ -22,17 +23,48 @@ struct LinearShape {
   std::optional<Init> bias_init{};
 };
 
+/// What a linear layer made, its bias left to the reader where `bias` is defined.
+struct Unbiased {
+  at::Tensor values;
+  at::Tensor bias{};
+
+  at::Tensor value() const;
+};
+
 /// `name`.weight [out, in] and `name`.bias [out] over the last axis. The fast backend's result is bf16.
 class Linear {
  public:
   Linear(Parameters& parameters, const std::string& name, const LinearShape& shape);
-  at::Tensor operator()(const at::Tensor& tokens) const;
+  at::Tensor operator()(const at::Tensor& tokens) const { return unbiased(tokens).value(); }
+
+  /// The fast backend leaves the bias to the reader, which adds it in float32 and sums its gradient on the way.
+  Unbiased unbiased(const at::Tensor& tokens) const;
 
  private:
   at::Tensor weight_;
   at::Tensor bias_;
   Backend backend_;
 };
+
+/// Cubes of voxels as tokens: a convolution whose stride is its kernel, `name`.weight [out, in, k, k, k] and
+/// `name`.bias [out].
+class PatchEmbedding {
+ public:
+  PatchEmbedding(Parameters& parameters, const std::string& name, std::int64_t in, std::int64_t out,
+                 std::int64_t kernel);
+
+  /// @param images  [N, in, D, H, W], sizes in multiples of the kernel
+  /// @return [N, D/k, H/k, W/k, out]; the bias is left to the reader as by `Linear`
+  Unbiased operator()(const at::Tensor& images) const;
+
+ private:
+  Conv3d conv_;
+  std::int64_t kernel_;
+  Backend backend_;
+};
+
+/// GELU in its exact form, x Phi(x).
+at::Tensor gelu(const Unbiased& tokens);
 
 /// Multi-head attention among the tokens of a window with a relative position bias, as in Swin transformers. Works on
 /// some windows at a time and makes the attention weights anew for the backward pass: they are never kept.
@@ -76,24 +108,62 @@ struct SampleFactors {
 SampleFactors drop_path_factors(const std::optional<TrainingDraw>& draw, double rate, std::int64_t layer,
                                 std::int64_t samples);
 
+/// Of all blocks of a network, of two residual branches each: the rate grows evenly from 0 for the first block to
+/// `most` for the last one. Those of `drop_path_factors` for layers 2 b and 2 b + 1, on the device by one draw.
+std::vector<std::array<SampleFactors, 2>> block_factors(const std::optional<TrainingDraw>& draw, double most,
+                                                        std::int64_t blocks, std::int64_t samples);
+
 /// Each sample (first axis) times its factor.
 at::Tensor scale_samples(const at::Tensor& batch, const SampleFactors& factors);
 
-/// `input` plus the branch that it goes through, weighted by `drop_path_factors`. A branch that the host knows every
-/// sample to drop is not computed.
+/// Tokens as the next norm takes them: the stream, and a residual branch that is still to be added to it.
+struct Residual {
+  at::Tensor stream;        ///< undefined: the branch is all
+  Unbiased branch{};        ///< without values: nothing to be added
+  SampleFactors factors{};  ///< of the branch; none: 1
+
+  at::Tensor value() const;
+};
+
+/// What a norm of residual tokens makes.
+struct Normed {
+  at::Tensor sum;  ///< what was normalised: the stream of what comes next
+  at::Tensor out;
+};
+
+/// Normalisation of tokens [N, D, H, W, C] over the last axis, eps 1e-5, with `name`.weight and `name`.bias [C].
+class LayerNorm {
+ public:
+  LayerNorm(Parameters& parameters, const std::string& name, std::int64_t channels);
+
+  /// @return `out` bf16 by the fast backend, the type of its products; otherwise the type of the sum
+  Normed operator()(const Residual& tokens) const;
+
+  /// Of a linear layer's result. @return float32 of bf16
+  at::Tensor wide(const Unbiased& tokens) const;
+
+  /// Of 2x2x2 tokens side by side, in Swin's order: [N, D, H, W, C] -> [N, D/2, H/2, W/2, 8 C].
+  at::Tensor merged(const at::Tensor& tokens) const;
+
+ private:
+  at::Tensor weight_;
+  at::Tensor shift_;
+  Backend backend_;
+};
+
+/// The tokens with a residual branch of what `norm` makes of them, weighted by `drop_path_factors`. A branch that the
+/// host knows every sample to drop is not computed.
 template <class Branch>
-at::Tensor add_branch(const at::Tensor& input, const SampleFactors& drawn, Branch&& branch) {
-  if (drawn.on_device.defined()) {
-    return input.add(scale_samples(branch(input), drawn));
+Residual add_branch(const Residual& tokens, const SampleFactors& drawn, const LayerNorm& norm, Branch&& branch) {
+  const auto all = [&](double expected) {
+    return !drawn.on_device.defined() &&
+           std::all_of(drawn.on_host.begin(), drawn.on_host.end(), [=](double factor) { return factor == expected; });
+  };
+  if (all(0.0)) {
+    return tokens;
   }
-  const std::vector<double>& factors = drawn.on_host;
-  if (std::all_of(factors.begin(), factors.end(), [](double factor) { return factor == 1.0; })) {
-    return input.add(branch(input));
-  }
-  if (std::all_of(factors.begin(), factors.end(), [](double factor) { return factor == 0.0; })) {
-    return input;
-  }
-  return input.add(scale_samples(branch(input), drawn));
+  const Normed normed = norm(tokens);
+  return {normed.sum, branch(normed.out), all(1.0) ? SampleFactors{} : drawn};
 }
 
 }  // namespace regatta

@@ -135,6 +135,14 @@ TEST_CASE("on a GPU drop path drops what it drops on the CPU, and another step o
   }
   CHECK(dropped > 180);
   CHECK(dropped < 300);
+  const auto of_device = block_factors(TrainingDraw{7, 0, step}, 0.3, 10, 3);  // of step 200
+  const auto of_host = block_factors(TrainingDraw{7, 200}, 0.3, 10, 3);
+  for (std::size_t block = 0; block < of_host.size(); ++block) {
+    for (std::size_t branch = 0; branch < 2; ++branch) {
+      REQUIRE(of_device[block][branch].on_device.is_contiguous());
+      CHECK(of_device[block][branch].on_device.cpu().equal(at::tensor(of_host[block][branch].on_host, at::kFloat)));
+    }
+  }
 }
 
 TEST_CASE("on a GPU sampled velocities are the numbers of the CPU generator", "[gpu]") {

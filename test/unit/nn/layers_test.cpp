@@ -329,20 +329,31 @@ TEST_CASE("drop path draws from seed and step, keeps the mean and leaves evaluat
     sum += drop_path_factors(TrainingDraw{7, step}, 0.3, 4, 1).on_host.front();
   }
   CHECK(sum / 4000.0 == Approx(1.0).margin(0.03));
+  const auto blocks = block_factors(draw, 0.4, 5, 8);
+  REQUIRE(blocks.size() == 5);
+  CHECK(blocks[0][1].on_host == std::vector<double>(8, 1.0));
+  CHECK(blocks[3][1].on_host == drop_path_factors(draw, 0.4 * 3 / 4, 7, 8).on_host);
   const at::Tensor input = channels_of_noise(1, 1);
-  const auto twice = [](const at::Tensor& x) { return x * 2.0; };
-  CHECK(add_branch(input, {{1.0}}, twice).equal(input * 3.0));
-  CHECK(add_branch(input, {{0.0}}, twice).is_same(input));
-  CHECK(relative_difference(add_branch(input, {{1.25}}, twice), input * 3.5) < 1e-6);
+  Parameters parameters;
+  const LayerNorm norm(parameters, "norm", input.size(4));
+  const auto twice = [&](const at::Tensor& normed) {
+    CHECK(normed.mean(4).abs().max().item<double>() < 1e-6);
+    return Unbiased{input * 2.0};
+  };
+  CHECK(add_branch({input}, {{1.0}}, norm, twice).value().equal(input * 3.0));
+  CHECK(add_branch({input}, {{0.0}}, norm, twice).value().is_same(input));
+  CHECK(relative_difference(add_branch({input}, {{1.25}}, norm, twice).value(), input * 3.5) < 1e-6);
 }
 
 TEST_CASE("drop path gives the same bits by factors of the host and of the device, branches of parts of a batch too") {
   const at::Tensor batch = at::cat({channels_of_noise(1, 1), channels_of_noise(1, 2), channels_of_noise(1, 3)});
-  const auto twice = [](const at::Tensor& x) { return x * 2.0; };
+  Parameters parameters;
+  const LayerNorm norm(parameters, "norm", batch.size(4));
+  const auto twice = [&](const at::Tensor&) { return Unbiased{batch * 2.0}; };
   for (const std::vector<double>& factors : std::vector<std::vector<double>>{
            {1.0, 1.0, 1.0}, {0.0, 0.0, 0.0}, {1.0 / 0.7, 0.0, 1.0 / 0.7}, {0.0, 1.0 / 0.85, 0.0}}) {
-    const at::Tensor by_host = add_branch(batch, {factors}, twice);
-    CHECK(add_branch(batch, {{}, at::tensor(factors, at::kFloat)}, twice).equal(by_host));
+    const at::Tensor by_host = add_branch({batch}, {factors}, norm, twice).value();
+    CHECK(add_branch({batch}, {{}, at::tensor(factors, at::kFloat)}, norm, twice).value().equal(by_host));
   }
 }
 

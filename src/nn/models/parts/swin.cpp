@@ -11,7 +11,6 @@
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/gelu.h>
 #include <ATen/ops/pow.h>
 #include <ATen/ops/roll.h>
 
@@ -28,8 +27,6 @@ using Size3 = std::array<std::int64_t, 3>;
 constexpr double kBiasDeviation = 0.02;
 constexpr std::int64_t kMlpRatio = 4;
 constexpr std::int64_t kLearnedEdge = 56;  // the learned embedding has a 224 / 4 grid, whatever the volumes are
-constexpr std::array<Size3, 8> kOctants = {
-    {{0, 0, 0}, {1, 0, 0}, {0, 1, 0}, {0, 0, 1}, {1, 1, 0}, {0, 1, 1}, {1, 0, 1}, {1, 1, 1}}};
 
 /// Sizes of the token grid [N, D, H, W, C].
 Size3 token_grid(const at::Tensor& tokens) {
@@ -139,16 +136,17 @@ class SwinBlock {
   }
 
   /// @param keep1, keep2  factors of the two residual branches, one a sample
-  at::Tensor operator()(const at::Tensor& tokens, const SampleFactors& keep1, const SampleFactors& keep2) const {
-    const at::Tensor attended = add_branch(tokens, keep1, [this](const at::Tensor& x) { return attention(norm1_(x)); });
-    return add_branch(attended, keep2, [this](const at::Tensor& x) { return fc2_(at::gelu(fc1_(norm2_(x)))); });
+  Residual operator()(const Residual& tokens, const SampleFactors& keep1, const SampleFactors& keep2) const {
+    const Residual attended = add_branch(tokens, keep1, norm1_, [this](const at::Tensor& x) { return attention(x); });
+    return add_branch(attended, keep2, norm2_,
+                      [this](const at::Tensor& x) { return fc2_.unbiased(gelu(fc1_.unbiased(x))); });
   }
 
  private:
-  at::Tensor attention(const at::Tensor& tokens) const {
+  Unbiased attention(const at::Tensor& tokens) const {
     const TokenWindows windows = {window_, shift_, heads_};
     if (attends_in_place(tokens, windows)) {
-      return proj_(token_attention(qkv_(tokens), relative_ ? table_ : at::Tensor(), windows));
+      return proj_.unbiased(token_attention(qkv_(tokens), relative_ ? table_ : at::Tensor(), windows));
     }
     const Size3 grid = token_grid(tokens);
     Size3 padded{};
@@ -170,7 +168,7 @@ class SwinBlock {
     for (std::int64_t axis = 0; axis < 3; ++axis) {
       x = x.narrow(axis + 1, 0, grid[static_cast<std::size_t>(axis)]);
     }
-    return x;
+    return {x};
   }
 
   /// [heads, n, n]; undefined where the network has no relative positions
@@ -219,8 +217,7 @@ class SwinBlock {
 SwinEncoder::SwinEncoder(Parameters& parameters, const std::string& name, const SwinShape& shape)
     : shape_(shape),
       backend_(parameters.context().backend),
-      patches_(parameters, name + ".patch_embed.proj",
-               {.in = 2, .out = shape.embed_dim, .kernel = kSwinPatch, .stride = kSwinPatch, .padding = 0}),
+      patches_(parameters, name + ".patch_embed.proj", 2, shape.embed_dim, kSwinPatch),
       patch_norm_(parameters, name + ".patch_embed.norm", shape.embed_dim) {
   if (shape.position == Position::kLearned) {
     learned_position_ =
@@ -248,7 +245,7 @@ SwinEncoder::SwinEncoder(Parameters& parameters, const std::string& name, const 
 SwinEncoder::~SwinEncoder() = default;
 
 at::Tensor SwinEncoder::embed(const at::Tensor& images) const {
-  at::Tensor tokens = patch_norm_(patches_({images}).value().permute({0, 2, 3, 4, 1}).contiguous());
+  at::Tensor tokens = patch_norm_.wide(patches_(images));
   if (shape_.position == Position::kLearned) {
     tokens = tokens + resize(learned_position_, token_grid(tokens)).permute({0, 2, 3, 4, 1});
   } else if (shape_.position == Position::kSinusoidal) {
@@ -263,31 +260,27 @@ std::vector<at::Tensor> SwinEncoder::operator()(const at::Tensor& images,
   for (const int blocks : shape_.depths) {
     depth += blocks;
   }
-  at::Tensor tokens = embed(images);  // [N, D/4, H/4, W/4, E]
+  Residual tokens = {embed(images)};  // [N, D/4, H/4, W/4, E]
   std::vector<at::Tensor> maps;
-  int number = 0;
+  const auto factors = block_factors(draw, shape_.drop_path, depth, images.size(0));
+  std::size_t number = 0;
   for (std::size_t stage = 0; stage < kSwinStages; ++stage) {
     for (const auto& block : blocks_[stage]) {
-      const double rate = depth > 1 ? shape_.drop_path * number / (depth - 1) : 0.0;
-      const auto keep1 = drop_path_factors(draw, rate, 2 * number, images.size(0));
-      const auto keep2 = drop_path_factors(draw, rate, 2 * number + 1, images.size(0));
-      tokens = recomputed(shape_.recompute, tokens,
-                          [&block, keep1, keep2](const at::Tensor& x) { return (*block)(x, keep1, keep2); });
+      const auto& [keep1, keep2] = factors[number];
+      if (shape_.recompute) {
+        tokens = {recomputed(true, tokens.value(), [&block, both = factors[number]](const at::Tensor& x) {
+          return (*block)({x}, both[0], both[1]).value();
+        })};
+      } else {
+        tokens = (*block)(tokens, keep1, keep2);
+      }
       ++number;
     }
-    const at::Tensor map = norms_[stage](tokens).permute({0, 4, 1, 2, 3});
+    const Normed end = norms_[stage](tokens);
+    const at::Tensor map = end.out.permute({0, 4, 1, 2, 3});
     maps.push_back(backend_ == Backend::kFast ? map.to(at::kBFloat16) : map);
     if (stage + 1 < kSwinStages) {
-      std::vector<at::Tensor> octants;
-      for (const Size3& offset : kOctants) {
-        at::Tensor part = tokens;
-        for (std::int64_t axis = 0; axis < 3; ++axis) {
-          const std::int64_t first = offset[static_cast<std::size_t>(axis)];
-          part = part.slice(axis + 1, first, std::nullopt, 2);
-        }
-        octants.push_back(part);
-      }
-      tokens = as_wide(merges_[stage].reduction(merges_[stage].norm(at::cat(octants, -1))));
+      tokens = {{}, merges_[stage].reduction.unbiased(merges_[stage].norm.merged(end.sum))};
     }
   }
   return maps;

@@ -57,7 +57,7 @@ class SwinEncoder {
 
   SwinShape shape_;
   Backend backend_;
-  Conv3d patches_;
+  PatchEmbedding patches_;
   LayerNorm patch_norm_;
   at::Tensor learned_position_;
   std::array<std::vector<std::unique_ptr<SwinBlock>>, kSwinStages> blocks_;
