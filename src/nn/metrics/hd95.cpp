@@ -6,8 +6,12 @@
 // The labels are warped on the device and come to the CPU once, as bytes. The distance transforms are plain C++ there,
 // each label within the box of its two masks, labels on the CPU threads side by side: exact in integers, the same in
 // every run.
+#include <algorithm>
+#include <atomic>
 #include <cmath>
+#include <future>
 #include <limits>
+#include <vector>
 
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
@@ -29,6 +33,25 @@ GridSize size_of(const at::Tensor& labels) {
   return {labels.size(2), labels.size(3), labels.size(4)};
 }
 
+/// Calls body(i) for each i below count, in any order, on as many threads as LibTorch's operators use on the CPU.
+template <class Body>
+void on_cpu_threads(std::int64_t count, const Body& body) {
+  std::atomic<std::int64_t> next = 0;
+  const auto work = [&] {
+    for (std::int64_t i = next++; i < count; i = next++) {
+      body(i);
+    }
+  };
+  std::vector<std::future<void>> team;
+  for (std::int64_t thread = 1; thread < std::min<std::int64_t>(at::get_num_threads(), count); ++thread) {
+    team.push_back(std::async(std::launch::async, work));
+  }
+  work();
+  for (std::future<void>& one : team) {
+    one.get();
+  }
+}
+
 /// @param fixed, moved, moving  on the CPU, contiguous, of type Label
 template <class Label>
 Measured distances(const PairState& pair, const at::Tensor& fixed, const at::Tensor& moved, const at::Tensor& moving) {
@@ -36,9 +59,16 @@ Measured distances(const PairState& pair, const at::Tensor& fixed, const at::Ten
   const std::int64_t limit = label_limit(pair);
   const auto* a = fixed.const_data_ptr<Label>();
   const auto* b = moved.const_data_ptr<Label>();
-  const auto in_fixed = boxes_of_labels(a, size, limit);
-  const auto in_moved = boxes_of_labels(b, size, limit);
-  const auto in_moving = boxes_of_labels(moving.const_data_ptr<Label>(), size_of(moving), limit);
+  std::vector<VoxelBox> in_fixed;
+  std::vector<VoxelBox> in_moved;
+  std::vector<VoxelBox> in_moving;
+  on_cpu_threads(3, [&](std::int64_t map) {
+    switch (map) {
+      case 0: in_fixed = boxes_of_labels(a, size, limit); break;
+      case 1: in_moved = boxes_of_labels(b, size, limit); break;
+      default: in_moving = boxes_of_labels(moving.const_data_ptr<Label>(), size_of(moving), limit);
+    }
+  });
   const auto has = [limit](const std::vector<VoxelBox>& boxes, std::int64_t label) {
     return label < limit && !boxes[static_cast<std::size_t>(label)].empty();
   };
@@ -46,14 +76,12 @@ Measured distances(const PairState& pair, const at::Tensor& fixed, const at::Ten
   const std::vector<std::int64_t> labels = measured_labels(pair, occurs);
   std::vector<double> of_labels(
       labels.size(), pair.reading.absent == AbsentLabel::kWorst ? std::numeric_limits<double>::infinity() : kAbsent);
-  at::parallel_for(0, std::ssize(labels), /*grain_size=*/1, [&](std::int64_t first, std::int64_t end) {
-    for (std::int64_t k = first; k < end; ++k) {
-      const std::int64_t label = labels[static_cast<std::size_t>(k)];
-      if (has(in_fixed, label) && has(in_moving, label)) {
-        const auto i = static_cast<std::size_t>(label);
-        of_labels[static_cast<std::size_t>(k)] =
-            robust_hausdorff(a, b, size, label, join(in_fixed[i], in_moved[i]), kShare);
-      }
+  on_cpu_threads(std::ssize(labels), [&](std::int64_t k) {
+    const std::int64_t label = labels[static_cast<std::size_t>(k)];
+    if (has(in_fixed, label) && has(in_moving, label)) {
+      const auto i = static_cast<std::size_t>(label);
+      of_labels[static_cast<std::size_t>(k)] =
+          robust_hausdorff(a, b, size, label, join(in_fixed[i], in_moved[i]), kShare);
     }
   });
   Measured out = {{"hd95", kAbsent}};

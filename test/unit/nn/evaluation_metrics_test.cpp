@@ -2,15 +2,19 @@
 // hand-made cases.
 #include <cmath>
 
+#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/argmax.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/flip.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
 #include "nn/label_overlap.hpp"
 #include "regatta/base/error.hpp"
+#include "regatta/nn/device.hpp"
 #include "regatta/nn/warp.hpp"
 #include "support/catch.hpp"
 #include "support/golden_pair.hpp"
@@ -52,6 +56,26 @@ PairState keypoint_pair() {
 }
 
 }  // namespace
+
+TEST_CASE("hd95 is the same by any number of threads") {
+  PairState pair = golden_pair(3.0);
+  const at::Tensor index = at::arange(pair.fixed_labels.numel(), at::kLong).view(pair.fixed_labels.sizes());
+  pair.fixed_labels = index.floor_divide(6000).add(1).to(at::kByte);
+  pair.moving_labels = pair.fixed_labels.flip({4}).contiguous();
+  pair.label_count = 0;  // those that occur
+  const int before = at::get_num_threads();
+  set_cpu_threads(1);
+  const Measured alone = measure("hd95", pair);
+  set_cpu_threads(5);
+  const Measured together = measure("hd95", pair);
+  set_cpu_threads(before);
+  REQUIRE(alone.size() > 10);
+  REQUIRE(together.size() == alone.size());
+  for (std::size_t i = 0; i < alone.size(); ++i) {
+    INFO(alone[i].first);
+    CHECK(together[i] == alone[i]);
+  }
+}
 
 TEST_CASE("hd95 gives the numbers of Learn2Reg's code") {
   const Measured mild = measure("hd95", golden_pair(1.0));
