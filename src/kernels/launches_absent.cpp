@@ -1,5 +1,6 @@
 // The build without CUDA kernels: whoever asks for one has not asked `built` first.
 #include "regatta/base/error.hpp"
+#include "regatta/kernels/activation.hpp"
 #include "regatta/kernels/adam.hpp"
 #include "regatta/kernels/average_pool.hpp"
 #include "regatta/kernels/compose.hpp"
@@ -25,6 +26,7 @@
 #include "regatta/kernels/pack.hpp"
 #include "regatta/kernels/resize.hpp"
 #include "regatta/kernels/soft_dice.hpp"
+#include "regatta/kernels/softsign.hpp"
 #include "regatta/kernels/ssim.hpp"
 #include "regatta/kernels/upsample.hpp"
 #include "regatta/kernels/warp.hpp"
@@ -37,6 +39,27 @@ namespace {
 }
 
 }  // namespace
+
+void activate(const ActivationShape&, const ActivationForward&, const Capability&, Stream) {
+  refuse();
+}
+
+void activation_gradient(const ActivationShape&, const ActivationGradient&, const Capability&, Stream) {
+  refuse();
+}
+
+void channel_sums(const ActivationShape&, const Bf16*, const std::array<float*, kMostBiases>&, void*, const Capability&,
+                  Stream) {
+  refuse();
+}
+
+void softsign_forward(const Softsign&, const float*, float*, Stream) {
+  refuse();
+}
+
+void softsign_backward(const Softsign&, const float*, const float*, float*, Stream) {
+  refuse();
+}
 
 void adam(const AdamArrays&, const AdamRule&, const AdamStep*, const float*, const Capability&, Stream) {
   refuse();

@@ -40,7 +40,7 @@ class Bench {
 void bench_adam(Bench& bench);
 void bench_compose(Bench& bench);  ///< composition, scaling and squaring, resizing of fields
 void bench_conv(Bench& bench);
-void bench_features(Bench& bench);  ///< InstanceNorm, up-sampling, pooling
+void bench_features(Bench& bench);  ///< activations, InstanceNorm, up-sampling, pooling
 void bench_gradient_guard(Bench& bench);
 void bench_image_losses(Bench& bench);  ///< differences, mutual information, SSIM, MIND
 void bench_lkunet(Bench& bench);

@@ -1,8 +1,10 @@
 #include <string>
+#include <vector>
 
 #include "gpu/kernels/bench.hpp"
 #include "gpu/kernels/bf16_values.hpp"
 #include "gpu/kernels/volumes.hpp"
+#include "regatta/kernels/activation.hpp"
 #include "regatta/kernels/average_pool.hpp"
 #include "regatta/kernels/instance_norm.hpp"
 #include "regatta/kernels/max_pool.hpp"
@@ -39,6 +41,41 @@ void bench_instance_norm(Bench& bench, const VolumeSize& size, int channels) {
   bench.time({"instance_norm_backward", text(size), form, 5.0 * bytes}, [&](Stream stream) {
     instance_norm_backward(shape, {out.get(), arriving.get(), inverse_deviation.get(), leaving.get(), scratch.get()},
                            bench.chip(), stream);
+  });
+}
+
+void bench_activation(Bench& bench, const VolumeSize& size, int channels) {
+  const ActivationShape shape = {size.all(), channels};
+  const double bytes = 2.0 * static_cast<double>(shape.elements());
+  const DeviceArray<Bf16> in(random_bf16(shape.elements(), 1));
+  DeviceArray<Bf16> before(in.size());
+  DeviceArray<Bf16> out(in.size());
+  const DeviceArray<float> slope(std::vector<float>(1, 0.2F));
+  DeviceArray<float> slope_gradient(1);
+  DeviceArray<float> sums(static_cast<std::size_t>(channels));
+  DeviceArray<unsigned char> scratch(activation_scratch_bytes(shape, bench.chip()));
+  const std::string form = std::to_string(channels) + " channels";
+  bench.time({"activate", text(size), form, 3.0 * bytes}, [&](Stream stream) {
+    ActivationForward arrays;
+    arrays.product = in.get();
+    arrays.biases = {sums.get(), nullptr, nullptr};
+    arrays.prelu = slope.get();
+    arrays.before = before.get();
+    arrays.out = out.get();
+    activate(shape, arrays, bench.chip(), stream);
+  });
+  bench.time({"activation_gradient", text(size), form, 3.0 * bytes}, [&](Stream stream) {
+    ActivationGradient arrays;
+    arrays.gradient = in.get();
+    arrays.before = before.get();
+    arrays.prelu = slope.get();
+    arrays.before_gradient = out.get();
+    arrays.slope_gradient = slope_gradient.get();
+    arrays.scratch = scratch.get();
+    activation_gradient(shape, arrays, bench.chip(), stream);
+  });
+  bench.time({"channel_sums", text(size), form, bytes}, [&](Stream stream) {
+    channel_sums(shape, in.get(), {sums.get(), nullptr, nullptr}, scratch.get(), bench.chip(), stream);
   });
 }
 
@@ -82,6 +119,9 @@ void bench_max_pool(Bench& bench, const VolumeSize& size, int channels) {
 }  // namespace
 
 void bench_features(Bench& bench) {
+  bench_activation(bench, kFullSize, 32);
+  bench_activation(bench, kHalf, 64);
+  bench_activation(bench, kQuarter, 128);
   bench_instance_norm(bench, kFullSize, 16);
   bench_instance_norm(bench, kFullSize, 48);
   bench_instance_norm(bench, kHalf, 48);
