@@ -6,6 +6,7 @@
 
 #include "kernels/conv/choice.hpp"
 #include "regatta/base/error.hpp"
+#include "regatta/kernels/activation.hpp"
 
 namespace regatta::kernels {
 
@@ -197,6 +198,7 @@ void conv_input_gradient(const ConvShape& shape, ConvPass pass, const ConvInputG
   call.out = arrays.input_gradient;
   call.groups = choice.packing.groups;
   set_size(call, folded ? half_of(shape.size) : shape.size);
+  set_input_size(call, shape.output_size());
   conv::launch_form(choice.family, choice.form, call, chip.multiprocessors, stream);
   if (prelu) {
     conv::launch_sum(call.slope_partial, choice.blocks(chip), arrays.slope_gradient, stream);
@@ -206,9 +208,13 @@ void conv_input_gradient(const ConvShape& shape, ConvPass pass, const ConvInputG
 std::size_t weight_scratch_bytes(const ConvShape& shape, const Capability& chip) {
   std::size_t bytes = 0;
   for (const ConvInput& input : {shape.first, shape.second}) {
-    if (input.channels > 0) {
-      for (const WeightSlice& slice : weight_slices_of(shape, input, chip)) {
-        bytes = std::max(bytes, slice.choice.scratch_bytes());
+    if (input.channels == 0) {
+      continue;
+    }
+    for (const WeightSlice& slice : weight_slices_of(shape, input, chip)) {
+      bytes = std::max(bytes, slice.choice.scratch_bytes());
+      if (slice.choice.family == Family::kHopperWeights) {  // the bias's sums are apart
+        bytes = std::max(bytes, activation_scratch_bytes({shape.output_size().all(), shape.out}, chip));
       }
     }
   }
@@ -238,8 +244,14 @@ void weight_gradient_of(const ConvShape& shape, const ConvInput& input, const We
     call.channels = arrays.gradient_channels;
   }
   call.groups = choice.groups;
+  call.slices = choice.slices;
+  call.blocks = choice.blocks;
   set_size(call, folded ? half_of(shape.size) : shape.output_size());
   set_input_size(call, shape.size);
+  if (choice.family == Family::kHopperWeights && bias != nullptr) {
+    channel_sums({shape.output_size().all(), shape.out}, arrays.output_gradient,
+                 {bias, arrays.inner_bias, arrays.centre_bias}, arrays.scratch, chip, stream);
+  }
   conv::launch_form(choice.family, choice.form, call, chip.multiprocessors, stream);
   conv::ReduceCall reduce;
   reduce.partial = call.partial;
@@ -254,7 +266,9 @@ void weight_gradient_of(const ConvShape& shape, const ConvInput& input, const We
   reduce.groups = choice.groups;
   reduce.values = choice.values;
   reduce.order = choice.order;
-  reduce.channels = slice.channels;
+  reduce.slices = choice.slices;
+  reduce.pairs = choice.pairs;
+  reduce.channels = choice.in > 0 ? choice.in : slice.channels;
   reduce.offset = offset + slice.first;
   reduce.weights_in = shape.in();
   reduce.out = choice.out;

@@ -109,7 +109,6 @@ double conv_forward_reference(const ConvShape& shape, const ConvForward& arrays,
 
 double conv_activation_gradient_reference(const ConvShape& shape, ConvPass pass, const Bf16* output_gradient,
                                           const float* weights, const ConvPlace& place) {
-  REGATTA_REQUIRE(shape.stride == 1, BugError, "input gradient of a convolution of stride ", shape.stride);
   const bool first = pass == ConvPass::kFirstGradient;
   const ConvInput input = first ? shape.first : shape.second;
   const int channel = place.channel + (first ? 0 : shape.first.channels);
@@ -121,9 +120,13 @@ double conv_activation_gradient_reference(const ConvShape& shape, ConvPass pass,
       const float* taps = weights + (static_cast<std::int64_t>(out) * shape.in() + channel) * volume;
       for (std::int64_t tap = 0; tap < volume; ++tap) {
         const auto [d, h, w] = tap_of(shape, tap);
-        const ConvPlace from = {place.n, place.d * step + child / (step * step) - d,
-                                place.h * step + child / step % step - h, place.w * step + child % step - w, out};
-        sum += taps[tap] * gradient_at(shape, output_gradient, from);
+        const std::int64_t centre[3] = {place.d * step + child / (step * step) - d,
+                                        place.h * step + child / step % step - h, place.w * step + child % step - w};
+        if (std::ranges::all_of(centre, [&](std::int64_t at) { return at % shape.stride == 0; })) {
+          const ConvPlace from = {place.n, centre[0] / shape.stride, centre[1] / shape.stride, centre[2] / shape.stride,
+                                  out};
+          sum += taps[tap] * gradient_at(shape, output_gradient, from);
+        }
       }
     }
   }

@@ -7,8 +7,8 @@
 
 namespace regatta::kernels::conv {
 
-/// A convolution of stride 1 (march.cuh), a first layer of stride 2 (thin_forward.cuh) or the gradient of an up-sampled
-/// input (fold.cuh). Sizes are the output's.
+/// A convolution of stride 1 (march.cuh), a first layer of stride 2 (thin_forward.cuh), the gradient of an up-sampled
+/// input (fold.cuh) or of stride 2 (strided_gradient.cuh). Sizes are the output's.
 struct ForwardCall {
   const void* wide[2] = {nullptr, nullptr};  // bf16 [N, D, H, W, channels]; wide[0] of half the size if up-sampled
   const void* thin = nullptr;                // bf16 [N, D, H, W, 2 or 4]
@@ -20,7 +20,7 @@ struct ForwardCall {
   int D = 0;
   int H = 0;
   int W = 0;
-  int input_D = 0;  // thin_forward.cuh alone: the input's
+  int input_D = 0;  // of forms of stride 2 alone: the source's
   int input_H = 0;
   int input_W = 0;
   float slope = 1.0F;
@@ -51,7 +51,9 @@ struct WeightCall {
   int input_W = 0;
   int channels = 0;  // of `gradient` in memory
   int groups = 1;
-  int pitch = 0;  // weight_gradient.cuh alone: channels of `input` in memory
+  int slices = 1;  // of the input's channels; groups count slices first
+  int blocks = 0;  // of a group
+  int pitch = 0;   // weight_gradient.cuh alone: channels of `input` in memory
 };
 
 }  // namespace regatta::kernels::conv

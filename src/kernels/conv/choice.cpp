@@ -1,5 +1,7 @@
 #include "kernels/conv/choice.hpp"
 
+#include <algorithm>
+
 #include "kernels/conv/forms.hpp"
 #include "regatta/base/text.hpp"
 
@@ -108,11 +110,14 @@ std::optional<ForwardChoice> find_march(const MarchKey& key, int out, const Conv
 std::optional<ForwardChoice> find_hopper(const MarchKey& key, int out, const ConvShape& shape, const Capability& chip) {
   ForwardChoice choice;
   const bool found = chip.is_hopper() && find_form(HopperForms(), chip, [&]<class F>(int number) {
-                       if (!serves(F::kKey, key) || out % F::kOut != 0) {
+                       // forms with PReLU are for their own channels: march has others
+                       const bool own = !key.prelu || out == F::kOut;
+                       if (!serves(F::kKey, key) || out % F::kOut != 0 || !own) {
                          return false;
                        }
                        choice.family = Family::kHopper;
                        choice.form = number;
+                       choice.blocks_of_multiprocessor = F::kBlocks;
                        choice.packing.hopper = true;
                        choice.packing.groups = out / F::kOut;
                        choice.packing.tiles = F::kOut / 8;
@@ -137,10 +142,11 @@ std::optional<ForwardChoice> find_up(const MarchKey& key, const ConvShape& shape
 }
 
 const char* name_of(Family family) {
-  return family == Family::kHopper ? "hopper"
-         : family == Family::kUp   ? "up"
-         : family == Family::kFold ? "fold"
-                                   : "march";
+  return family == Family::kHopper            ? "hopper"
+         : family == Family::kUp              ? "up"
+         : family == Family::kFold            ? "fold"
+         : family == Family::kStridedGradient ? "strided"
+                                              : "march";
 }
 
 std::string text_of(const ConvInput& input) {
@@ -196,11 +202,21 @@ std::optional<ForwardChoice> choose_forward(const ConvShape& shape, const Capabi
 
 std::optional<ForwardChoice> choose_gradient(const ConvShape& shape, ConvPass pass, const Capability& chip) {
   const ConvInput& input = pass == ConvPass::kFirstGradient ? shape.first : shape.second;
-  if (!is_sound(shape, chip) || shape.stride != 1 || input.channels <= kRaw || (input.prelu && input.upsampled)) {
+  const bool strided = shape.stride == 2 && shape.edge == kTaps && !input.upsampled;
+  if (!is_sound(shape, chip) || (shape.stride != 1 && !strided) || input.channels <= kRaw ||
+      (input.prelu && input.upsampled)) {
     return std::nullopt;
   }
   std::optional<ForwardChoice> choice;
-  if (input.upsampled) {
+  if (strided) {
+    find_form(StridedGradientForms(), chip, [&]<class F>(int number) {
+      if (F::kIn != shape.out || input.channels % F::kOut != 0) {
+        return false;
+      }
+      choice = {Family::kStridedGradient, number, packing_of<F>(input.channels, shape), "", F::kBlocks};
+      return true;
+    });
+  } else if (input.upsampled) {
     find_form(FoldForms(), chip, [&]<class F>(int number) {
       if (F::kShape.in != shape.out || input.channels % F::kOut != 0) {
         return false;
@@ -226,7 +242,8 @@ std::optional<ForwardChoice> choose_gradient(const ConvShape& shape, ConvPass pa
     const int thin_channels = packing.hopper ? packing.sections[0].channels : kQuads;
     packing.sections[0] = {
         shape.out == kFlow ? thin_channels : shape.out, shape.out, 0, false, shape.edge, shape.identity};
-    choice->text = str(name_of(choice->family), " ", shape.out, " -> ", text_of(input), ", gradient", edge_text(shape));
+    choice->text = str(name_of(choice->family), " ", shape.out, " -> ", text_of(input),
+                       shape.stride > 1 ? ", stride 2" : "", ", gradient", edge_text(shape));
   }
   return choice;
 }
@@ -243,6 +260,99 @@ WeightChoice weight_choice(Family family, int number, int out, SumOrder order, c
   choice.values = F::kValues;
   choice.out = F::kOut;
   choice.order = order;
+  return choice;
+}
+
+/// With the input's channels in slices.
+template <class F>
+void add_slices(WeightChoice& choice, int channels, int pairs) {
+  choice.in = F::kIn;
+  choice.slices = channels / F::kIn;
+  choice.pairs = pairs;
+  choice.groups *= choice.slices * pairs;
+}
+
+std::int64_t divide_up(std::int64_t a, std::int64_t b) {
+  return (a + b - 1) / b;
+}
+
+// Of small kernels and those of stride 2, below this many voxels of the result, and of more input channels than these,
+// another library is as fast.
+constexpr std::int64_t kSlicedVoxels = 5000;
+constexpr int kSlicedChannels = 64;
+constexpr int kStridedChannels = 32;
+
+/// Blocks of each group, one on a multiprocessor at a time, so that few multiprocessors wait for the last ones. More
+/// blocks mean more sums to add. @param steps  planes of tiles of a group
+int balanced_blocks(int groups, std::int64_t steps, int multiprocessors) {
+  constexpr int kMost = 12;
+  constexpr double kSteps = 4.0;  // as long take a block's start and its sums
+  const double cost = kSteps / static_cast<double>(steps);
+  int best = 1;
+  double least = 1e30;
+  for (int blocks = 1; blocks <= kMost || groups * blocks <= multiprocessors; ++blocks) {
+    const int rounds = (groups * blocks + multiprocessors - 1) / multiprocessors;
+    const double time = rounds * (1.0 / blocks + cost);
+    if (time < least) {
+      least = time;
+      best = blocks;
+    }
+  }
+  return best;
+}
+
+std::optional<WeightChoice> choose_hopper_weights(const ConvShape& shape, const ConvInput& input,
+                                                  const Capability& chip) {
+  std::optional<WeightChoice> choice;
+  const bool narrow = input.channels == kSlicedChannels;
+  const bool large = shape.edge == kLargeEdge;
+  if (!chip.is_hopper() || (!large && (!narrow || shape.output_size().all() < kSlicedVoxels))) {
+    return choice;
+  }
+  find_form(HopperWeightForms(), chip, [&]<class F>(int number) {
+    if (F::kEdge != shape.edge || input.channels % F::kIn != 0 || shape.out % F::kOut != 0) {
+      return false;
+    }
+    choice = weight_choice<F>(Family::kHopperWeights, number, shape.out, SumOrder::kPairs, chip);
+    add_slices<F>(*choice, input.channels, F::kPairGroups);
+    const std::int64_t columns = divide_up(shape.size.h, F::kHeight) * divide_up(shape.size.w, F::kWidth);
+    choice->blocks = balanced_blocks(choice->groups, shape.size.n * shape.size.d * columns, chip.multiprocessors);
+    return true;
+  });
+  return choice;
+}
+
+std::optional<WeightChoice> choose_strided_weights(const ConvShape& shape, const ConvInput& input,
+                                                   const Capability& chip) {
+  std::optional<WeightChoice> choice;
+  if (input.upsampled || input.channels > kStridedChannels || shape.output_size().all() < kSlicedVoxels) {
+    return choice;
+  }
+  find_form(StridedWeightForms(), chip, [&]<class F>(int number) {
+    if (input.channels % F::kIn != 0 || shape.out % F::kOut != 0) {
+      return false;
+    }
+    choice = weight_choice<F>(Family::kStridedWeights, number, shape.out, SumOrder::kWide, chip);
+    add_slices<F>(*choice, input.channels, 1);
+    choice->blocks = (chip.multiprocessors * F::kBlocks + choice->groups - 1) / choice->groups;
+    return true;
+  });
+  return choice;
+}
+
+/// Of any channels that a form has, in a tensor that may have more.
+std::optional<WeightChoice> choose_plain_weights(const ConvShape& shape, const ConvInput& input,
+                                                 const Capability& chip) {
+  std::optional<WeightChoice> choice;
+  find_form(WeightForms(), chip, [&]<class F>(int number) {
+    const bool whole = F::kShape.quads ? shape.out == kFlow : shape.out % F::kOut == 0;
+    if (F::kIn != input.channels || F::kEdge != shape.edge || !whole) {
+      return false;
+    }
+    choice = weight_choice<F>(Family::kWeights, number, shape.out, SumOrder::kWide, chip);
+    choice->text = str("weights ", text_of(input), " -> ", shape.out, edge_text(shape));
+    return true;
+  });
   return choice;
 }
 
@@ -269,19 +379,17 @@ std::optional<WeightChoice> choose_weights(const ConvShape& shape, const ConvInp
       choice = weight_choice<F>(Family::kFoldWeights, number, shape.out, SumOrder::kFolded, chip);
       return true;
     });
+  } else if (shape.stride == 2 && shape.edge == kTaps) {
+    choice = choose_strided_weights(shape, input, chip);
   } else if (shape.stride == 1) {
-    find_form(WeightForms(), chip, [&]<class F>(int number) {
-      const bool whole = F::kShape.quads ? shape.out == kFlow : shape.out % F::kOut == 0;
-      if (F::kIn != input.channels || F::kEdge != shape.edge || !whole) {
-        return false;
-      }
-      choice = weight_choice<F>(Family::kWeights, number, shape.out, SumOrder::kWide, chip);
-      return true;
-    });
+    choice = choose_hopper_weights(shape, input, chip);
+  }
+  if (!choice && shape.stride == 1 && input.channels > kRaw && !input.upsampled) {
+    choice = choose_plain_weights(shape, input, chip);
   }
   if (choice) {
-    choice->text =
-        str("weights ", text_of(input), " -> ", shape.out, shape.stride > 1 ? ", stride 2" : "", edge_text(shape));
+    choice->text = str(choice->family == Family::kHopperWeights ? "hopper weights " : "weights ", text_of(input),
+                       " -> ", shape.out, shape.stride > 1 ? ", stride 2" : "", edge_text(shape));
   }
   return choice;
 }
@@ -295,8 +403,8 @@ std::vector<WeightSlice> weight_slices(const ConvShape& shape, const ConvInput& 
   }
   std::vector<WeightSlice> slices;
   const bool suits_cudnn = input.channels % 64 == 0 && shape.out % 64 == 0;
-  if (shape.edge != kTaps || shape.stride != 1 || input.upsampled || input.channels > kMostSliced ||
-      shape.out > kMostOut || shape.size.all() < kFewestVoxels || suits_cudnn) {
+  if (!is_sound(shape, chip) || shape.edge != kTaps || shape.stride != 1 || input.upsampled ||
+      input.channels > kMostSliced || shape.out > kMostOut || shape.size.all() < kFewestVoxels || suits_cudnn) {
     return slices;
   }
   for (int first = 0; first < input.channels;) {
@@ -304,7 +412,7 @@ std::vector<WeightSlice> weight_slices(const ConvShape& shape, const ConvInput& 
     std::optional<WeightChoice> choice;
     for (const int channels : {64, 32, 16}) {
       slice.channels = channels;
-      choice = channels <= input.channels - first ? choose_weights(shape, slice, chip) : std::nullopt;
+      choice = channels <= input.channels - first ? choose_plain_weights(shape, slice, chip) : std::nullopt;
       if (choice) {
         break;
       }

@@ -32,7 +32,10 @@ struct WeightChoice {
   int groups = 1;
   int blocks = 0;
   int values = 0;
-  int out = 0;  // of a group
+  int out = 0;     // of a group
+  int in = 0;      // of a group; thin forms: not counted
+  int slices = 1;  // of the input's channels
+  int pairs = 1;   // groups for each pair of slices
   SumOrder order = SumOrder::kWide;
   std::string text;
 

@@ -7,7 +7,10 @@
 
 #include "kernels/conv/fold.hpp"
 #include "kernels/conv/hopper.hpp"
+#include "kernels/conv/hopper_weights.hpp"
 #include "kernels/conv/march.hpp"
+#include "kernels/conv/strided_gradient.hpp"
+#include "kernels/conv/strided_weights.hpp"
 #include "kernels/conv/thin.hpp"
 #include "kernels/conv/up_forward.hpp"
 #include "kernels/conv/weight_gradient.hpp"
@@ -27,6 +30,7 @@ using Forward32To32 = March<MarchKey{.first = 32}, MarchShape{2, 2, 4, 2, 1, 3, 
 using Forward32To16 = March<MarchKey{.first = 32}, MarchShape{2, 1, 4, 2, 2, 3, 2}>;
 using Forward32To8 = March<MarchKey{.first = 32}, MarchShape{1, 1, 4, 2, 2, 3, 2}>;
 using Forward32To3 = March<MarchKey{.first = 32, .epilogue = Epilogue::kPlanar}, MarchShape{1, 1, 4, 2, 2, 3, 2}>;
+using Forward64To3 = March<MarchKey{.first = 64, .epilogue = Epilogue::kPlanar}, MarchShape{1, 1, 4, 2, 2, 2, 1}>;
 using Forward16To16 = March<MarchKey{.first = 16}, MarchShape{2, 1, 6, 2, 2, 3, 2}>;
 using Forward16To8 = March<MarchKey{.first = 16}, MarchShape{1, 1, 4, 2, 2, 3, 3}>;
 using Forward16And16To16 = March<MarchKey{.first = 16, .second = 16}, MarchShape{2, 1, 4, 2, 2, 3, 2}>;
@@ -63,6 +67,7 @@ constexpr MarchKey prelu_key(int first, int second, int thin, Epilogue epilogue)
   return {.first = first, .second = second, .thin = thin, .epilogue = epilogue, .prelu = true};
 }
 using Prelu2To8 = March<prelu_key(0, 0, 2, Epilogue::kActivate), MarchShape{1, 1, 4, 2, 2, 3, 3}>;
+using Prelu2To32 = March<prelu_key(0, 0, 2, Epilogue::kActivate), MarchShape{2, 2, 4, 2, 1, 3, 2}>;
 using Prelu8To8 = March<prelu_key(8, 0, 0, Epilogue::kActivate), MarchShape{1, 1, 4, 2, 2, 3, 3}>;
 using Prelu16To16 = March<prelu_key(16, 0, 0, Epilogue::kActivate), MarchShape{2, 1, 4, 2, 2, 3, 2}>;
 using Prelu32To16 = March<prelu_key(32, 0, 0, Epilogue::kActivate), MarchShape{2, 1, 4, 2, 2, 3, 2}>;
@@ -79,11 +84,11 @@ using PreluGradient32To16 = March<prelu_key(32, 0, 0, Epilogue::kMask), MarchSha
 using MarchForms =
     FormList<Forward32UpAnd16, Forward32UpAnd16Low, Forward32UpAnd8, Forward64To16, Forward32To32, Forward32To16,
              Forward32To8, Forward16To16, Forward16To8, Forward16To3, Forward8To8, Forward8To3, Forward32To3,
-             Forward2To16, Gradient3To16, Gradient3To8, Gradient16To32, Gradient16To16, Gradient8To32, Gradient8To8,
-             Gradient32To16, Gradient32To8, Large8To8, Large16To16, Large16To3, Large32To8, LargeGradient8To8,
-             LargeGradient16To16, LargeGradient32To8, Prelu2To8, Prelu8To8, Prelu16To16, Prelu32To16, Prelu16And8To16,
-             Prelu16And16To32, Forward16And16To16, PreluGradient3To16, PreluGradient8To8, PreluGradient16To32,
-             PreluGradient16To16, PreluGradient16To8, PreluGradient32To16>;
+             Forward64To3, Forward2To16, Gradient3To16, Gradient3To8, Gradient16To32, Gradient16To16, Gradient8To32,
+             Gradient8To8, Gradient32To16, Gradient32To8, Large8To8, Large16To16, Large16To3, Large32To8,
+             LargeGradient8To8, LargeGradient16To16, LargeGradient32To8, Prelu2To32, Prelu2To8, Prelu8To8, Prelu16To16,
+             Prelu32To16, Prelu16And8To16, Prelu16And16To32, Forward16And16To16, PreluGradient3To16, PreluGradient8To8,
+             PreluGradient16To32, PreluGradient16To16, PreluGradient16To8, PreluGradient32To16>;
 
 // For compute capability 9.0 alone, taken first. HopperShape: input and output channels, patches y, patches x,
 // warpgroups, stages, blocks.
@@ -98,8 +103,16 @@ using HopperGradient16To32 = Hopper<HopperShape{16, 32, 1, 2, 2, 3, 2}, Epilogue
 using HopperGradient32To16 = Hopper<HopperShape{32, 16, 1, 2, 2, 3, 2}, Epilogue::kMask>;
 using HopperGradient32To32 = Hopper<HopperShape{32, 32, 1, 2, 2, 3, 2}, Epilogue::kMask>;
 
-using HopperForms = FormList<Hopper64To32, Hopper64To16, Hopper32To32, Hopper32To16, Hopper16To16, HopperGradient3To16,
-                             HopperGradient16To32, HopperGradient16To16, HopperGradient32To32, HopperGradient32To16>;
+// LKU-Net's, after the plain forms of the same channels.
+using HopperPrelu16To16 = Hopper<HopperShape{16, 16, 1, 2, 1, 3, 4}, Epilogue::kActivate, true>;
+using HopperPrelu32To32 = Hopper<HopperShape{32, 32, 1, 2, 2, 3, 2}, Epilogue::kActivate, true>;
+using HopperPreluGradient16To16 = Hopper<HopperShape{16, 16, 1, 2, 1, 3, 4}, Epilogue::kMask, true>;
+using HopperPreluGradient32To32 = Hopper<HopperShape{32, 32, 1, 2, 2, 3, 2}, Epilogue::kMask, true>;
+
+using HopperForms =
+    FormList<Hopper64To32, Hopper64To16, Hopper32To32, Hopper32To16, Hopper16To16, HopperGradient3To16,
+             HopperGradient16To32, HopperGradient16To16, HopperGradient32To32, HopperGradient32To16, HopperPrelu32To32,
+             HopperPrelu16To16, HopperPreluGradient32To32, HopperPreluGradient16To16>;
 
 // Gradient of an up-sampled input. FoldShape: channels of the gradient, tiles, warps over channels, rows, warps y,
 // stages, blocks.
@@ -120,9 +133,17 @@ using Thin2To16 = ThinForward<ThinForwardShape{2, 1, 4, 2, 2, 4}>;
 using Thin2To8 = ThinForward<ThinForwardShape{1, 1, 4, 2, 2, 4}>;
 using ThinForms = FormList<Thin2To16, Thin2To8>;
 
+// Data gradients of stride 2. StridedGradientShape: channels of the gradient, tiles, warps over channels, rows, warps
+// y, warps x, blocks.
+using StridedGradient64To32 = StridedGradient<StridedGradientShape{64, 2, 2, 2, 4, 1, 1}>;
+using StridedGradient32To16 = StridedGradient<StridedGradientShape{32, 2, 1, 2, 4, 1, 2}>;
+using StridedGradient16To8 = StridedGradient<StridedGradientShape{16, 1, 1, 2, 4, 2, 2}>;
+using StridedGradientForms = FormList<StridedGradient64To32, StridedGradient32To16, StridedGradient16To8>;
+
 // Weight gradients. WeightShape: input channels, tiles, warps over output channels, rows, warps y, warps x, stages,
 // blocks, quads, edge.
 using Weights64To16 = WeightForm<WeightShape{64, 2, 1, 8, 1, 1, 2, 1}>;
+using Weights64To3 = WeightForm<WeightShape{64, 1, 1, 8, 1, 1, 2, 1, true}>;
 using Weights32To32 = WeightForm<WeightShape{32, 2, 2, 16, 1, 1, 2, 1}>;
 using Weights32To16 = WeightForm<WeightShape{32, 2, 1, 8, 1, 1, 2, 2}>;
 using Weights32To8 = WeightForm<WeightShape{32, 1, 1, 8, 1, 1, 2, 2}>;
@@ -139,9 +160,20 @@ using LargeWeights8To8 = WeightForm<WeightShape{8, 1, 1, 8, 2, 1, 2, 1, false, k
 using LargeWeights16To16 = WeightForm<WeightShape{16, 1, 2, 16, 1, 1, 2, 1, false, kLargeEdge}>;
 using LargeWeights16To8 = WeightForm<WeightShape{16, 1, 1, 8, 2, 1, 2, 1, false, kLargeEdge}>;
 using LargeWeights32To8 = WeightForm<WeightShape{32, 1, 1, 8, 1, 1, 2, 1, false, kLargeEdge}>;
-using WeightForms = FormList<Weights64To16, Weights32To32, Weights32To16, Weights32To8, Weights32To3, Weights16To32,
-                             Weights16To16, Weights16To8, Weights16To3, Weights8To32, Weights8To16, Weights8To8,
-                             Weights8To3, LargeWeights8To8, LargeWeights16To16, LargeWeights16To8, LargeWeights32To8>;
+using WeightForms =
+    FormList<Weights64To16, Weights64To3, Weights32To32, Weights32To16, Weights32To8, Weights32To3, Weights16To32,
+             Weights16To16, Weights16To8, Weights16To3, Weights8To32, Weights8To16, Weights8To8, Weights8To3,
+             LargeWeights8To8, LargeWeights16To16, LargeWeights16To8, LargeWeights32To8>;
+
+// Weight gradients of stride 2. StridedWeightShape: input channels, tiles, warps over output channels, rows, warps y,
+// blocks.
+using StridedWeights32To32 = StridedWeights<StridedWeightShape{32, 2, 2, 4, 1, 1}>;
+using StridedWeightForms = FormList<StridedWeights32To32>;
+
+// Weight gradients for compute capability 9.0 alone, taken first. HopperWeightShape: edge, warpgroups, rows.
+using HopperWeights64 = HopperWeights<HopperWeightShape{kTaps, 3, 16}>;
+using LargeHopperWeights64 = HopperWeights<HopperWeightShape{kLargeEdge, 2, 16}>;
+using HopperWeightForms = FormList<HopperWeights64, LargeHopperWeights64>;
 
 // FoldWeightShape: input channels, tiles, warps over output channels, rows, steps ahead, blocks.
 using FoldWeights64To16 = FoldWeights<FoldWeightShape{64, 2, 1, 4, 2, 1}>;

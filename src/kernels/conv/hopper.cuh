@@ -28,15 +28,16 @@ struct PatchFinish {
   using Plane = float[F::kPatches][F::kPlaneSums];
   using Mask = std::uint32_t[F::kPatches][2][kSixteens][2];
 
-  const ForwardCall& call;
+  const CallOf<F>& call;
   int channel;
   int channels;
   float bias[kMasked ? 1 : kSixteens * 4];
+  float slope_sum = 0.0F;  // of a PReLU's gradient
   long long n = 0;
   int y = 0;
   int x = 0;
 
-  __device__ PatchFinish(const ForwardCall& call_, int group)
+  __device__ PatchFinish(const CallOf<F>& call_, int group)
       : call(call_),
         channel(group * F::kOut + 4 * (static_cast<int>(threadIdx.x) & 3)),
         channels(F::kOut * static_cast<int>(gridDim.y)) {
@@ -81,7 +82,39 @@ struct PatchFinish {
     }
   }
 
-  __device__ __forceinline__ void store(const Plane& plane, const Mask& mask, int z) const {
+  /// Of LeakyReLU or PReLU: read where it is needed, as registers are few.
+  __device__ __forceinline__ float slope() const {
+    if constexpr (F::kKey.prelu) {
+      return call.slope_at != nullptr ? *call.slope_at : call.slope;
+    }
+    return call.slope;
+  }
+
+  /// Two values and what made the input there.
+  __device__ __forceinline__ void mask_pair(float& low, float& high, std::uint32_t before, float slope) {
+    if constexpr (F::kKey.prelu) {
+      slope_sum += apply_prelu_mask(low, high, before, slope);
+    } else {
+      apply_mask(low, high, before, slope);
+    }
+  }
+
+  /// Four channels at `element`.
+  __device__ __forceinline__ void activate(float (&value)[4], std::size_t element, float slope) const {
+    if constexpr (F::kKey.prelu) {
+      if (call.raw != nullptr) {
+        auto* to = static_cast<__nv_bfloat16*>(call.raw) + element;
+        *reinterpret_cast<uint2*>(to) = make_uint2(pack_bf16(value[0], value[1]), pack_bf16(value[2], value[3]));
+      }
+    }
+#pragma unroll
+    for (float& v : value) {  // a trained slope may be negative or above 1
+      v = F::kKey.prelu ? (v > 0.0F ? v : v * slope) : fmaxf(v, v * slope);
+    }
+  }
+
+  __device__ __forceinline__ void store(const Plane& plane, const Mask& mask, int z) {
+    const float by = slope();
 #pragma unroll
     for (int i = 0; i < F::kPatches * 2 * kSixteens; ++i) {
       const int patch = i / (2 * kSixteens);
@@ -89,22 +122,24 @@ struct PatchFinish {
       const int k = i % kSixteens;
       const float* sums = plane[patch] + 8 * k + 2 * row;
       float value[4] = {sums[0], sums[1], sums[4], sums[5]};
+      if (y_of(patch, row) >= call.H || x_of(patch) >= call.W) {
+        continue;
+      }
+      const std::size_t element = at(z, patch, row) + 16 * k;
       if constexpr (kMasked) {
         if (call.activation != nullptr) {
-          apply_mask(value[0], value[1], mask[patch][row][k][0], call.slope);
-          apply_mask(value[2], value[3], mask[patch][row][k][1], call.slope);
+          mask_pair(value[0], value[1], mask[patch][row][k][0], by);
+          mask_pair(value[2], value[3], mask[patch][row][k][1], by);
         }
       } else {
 #pragma unroll
         for (int j = 0; j < 4; ++j) {
           value[j] += bias[4 * k + j];
-          value[j] = fmaxf(value[j], value[j] * call.slope);
         }
+        activate(value, element, by);
       }
-      if (y_of(patch, row) < call.H && x_of(patch) < call.W) {
-        auto* to = static_cast<__nv_bfloat16*>(call.out) + at(z, patch, row) + 16 * k;
-        *reinterpret_cast<uint2*>(to) = make_uint2(pack_bf16(value[0], value[1]), pack_bf16(value[2], value[3]));
-      }
+      auto* to = static_cast<__nv_bfloat16*>(call.out) + element;
+      *reinterpret_cast<uint2*>(to) = make_uint2(pack_bf16(value[0], value[1]), pack_bf16(value[2], value[3]));
     }
   }
 };
@@ -158,8 +193,8 @@ __device__ __forceinline__ void rotate(float (&sums)[F::kPatches][F::kSums], typ
 
 /// One run of planes [begin, end) of one column.
 template <class F>
-__device__ __forceinline__ void hopper_column(const ForwardCall& call, const int2* table, std::uint32_t shared,
-                                              long long n, int begin, int end, const PatchFinish<F>& finish) {
+__device__ __forceinline__ void hopper_column(const CallOf<F>& call, const int2* table, std::uint32_t shared,
+                                              long long n, int begin, int end, PatchFinish<F>& finish) {
   constexpr int kVoxelBytes = F::kQuads ? 8 : F::Input::kVoxelBytes;
   const std::size_t plane_bytes = static_cast<std::size_t>(call.H) * call.W * kVoxelBytes;
   const auto* input = static_cast<const std::uint8_t*>(F::kQuads ? call.thin : call.wide[0]) + n * call.D * plane_bytes;
@@ -220,7 +255,7 @@ __device__ __forceinline__ void hopper_column(const ForwardCall& call, const int
 }
 
 template <class F>
-__global__ void __launch_bounds__(F::kThreads, F::kBlocks) hopper(const ForwardCall call) {
+__global__ void __launch_bounds__(F::kThreads, F::kBlocks) hopper(const CallOf<F> call) {
   extern __shared__ __align__(1024) std::uint8_t shared_bytes[];
   const int group = static_cast<int>(blockIdx.y);
   const uint4* weights = static_cast<const uint4*>(call.weights) + group * (F::kWeightBytes / 16);
@@ -246,10 +281,14 @@ __global__ void __launch_bounds__(F::kThreads, F::kBlocks) hopper(const ForwardC
     finish.place(column);
     hopper_column<F>(call, table, shared_address(shared_bytes), column.n, begin, end, finish);
   }
+  if constexpr (F::kKey.prelu && F::kKey.epilogue == Epilogue::kMask) {
+    float* partial = call.slope_partial == nullptr ? nullptr : call.slope_partial + blockIdx.y * gridDim.x + blockIdx.x;
+    store_slope_sum<F::kThreads>(finish.slope_sum, reinterpret_cast<float*>(shared_bytes), partial);
+  }
 }
 
 template <class F>
-void launch_hopper(const ForwardCall& call, int multiprocessors, Stream stream) {
+void launch_hopper(const ExtendedCall& call, int multiprocessors, Stream stream) {
   REGATTA_CUDA(cudaFuncSetAttribute(hopper<F>, cudaFuncAttributeMaxDynamicSharedMemorySize, F::kSharedBytes));
   const dim3 grid(divide_up(multiprocessors * F::kBlocks, call.groups), static_cast<unsigned>(call.groups));
   hopper<F><<<grid, F::kThreads, F::kSharedBytes, stream>>>(call);

@@ -17,11 +17,12 @@ struct HopperShape {
   int blocks = 4;
 };
 
-template <HopperShape kShape_, Epilogue kEpilogue>
+template <HopperShape kShape_, Epilogue kEpilogue, bool kPrelu = false>
 struct Hopper {
   static constexpr HopperShape kShape = kShape_;
   static constexpr bool kQuads = kShape.in == 8;
-  static constexpr MarchKey kKey = {.first = kQuads ? 0 : kShape.in, .thin = kQuads ? 4 : 0, .epilogue = kEpilogue};
+  static constexpr MarchKey kKey = {
+      .first = kQuads ? 0 : kShape.in, .thin = kQuads ? 4 : 0, .epilogue = kEpilogue, .prelu = kPrelu};
   using S = Steps<kShape.in>;
   static constexpr int kOut = kShape.out;
   static constexpr int kHeight = kShape.patches_y * 8;

@@ -9,7 +9,19 @@
 
 namespace regatta::kernels::conv {
 
-enum class Family { kMarch, kHopper, kUp, kFold, kThin, kWeights, kFoldWeights, kThinWeights };
+enum class Family {
+  kMarch,
+  kHopper,
+  kUp,
+  kFold,
+  kThin,
+  kWeights,
+  kFoldWeights,
+  kThinWeights,
+  kStridedGradient,
+  kStridedWeights,
+  kHopperWeights
+};
 
 /// One of the families of forward calls.
 void launch_form(Family family, int form, const ExtendedCall& call, int multiprocessors, Stream stream);

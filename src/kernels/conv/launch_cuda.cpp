@@ -7,7 +7,9 @@ namespace regatta::kernels::conv {
 template <class F>
 void launch_march(const ExtendedCall& call, int multiprocessors, Stream stream);
 template <class F>
-void launch_hopper(const ForwardCall& call, int multiprocessors, Stream stream);
+void launch_strided_gradient(const ExtendedCall& call, int multiprocessors, Stream stream);
+template <class F>
+void launch_hopper(const ExtendedCall& call, int multiprocessors, Stream stream);
 template <class F>
 void launch_up(const ForwardCall& call, int multiprocessors, Stream stream);
 template <class F>
@@ -20,6 +22,10 @@ template <class F>
 void launch_fold_weights(const WeightCall& call, int multiprocessors, Stream stream);
 template <class F>
 void launch_thin_weights(const WeightCall& call, int multiprocessors, Stream stream);
+template <class F>
+void launch_strided_weights(const WeightCall& call, int multiprocessors, Stream stream);
+template <class F>
+void launch_hopper_weights(const WeightCall& call, int multiprocessors, Stream stream);
 
 namespace {
 
@@ -34,8 +40,14 @@ MarchLaunch march_at(FormList<F...>, int form) {
 }
 
 template <class... F>
-ForwardLaunch hopper_at(FormList<F...>, int form) {
-  static constexpr ForwardLaunch kTable[] = {launch_hopper<F>...};
+MarchLaunch strided_gradient_at(FormList<F...>, int form) {
+  static constexpr MarchLaunch kTable[] = {launch_strided_gradient<F>...};
+  return kTable[form];
+}
+
+template <class... F>
+MarchLaunch hopper_at(FormList<F...>, int form) {
+  static constexpr MarchLaunch kTable[] = {launch_hopper<F>...};
   return kTable[form];
 }
 
@@ -75,6 +87,18 @@ WeightLaunch thin_weights_at(FormList<F...>, int form) {
   return kTable[form];
 }
 
+template <class... F>
+WeightLaunch strided_weights_at(FormList<F...>, int form) {
+  static constexpr WeightLaunch kTable[] = {launch_strided_weights<F>...};
+  return kTable[form];
+}
+
+template <class... F>
+WeightLaunch hopper_weights_at(FormList<F...>, int form) {
+  static constexpr WeightLaunch kTable[] = {launch_hopper_weights<F>...};
+  return kTable[form];
+}
+
 }  // namespace
 
 void launch_form(Family family, int form, const ExtendedCall& call, int multiprocessors, Stream stream) {
@@ -82,17 +106,26 @@ void launch_form(Family family, int form, const ExtendedCall& call, int multipro
     march_at(MarchForms(), form)(call, multiprocessors, stream);
     return;
   }
-  const ForwardLaunch launch = family == Family::kHopper ? hopper_at(HopperForms(), form)
-                               : family == Family::kUp   ? up_at(UpForms(), form)
+  if (family == Family::kStridedGradient) {
+    strided_gradient_at(StridedGradientForms(), form)(call, multiprocessors, stream);
+    return;
+  }
+  if (family == Family::kHopper) {
+    hopper_at(HopperForms(), form)(call, multiprocessors, stream);
+    return;
+  }
+  const ForwardLaunch launch = family == Family::kUp     ? up_at(UpForms(), form)
                                : family == Family::kFold ? fold_at(FoldForms(), form)
                                                          : thin_at(ThinForms(), form);
   launch(call, multiprocessors, stream);
 }
 
 void launch_form(Family family, int form, const WeightCall& call, int multiprocessors, Stream stream) {
-  const WeightLaunch launch = family == Family::kWeights       ? weights_at(WeightForms(), form)
-                              : family == Family::kFoldWeights ? fold_weights_at(FoldWeightForms(), form)
-                                                               : thin_weights_at(ThinWeightForms(), form);
+  const WeightLaunch launch = family == Family::kWeights          ? weights_at(WeightForms(), form)
+                              : family == Family::kFoldWeights    ? fold_weights_at(FoldWeightForms(), form)
+                              : family == Family::kStridedWeights ? strided_weights_at(StridedWeightForms(), form)
+                              : family == Family::kHopperWeights  ? hopper_weights_at(HopperWeightForms(), form)
+                                                                  : thin_weights_at(ThinWeightForms(), form);
   launch(call, multiprocessors, stream);
 }
 

@@ -1,6 +1,8 @@
 // Weights into the order of the matrix instructions' right operand, in bf16.
 #include <cuda_runtime.h>
 
+#include <algorithm>
+
 #include "kernels/bf16.cuh"
 #include "kernels/conv/launch.hpp"
 #include "kernels/launch.cuh"
@@ -9,6 +11,7 @@ namespace regatta::kernels::conv {
 namespace {
 
 constexpr int kThreads = 256;
+constexpr long long kMostBlocks = 2048;  // of a job
 
 struct Tap {
   int channel;  // of the section
@@ -166,7 +169,13 @@ __global__ void __launch_bounds__(kThreads) pack(const PackBatch batch) {
 }  // namespace
 
 void launch_pack(const PackBatch& batch, int jobs, Stream stream) {
-  pack<<<dim3(128, static_cast<unsigned>(jobs)), kThreads, 0, stream>>>(batch);
+  long long words = 0;
+  for (int job = 0; job < jobs; ++job) {
+    const Packing& packing = batch.packing[job];
+    words = std::max(words, static_cast<long long>(packing.groups) * packing.group_words());
+  }
+  const auto blocks = static_cast<unsigned>(std::min(divide_up(words, kThreads), kMostBlocks));
+  pack<<<dim3(blocks, static_cast<unsigned>(jobs)), kThreads, 0, stream>>>(batch);
   check_launch("pack");
 }
 

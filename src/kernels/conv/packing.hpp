@@ -67,7 +67,7 @@ struct PackBatch {
 };
 
 /// How a second stage reads the sums of a first one.
-enum class SumOrder { kWide, kFolded, kThin };
+enum class SumOrder { kWide, kFolded, kThin, kPairs };
 
 struct ReduceCall {
   const float* partial = nullptr;  // [group][block][values]
@@ -81,6 +81,8 @@ struct ReduceCall {
   int groups = 1;
   int values = 0;
   SumOrder order = SumOrder::kWide;
+  int slices = 1;    // of the input's channels: groups count slices first, then slices of the output's
+  int pairs = 1;     // groups for each two slices: in kPairs, of pairs of kz and kx
   int channels = 0;  // of the form's input
   int offset = 0;    // of the input among the weights' input channels
   int weights_in = 0;

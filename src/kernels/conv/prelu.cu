@@ -1,9 +1,11 @@
-// Instances: 3x3x3 after or before a PReLU.
+// Instances: 3x3x3 after or before a PReLU, and the head of many channels.
 #include "kernels/conv/forms.hpp"
 #include "kernels/conv/march.cuh"
 
 namespace regatta::kernels::conv {
 
+template void launch_march<Forward64To3>(const ExtendedCall&, int, Stream);
+template void launch_march<Prelu2To32>(const ExtendedCall&, int, Stream);
 template void launch_march<Prelu2To8>(const ExtendedCall&, int, Stream);
 template void launch_march<Prelu8To8>(const ExtendedCall&, int, Stream);
 template void launch_march<Prelu16To16>(const ExtendedCall&, int, Stream);

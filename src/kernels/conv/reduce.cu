@@ -14,50 +14,70 @@ constexpr int kAcross = 32;
 constexpr int kSharers = 8;
 constexpr int kSumThreads = 256;
 
+/// Which weight a value of a group is: its input channel, output channel and tap; not real: padding, or a bias.
+struct Weight {
+  int channel;
+  int out;
+  int tap;
+  bool real;
+};
+
+/// Of [pair of kz and kx][ky][channel][out].
+__device__ Weight weight_of_pair(const ReduceCall& call, int pair_group, int index) {
+  const int edge = call.edge;
+  const int out = index % call.out;
+  const int channel = index / call.out % call.channels;
+  const int ky = index / call.out / call.channels % edge;
+  const int warpgroups = call.values / (call.out * call.channels * edge);
+  const int pair = pair_group * warpgroups + index / call.out / call.channels / edge;
+  return {channel, out, (pair / edge * edge + ky) * edge + pair % edge, pair < edge * edge};
+}
+
+__device__ Weight weight_at(const ReduceCall& call, int index) {
+  const int row = index / call.out;
+  const int out = index % call.out;
+  const int edge = call.edge;
+  if (call.order == SumOrder::kThin) {
+    const int kx = row % 8 / 2;
+    return {row & 1, out, row / 8 * kTaps + kx, kx < kTaps};
+  }
+  if (call.channels == 8) {
+    const int pairs = shift_count(8, edge);
+    const int kx = row / 8 % (2 * pairs);
+    return {row % 8, out, row / (16 * pairs) * edge + kx, kx < edge};
+  }
+  const int tap = row / call.channels;
+  return {row % call.channels, out, call.order == SumOrder::kFolded ? 26 - tap : tap, true};
+}
+
 /// Writes the sum of value `index` (row, output channel) of a group, unless it is padding.
 __device__ void place(const ReduceCall& call, int group, int index, float sum) {
-  const int row = index / call.out;
-  const int out = group * call.out + index % call.out;
-  if (out >= call.real_out) {
-    return;
-  }
-  if (row == call.values / call.out - 1) {
+  const int out_groups = call.groups / call.slices / call.pairs;
+  const int first_out = group / call.pairs % out_groups * call.out;
+  const int slice = group / call.pairs / out_groups;
+  const bool paired = call.order == SumOrder::kPairs;
+  if (!paired && index / call.out == call.values / call.out - 1) {
+    const int out = first_out + index % call.out;
     for (float* bias : {call.bias, call.more_bias[0], call.more_bias[1]}) {
-      if (bias != nullptr) {
+      if (bias != nullptr && out < call.real_out && slice == 0) {
         bias[out] = sum;
       }
     }
     return;
   }
-  const int edge = call.edge;
-  int channel = 0;
-  int tap = 0;
-  if (call.order == SumOrder::kThin) {
-    channel = row & 1;
-    const int kx = row % 8 / 2;
-    if (kx >= kTaps) {
-      return;
-    }
-    tap = row / 8 * kTaps + kx;
-  } else if (call.channels == 8) {
-    channel = row % 8;
-    const int pairs = shift_count(8, edge);
-    const int kx = row / 8 % (2 * pairs);
-    if (kx >= edge) {
-      return;
-    }
-    tap = row / (16 * pairs) * edge + kx;
-  } else {
-    channel = row % call.channels;
-    tap = row / call.channels;
-    tap = call.order == SumOrder::kFolded ? 26 - tap : tap;
+  const Weight weight = paired ? weight_of_pair(call, group % call.pairs, index) : weight_at(call, index);
+  const int out = first_out + weight.out;
+  if (!weight.real || out >= call.real_out) {
+    return;
   }
-  const std::size_t kernel = static_cast<std::size_t>(out) * call.weights_in + call.offset + channel;
-  call.weights[kernel * edge * edge * edge + tap] = sum;
+  const int edge = call.edge;
+  const std::size_t kernel =
+      static_cast<std::size_t>(out) * call.weights_in + call.offset + slice * call.channels + weight.channel;
+  call.weights[kernel * edge * edge * edge + weight.tap] = sum;
   const int border = (edge - kTaps) / 2;
-  const int z = tap / (edge * edge) - border;
-  const int y = tap / edge % edge - border;
-  const int x = tap % edge - border;
+  const int z = weight.tap / (edge * edge) - border;
+  const int y = weight.tap / edge % edge - border;
+  const int x = weight.tap % edge - border;
   const bool inner = min(z, min(y, x)) >= 0 && max(z, max(y, x)) < kTaps;
   if (call.inner != nullptr && inner) {
     call.inner[kernel * 27 + z * 9 + y * 3 + x] = sum;

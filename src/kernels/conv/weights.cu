@@ -5,6 +5,7 @@
 namespace regatta::kernels::conv {
 
 template void launch_weights<Weights64To16>(const WeightCall&, int, Stream);
+template void launch_weights<Weights64To3>(const WeightCall&, int, Stream);
 template void launch_weights<Weights32To32>(const WeightCall&, int, Stream);
 template void launch_weights<Weights32To3>(const WeightCall&, int, Stream);
 template void launch_weights<Weights32To8>(const WeightCall&, int, Stream);

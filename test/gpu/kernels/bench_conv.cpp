@@ -96,7 +96,11 @@ void bench_lkunet(Bench& bench) {
   const VolumeSize full = {1, 160, 192, 224};
   const VolumeSize half = {1, 80, 96, 112};
   const VolumeSize quarter = {1, 40, 48, 56};
-  for (const auto& [size, channels] : {std::pair(full, 8), std::pair(half, 16), std::pair(quarter, 32)}) {
+  const VolumeSize eighth = {1, 20, 24, 28};
+  const VolumeSize sixteenth = {1, 10, 12, 14};
+  for (const auto& [size, channels] :
+       {std::pair(full, 8), std::pair(half, 16), std::pair(quarter, 32), std::pair(half, 64), std::pair(quarter, 128),
+        std::pair(eighth, 256), std::pair(sixteenth, 256)}) {
     const ConvShape large = {.size = size,
                              .first = {.channels = channels, .prelu = true},
                              .second = {},
@@ -122,9 +126,25 @@ void bench_lkunet(Bench& bench) {
   bench_layer(bench, between_prelus(full, 16, 8, 16), bench.chip(), "");
   bench_layer(bench, between_prelus(full, 16, 0, 16), bench.chip(), "");
   bench_layer(bench, between_prelus(full, 16, 0, 3), bench.chip(), "");
+  // of 32 channels, with a head at half resolution
+  bench_layer(bench, between_prelus(full, 2, 0, 32), bench.chip(), "");
+  bench_layer(bench, between_prelus(full, 32, 0, 32), bench.chip(), "");
+  bench_layer(bench, between_prelus(half, 64, 64, 128), bench.chip(), "");
+  bench_layer(bench, between_prelus(half, 128, 0, 64), bench.chip(), "");
+  bench_layer(bench, between_prelus(half, 64, 0, 3), bench.chip(), "");
+  for (const auto& [size, channels] :
+       {std::pair(full, 8), std::pair(half, 16), std::pair(full, 32), std::pair(half, 64)}) {
+    const ConvShape strided = {.size = size,
+                               .first = {.channels = channels, .prelu = true},
+                               .second = {},
+                               .out = 2 * channels,
+                               .stride = 2,
+                               .prelu = true};
+    bench_layer(bench, strided, bench.chip(), "");
+  }
   bench_up_conv(bench, {half, 16, true, true});
   bench_up_conv(bench, {quarter, 16, true, true});
-  bench_up_conv(bench, {{1, 20, 24, 28}, 32, true, true});
+  bench_up_conv(bench, {eighth, 32, true, true});
 }
 
 }  // namespace regatta::kernels

@@ -79,6 +79,29 @@ std::vector<ConvShape> lkunet_layers(const VolumeSize& size) {
   };
 }
 
+/// The layers of LKU-Net of 32 channels whose weight gradients go by slices of channels, and those of three and of two
+/// channels beside many.
+std::vector<ConvShape> wide_layers(const VolumeSize& size) {
+  const VolumeSize twice = {size.n, 2 * size.d - 1, 2 * size.h, 2 * size.w - 1};
+  const auto strided = [&](int channels, int out) {
+    return ConvShape{
+        .size = twice, .first = {.channels = channels, .prelu = true}, .second = {}, .out = out, .stride = 2};
+  };
+  return {
+      large(size, 64),
+      {.size = {1, 5, 18, 20}, .first = {128}, .second = {}, .out = 192, .edge = 5},
+      between_prelus(size, 64, 64, 128),
+      between_prelus(size, 128, 0, 64),
+      between_prelus(size, 64, 0, 3),
+      between_prelus(size, 2, 0, 32),
+      between_prelus(size, 32, 0, 32),
+      strided(32, 64),
+      strided(64, 32),
+      strided(32, 32),
+      strided(8, 16),
+  };
+}
+
 /// Inputs and weights are bf16 numbers, sums are float32. What remains is the rounding of bf16 results (1.7e-3), of the
 /// child sums, and of float32 sums over many voxels.
 double allowed(const ConvShape& shape, ConvPass pass) {
@@ -161,6 +184,15 @@ TEST_CASE("LKU-Net's convolutions agree with the reference at every voxel of a l
   check_layers(lkunet_layers({1, 37, 45, 70}), Sampling::kEveryVoxel, capability(0));
 }
 
+TEST_CASE("convolutions of many channels agree with the reference at every voxel of odd volumes") {
+  if (!has_gpu()) {
+    REGATTA_SKIP("no GPU");
+  }
+  check_layers(wide_layers({2, 13, 17, 19}), Sampling::kEveryVoxel, capability(0));
+  check_layers(wide_layers({1, 21, 37, 45}), Sampling::kSome, capability(0));
+  check_layers(wide_layers({1, 19, 22, 18}), Sampling::kSome, as_sm80(capability(0)));
+}
+
 TEST_CASE("the forms for compute capability 8.0 agree with the reference") {
   if (!has_gpu()) {
     REGATTA_SKIP("no GPU");
@@ -190,8 +222,9 @@ TEST_CASE("captured convolutions give the same bytes as uncaptured ones") {
   }
   const Capability chip = capability(0);
   std::vector<ConvShape> all = layers({1, 20, 24, 28});
-  const std::vector<ConvShape> more = lkunet_layers({1, 20, 24, 28});
-  all.insert(all.end(), more.begin(), more.end());
+  for (const std::vector<ConvShape>& more : {lkunet_layers({1, 20, 24, 28}), wide_layers({1, 20, 24, 28})}) {
+    all.insert(all.end(), more.begin(), more.end());
+  }
   for (const ConvShape& shape : all) {
     ConvCase layer(shape, chip, 5);
     for (const ConvPass pass : kPasses) {

@@ -88,6 +88,27 @@ TEST_CASE("input gradients are the adjoint of the forward pass, also through up-
   CHECK(by_output == by_input);
 }
 
+TEST_CASE("input gradients of stride 2 are the adjoint of the forward pass at odd and even sizes") {
+  const ConvShape shape = {.size = {2, 5, 4, 3}, .first = {8}, .second = {}, .out = 16, .stride = 2};
+  const std::vector<Bf16> first = whole_values(120 * 8, 1);
+  const std::vector<Bf16> gradient = whole_values(2 * 3 * 2 * 2 * 16, 2);
+  const std::vector<float> weights = whole_floats(static_cast<std::size_t>(16) * 8 * 27, 3);
+  ConvForward forward;
+  forward.first = first.data();
+  double by_output = 0.0;
+  for_each_place(shape.output_size(), 16, [&](const ConvPlace& place, std::int64_t at) {
+    by_output += conv_forward_reference(shape, forward, weights.data(), place) * to_float(gradient[at]);
+  });
+  ConvInputGradient backward;
+  backward.output_gradient = gradient.data();
+  double by_input = 0.0;
+  for_each_place(shape.size, 8, [&](const ConvPlace& place, std::int64_t at) {
+    by_input += to_float(first[at]) *
+                conv_input_gradient_reference(shape, ConvPass::kFirstGradient, backward, weights.data(), place);
+  });
+  CHECK(by_output == by_input);
+}
+
 TEST_CASE("weight gradients are the adjoint of the forward pass in the weights and the bias") {
   for (const int stride : {1, 2}) {
     const ConvShape shape = {.size = {1, 5, 4, 3}, .first = {2}, .second = {}, .out = 8, .stride = stride};
@@ -332,7 +353,8 @@ TEST_CASE("LKU-Net has forms at full and half resolution, and for its large kern
                                .identity = true,
                                .prelu = true};
       for (const ConvPass pass : {ConvPass::kForward, ConvPass::kFirstGradient, ConvPass::kWeightGradient}) {
-        CHECK(has_form(block, pass, chip) == (channels < 64));
+        const bool sliced = pass == ConvPass::kWeightGradient && chip.is_hopper();
+        CHECK(has_form(block, pass, chip) == (channels < 64 || sliced));
       }
     }
     const ConvShape join = {.size = full,
@@ -351,6 +373,45 @@ TEST_CASE("LKU-Net has forms at full and half resolution, and for its large kern
   other.edge = 3;
   other.identity = true;  // small kernels cannot add their input
   CHECK_FALSE(has_form(other, ConvPass::kForward, h200()));
+}
+
+TEST_CASE("forms of stride 2 and of many channels, where they are faster than other libraries") {
+  const VolumeSize half = {1, 80, 96, 112};
+  const auto has = [](const ConvShape& shape, ConvPass pass, const Capability& chip) {
+    return has_form(shape, pass, chip);
+  };
+  for (const Capability& chip : {h200(), as_sm80(h200())}) {
+    const ConvShape narrow = {.size = half, .first = {8}, .second = {}, .out = 16, .stride = 2, .prelu = true};
+    const ConvShape wide = {.size = half, .first = {32}, .second = {}, .out = 64, .stride = 2, .prelu = true};
+    CHECK(has(narrow, ConvPass::kFirstGradient, chip));
+    CHECK_FALSE(has(narrow, ConvPass::kWeightGradient, chip));
+    CHECK_FALSE(has(wide, ConvPass::kForward, chip));
+    CHECK(has(wide, ConvPass::kFirstGradient, chip) == chip.is_hopper());  // 194 KB of shared memory
+    CHECK(has(wide, ConvPass::kWeightGradient, chip));
+    CHECK(weight_scratch_bytes(wide, chip) >= std::size_t{64} * 32 * 27 * 4);
+    const ConvShape head = {.size = half, .first = {64}, .second = {}, .out = 3};
+    CHECK(has(head, ConvPass::kWeightGradient, chip));
+  }
+  for (const VolumeSize& size : {VolumeSize{1, 20, 24, 28}, VolumeSize{1, 10, 12, 14}}) {
+    const ConvShape block = {.size = size, .first = {256}, .second = {}, .out = 256, .edge = 5, .identity = true};
+    CHECK(has(block, ConvPass::kWeightGradient, h200()));
+    CHECK_FALSE(has(block, ConvPass::kForward, h200()));
+    CHECK_FALSE(has(block, ConvPass::kFirstGradient, h200()));
+    CHECK_FALSE(has(block, ConvPass::kWeightGradient, as_sm80(h200())));
+    CHECK(weight_scratch_bytes(block, h200()) < std::size_t{160} << 20);
+  }
+}
+
+TEST_CASE("the scratch of a slope's gradient has a place for each block of the form") {
+  const VolumeSize half = {1, 80, 96, 112};
+  const auto bytes = [&](int channels) {
+    const ConvShape shape = {
+        .size = half, .first = {.channels = channels, .prelu = true}, .second = {}, .out = channels};
+    CHECK(form_text(shape, ConvPass::kFirstGradient, h200()).starts_with("hopper"));
+    return slope_scratch_bytes(shape, ConvPass::kFirstGradient, h200());
+  };
+  CHECK(bytes(16) == std::size_t{132} * 4 * sizeof(float));  // four on a multiprocessor
+  CHECK(bytes(32) == std::size_t{132} * 2 * sizeof(float));
 }
 
 TEST_CASE("PReLU arrays without a PReLU, and a PReLU without its arrays, are errors") {
