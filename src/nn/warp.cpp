@@ -12,7 +12,6 @@
 
 #include "nn/fast/compose.hpp"
 #include "nn/fast/fields.hpp"
-#include "nn/layers/resize.hpp"
 #include "nn/sampling_grid.hpp"
 #include "nn/shapes.hpp"
 #include "regatta/base/error.hpp"
@@ -106,11 +105,6 @@ at::Tensor compose(const at::Tensor& outer, const at::Tensor& inner, const WarpO
     return fast::compose(outer, inner, options);
   }
   return warp(outer, inner, options).add_(inner);
-}
-
-at::Tensor from_normalised(const at::Tensor& field) {
-  const auto half = [&field](std::int64_t axis) { return 0.5 * static_cast<double>(field.size(axis) - 1); };
-  return scale_components(field, {half(2), half(3), half(4)});
 }
 
 }  // namespace regatta

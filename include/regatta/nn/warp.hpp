@@ -46,10 +46,6 @@ at::Tensor integrate(const at::Tensor& velocity, const IntegrateOptions& options
 /// @param outer, inner  [N, 3, D, H, W] voxels
 at::Tensor compose(const at::Tensor& outer, const at::Tensor& inner, const WarpOptions& options = {});
 
-/// A field in units of half the volume's extent, as LKU-Net and Fourier-Net have it, in voxels: (size - 1) / 2 of them.
-/// @param field  [N, 3, D, H, W]
-at::Tensor from_normalised(const at::Tensor& field);
-
 /// The label at the voxel nearest to p + flow(p), 0 beyond the centres of the outer voxels, as in Learn2Reg's
 /// evaluation.
 /// @param labels  [N, 1, D, H, W] uint8

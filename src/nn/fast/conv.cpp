@@ -7,11 +7,10 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/convolution.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/leaky_relu.h>
 #include <ATen/ops/leaky_relu_backward.h>
-#include <ATen/ops/prelu.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "nn/fast/activation.hpp"
 #include "nn/fast/conv_call.hpp"
 #include "nn/known_gradient.hpp"
 #include "nn/layers/work.hpp"
@@ -110,24 +109,29 @@ Forward forward_by_kernel(const ConvCall& call, bool training) {
   return result;
 }
 
-Forward forward_by_cudnn(const ConvCall& call) {
+Forward forward_by_cudnn(const ConvCall& call, bool training) {
   constexpr std::array<std::int64_t, 3> kOnes = {1, 1, 1};
   constexpr std::array<std::int64_t, 3> kZeros = {0, 0, 0};
   const ConvLayer& layer = call.layer;
-  const at::Tensor sum = call.folded_bias();
-  const std::optional<at::Tensor> bias = sum.defined() ? std::optional(sum.to(at::kBFloat16)) : std::nullopt;
-  at::Tensor out = at::convolution(call.joined(), call.rounded_weight(), bias, layer.strides, call.paddings(), kOnes,
-                                   false, kZeros, 1);
-  if (layer.identity) {
-    out.add_(call.first.read());
+  AfterProduct after = {layer.biases, layer.identity ? call.first.read() : at::Tensor(), layer.slope,
+                        fixed_slope(layer.activation)};
+  const bool plain = layer.field || (!after.added.defined() && !after.slope.defined() && after.leaky == 1.0);
+  std::optional<at::Tensor> bias;
+  if (plain || !has_chip(call.first.raw)) {
+    const at::Tensor sum = call.folded_bias();
+    bias = sum.defined() ? std::optional(sum.to(at::kBFloat16)) : std::nullopt;
+    after.biases.clear();
   }
-  if (layer.slope.defined()) {
-    return {at::prelu(out, layer.slope.to(out.scalar_type())), out};
+  const at::Tensor out = at::convolution(call.joined(), call.rounded_weight(), bias, layer.strides, call.paddings(),
+                                         kOnes, false, kZeros, 1);
+  if (layer.field) {
+    return {out.to(at::kFloat, false, false, at::MemoryFormat::Contiguous).contiguous(), {}};
   }
-  if (const double slope = fixed_slope(layer.activation); slope != 1.0) {
-    at::leaky_relu_(out, slope);
+  if (plain) {
+    return {out, {}};
   }
-  return {layer.field ? out.to(at::kFloat, false, false, at::MemoryFormat::Contiguous).contiguous() : out, {}};
+  const std::vector<at::Tensor> results = activated(out, after, training);
+  return results.size() == 2 ? Forward{results[1], results[0]} : Forward{results[0], {}};
 }
 
 std::vector<at::Tensor> defined_of(const Slots& slots, std::size_t begin) {
@@ -156,7 +160,7 @@ class Conv : public torch::autograd::Function<Conv> {
     context->saved_data["real_out"] = call.layer.real_out;
     context->saved_data["leaky"] = std::vector<double>{call.first.leaky, call.second.leaky};
     context->saved_data["upsample"] = std::vector<std::int64_t>{call.first.upsample, call.second.upsample};
-    const Forward result = ours ? forward_by_kernel(call, training) : forward_by_cudnn(call);
+    const Forward result = ours ? forward_by_kernel(call, training) : forward_by_cudnn(call, training);
     if (!call.layer.slope.defined() || !training) {
       return {result.out};
     }

@@ -5,8 +5,8 @@
 #include <ATen/ops/convolution_backward.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
-#include <ATen/ops/zeros.h>
 
+#include "nn/fast/activation.hpp"
 #include "nn/fast/conv_call.hpp"
 
 namespace regatta::fast {
@@ -32,7 +32,6 @@ class Backward {
 
   ConvGradients run(const ConvWanted& wanted) {
     const bool our_weights = call_.has_form(ConvPass::kWeightGradient);
-    const auto undone = wanted.first ? call_.undone_stride() : std::nullopt;
     const bool our_first = wanted.first && call_.has_form(ConvPass::kFirstGradient);
     const bool our_second = wanted.second && call_.has_form(ConvPass::kSecondGradient);
     if (our_weights || our_first || our_second) {
@@ -42,14 +41,12 @@ class Backward {
       weight_gradient();
     }
     if (our_first) {
-      result_.first = input_gradient(*shape_, gradient_, ConvPass::kFirstGradient, call_.first);
-    } else if (undone) {
-      result_.first = input_gradient(*undone, spread(in_layout(upstream_)), ConvPass::kFirstGradient, call_.first);
+      result_.first = input_gradient(ConvPass::kFirstGradient, call_.first);
     }
     if (our_second) {
-      result_.second = input_gradient(*shape_, gradient_, ConvPass::kSecondGradient, call_.second);
+      result_.second = input_gradient(ConvPass::kSecondGradient, call_.second);
     }
-    by_cudnn({wanted.first && !our_first && !undone, wanted.second && !our_second}, !our_weights);
+    by_cudnn({wanted.first && !our_first, wanted.second && !our_second}, !our_weights);
     return std::move(result_);
   }
 
@@ -98,33 +95,18 @@ class Backward {
     }
   }
 
-  /// With zeros between the voxels, as large as the input.
-  at::Tensor spread(const at::Tensor& gradient) const {
-    const at::Tensor& input = call_.first.raw;
-    const at::Tensor wide =
-        at::zeros({input.size(0), input.size(2), input.size(3), input.size(4), gradient.size(1)}, gradient.options())
-            .permute({0, 4, 1, 2, 3});
-    at::Tensor places = wide;
-    for (std::int64_t axis = 2; axis < 5; ++axis) {
-      places = places.slice(axis, 0, std::nullopt, 2);
-    }
-    places.copy_(gradient);
-    return wide;
-  }
-
-  ReadingGradient input_gradient(const kernels::ConvShape& shape, const at::Tensor& gradient, ConvPass pass,
-                                 const Reading& input) const {
-    const Chip chip = chip_of(gradient);
-    const at::Tensor packed = call_.packed(shape, pass, chip);
+  ReadingGradient input_gradient(ConvPass pass, const Reading& input) const {
+    const Chip chip = chip_of(gradient_);
+    const at::Tensor packed = call_.packed(*shape_, pass, chip);
     ReadingGradient result = {at::empty_like(input.raw, at::MemoryFormat::ChannelsLast3d), {}};
     at::Tensor scratch;
     if (input.slope.defined()) {
       result.slope = at::empty_like(input.slope);
-      scratch = scratch_like(gradient, kernels::slope_scratch_bytes(shape, pass, chip.capability));
+      scratch = scratch_like(gradient_, kernels::slope_scratch_bytes(*shape_, pass, chip.capability));
     }
     if (chip.launches) {
       kernels::ConvInputGradient arrays;
-      arrays.output_gradient = bf16(gradient);
+      arrays.output_gradient = bf16(gradient_);
       arrays.child_sums = input.upsample ? sums() : nullptr;
       arrays.packed = packed.const_data_ptr();
       if (input.slope.defined()) {
@@ -137,9 +119,21 @@ class Backward {
         arrays.slope = static_cast<float>(input.leaky);
       }
       arrays.input_gradient = bf16_(result.raw);
-      kernels::conv_input_gradient(shape, pass, arrays, chip.capability, chip.stream);
+      kernels::conv_input_gradient(*shape_, pass, arrays, chip.capability, chip.stream);
     }
     return result;
+  }
+
+  /// For cuDNN's data gradient, which reads none.
+  at::Tensor input_without_values() const {
+    if (!call_.second && !call_.first.upsample) {
+      return call_.first.read();
+    }
+    const at::Tensor& raw = call_.first.raw;
+    const std::int64_t scale = call_.first.upsample ? 2 : 1;
+    return at::empty({raw.size(0), call_.layer.weights.front().size(1), scale * raw.size(2), scale * raw.size(3),
+                      scale * raw.size(4)},
+                     raw.options(), at::MemoryFormat::ChannelsLast3d);
   }
 
   void by_cudnn(const ConvWanted& wanted, bool weights) {
@@ -149,27 +143,25 @@ class Backward {
     constexpr std::array<std::int64_t, 3> kOnes = {1, 1, 1};
     constexpr std::array<std::int64_t, 3> kZeros = {0, 0, 0};
     const std::vector<at::Tensor>& kernels = call_.layer.weights;
-    const bool biased = !call_.layer.biases.empty();
     const std::array<std::int64_t, 1> bias_sizes = {kernels.front().size(0)};
     const at::Tensor upstream = in_layout(upstream_);
-    auto [to_input, to_weight, to_bias] = at::convolution_backward(
-        upstream, call_.joined(), call_.rounded_weight(), at::OptionalIntArrayRef(bias_sizes), call_.layer.strides,
-        call_.paddings(), kOnes, false, kZeros, 1, {wanted.first || wanted.second, weights, weights && biased});
+    const at::Tensor input = weights ? call_.joined() : input_without_values();
+    auto [to_input, to_weight, no_bias] = at::convolution_backward(
+        upstream, input, call_.rounded_weight(), at::OptionalIntArrayRef(bias_sizes), call_.layer.strides,
+        call_.paddings(), kOnes, false, kZeros, 1, {wanted.first || wanted.second, weights, false});
     if (weights) {
       const at::Tensor all = to_weight.to(at::kFloat, false, false, at::MemoryFormat::Contiguous).contiguous();
       for (const at::Tensor& weight : kernels) {
         result_.weights.push_back(middle(all, weight.size(2)).contiguous());
       }
-      for (std::size_t i = 0; i < call_.layer.biases.size(); ++i) {
-        result_.biases.push_back(to_bias.to(at::kFloat));
+      if (!call_.layer.biases.empty()) {
+        result_.biases = channel_sums(upstream, call_.layer.biases.size());
       }
-    }
-    if (call_.layer.identity && wanted.first) {
-      to_input = to_input.add(upstream);
     }
     const std::int64_t channels = call_.first.channels();
     if (wanted.first) {
-      result_.first = given_back(call_.second ? to_input.narrow(1, 0, channels) : to_input, call_.first);
+      const at::Tensor first = call_.second ? to_input.narrow(1, 0, channels) : to_input;
+      result_.first = given_back(first, call_.first, call_.layer.identity ? upstream : at::Tensor());
     }
     if (wanted.second) {
       result_.second = given_back(to_input.narrow(1, channels, call_.second.channels()), call_.second);

@@ -126,20 +126,6 @@ std::optional<ConvCall> ConvCall::widened() const {
   return call;
 }
 
-std::optional<kernels::ConvShape> ConvCall::undone_stride() const {
-  constexpr int kMostChannels = 16;  // of more cuDNN is as fast
-  std::optional<kernels::ConvShape> known = shape();
-  if (!known || known->stride != 2 || known->out > kMostChannels || second || first.upsample) {
-    return std::nullopt;
-  }
-  const kernels::Capability chip = chip_of(first.raw).capability;
-  if (kernels::has_form(*known, kernels::ConvPass::kFirstGradient, chip)) {
-    return std::nullopt;
-  }
-  known->stride = 1;
-  return kernels::has_form(*known, kernels::ConvPass::kFirstGradient, chip) ? known : std::nullopt;
-}
-
 at::Tensor ConvCall::packed(const kernels::ConvShape& shape, kernels::ConvPass pass, const Chip& chip) const {
   const at::Tensor packed = scratch_like(first.raw, kernels::packed_bytes(shape, pass, chip.capability));
   if (chip.launches) {

@@ -29,10 +29,6 @@ struct ConvCall {
   /// A field's convolution with channels of zeros beside the three: where only for that our kernels have gradients.
   std::optional<ConvCall> widened() const;
 
-  /// The convolution of stride 1 whose data gradient, of this output's gradient with zeros between its voxels, is that
-  /// of stride 2: where our kernels have a form for the one, not for the other, and cuDNN is slow.
-  std::optional<kernels::ConvShape> undone_stride() const;
-
   /// Packed for a pass that has a form.
   at::Tensor packed(const kernels::ConvShape& shape, kernels::ConvPass pass, const Chip& chip) const;
 

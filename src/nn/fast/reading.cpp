@@ -1,11 +1,10 @@
 #include "nn/fast/reading.hpp"
 
-#include <ATen/ops/_prelu_kernel_backward.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/leaky_relu_backward.h>
 #include <ATen/ops/upsample_nearest3d.h>
 #include <ATen/ops/upsample_nearest3d_backward.h>
 
+#include "nn/fast/activation.hpp"
 #include "regatta/kernels/pack.hpp"
 #include "regatta/nn/chip.hpp"
 
@@ -42,19 +41,11 @@ at::Tensor whole(const Reading& input) {
   return input.upsample ? at::upsample_nearest3d(input.read(), doubled(input.raw)) : input.read();
 }
 
-ReadingGradient given_back(at::Tensor gradient, const Reading& input) {
+ReadingGradient given_back(at::Tensor gradient, const Reading& input, const at::Tensor& added) {
   if (input.upsample) {
     gradient = at::upsample_nearest3d_backward(gradient, doubled(input.raw), input.raw.sizes());
   }
-  if (input.slope.defined()) {
-    const auto [raw, share] =
-        at::_prelu_kernel_backward(gradient, input.raw, input.slope.to(gradient.scalar_type()).view({1, 1, 1, 1, 1}));
-    return {raw, share.sum(at::kFloat).view({1})};
-  }
-  if (input.leaky != 1.0) {
-    return {at::leaky_relu_backward(gradient, input.raw, input.leaky, /*self_is_result=*/true), {}};
-  }
-  return {gradient, {}};
+  return activation_gradient(gradient, added, input);
 }
 
 at::Tensor in_layout(const at::Tensor& tensor) {

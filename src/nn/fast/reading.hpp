@@ -40,8 +40,9 @@ struct ReadingGradient {
   at::Tensor slope;  ///< of a PReLU
 };
 
-/// From the gradient of what `whole` gave, by LibTorch's operators.
-ReadingGradient given_back(at::Tensor gradient, const Reading& input);
+/// From the gradient of what `whole` gave, whose memory may be used again.
+/// @param added  added to it; undefined: none
+ReadingGradient given_back(at::Tensor gradient, const Reading& input, const at::Tensor& added = {});
 
 /// bf16, NDHWC.
 at::Tensor in_layout(const at::Tensor& tensor);

@@ -8,10 +8,9 @@
 #include <ATen/ops/convolution_backward.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
-#include <ATen/ops/leaky_relu.h>
-#include <ATen/ops/prelu.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "nn/fast/activation.hpp"
 #include "nn/fast/reading.hpp"
 #include "nn/layers/work.hpp"
 #include "regatta/base/error.hpp"
@@ -77,16 +76,16 @@ torch::autograd::variable_list up_by_kernel(const UpCall& call, const kernels::U
 }
 
 torch::autograd::variable_list up_by_cudnn(const UpCall& call, bool training) {
-  at::Tensor out = in_layout(at::conv_transpose3d(call.input.read(), in_layout(call.layer.weight),
-                                                  call.layer.bias.to(at::kBFloat16), kUpEdge));
-  if (call.layer.slope.defined()) {
-    const at::Tensor activated = at::prelu(out, call.layer.slope.to(out.scalar_type()));
-    return training ? torch::autograd::variable_list{out, activated} : torch::autograd::variable_list{activated};
+  const double leaky = fixed_slope(call.layer.activation);
+  AfterProduct after = {{call.layer.bias}, {}, call.layer.slope, leaky};
+  std::optional<at::Tensor> bias;
+  if ((!after.slope.defined() && leaky == 1.0) || !has_chip(call.input.raw)) {
+    bias = call.layer.bias.to(at::kBFloat16);
+    after.biases.clear();
   }
-  if (const double slope = fixed_slope(call.layer.activation); slope != 1.0) {
-    at::leaky_relu_(out, slope);
-  }
-  return {out};
+  const at::Tensor out =
+      in_layout(at::conv_transpose3d(call.input.read(), in_layout(call.layer.weight), bias, kUpEdge));
+  return activated(out, after, training);
 }
 
 struct UpGradients {
@@ -142,12 +141,12 @@ UpGradients up_gradients_by_kernel(const UpCall& call, const kernels::UpConvShap
 
 UpGradients up_gradients_by_cudnn(const UpCall& call, const at::Tensor& upstream, bool to_input) {
   const std::array<std::int64_t, 1> bias_sizes = {call.layer.weight.size(1)};
-  const auto [to_read, to_weight, to_bias] = at::convolution_backward(
+  const auto [to_read, to_weight, no_bias] = at::convolution_backward(
       upstream, whole(call.input), in_layout(call.layer.weight), at::OptionalIntArrayRef(bias_sizes), kStrides, kZeros,
-      kOnes, /*transposed=*/true, kZeros, 1, {to_input, true, true});
+      kOnes, /*transposed=*/true, kZeros, 1, {to_input, true, false});
   UpGradients result;
   result.weight = to_weight.to(at::kFloat, false, false, at::MemoryFormat::Contiguous).contiguous();
-  result.bias = to_bias.to(at::kFloat);
+  result.bias = channel_sums(upstream, 1).front();
   if (to_input) {
     result.input = given_back(to_read, call.input);
   }

@@ -23,6 +23,7 @@
 #include "nn/fast/conv.hpp"
 #include "nn/fast/conv_twice.hpp"
 #include "nn/fast/join.hpp"
+#include "nn/fast/softsign.hpp"
 #include "nn/fast/up_conv.hpp"
 #include "nn/layers/norm.hpp"
 #include "nn/layers/resize.hpp"
@@ -189,6 +190,13 @@ at::Tensor add_slope(Parameters& parameters, const Activation& activation, const
 
 at::Tensor softsign(const at::Tensor& input) {
   return Softsign::apply(input);
+}
+
+at::Tensor softsign(const at::Tensor& field, const std::array<double, 3>& factors, Backend backend) {
+  if (backend == Backend::kFast && fast::has_softsign(field)) {
+    return fast::softsign(field, factors);
+  }
+  return scale_components(softsign(field), factors);
 }
 
 at::Tensor Skip::value() const {

@@ -66,6 +66,9 @@ struct Skip {
 /// x / (1 + |x|). Keeps its input only.
 at::Tensor softsign(const at::Tensor& input);
 
+/// The same of a field, each component times its factor.
+at::Tensor softsign(const at::Tensor& field, const std::array<double, 3>& factors, Backend backend);
+
 struct ConvShape {
   std::int64_t in = 0;  ///< channels of all inputs together
   std::int64_t out = 0;

@@ -128,12 +128,14 @@ class Lkunet final : public Model {
       x = (*decode_[2 * level])({up_[level](x), skips[3 - level]});
       x = (*decode_[2 * level + 1])({x});
     }
-    at::Tensor field = softsign((*head_)({x}).value());
-    if (choices_.head != "full") {
-      field = resize(field, grid_of(moving),
-                     {.align_corners = choices_.head == "half-corners", .backend = context().backend});
+    const auto extent = [&](std::int64_t axis) { return 0.5 * static_cast<double>(moving.size(axis) - 1); };
+    const at::Tensor field =  // voxels of the full grid
+        softsign((*head_)({x}).value(), {extent(2), extent(3), extent(4)}, context().backend);
+    if (choices_.head == "full") {
+      return field;
     }
-    return from_normalised(field);
+    return resize(field, grid_of(moving),
+                  {.align_corners = choices_.head == "half-corners", .backend = context().backend});
   }
 
   LkunetOptions choices_;
