@@ -31,6 +31,11 @@ std::int64_t channels_in_memory(const at::Tensor& features) {
   return dense ? channels : 0;
 }
 
+/// Dense NDHWC, or absent.
+bool is_dense(const at::Tensor& features) {
+  return !features.defined() || features.is_contiguous(at::MemoryFormat::ChannelsLast3d);
+}
+
 std::vector<at::Tensor> activated_by_torch(at::Tensor product, const AfterProduct& after, bool training) {
   for (const at::Tensor& bias : after.biases) {
     product.add_(bias.to(product.scalar_type()).view({1, -1, 1, 1, 1}));
@@ -74,7 +79,7 @@ std::vector<at::Tensor> activated(const at::Tensor& product, const AfterProduct&
   if (after.biases.empty() && !after.added.defined() && !after.slope.defined() && after.leaky == 1.0) {
     return {product};
   }
-  if (!has_activation(product) || !product.is_contiguous(at::MemoryFormat::ChannelsLast3d)) {
+  if (!has_activation(product) || !is_dense(product) || !is_dense(after.added)) {
     return activated_by_torch(product, after, training);
   }
   const bool two = training && after.slope.defined();
@@ -98,7 +103,8 @@ std::vector<at::Tensor> activated(const at::Tensor& product, const AfterProduct&
 ReadingGradient activation_gradient(const at::Tensor& gradient, const at::Tensor& added, const Reading& input) {
   const std::int64_t channels = channels_in_memory(gradient);
   const bool active = input.slope.defined() || input.leaky != 1.0 || added.defined();
-  if (!active || channels == 0 || !has_activation(gradient) || !has_activation(input.raw)) {
+  if (!active || channels == 0 || !has_activation(gradient) || !has_activation(input.raw) || !is_dense(input.raw) ||
+      !is_dense(added)) {
     return gradient_by_torch(gradient, added, input);
   }
   ReadingGradient result;
@@ -128,7 +134,7 @@ ReadingGradient activation_gradient(const at::Tensor& gradient, const at::Tensor
 
 std::vector<at::Tensor> channel_sums(const at::Tensor& values, std::size_t count) {
   std::vector<at::Tensor> sums;
-  if (!has_activation(values) || !values.is_contiguous(at::MemoryFormat::ChannelsLast3d)) {
+  if (!has_activation(values) || !is_dense(values)) {
     constexpr std::array<std::int64_t, 4> kVoxels = {0, 2, 3, 4};
     const at::Tensor sum = values.sum(kVoxels, false, at::kFloat);
     sums.assign(count, sum);
