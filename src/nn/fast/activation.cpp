@@ -36,21 +36,24 @@ bool is_dense(const at::Tensor& features) {
   return !features.defined() || features.is_contiguous(at::MemoryFormat::ChannelsLast3d);
 }
 
-std::vector<at::Tensor> activated_by_torch(at::Tensor product, const AfterProduct& after, bool training) {
+/// In float32, rounded once, as the kernel does it.
+std::vector<at::Tensor> activated_by_torch(const at::Tensor& product, const AfterProduct& after, bool training) {
+  const auto rounded = [&](const at::Tensor& values) { return values.to(product.scalar_type()); };
+  at::Tensor sum = product.to(at::kFloat);
   for (const at::Tensor& bias : after.biases) {
-    product.add_(bias.to(product.scalar_type()).view({1, -1, 1, 1, 1}));
+    sum.add_(bias.view({1, -1, 1, 1, 1}));
   }
   if (after.added.defined()) {
-    product.add_(after.added);
+    sum.add_(after.added);
   }
   if (after.slope.defined()) {
-    const at::Tensor out = at::prelu(product, after.slope.to(product.scalar_type()));
-    return training ? std::vector<at::Tensor>{product, out} : std::vector<at::Tensor>{out};
+    const at::Tensor out = rounded(at::prelu(sum, after.slope));
+    return training ? std::vector<at::Tensor>{rounded(sum), out} : std::vector<at::Tensor>{out};
   }
   if (after.leaky != 1.0) {
-    at::leaky_relu_(product, after.leaky);
+    at::leaky_relu_(sum, after.leaky);
   }
-  return {product};
+  return {rounded(sum)};
 }
 
 ReadingGradient gradient_by_torch(at::Tensor gradient, const at::Tensor& added, const Reading& input) {
@@ -143,12 +146,14 @@ std::vector<at::Tensor> channel_sums(const at::Tensor& values, std::size_t count
   const kernels::ActivationShape shape = activation_shape(values);
   const Chip chip = chip_of(values);
   const at::Tensor scratch = scratch_like(values, kernels::activation_scratch_bytes(shape, chip.capability));
-  std::array<float*, kernels::kMostBiases> to = {};
   for (std::size_t i = 0; i < count; ++i) {
     sums.push_back(at::empty({values.size(1)}, values.options().dtype(at::kFloat).memory_format(std::nullopt)));
-    to.at(i) = floats_(sums.back());
   }
   if (chip.launches) {
+    std::array<float*, kernels::kMostBiases> to = {};
+    for (std::size_t i = 0; i < count; ++i) {
+      to.at(i) = floats_(sums[i]);
+    }
     kernels::channel_sums(shape, bf16(values), to, scratch.mutable_data_ptr(), chip.capability, chip.stream);
   }
   return sums;

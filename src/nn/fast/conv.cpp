@@ -117,7 +117,7 @@ Forward forward_by_cudnn(const ConvCall& call, bool training) {
                         fixed_slope(layer.activation)};
   const bool plain = layer.field || (!after.added.defined() && !after.slope.defined() && after.leaky == 1.0);
   std::optional<at::Tensor> bias;
-  if (plain || !has_chip(call.first.raw)) {
+  if (plain || !has_chip(call.first.raw)) {  // a CPU adds it before it rounds
     const at::Tensor sum = call.folded_bias();
     bias = sum.defined() ? std::optional(sum.to(at::kBFloat16)) : std::nullopt;
     after.biases.clear();

@@ -79,7 +79,7 @@ torch::autograd::variable_list up_by_cudnn(const UpCall& call, bool training) {
   const double leaky = fixed_slope(call.layer.activation);
   AfterProduct after = {{call.layer.bias}, {}, call.layer.slope, leaky};
   std::optional<at::Tensor> bias;
-  if ((!after.slope.defined() && leaky == 1.0) || !has_chip(call.input.raw)) {
+  if ((!after.slope.defined() && leaky == 1.0) || !has_chip(call.input.raw)) {  // a CPU adds it before it rounds
     bias = call.layer.bias.to(at::kBFloat16);
     after.biases.clear();
   }
