@@ -119,7 +119,8 @@ std::map<std::string, int> deal_groups(const std::vector<SubjectEntry>& subjects
     }
   }
   REGATTA_REQUIRE(rule.count >= 2 && static_cast<std::size_t>(rule.count) <= groups.size(), ConfigError,
-                  "/folds/count: ", rule.count, ", 2..", groups.size(), " allowed: train and val have that many groups");
+                  "/folds/count: ", rule.count, ", 2..", groups.size(),
+                  " allowed: train and val have that many groups");
   const std::vector<std::string> names(groups.begin(), groups.end());
   const CounterRng rng(static_cast<std::uint64_t>(rule.seed), RandomPurpose::kPairOrder);
   const auto order = rng.permutation(static_cast<std::uint32_t>(names.size()), 1U << 20);

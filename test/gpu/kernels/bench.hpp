@@ -44,11 +44,11 @@ void bench_features(Bench& bench);  ///< activations, InstanceNorm, up-sampling,
 void bench_gradient_guard(Bench& bench);
 void bench_image_losses(Bench& bench);  ///< differences, mutual information, SSIM, MIND
 void bench_lkunet(Bench& bench);
-void bench_losses(Bench& bench);  ///< of labels, points and fields: soft Dice, key-points, folding, bending
-void bench_field(Bench& bench);   ///< warp, diffusion, label counts, Jacobians, packing
+void bench_losses(Bench& bench);    ///< of labels, points and fields: soft Dice, key-points, folding, bending
+void bench_field(Bench& bench);     ///< warp, diffusion, label counts, Jacobians, packing
 void bench_matching(Bench& bench);  ///< attention over neighbours, warp of features, InstanceNorm with weights
-void bench_ncc(Bench& bench);     ///< and the chain of warp, diffusion and NCC
-void bench_tokens(Bench& bench);  ///< LayerNorm and GELU
+void bench_ncc(Bench& bench);       ///< and the chain of warp, diffusion and NCC
+void bench_tokens(Bench& bench);    ///< LayerNorm and GELU
 
 void bench_window_attention(Bench& bench);
 

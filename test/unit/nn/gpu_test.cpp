@@ -250,7 +250,7 @@ TEST_CASE("on a GPU networks of the fast backend give the reference's field and 
     std::cout << name << ": field " << field << ", gradients " << gradients << " from the reference" << std::endl;
     CHECK((field < 0.06 ||
            (fast.flow - reference.flow).abs().max().item<double>() < 1e-4));  // velocities are kept in 16 bits
-    CHECK(gradients < (std::string(name) == "vfa" ? 0.25 : 0.15));  // bf16 through its 22 norms
+    CHECK(gradients < (std::string(name) == "vfa" ? 0.25 : 0.15));            // bf16 through its 22 norms
     CHECK(relative_difference_of(again, fast) == 0.0);
   }
 }
