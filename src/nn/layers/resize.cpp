@@ -118,6 +118,14 @@ at::Tensor resize_field(const at::Tensor& field, const std::array<std::int64_t, 
   return scale_components(resize(field, size, options), factors);
 }
 
+std::array<double, 3> voxels_per_unit(const at::Tensor& volume) {
+  std::array<double, 3> voxels{};
+  for (std::size_t axis = 0; axis < voxels.size(); ++axis) {
+    voxels[axis] = 0.5 * static_cast<double>(volume.size(static_cast<std::int64_t>(axis) + 2) - 1);
+  }
+  return voxels;
+}
+
 at::Tensor scale_components(const at::Tensor& field, const std::array<double, 3>& factors) {
   std::vector<at::Tensor> values;
   for (const double factor : factors) {

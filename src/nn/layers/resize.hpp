@@ -35,6 +35,10 @@ at::Tensor resize_field(const at::Tensor& field, const std::array<std::int64_t, 
 /// Each component of a field [N, 3, D, H, W] times its factor. Nothing waits for the device.
 at::Tensor scale_components(const at::Tensor& field, const std::array<double, 3>& factors);
 
+/// Voxels per unit of coordinates that are -1 and 1 at the volume's outer voxels, for D, H, W.
+/// @param volume  [N, C, D, H, W]
+std::array<double, 3> voxels_per_unit(const at::Tensor& volume);
+
 /// Weights of cubic B-spline control points along one axis: row n holds B(n / spacing + 1 - i), which is the transposed
 /// convolution of MIDIR with its crop. @return [size, points], precision and device of `like`
 at::Tensor spline_matrix(std::int64_t size, std::int64_t points, std::int64_t spacing, const at::Tensor& like);

@@ -45,8 +45,9 @@ class FourierNet final : public Model {
 
   ModelOutput forward(const at::Tensor& moving, const at::Tensor& fixed) override {
     check_sizes("fourier-net", moving, fixed, size_multiple());
-    const std::vector<at::Tensor> low = skeleton_(join_images(moving, fixed, context()));    // [N, 3, D/4, H/4, W/4]
-    const at::Tensor field = voxels_from_normalised(decode_(low.front(), grid_of(moving)));  // [N, 3, D, H, W]
+    const std::vector<at::Tensor> low = skeleton_(join_images(moving, fixed, context()));  // [N, 3, D/4, H/4, W/4]
+    const at::Tensor field =                                                               // [N, 3, D, H, W] voxels
+        scale_components(decode_(low.front(), grid_of(moving)), voxels_per_unit(moving));
     const at::Tensor flow =
         chosen_.diffeomorphic ? integrate_within_borders(field, chosen_.int_steps, context().backend) : field;
     return {.warped = warp(moving, flow, {.backend = context().backend}), .flow = flow, .regularised = field};

@@ -65,8 +65,9 @@ class FourierNetPlus final : public Model {
       x = conv({x});
     }
     x = decoder_[1]({decoder_[0]({ups_[0](x)})});
-    const Feature low = decoder_[3]({decoder_[2]({ups_[1](x)})});                     // [N, 3, D/4, H/4, W/4]
-    const at::Tensor field = voxels_from_normalised(band_limit_(low.value(), full));  // [N, 3, D, H, W]
+    const Feature low = decoder_[3]({decoder_[2]({ups_[1](x)})});  // [N, 3, D/4, H/4, W/4]
+    const at::Tensor field =                                       // [N, 3, D, H, W] voxels
+        scale_components(band_limit_(low.value(), full), voxels_per_unit(moving));
     const at::Tensor flow =
         chosen_.diffeomorphic ? integrate_within_borders(field, chosen_.int_steps, context().backend) : field;
     return {.warped = warp(moving, flow, {.backend = context().backend}), .flow = flow, .regularised = field};

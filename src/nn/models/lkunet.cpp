@@ -128,9 +128,8 @@ class Lkunet final : public Model {
       x = (*decode_[2 * level])({up_[level](x), skips[3 - level]});
       x = (*decode_[2 * level + 1])({x});
     }
-    const auto extent = [&](std::int64_t axis) { return 0.5 * static_cast<double>(moving.size(axis) - 1); };
     const at::Tensor field =  // voxels of the full grid
-        softsign((*head_)({x}).value(), {extent(2), extent(3), extent(4)}, context().backend);
+        softsign((*head_)({x}).value(), voxels_per_unit(moving), context().backend);
     if (choices_.head == "full") {
       return field;
     }

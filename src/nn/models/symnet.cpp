@@ -2,10 +2,12 @@
 // Its fields have the components W, H, D in units of 100 voxels; here they are D, H, W in voxels.
 // Source: Mok and Chung, "Fast symmetric diffeomorphic image registration with convolutional neural networks", CVPR
 // 2020.
+#include <array>
 #include <cmath>
 
 #include <ATen/ops/stack.h>
 
+#include "nn/layers/conv.hpp"
 #include "nn/models/common.hpp"
 #include "nn/models/parts/unet_skeleton.hpp"
 #include "regatta/config/options.hpp"
@@ -66,8 +68,9 @@ class Symnet final : public Model {
   }
 
  private:
-  static at::Tensor voxels(const at::Tensor& output) {
-    const at::Tensor field = softsign(output).mul(kRangeVoxels);  // W, H, D
+  at::Tensor voxels(const at::Tensor& output) const {
+    constexpr std::array<double, 3> kRanges = {kRangeVoxels, kRangeVoxels, kRangeVoxels};
+    const at::Tensor field = softsign(output, kRanges, context().backend);  // W, H, D
     return at::stack({field.select(1, 2), field.select(1, 1), field.select(1, 0)}, 1);
   }
 

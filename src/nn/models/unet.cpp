@@ -1,6 +1,8 @@
 // The backbone U-Net of the LKU-Net paper: its network with plain 3x3x3 convolutions, 17363 c^2 + 314 c + 22
 // parameters. The output is a displacement or a stationary velocity in [-1, 1] coordinates, made voxels here. Source:
 // Jia et al., "U-Net vs Transformer: is U-Net outdated in medical image registration?", MLMI 2022.
+#include "nn/layers/conv.hpp"
+#include "nn/layers/resize.hpp"
 #include "nn/models/common.hpp"
 #include "nn/models/parts/unet_skeleton.hpp"
 #include "regatta/config/options.hpp"
@@ -33,7 +35,8 @@ class Unet final : public Model {
   ModelOutput forward(const at::Tensor& moving, const at::Tensor& fixed) override {
     check_sizes("unet", moving, fixed, size_multiple());
     const std::vector<at::Tensor> outputs = skeleton_(join_images(moving, fixed, context()));
-    const at::Tensor field = voxels_from_normalised(softsign(outputs.front()));  // [N, 3, D, H, W] voxels
+    const at::Tensor field =  // [N, 3, D, H, W] voxels
+        softsign(outputs.front(), voxels_per_unit(moving), context().backend);
     const at::Tensor flow =
         chosen_.diffeomorphic ? integrate_within_borders(field, chosen_.int_steps, context().backend) : field;
     return {.warped = warp(moving, flow, {.backend = context().backend}), .flow = flow, .regularised = field};

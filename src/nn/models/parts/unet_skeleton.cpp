@@ -3,7 +3,6 @@
 #include <array>
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/stack.h>
 
 #include "regatta/base/error.hpp"
 #include "regatta/nn/warp.hpp"
@@ -81,18 +80,6 @@ std::vector<at::Tensor> UnetSkeleton::operator()(const at::Tensor& images) const
     fields.push_back(head({x}).value());
   }
   return fields;
-}
-
-at::Tensor softsign(const at::Tensor& input) {
-  return input / input.abs().add(1.0);
-}
-
-at::Tensor voxels_from_normalised(const at::Tensor& field) {
-  std::vector<at::Tensor> components;
-  for (std::int64_t axis = 0; axis < 3; ++axis) {
-    components.push_back(field.select(1, axis).mul(0.5 * static_cast<double>(field.size(axis + 2) - 1)));
-  }
-  return at::stack(components, 1);
 }
 
 at::Tensor integrate_within_borders(const at::Tensor& velocity, int steps, Backend backend) {

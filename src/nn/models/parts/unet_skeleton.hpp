@@ -42,13 +42,6 @@ class UnetSkeleton {
   std::vector<UpConv3d> ups_;
 };
 
-/// x / (1 + |x|)
-at::Tensor softsign(const at::Tensor& input);
-
-/// A field in [-1, 1] coordinates, components D, H, W: in voxels of the grid.
-/// @param field  [N, 3, D, H, W]
-at::Tensor voxels_from_normalised(const at::Tensor& field);
-
 /// The displacement after unit time in a stationary velocity field that goes on unchanged outside the volume, as
 /// LKU-Net and Fourier-Net integrate. Velocity and result in voxels.
 at::Tensor integrate_within_borders(const at::Tensor& velocity, int steps, Backend backend);
