@@ -5,6 +5,7 @@
 #include <limits>
 #include <vector>
 
+#include "gpu/kernels/captured_work.hpp"
 #include "gpu/kernels/device_array.hpp"
 #include "gpu/kernels/errors.hpp"
 #include "gpu/kernels/random_values.hpp"
@@ -258,28 +259,18 @@ TEST_CASE("captured squaring replays bit by bit what single launches do") {
   const std::vector<float> gradient = peaked(velocity.size(), 2);
   SquaringRun single(as, velocity, gradient);
   SquaringRun captured(as, velocity, gradient);
-  Stream stream = nullptr;
-  cudaGraph_t graph = nullptr;
-  cudaGraphExec_t replay = nullptr;
-  REGATTA_CUDA(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
-  REGATTA_CUDA(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal));
-  captured.queue(stream);
-  REGATTA_CUDA(cudaStreamEndCapture(stream, &graph));
-  REGATTA_CUDA(cudaGraphInstantiate(&replay, graph, 0));
+  const CapturedWork in_graph([&](Stream stream) { captured.queue(stream); });
   for (int step = 0; step < 3; ++step) {
     const std::vector<float> next = smooth_flow(as.size, 10 + static_cast<std::uint64_t>(step), 4.0);
     single.velocity.set(next);
     captured.velocity.set(next);
     single.queue(nullptr);
     wait_for_gpu();
-    REGATTA_CUDA(cudaGraphLaunch(replay, stream));
+    in_graph.run();
     wait_for_gpu();
     CHECK(same_bits(single.field.values(), captured.field.values()));
     CHECK(same_bits(single.planar.values(), captured.planar.values()));
   }
-  REGATTA_CUDA(cudaGraphExecDestroy(replay));
-  REGATTA_CUDA(cudaGraphDestroy(graph));
-  REGATTA_CUDA(cudaStreamDestroy(stream));
 }
 
 TEST_CASE("a full-size squaring agrees with float64") {

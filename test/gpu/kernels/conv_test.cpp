@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "gpu/kernels/captured_work.hpp"
 #include "gpu/kernels/conv_case.hpp"
 #include "gpu/kernels/errors.hpp"
 #include "gpu/kernels/random_values.hpp"
@@ -232,21 +233,13 @@ TEST_CASE("captured convolutions give the same bytes as uncaptured ones") {
         continue;
       }
       layer.check(pass, Sampling::kSome);
-      cudaStream_t stream = nullptr;
-      cudaGraph_t graph = nullptr;
-      cudaGraphExec_t captured = nullptr;
-      REGATTA_CUDA(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
-      REGATTA_CUDA(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
-      layer.pack(pass, stream);
-      layer.queue_child_sums(stream);
-      layer.queue(pass, stream);
-      REGATTA_CUDA(cudaStreamEndCapture(stream, &graph));
-      REGATTA_CUDA(cudaGraphInstantiate(&captured, graph, 0));
+      const CapturedWork in_graph([&](Stream stream) {
+        layer.pack(pass, stream);
+        layer.queue_child_sums(stream);
+        layer.queue(pass, stream);
+      });
       INFO(text_of(shape) << ", pass " << static_cast<int>(pass));
-      CHECK(layer.repeats(pass, [&] { REGATTA_CUDA(cudaGraphLaunch(captured, stream)); }));
-      REGATTA_CUDA(cudaGraphExecDestroy(captured));
-      REGATTA_CUDA(cudaGraphDestroy(graph));
-      REGATTA_CUDA(cudaStreamDestroy(stream));
+      CHECK(layer.repeats(pass, [&] { in_graph.run(); }));
     }
   }
 }

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "gpu/kernels/captured_work.hpp"
 #include "gpu/kernels/device_array.hpp"
 #include "support/catch.hpp"
 
@@ -55,26 +56,18 @@ TEST_CASE("a captured draw reads the step again on each replay") {
   DeviceArray<double> number(step_of(1));
   DeviceArray<double> uniform(kCount);
   DeviceArray<float> normal(kCount);
-  Stream stream = nullptr;
-  cudaGraph_t graph = nullptr;
-  cudaGraphExec_t run = nullptr;
-  REGATTA_CUDA(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
-  REGATTA_CUDA(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal));
-  draw_uniform(kKey, number.get(), uniform.get(), kCount, stream);
-  draw_normal(kKey, number.get(), normal.get(), kCount, stream);
-  REGATTA_CUDA(cudaStreamEndCapture(stream, &graph));
-  REGATTA_CUDA(cudaGraphInstantiate(&run, graph, 0));
+  const CapturedWork in_graph([&](Stream stream) {
+    draw_uniform(kKey, number.get(), uniform.get(), kCount, stream);
+    draw_normal(kKey, number.get(), normal.get(), kCount, stream);
+  });
   for (const std::int64_t step : {5, 6, 1000000}) {
     number.set(step_of(step));
     uniform.poison();
-    REGATTA_CUDA(cudaGraphLaunch(run, stream));
+    in_graph.run();
     wait_for_gpu();
     CHECK(same_bits(uniform.values(), draw_uniform_reference(kKey, step, kCount)));
     CHECK(are_near(normal.values(), draw_normal_reference(kKey, step, kCount)));
   }
-  REGATTA_CUDA(cudaGraphExecDestroy(run));
-  REGATTA_CUDA(cudaGraphDestroy(graph));
-  REGATTA_CUDA(cudaStreamDestroy(stream));
 }
 
 TEST_CASE("a draw beyond the last place or without its arrays is refused") {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "gpu/kernels/bf16_values.hpp"
+#include "gpu/kernels/captured_work.hpp"
 #include "gpu/kernels/device_array.hpp"
 #include "regatta/kernels/device.hpp"
 
@@ -37,22 +38,12 @@ inline std::vector<double> to_doubles(const std::vector<Bf16>& values) {
 
 /// Queues `work` for a graph, poisons with `forget`, and runs the graph twice.
 inline void replay(const std::function<void(Stream)>& work, const std::function<void()>& forget) {
-  cudaStream_t stream = nullptr;
-  cudaGraph_t graph = nullptr;
-  cudaGraphExec_t captured = nullptr;
-  REGATTA_CUDA(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
-  REGATTA_CUDA(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
-  work(stream);
-  REGATTA_CUDA(cudaStreamEndCapture(stream, &graph));
-  REGATTA_CUDA(cudaGraphInstantiate(&captured, graph, 0));
+  const CapturedWork in_graph(work);
   forget();
   wait_for_gpu();
-  REGATTA_CUDA(cudaGraphLaunch(captured, stream));
-  REGATTA_CUDA(cudaGraphLaunch(captured, stream));
-  REGATTA_CUDA(cudaStreamSynchronize(stream));
-  REGATTA_CUDA(cudaGraphExecDestroy(captured));
-  REGATTA_CUDA(cudaGraphDestroy(graph));
-  REGATTA_CUDA(cudaStreamDestroy(stream));
+  in_graph.run();
+  in_graph.run();
+  wait_for_gpu();
 }
 
 }  // namespace regatta::kernels

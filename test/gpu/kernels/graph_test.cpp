@@ -2,6 +2,7 @@
 // that are read from the device again.
 #include <vector>
 
+#include "gpu/kernels/captured_work.hpp"
 #include "gpu/kernels/device_array.hpp"
 #include "gpu/kernels/random_values.hpp"
 #include "gpu/kernels/volumes.hpp"
@@ -79,21 +80,14 @@ TEST_CASE("a captured step replays bit by bit what single launches do") {
   }
   Step single;
   Step captured;
-  Stream stream = nullptr;
-  cudaGraph_t graph = nullptr;
-  cudaGraphExec_t run = nullptr;
-  REGATTA_CUDA(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
-  REGATTA_CUDA(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal));
-  captured.queue(stream);
-  REGATTA_CUDA(cudaStreamEndCapture(stream, &graph));
-  REGATTA_CUDA(cudaGraphInstantiate(&run, graph, 0));
+  const CapturedWork in_graph([&](Stream stream) { captured.queue(stream); });
   std::vector<float> losses;
   for (double update = 1.0; update < 6.0; update += 1.0) {
     single.set_now(update);
     captured.set_now(update);
     single.queue(nullptr);
     wait_for_gpu();
-    REGATTA_CUDA(cudaGraphLaunch(run, stream));
+    in_graph.run();
     wait_for_gpu();
     CHECK(same_bits(single.flow.values(), captured.flow.values()));
     CHECK(same_bits(single.losses.values(), captured.losses.values()));
@@ -103,9 +97,6 @@ TEST_CASE("a captured step replays bit by bit what single launches do") {
     losses.push_back(captured.losses.values()[1]);
   }
   CHECK(losses.back() < losses.front());  // it registers
-  REGATTA_CUDA(cudaGraphExecDestroy(run));
-  REGATTA_CUDA(cudaGraphDestroy(graph));
-  REGATTA_CUDA(cudaStreamDestroy(stream));
 }
 
 }  // namespace regatta::kernels

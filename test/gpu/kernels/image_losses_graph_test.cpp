@@ -1,6 +1,7 @@
 // Losses of images and points inside a CUDA graph: images, fields and upstream derivatives are read again.
 #include <vector>
 
+#include "gpu/kernels/captured_work.hpp"
 #include "gpu/kernels/device_array.hpp"
 #include "gpu/kernels/random_values.hpp"
 #include "gpu/kernels/volumes.hpp"
@@ -75,21 +76,14 @@ TEST_CASE("captured losses of images and points replay bit by bit with what is o
   }
   Losses single;
   Losses captured;
-  Stream stream = nullptr;
-  cudaGraph_t graph = nullptr;
-  cudaGraphExec_t run = nullptr;
-  REGATTA_CUDA(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
-  REGATTA_CUDA(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal));
-  captured.queue(stream);
-  REGATTA_CUDA(cudaStreamEndCapture(stream, &graph));
-  REGATTA_CUDA(cudaGraphInstantiate(&run, graph, 0));
+  const CapturedWork in_graph([&](Stream stream) { captured.queue(stream); });
   std::vector<float> first;
   for (const std::uint64_t seed : {1, 2, 3}) {
     single.set(seed);
     captured.set(seed);
     single.queue(nullptr);
     wait_for_gpu();
-    REGATTA_CUDA(cudaGraphLaunch(run, stream));
+    in_graph.run();
     wait_for_gpu();
     CHECK(same_bits(single.losses.values(), captured.losses.values()));
     CHECK(same_bits(single.gradients.values(), captured.gradients.values()));
@@ -99,9 +93,6 @@ TEST_CASE("captured losses of images and points replay bit by bit with what is o
     }
     first = losses;
   }
-  REGATTA_CUDA(cudaGraphExecDestroy(run));
-  REGATTA_CUDA(cudaGraphDestroy(graph));
-  REGATTA_CUDA(cudaStreamDestroy(stream));
 }
 
 }  // namespace regatta::kernels

@@ -1,6 +1,7 @@
 // Losses of labels, fields and masked images inside a CUDA graph: fields and upstream derivatives are read again.
 #include <vector>
 
+#include "gpu/kernels/captured_work.hpp"
 #include "gpu/kernels/device_array.hpp"
 #include "gpu/kernels/volumes.hpp"
 #include "regatta/kernels/field_penalty.hpp"
@@ -59,30 +60,20 @@ TEST_CASE("captured losses of labels, fields and masks replay bit by bit with wh
   }
   Losses single;
   Losses captured;
-  Stream stream = nullptr;
-  cudaGraph_t graph = nullptr;
-  cudaGraphExec_t run = nullptr;
-  REGATTA_CUDA(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
-  REGATTA_CUDA(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal));
-  captured.queue(stream);
-  REGATTA_CUDA(cudaStreamEndCapture(stream, &graph));
-  REGATTA_CUDA(cudaGraphInstantiate(&run, graph, 0));
+  const CapturedWork in_graph([&](Stream stream) { captured.queue(stream); });
   std::vector<float> first;
   for (const std::uint64_t seed : {1, 2, 3}) {
     single.set(seed);
     captured.set(seed);
     single.queue(nullptr);
     wait_for_gpu();
-    REGATTA_CUDA(cudaGraphLaunch(run, stream));
+    in_graph.run();
     wait_for_gpu();
     CHECK(same_bits(single.losses.values(), captured.losses.values()));
     CHECK(same_bits(single.gradients.values(), captured.gradients.values()));
     CHECK(first != captured.losses.values());
     first = captured.losses.values();
   }
-  REGATTA_CUDA(cudaGraphExecDestroy(run));
-  REGATTA_CUDA(cudaGraphDestroy(graph));
-  REGATTA_CUDA(cudaStreamDestroy(stream));
 }
 
 }  // namespace regatta::kernels

@@ -1,5 +1,6 @@
 #include "regatta/kernels/up_conv.hpp"
 
+#include "gpu/kernels/captured_work.hpp"
 #include "gpu/kernels/up_conv_case.hpp"
 #include "support/catch.hpp"
 
@@ -47,20 +48,12 @@ TEST_CASE("captured transposed convolutions give the same bytes as uncaptured on
   UpConvCase layer({{1, 10, 12, 14}, 16, true, true}, capability(0), 5);
   for (const UpConvPass pass : kPasses) {
     layer.check(pass, false);
-    cudaStream_t stream = nullptr;
-    cudaGraph_t graph = nullptr;
-    cudaGraphExec_t captured = nullptr;
-    REGATTA_CUDA(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
-    REGATTA_CUDA(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
-    layer.pack(stream);
-    layer.queue(pass, stream);
-    REGATTA_CUDA(cudaStreamEndCapture(stream, &graph));
-    REGATTA_CUDA(cudaGraphInstantiate(&captured, graph, 0));
+    const CapturedWork in_graph([&](Stream stream) {
+      layer.pack(stream);
+      layer.queue(pass, stream);
+    });
     INFO("pass " << static_cast<int>(pass));
-    CHECK(layer.repeats(pass, [&] { REGATTA_CUDA(cudaGraphLaunch(captured, stream)); }));
-    REGATTA_CUDA(cudaGraphExecDestroy(captured));
-    REGATTA_CUDA(cudaGraphDestroy(graph));
-    REGATTA_CUDA(cudaStreamDestroy(stream));
+    CHECK(layer.repeats(pass, [&] { in_graph.run(); }));
   }
 }
 

@@ -1,5 +1,6 @@
 #include "regatta/kernels/window_attention.hpp"
 
+#include "gpu/kernels/captured_work.hpp"
 #include "gpu/kernels/window_attention_case.hpp"
 #include "support/catch.hpp"
 
@@ -97,19 +98,11 @@ TEST_CASE("captured window attention gives the same bytes as uncaptured one") {
   }
   WindowAttentionCase attention(grid({2, 10, 7, 9}, 4, 24, true), true, capability(0), 1.0F, 9);
   attention.check(false);
-  cudaStream_t stream = nullptr;
-  cudaGraph_t graph = nullptr;
-  cudaGraphExec_t captured = nullptr;
-  REGATTA_CUDA(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
-  REGATTA_CUDA(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
-  attention.queue_forward(true, stream);
-  attention.queue_backward(stream);
-  REGATTA_CUDA(cudaStreamEndCapture(stream, &graph));
-  REGATTA_CUDA(cudaGraphInstantiate(&captured, graph, 0));
-  CHECK(attention.repeats([&] { REGATTA_CUDA(cudaGraphLaunch(captured, stream)); }));
-  REGATTA_CUDA(cudaGraphExecDestroy(captured));
-  REGATTA_CUDA(cudaGraphDestroy(graph));
-  REGATTA_CUDA(cudaStreamDestroy(stream));
+  const CapturedWork in_graph([&](Stream stream) {
+    attention.queue_forward(true, stream);
+    attention.queue_backward(stream);
+  });
+  CHECK(attention.repeats([&] { in_graph.run(); }));
 }
 
 }  // namespace regatta::kernels
