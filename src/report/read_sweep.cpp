@@ -42,7 +42,7 @@ struct AttemptRow {
 
 using AttemptRows = std::map<std::int64_t, std::map<std::int64_t, AttemptRow>>;
 
-/// Attempts by trial and number. Records come ordered by shard name, as the fold wants the first by name to count.
+/// Attempts by trial and number. Records come ordered by shard name, as the replay wants the first by name to count.
 AttemptRows attempts_in(const std::vector<Json>& records) {
   AttemptRows rows;
   for (const Json& record : records) {

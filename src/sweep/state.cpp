@@ -1,5 +1,5 @@
 // Records taken in, the indexes that follow from them, and the questions that a coordinator asks at every event. What
-// one trial's records mean is in fold.cpp.
+// one trial's records mean is in replay.cpp.
 #include "regatta/sweep/state.hpp"
 
 #include <algorithm>
@@ -38,16 +38,6 @@ std::string job_key(const std::string& cluster, const std::string& job) {
 }
 
 }  // namespace
-
-const char* phase_name(TrialPhase phase) {
-  switch (phase) {
-    case TrialPhase::kWaiting: return "waiting";
-    case TrialPhase::kRunning: return "running";
-    case TrialPhase::kPaused: return "paused";
-    case TrialPhase::kDone: return "done";
-  }
-  return "unknown";
-}
 
 void SweepState::apply(std::span<const Json> records) {
   for (const Json& record : records) {
@@ -124,8 +114,8 @@ void SweepState::settle(std::int64_t number, Trial& trial) {
   } else if (trial.phase == TrialPhase::kRunning) {
     running_.erase({trial.shard, number});
   }
-  gather(trial, scratch_);
-  const Outcome outcome = outcome_of(scratch_);
+  gather_attempts(history_of(trial), scratch_);
+  const TrialOutcome outcome = outcome_of(scratch_, context());
   trial.step = outcome.step;
   trial.attempts = scratch_.started.empty() ? 0 : scratch_.started.back().number;
   trial.shard = scratch_.started.empty() ? 0 : scratch_.started.back().shard;
@@ -220,7 +210,7 @@ void SweepState::leave(std::uint32_t shard, const Json& gained) {
   }
 }
 
-void SweepState::note_best(std::int64_t number, const Trial& trial, const Outcome& outcome) {
+void SweepState::note_best(std::int64_t number, const Trial& trial, const TrialOutcome& outcome) {
   if (best_ && best_->second == number) {
     best_known_ = false;
   }
@@ -233,11 +223,12 @@ void SweepState::consider_best(std::int64_t number, const Trial& trial, const Jo
   if (trial.phase != TrialPhase::kDone || trial.status != TrialStatus::kOk) {
     return;
   }
-  std::optional<double> value = result == nullptr ? std::nullopt : final_best(*result);
+  std::optional<double> value = result == nullptr ? std::nullopt : final_objective(*result, rules_);
   if (!value) {
-    value = fold(number, trial).best;
+    value = replay_trial(number, history_of(trial), context()).best;
   }
-  if (value && (!best_ || is_better(*value, best_->first) || (*value == best_->first && number < best_->second))) {
+  if (value &&
+      (!best_ || rules_.is_better(*value, best_->first) || (*value == best_->first && number < best_->second))) {
     best_ = {*value, number};
   }
 }
@@ -280,7 +271,7 @@ std::int64_t SweepState::total() const {
 
 TrialState SweepState::trial(std::int64_t number) const {
   if (const Trial* trial = find(number)) {
-    return fold(number, *trial);
+    return replay_trial(number, history_of(*trial), context());
   }
   TrialState waiting;
   waiting.number = number;
@@ -399,9 +390,9 @@ NextTrial SweepState::attempt_after(std::int64_t number, const Trial* trial) con
   NextTrial next;
   next.trial = number;
   if (trial != nullptr) {
-    Attempts attempts;
-    gather(*trial, attempts);
-    const Outcome outcome = outcome_of(attempts);
+    AttemptList attempts;
+    gather_attempts(history_of(*trial), attempts);
+    const TrialOutcome outcome = outcome_of(attempts, context());
     next.attempt = trial->attempts + 1;
     next.resume_step = outcome.checkpoint_step;
     if (trial->attempts > 0) {

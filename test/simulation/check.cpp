@@ -6,7 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "unit/sweep/plain_state.hpp"
+#include "unit/sweep/reference_state.hpp"
 
 namespace regatta::simulation {
 namespace {
@@ -14,7 +14,7 @@ namespace {
 /// A claimant has not seen a shard grow for 5 minutes, or it is the same job started again: it knows at least what was
 /// durable this long before its own start record.
 constexpr double kKnownAfter_s = 200.0;
-constexpr std::int64_t kPlainTrials = 20000;  ///< up to so many the plain fold is compared too
+constexpr std::int64_t kReferenceTrials = 20000;  ///< up to this many the reference is compared too
 
 struct Saved {
   std::int64_t step = 0;
@@ -103,8 +103,8 @@ Verdict check(const World& world) {
   Verdict verdict;
   verdict.faults = world.faults;
   SweepState state(rules(world));
-  const bool is_small = world.options.trials <= kPlainTrials;
-  test::PlainState plain(rules(world));
+  const bool is_small = world.options.trials <= kReferenceTrials;
+  test::ReferenceState reference(rules(world));
   std::vector<Json> all;
   Facts facts;
   for (const SharedFiles::Shard& shard : world.files.shards()) {
@@ -129,9 +129,9 @@ Verdict check(const World& world) {
     check_trial(trial, world.truth[static_cast<std::size_t>(trial.number)], verdict);
   }
   if (is_small) {
-    plain.apply(all);
-    if (plain.trials() != trials) {
-      verdict.faults.emplace_back("the plain fold of all shards gives another state");
+    reference.apply(all);
+    if (reference.trials() != trials) {
+      verdict.faults.emplace_back("the reference gives another state");
     }
   }
   verdict.counts = state.counts();

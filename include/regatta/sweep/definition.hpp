@@ -35,7 +35,7 @@ struct SweepDefinition {
   bool maximise() const { return job.objective.direction == "maximise"; }
 };
 
-/// What the fold must know of a definition.
+/// What the replay must know of a definition.
 SweepRules rules_of(const SweepDefinition& definition);
 
 /// The trials by number, those that extensions have added too. Only while the definition lives.

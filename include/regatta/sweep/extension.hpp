@@ -1,7 +1,7 @@
 // Extensions: what a sweep was given after its birth. Each is one journal record, alone in a shard whose name holds its
-// number and is made by link(2), so that exactly one process writes extension 1, one extension 2, and all readers fold
-// the same whatever the order in which they see the shards. Trials that an extension adds have later numbers and stand
-// in it with point and replicate; those that are there already keep theirs.
+// number and is made by link(2), so that exactly one process writes extension 1, one extension 2, and all readers
+// replay the same whatever the order in which they see the shards. Trials that an extension adds have later numbers and
+// stand in it with point and replicate; those that are there already keep theirs.
 #pragma once
 
 #include <cstdint>

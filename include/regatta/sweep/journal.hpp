@@ -1,4 +1,4 @@
-// The journal of a sweep: append-only shards, one writer each, one sealed JSON line a record. All state is the fold
+// The journal of a sweep: append-only shards, one writer each, one sealed JSON line a record. All state is the replay
 // over all shards (sweep/state.hpp). Here: records, writing with group commit, incremental reading that survives torn
 // lines.
 //

@@ -1,5 +1,5 @@
-// Journal records, decoded once: the members that the fold reads are typed, everything rare is behind one pointer. A
-// store of records may be shared by many readers, each of which folds its own view.
+// Journal records, decoded once: the members that the replay reads are typed, everything rare is behind one pointer. A
+// store of records may be shared by many readers, each of which replays its own view.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +28,7 @@ enum class RecordType : std::uint8_t {
   kStop,
   kHeartbeat,
   kLeave,
-  kUnknown  ///< another type, or without the members that its type needs: counted by the fold, not fatal
+  kUnknown  ///< another type, or without the members that its type needs: counted by the replay, not fatal
 };
 
 /// What only a few records have, or only people read.

@@ -1,4 +1,4 @@
-// The state of a sweep as the fold over all journal records: the same whatever the order in which shards arrive. Which
+// The state of a sweep as the replay of all journal records: the same whatever the order in which shards arrive. Which
 // trial is next, what is charged, when a trial is done. Pure: no files, no clock, no processes.
 //
 // Kept per trial: the number of its newest record in the store and a brief, 24 bytes in all; per record: the number of
@@ -9,7 +9,6 @@
 #include <array>
 #include <cstdint>
 #include <functional>
-#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -18,39 +17,10 @@
 #include <string>
 #include <vector>
 
-#include "regatta/config/trial_files.hpp"
 #include "regatta/sweep/extension.hpp"
-#include "regatta/sweep/record.hpp"
+#include "regatta/sweep/replay.hpp"
 
 namespace regatta {
-
-/// Where a trial stands. kPaused: it has begun, is not done and nobody is at it; it goes on from its checkpoint.
-enum class TrialPhase : std::uint8_t { kWaiting, kRunning, kPaused, kDone };
-const char* phase_name(TrialPhase phase);
-
-/// What the fold knows about one trial.
-struct TrialState {
-  std::int64_t number = 0;
-  TrialPhase phase = TrialPhase::kWaiting;
-  std::optional<TrialStatus> status;         ///< set when done
-  int attempts = 0;                          ///< highest attempt that has started
-  int charged = 0;                           ///< attempts that count against the trial
-  std::optional<AttemptStatus> last_status;  ///< how the newest attempt ended; not set while it runs or was lost
-  std::int64_t step = 0;                     ///< newest step heard of
-  std::int64_t epoch = 0;                    ///< of the newest report
-  std::int64_t checkpoint_step = 0;          ///< newest checkpoint; 0: none
-  std::optional<double> best;                ///< best objective so far
-  std::int64_t best_step = 0;
-  std::string message;  ///< of the newest end that had one
-  std::string shard;    ///< journal shard of the newest attempt
-  std::string host;     ///< of the newest attempt
-  int rank = -1;
-  std::string recipe_hash;
-  std::string started_utc;  ///< of the newest attempt
-  Json result;              ///< the TrialResult of an ok end; null otherwise
-
-  bool operator==(const TrialState&) const = default;
-};
 
 /// What may be started next.
 struct NextTrial {
@@ -67,14 +37,6 @@ struct SweepCounts {
   std::int64_t paused = 0;
   std::int64_t done = 0;
   std::map<std::string, std::int64_t> by_status;  ///< of the done, by trial status name
-};
-
-/// What the fold must know that is not in the journal.
-struct SweepRules {
-  std::int64_t trials = 0;  ///< total at birth; extensions raise it
-  int max_attempts = 3;
-  std::string metric;  ///< the objective
-  bool maximise = true;
 };
 
 /// What `regatta stop` asks of a writer: kDrain lets its running trials end.
@@ -174,7 +136,7 @@ class SweepState {
   std::int64_t ignored() const { return ignored_; }
 
  private:
-  static constexpr RecordStore::Id kNoRecord = std::numeric_limits<RecordStore::Id>::max();
+  static constexpr RecordStore::Id kNoRecord = TrialHistory::kNoRecord;
 
   /// What is known at once about a trial that has a record.
   struct Trial {
@@ -188,32 +150,6 @@ class SweepState {
   static constexpr std::int64_t kBlock = 256;
   using Block = std::array<Trial, kBlock>;
 
-  /// What one shard says about one attempt.
-  struct Attempt {
-    int number = 0;
-    std::uint32_t shard = 0;
-    const JournalRecord* start = nullptr;
-    const JournalRecord* end = nullptr;
-    std::int64_t checkpoint_step = 0;
-    std::int64_t step = 0;  ///< newest of its reports and its end
-  };
-  /// The attempts of a trial that have a start, ascending; one shard each.
-  struct Attempts {
-    std::vector<Attempt> started;
-    int retried_up_to = 0;
-  };
-  /// The fold without what only people read.
-  struct Outcome {
-    std::optional<TrialStatus> status;
-    std::optional<AttemptStatus> last_status;
-    TrialPhase phase = TrialPhase::kWaiting;
-    int charged = 0;
-    std::int64_t step = 0;
-    std::int64_t checkpoint_step = 0;
-    const JournalRecord* told = nullptr;    ///< the newest end that had a message
-    const JournalRecord* result = nullptr;  ///< the ok end
-  };
-
   void apply_one(RecordStore::Id id);
   void apply_to_trial(RecordStore::Id id, const JournalRecord& record);
   void apply_submit(const Json& record);
@@ -226,7 +162,7 @@ class SweepState {
   void settle(std::int64_t number, Trial& trial);
   void count(std::int64_t number, const Trial& trial, int sign);
   NextTrial attempt_after(std::int64_t number, const Trial* trial) const;
-  void note_best(std::int64_t number, const Trial& trial, const Outcome& outcome);
+  void note_best(std::int64_t number, const Trial& trial, const TrialOutcome& outcome);
   void consider_best(std::int64_t number, const Trial& trial, const JournalRecord* result) const;
   Trial& trial_at(std::int64_t number);
   const Trial* find(std::int64_t number) const;
@@ -235,16 +171,10 @@ class SweepState {
                                                const std::vector<std::uint32_t>& gone, std::int64_t from) const;
   std::optional<std::int64_t> next_new(const std::set<std::int64_t>& exclude, std::int64_t from) const;
 
-  // fold.cpp
-  void gather(const Trial& trial, Attempts& attempts) const;
-  Outcome outcome_of(const Attempts& attempts) const;
-  void verdict_of(const Attempts& attempts, Outcome& outcome) const;
-  static bool end_counts(const std::vector<Attempt>& attempts, std::size_t i);
-  TrialState fold(std::int64_t number, const Trial& trial) const;
-  void fold_reports(const Trial& trial, const std::vector<Attempt>& attempts, TrialState& state) const;
-  std::optional<double> objective_in(const Json& metrics) const;
-  std::optional<double> final_best(const JournalRecord& result) const;
-  bool is_better(double a, double b) const { return rules_.maximise ? a > b : a < b; }
+  TrialHistory history_of(const Trial& trial) const { return {*records_, before_, trial.newest}; }
+  ReplayContext context() const {
+    return {rules_, length_, [this](std::uint32_t shard) { return has_left(shard); }};
+  }
 
   SweepRules rules_;
   std::shared_ptr<RecordStore> records_;
@@ -269,7 +199,7 @@ class SweepState {
   std::set<std::string> submitted_;           ///< "<cluster>/<id>"
   std::map<std::string, StopRequest> stops_;  ///< by shard, and by "<cluster>/<id>"
   std::int64_t ignored_ = 0;
-  mutable Attempts scratch_;
+  AttemptList scratch_;
 };
 
 }  // namespace regatta

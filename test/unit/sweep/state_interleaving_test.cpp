@@ -1,10 +1,10 @@
 // Property: whatever the order in which shards are read, however the calls split them, and with shards cut anywhere,
-// the fold gives the same state as reading all at once, and the state with indexes answers like the plain one.
+// the replay gives the same state as reading all at once, and the state with indexes answers like the reference.
 #include <algorithm>
 #include <fstream>
 
 #include "fakes.hpp"
-#include "plain_state.hpp"
+#include "reference_state.hpp"
 #include "regatta/base/checksum.hpp"
 #include "regatta/base/random.hpp"
 #include "regatta/sweep/state.hpp"
@@ -105,20 +105,20 @@ void check_equal(const SweepState& a, const SweepState& b) {
 }
 
 /// Every question, asked of both.
-void check_like_plain(const SweepState& state, const test::PlainState& plain) {
-  REQUIRE(state.total() == plain.total());
-  REQUIRE(state.trials() == plain.trials());
-  REQUIRE(state.finished() == plain.finished());
-  REQUIRE(state.best() == plain.best());
-  REQUIRE(state.ignored() == plain.ignored());
+void check_like_reference(const SweepState& state, const test::ReferenceState& reference) {
+  REQUIRE(state.total() == reference.total());
+  REQUIRE(state.trials() == reference.trials());
+  REQUIRE(state.finished() == reference.finished());
+  REQUIRE(state.best() == reference.best());
+  REQUIRE(state.ignored() == reference.ignored());
   const SweepCounts counts = state.counts();
-  const SweepCounts expected = plain.counts();
+  const SweepCounts expected = reference.counts();
   REQUIRE(std::tuple(counts.total, counts.waiting, counts.running, counts.paused, counts.done, counts.by_status) ==
           std::tuple(expected.total, expected.waiting, expected.running, expected.paused, expected.done,
                      expected.by_status));
   std::int64_t active_steps = 0;
-  std::int64_t first_not_done = plain.total();
-  for (const TrialState& trial : plain.trials()) {
+  std::int64_t first_not_done = reference.total();
+  for (const TrialState& trial : reference.trials()) {
     REQUIRE(state.attempts(trial.number) == trial.attempts);
     const bool active = trial.phase == TrialPhase::kRunning || trial.phase == TrialPhase::kPaused;
     active_steps += active ? trial.step : 0;
@@ -130,7 +130,7 @@ void check_like_plain(const SweepState& state, const test::PlainState& plain) {
   // All that can be claimed, in its order.
   const auto stale = [](const std::string& shard) { return shard == "s1.jsonl"; };
   std::set<std::int64_t> given;
-  while (const auto next = plain.next_claimable(given, stale)) {
+  while (const auto next = reference.next_claimable(given, stale)) {
     const auto same = state.next_claimable(given, stale);
     REQUIRE(same);
     REQUIRE(std::tuple(same->trial, same->attempt, same->seen, same->resume_step) ==
@@ -145,12 +145,12 @@ void check_like_plain(const SweepState& state, const test::PlainState& plain) {
 
 }  // namespace
 
-TEST_CASE("after every record the state with indexes answers like the plain fold") {
+TEST_CASE("after every record the state with indexes answers like the reference") {
   for (std::uint64_t seed = 0; seed < 200; ++seed) {
     Shards shards = random_history(seed);
     const CounterRng rng(seed, RandomPurpose::kSampling);
     SweepState state = empty_state();
-    test::PlainState plain(kRules);
+    test::ReferenceState reference(kRules);
     for (std::uint64_t draw = 0; !shards.empty(); ++draw) {
       const std::size_t shard = rng.below(shards.size(), draw);
       if (shards[shard].empty()) {
@@ -160,13 +160,13 @@ TEST_CASE("after every record the state with indexes answers like the plain fold
       const std::vector<Json> one = {shards[shard].front()};
       shards[shard].erase(shards[shard].begin());
       state.apply(one);
-      plain.apply(one);
-      check_like_plain(state, plain);
+      reference.apply(one);
+      check_like_reference(state, reference);
     }
   }
 }
 
-TEST_CASE("any interleaving of shards, in any portions, folds to the same state") {
+TEST_CASE("any interleaving of shards, in any portions, gives the same state") {
   for (std::uint64_t seed = 0; seed < 200; ++seed) {
     const Shards shards = random_history(seed);
     SweepState whole = empty_state();
@@ -198,7 +198,7 @@ TEST_CASE("any interleaving of shards, in any portions, folds to the same state"
   }
 }
 
-TEST_CASE("shards on disk, cut at random bytes and continued, fold to the same state") {
+TEST_CASE("shards on disk, cut at random bytes and continued, give the same state") {
   for (std::uint64_t seed = 0; seed < 30; ++seed) {
     const Shards shards = random_history(seed);
     const test::TemporaryFolder folder;
