@@ -19,55 +19,54 @@ constexpr double kFirstPause_s = 0.1;  ///< then twice as long each time
 
 }  // namespace
 
-/// Waits for the writer; saves what is not saved yet. @return false if a save was refused because it was not finite
-bool Trainer::Impl::save_at_end() {
-  writer->drain();
-  if (!handle_saves()) {
-    return false;
+/// Waits for the writer; saves what is not saved yet.
+Course Trainer::Impl::save_at_end() {
+  saves->drain();
+  if (handle_saves() == Course::kBad) {
+    return Course::kBad;
   }
-  const bool is_new = counters.step != submitted_step || counters.validated_step != submitted_validation;
+  const bool is_new = saves->is_new(counters);
   double pause_s = kFirstPause_s;
-  for (int tries = 1; counters.step > 0 && (tries == 1 ? is_new || !save_error.empty() : !save_error.empty());
-       ++tries) {
+  for (int tries = 1; counters.step > 0 && ((tries == 1 && is_new) || !saves->error().empty()); ++tries) {
     if (tries > 1) {
       std::this_thread::sleep_for(std::chrono::duration<double>(std::exchange(pause_s, 2.0 * pause_s)));
     }
     save();
-    writer->drain();
-    if (!handle_saves()) {
-      return false;
+    saves->drain();
+    if (handle_saves() == Course::kBad) {
+      return Course::kBad;
     }
     if (tries == kLastTries) {
       break;
     }
   }
-  return true;
+  return Course::kOn;
 }
 
 TrainOutcome Trainer::Impl::leave() {
-  if (!save_at_end()) {
+  if (save_at_end() == Course::kBad) {
     return diverged();
   }
-  std::string message = str("saved at step ", published_step);
-  if (published_step < 0) {
-    message = counters.step > 0 ? str("could not save: ", save_error) : "nothing to save before the first step";
-  } else if (published_step < counters.step) {
-    message += str("; could not save step ", counters.step, ": ", save_error);
+  std::string message = str("saved at step ", saves->published_step());
+  if (saves->published_step() < 0) {
+    message = counters.step > 0 ? str("could not save: ", saves->error()) : "nothing to save before the first step";
+  } else if (saves->published_step() < counters.step) {
+    message += str("; could not save step ", counters.step, ": ", saves->error());
   }
-  return {AttemptStatus::kPaused, std::max<std::int64_t>(published_step, 0), message, std::nullopt};
+  return {AttemptStatus::kPaused, std::max<std::int64_t>(saves->published_step(), 0), message, std::nullopt};
 }
 
 TrainOutcome Trainer::Impl::diverged() {
-  writer->drain();
+  saves->drain();
   handle_saves();
-  std::string message = bad_tensor;
+  std::string message = skips.refused();
   if (message.empty()) {
-    message = str("loss or gradient is not finite; ", pairs_of(bad_step), "; learning rate ",
-                  rate_of(order.epoch_of(bad_step - 1)), "; ", skips_in_row, " steps in a row skipped, ",
+    message = str("loss or gradient is not finite; ", pairs_text(skips.bad_step()), "; learning rate ",
+                  rate_of(order.epoch_of(skips.bad_step() - 1)), "; ", skips.in_row(), " steps in a row skipped, ",
                   counters.rollbacks, " of ", recipe.guard.rollbacks, " roll-backs made",
                   counters.rollbacks < recipe.guard.rollbacks ? " (no checkpoint to go back to)" : "");
   }
-  return {AttemptStatus::kDiverged, bad_step, message, std::nullopt};
+  return {AttemptStatus::kDiverged, skips.bad_step(), message, std::nullopt};
 }
 
 /// Makes best.safetensors and the counters agree, whatever earlier attempts left behind.
@@ -77,12 +76,12 @@ void Trainer::Impl::settle_best() {
     counters.best_step = counters.step;
     counters.best = counters.last;
     save_best();
-    writer->drain();
+    saves->drain();
     handle_saves();
   }
   const auto on_disk = read_best(setup.files);
   REGATTA_REQUIRE(on_disk.has_value(), DataError, setup.files.best_weights().string(), ": could not be written",
-                  save_error.empty() ? "" : ": ", save_error);
+                  saves->error().empty() ? "" : ": ", saves->error());
   if (on_disk->step != counters.best_step) {  // after a resume that was not bitwise
     log_warning("best.safetensors is of step ", on_disk->step,
                 ", which an attempt reached that was lost; kept as the best");
@@ -92,14 +91,13 @@ void Trainer::Impl::settle_best() {
 }
 
 TrainOutcome Trainer::Impl::finish() {
-  stop_step_time();
-  if (!save_at_end()) {
+  clock.leave_steps();
+  if (save_at_end() == Course::kBad) {
     return diverged();
   }
-  REGATTA_REQUIRE(save_error.empty(), DataError, "the final checkpoint could not be written: ", save_error);
+  REGATTA_REQUIRE(saves->error().empty(), DataError, "the final checkpoint could not be written: ", saves->error());
   settle_best();
-  const RunLedger end{ledger.started_utc, train_s(), step_s(), ledger.resume};
-  TrialResult result = make_result(setup, counters, end, backend, backend_parts);
+  TrialResult result = make_result(setup, counters, clock.ledger(ledger), backend, backend_parts);
   result.data = data->is_streamed() ? "streamed" : "resident";
   write_file_atomically(setup.files.result(), dump_pretty(to_json(result)));
   return {AttemptStatus::kOk, counters.step, "", std::move(result)};

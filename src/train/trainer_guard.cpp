@@ -6,19 +6,23 @@
 #include "train/trainer_impl.hpp"
 
 namespace regatta {
+namespace {
+
+constexpr std::int64_t kSkipsShown = 20;  ///< as warnings in the log; metrics.jsonl has them all
+
+}  // namespace
 
 /// Subjects of an update's pairs.
-std::string Trainer::Impl::pairs_of(std::int64_t update) const {
-  const std::vector<ArchivePair>& all = data->pairs(recipe.data.train_split);
+std::string Trainer::Impl::pairs_text(std::int64_t update) const {
   std::vector<std::string> names;
-  for (const std::int64_t index : order.batch_of(update - 1)) {
-    names.push_back(data->pair_text(all[static_cast<std::size_t>(index)]));
+  for (const ArchivePair& pair : pairs_at(update - 1)) {
+    names.push_back(data->pair_text(pair));
   }
   return join(names, "; ");
 }
 
-/// Fetches what the device has noted. @return false if too many steps in a row were skipped
-bool Trainer::Impl::look_at_skips() {
+/// Fetches what the device has noted.
+Course Trainer::Impl::look_at_skips() {
   const SkipReport report = step->take_skips_();
   for (const std::int64_t update : report.updates) {
     note_skip(update);
@@ -27,31 +31,27 @@ bool Trainer::Impl::look_at_skips() {
     log_warning("step ", counters.step, ": ", more, " more steps skipped");
   }
   counters.skipped_steps += report.skipped;
-  skips_in_row = report.in_row;
-  if (report.halted_at > 0) {
-    skips_in_row = recipe.guard.max_skips;
-    bad_step = report.halted_at - recipe.guard.max_skips + 1;
-  }
-  return bad_step < 0;
+  skips.take(report);
+  return skips.is_bad() ? Course::kBad : Course::kOn;
 }
 
 void Trainer::Impl::note_skip(std::int64_t update) {
-  const MetricLine line{MetricLine::Kind::kSkip, update, order.epoch_of(update - 1), 0.0, 0.0, {}, pairs_of(update)};
-  metric_lines->append(metric_line_text(line));
-  if (++skips_shown <= kSkipsShown) {
+  const MetricLine line{MetricLine::Kind::kSkip, update, order.epoch_of(update - 1), 0.0, 0.0, {}, pairs_text(update)};
+  log->write(line);
+  if (const std::int64_t warning = skips.count_warning(); warning <= kSkipsShown) {
     log_warning("step ", update, ": skipped, loss or gradient is not finite; ", line.note,
-                skips_shown == kSkipsShown ? "; further ones stand in metrics.jsonl alone" : "");
+                warning == kSkipsShown ? "; further ones stand in metrics.jsonl alone" : "");
   }
 }
 
 /// Goes back to the anchor with a lower learning rate. @return false if there is no way back
 bool Trainer::Impl::roll_back() {
-  if (!bad_tensor.empty() || counters.rollbacks >= recipe.guard.rollbacks || counters.anchor_step < 0) {
+  if (!skips.refused().empty() || counters.rollbacks >= recipe.guard.rollbacks || counters.anchor_step < 0) {
     return false;
   }
-  stop_step_time();
-  writer->drain();
-  if (!handle_saves()) {
+  clock.leave_steps();
+  saves->drain();
+  if (handle_saves() == Course::kBad) {
     return false;
   }
   const auto anchor = load_anchor(setup.files, setup.resolved.hash, counters.anchor_step);
@@ -73,19 +73,14 @@ bool Trainer::Impl::roll_back() {
   counters.initial = before.initial;
   step->load_(anchor->file, anchor->from.path.string());
   MetricLine line{MetricLine::Kind::kRollback, counters.step, order.epoch_of(counters.step), 0.0, 0.0, {}, ""};
-  line.note = str("step ", bad_step, ": loss or gradient is not finite, ", recipe.guard.max_skips,
+  line.note = str("step ", skips.bad_step(), ": loss or gradient is not finite, ", recipe.guard.max_skips,
                   " steps in a row skipped; back to step ", counters.step, ", learning rate times ", counters.lr_factor,
-                  "; ", pairs_of(bad_step));
+                  "; ", pairs_text(skips.bad_step()));
   log_warning(line.note);
-  metric_lines->append(metric_line_text(line));
-  pair_lines->append(metric_line_text(line));
-  if (step_lines) {
-    step_lines->append(metric_line_text(line));
-  }
-  submitted_step = counters.step;
-  submitted_validation = counters.validated_step;
+  log->write_everywhere(line);
+  saves->go_back_to(counters);
   first_step = std::min(first_step, counters.step);
-  bad_step = -1;
+  skips.forgive();
   return true;
 }
 

@@ -1,5 +1,6 @@
 // The state of one training and the functions over it; their sources are trainer.cpp (the loop), trainer_start.cpp,
-// trainer_guard.cpp (skipped steps, roll-back) and trainer_end.cpp.
+// trainer_guard.cpp (skipped steps, roll-back) and trainer_end.cpp. What is kept of each of its sides is in
+// save_policy.hpp, step_clock.hpp, training_log.hpp and skip_history.hpp.
 #pragma once
 
 #include <memory>
@@ -9,24 +10,26 @@
 
 #include <nlohmann/json.hpp>
 
-#include "regatta/base/clock.hpp"
 #include "regatta/train/checkpoint.hpp"
 #include "regatta/train/evaluator.hpp"
 #include "regatta/train/pair_order.hpp"
 #include "regatta/train/trainer.hpp"
-#include "train/line_log.hpp"
+#include "train/save_policy.hpp"
+#include "train/skip_history.hpp"
 #include "train/step.hpp"
+#include "train/step_clock.hpp"
+#include "train/training_log.hpp"
 
 namespace regatta {
 
 inline constexpr std::int64_t kLinesInAll = 200;  ///< of losses, in metrics.jsonl
-inline constexpr double kFirstSavePause_s = 5.0;  ///< after a save that failed; then twice as long each time
-inline constexpr double kLongestSavePause_s = 300.0;
-inline constexpr std::int64_t kSkipsShown = 20;  ///< as warnings in the log; metrics.jsonl has them all
 
-inline double now_s() {
-  return system_clock().monotonic_s();
-}
+/// How a part of the loop ended.
+enum class Course {
+  kOn,     ///< as it should
+  kLeave,  ///< the training was asked to leave
+  kBad     ///< numbers are not finite: SkipHistory says where
+};
 
 struct Trainer::Impl {
   Impl(TrainSetup given, TrainObserver& watcher)
@@ -38,13 +41,18 @@ struct Trainer::Impl {
         evaluator(recipe.validation.metrics),
         steps(setup.resolved.steps),
         log_every(recipe.run.loss_every_steps > 0 ? recipe.run.loss_every_steps
-                                                  : std::max<std::int64_t>(1, steps / kLinesInAll)) {}
+                                                  : std::max<std::int64_t>(1, steps / kLinesInAll)),
+        clock(setup.device),
+        skips(recipe.guard.max_skips) {}
 
   TrainOutcome run(const Archive& data);
 
   // Beginning and end.
   void prepare(const Archive& data);
+  void choose_environment(const LoadedCheckpoint* loaded);
+  void go_on_from(const LoadedCheckpoint& loaded, StartNote& note);
   void start_from_weights();
+  void open_files();
   void remove_leftovers();
   std::string compare_environment(const SafetensorsFile& file);
   TrainOutcome train();
@@ -54,32 +62,25 @@ struct Trainer::Impl {
   void settle_best();
 
   double rate_of(std::int64_t epoch) const { return counters.lr_factor * learning_rate(recipe.optim, epoch); }
-  std::string pairs_of(std::int64_t update) const;
+  std::vector<ArchivePair> pairs_at(std::int64_t step) const;
+  std::string pairs_text(std::int64_t update) const;
 
   // In the loop.
-  void run_step();
-  void prefetch(std::int64_t number);
+  Course run_step();
   void write_loss_line();
-  void write_step_line(const std::vector<ArchivePair>& pairs, const std::vector<Flips>& flips);
-  bool validate();
+  Course validate();
+  void note_best(const Evaluation& evaluation, ValidationNote& note);
   void note_progress(std::int64_t validated, std::int64_t to_validate);
-  bool look_at_skips();
+  Course look_at_skips();
   void note_skip(std::int64_t update);
   bool roll_back();
   bool validation_due() const;
-  bool anchor_due();
-  bool checkpoint_due() const;
+  bool at_anchor() const;
   void save();
   void save_best();
-  bool handle_saves();
-  void note_failed_save(const SaveEvent& event);
+  Course handle_saves();
   void check_room() const;
-  bool save_at_end();
-
-  // Time in steps is measured between the other things, which synchronise with the device.
-  void stop_step_time();
-  double train_s() const { return ledger.train_s + (now_s() - started_s); }
-  double step_s() const { return ledger.step_s + attempt_step_s + (in_steps ? now_s() - steps_since_s : 0.0); }
+  Course save_at_end();
 
   TrainSetup setup;
   TrainObserver& observer;
@@ -92,38 +93,21 @@ struct Trainer::Impl {
   const Archive* archive = nullptr;
   std::optional<Dataset> data;
   std::unique_ptr<TrainingStep> step;
-  std::unique_ptr<LineLog> metric_lines;
-  std::unique_ptr<LineLog> pair_lines;
-  std::unique_ptr<LineLog> step_lines;  ///< null unless /run/log_pairs
-  std::unique_ptr<CheckpointWriter> writer;
   Json environment;
-  TrainingCounters counters;
-  RunLedger ledger;  ///< as it was when this attempt started
   int threads = 1;
   Backend backend = Backend::kReference;
   std::string backend_parts;  ///< which parts of a step run by it: see forms_text
 
-  std::int64_t first_step = 0;       ///< at which this attempt started
-  std::int64_t steps_run = 0;        ///< of this attempt
-  std::int64_t skips_in_row = 0;     ///< when last looked at
-  std::int64_t skips_shown = 0;      ///< as warnings
-  std::int64_t bad_step = -1;        ///< first of too many in a row whose loss or gradient was not finite
-  std::string bad_tensor;            ///< or: what the checkpoint's writer refused
-  std::int64_t submitted_step = -1;  ///< of the newest checkpoint given to the writer
-  std::int64_t submitted_validation = -1;
-  std::int64_t published_step = -1;
-  std::string save_error;
-  double failing_since_s = 0.0;  ///< saves, if `save_error` is not empty
-  double save_again_s = 0.0;     ///< when a save that failed is tried again; 0: none has
-  double save_pause_s = 0.0;
+  TrainingCounters counters;
+  RunLedger ledger;  ///< as it was when this attempt started
+  StepClock clock;
+  SkipHistory skips;
+  std::unique_ptr<TrainingLog> log;
+  std::unique_ptr<SavePolicy> saves;
 
-  double started_s = 0.0;
-  double last_save_s = 0.0;
-  double last_progress_s = 0.0;
-  double attempt_step_s = 0.0;
-  double steps_since_s = 0.0;
-  bool in_steps = false;
-  double logged_step_s = 0.0;
+  std::int64_t first_step = 0;  ///< at which this attempt started
+  std::int64_t steps_run = 0;   ///< of this attempt
+  double logged_steps_s = 0.0;  ///< the clock's seconds in steps at the last line of losses
 };
 
 }  // namespace regatta

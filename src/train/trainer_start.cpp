@@ -32,8 +32,44 @@ void Trainer::Impl::prepare(const Archive& given) {
     log_warning(line);
   }
   const auto loaded = load_newest_checkpoint(setup.files, setup.resolved.hash);
-  threads = recipe.run.threads > 0 ? recipe.run.threads : setup.threads;
+  choose_environment(loaded ? &*loaded : nullptr);
+  data.emplace(Dataset::load(given, parts_of(recipe), setup.device, subjects_to_hold(setup.resolved, setup.device)));
+  backend_parts = step_forms(setup.resolved, backend, setup.device, data->in_unit_range());
+  step = std::make_unique<TrainingStep>(recipe, setup.device, backend);
+  setup.resolved.numerical_on_cuda = step->model().numerical_on_cuda();  // the backend has a say
+  if (!step->why_not_captured().empty()) {
+    log_warning("steps are not captured, each costs the host hundreds of orders: ", step->why_not_captured());
+  }
+
+  check_room();
+  StartNote note;
+  ledger.started_utc = system_clock().utc_text();
   if (loaded) {
+    go_on_from(*loaded, note);
+  } else if (!recipe.model.init_from.empty()) {
+    start_from_weights();
+  }
+  first_step = counters.step;
+  remove_leftovers();
+  open_files();
+  if (loaded) {
+    saves->start_from(loaded->counters);
+  }
+  note.step = counters.step;
+  note.resume = ledger.resume;
+  note.volumes = data->volumes();
+  note.data_bytes = data->bytes();
+  note.streamed = data->is_streamed();
+  note.threads = threads;
+  note.backend = backend_name(backend);
+  note.parts = backend_parts;
+  observer.on_start(note);
+}
+
+/// Threads, backend and everything else that decides the bits. @param loaded  the checkpoint to go on from, or null
+void Trainer::Impl::choose_environment(const LoadedCheckpoint* loaded) {
+  threads = recipe.run.threads > 0 ? recipe.run.threads : setup.threads;
+  if (loaded != nullptr) {
     const Json before = parse_json(loaded->file.metadata.at("environment"), loaded->from.path.string());
     threads = threads > 0 ? threads : before.value("threads", 0);
     backend =
@@ -47,69 +83,34 @@ void Trainer::Impl::prepare(const Archive& given) {
   set_deterministic(recipe.run.tf32);
   reset_peak(setup.device);
   environment = environment_of(setup.device, backend, threads);
-  data.emplace(Dataset::load(given, parts_of(recipe), setup.device, subjects_to_hold(setup.resolved, setup.device)));
-  backend_parts = step_forms(setup.resolved, backend, setup.device, data->in_unit_range());
-  step = std::make_unique<TrainingStep>(recipe, setup.device, backend);
-  setup.resolved.numerical_on_cuda = step->model().numerical_on_cuda();  // the backend has a say
-  if (!step->why_not_captured().empty()) {
-    log_warning("steps are not captured, each costs the host hundreds of orders: ", step->why_not_captured());
-  }
+}
 
-  check_room();
-  StartNote note;
-  ledger.started_utc = system_clock().utc_text();
-  if (loaded) {
-    step->load_(loaded->file, loaded->from.path.string());
-    counters = loaded->counters;
-    const std::string now_utc = std::exchange(ledger, loaded->ledger).started_utc;
-    ledger.started_utc = ledger.started_utc.empty() ? now_utc : ledger.started_utc;
-    note.resume_reason = compare_environment(loaded->file);
-    const std::string determinism = determinism_of(setup.resolved, setup.device);
-    ledger.resume = resume_kind(determinism, ledger.resume, note.resume_reason);
-    if (note.resume_reason.empty() && determinism != "bitwise") {
-      note.resume_reason = str(recipe.model.name, " trains on a GPU with rounding errors that differ from run to run");
-    }
-    note.checkpoint = loaded->from.path.string();
-    submitted_step = published_step = counters.step;
-    submitted_validation = counters.validated_step;
-    if (counters.best_step >= 0 && !read_best(setup.files)) {
-      log_warning(setup.files.best_weights().string(),
-                  ": is missing or damaged; the best weights are chosen again from here on");
-      counters.best_step = -1;
-      counters.best_value = std::numeric_limits<double>::quiet_NaN();
-      counters.best.clear();
-    }
-  } else if (!recipe.model.init_from.empty()) {
-    start_from_weights();
+void Trainer::Impl::go_on_from(const LoadedCheckpoint& loaded, StartNote& note) {
+  step->load_(loaded.file, loaded.from.path.string());
+  counters = loaded.counters;
+  const std::string now_utc = std::exchange(ledger, loaded.ledger).started_utc;
+  ledger.started_utc = ledger.started_utc.empty() ? now_utc : ledger.started_utc;
+  note.resume_reason = compare_environment(loaded.file);
+  const std::string determinism = determinism_of(setup.resolved, setup.device);
+  ledger.resume = resume_kind(determinism, ledger.resume, note.resume_reason);
+  if (note.resume_reason.empty() && determinism != "bitwise") {
+    note.resume_reason = str(recipe.model.name, " trains on a GPU with rounding errors that differ from run to run");
   }
-  first_step = counters.step;
-  remove_leftovers();
-  make_directories(setup.files.attempt(setup.attempt));
-  metric_lines = std::make_unique<LineLog>(setup.files.metrics(setup.attempt));
-  pair_lines = std::make_unique<LineLog>(setup.files.pairs(setup.attempt));
-  const MetricLine start{MetricLine::Kind::kStart, counters.step, order.epoch_of(counters.step), 0.0, 0.0, {}};
-  metric_lines->append(metric_line_text(start));
-  pair_lines->append(metric_line_text(start));
-  if (recipe.run.log_pairs) {
-    step_lines = std::make_unique<LineLog>(setup.files.steps(setup.attempt));
-    step_lines->append(metric_line_text(start));
+  note.checkpoint = loaded.from.path.string();
+  if (counters.best_step >= 0 && !read_best(setup.files)) {
+    log_warning(setup.files.best_weights().string(),
+                ": is missing or damaged; the best weights are chosen again from here on");
+    counters.best_step = -1;
+    counters.best_value = std::numeric_limits<double>::quiet_NaN();
+    counters.best.clear();
   }
-  writer = std::make_unique<CheckpointWriter>(setup.files, setup.attempt, recipe.checkpoint.keep, [this] {
-    metric_lines->sync();
-    pair_lines->sync();
-    if (step_lines) {
-      step_lines->sync();
-    }
-  });
-  note.step = counters.step;
-  note.resume = ledger.resume;
-  note.volumes = data->volumes();
-  note.data_bytes = data->bytes();
-  note.streamed = data->is_streamed();
-  note.threads = threads;
-  note.backend = backend_name(backend);
-  note.parts = backend_parts;
-  observer.on_start(note);
+}
+
+void Trainer::Impl::open_files() {
+  log = std::make_unique<TrainingLog>(setup.files, setup.attempt, recipe.run.log_pairs);
+  log->write_everywhere({MetricLine::Kind::kStart, counters.step, order.epoch_of(counters.step), 0.0, 0.0, {}});
+  saves = std::make_unique<SavePolicy>(setup.files, setup.attempt, recipe.checkpoint, setup.give_up_s,
+                                       [this] { log->sync(); });
 }
 
 /// Whether the checkpoints that will stay side by side fit on the disk. Quotas show only when they are met.
