@@ -23,6 +23,7 @@
 #include "regatta/volume/nifti.hpp"
 #include "regatta/volume/pack.hpp"
 #include "regatta/volume/resample.hpp"
+#include "regatta/volume/volume_file.hpp"
 
 namespace regatta::app {
 namespace {

@@ -21,6 +21,7 @@
 #include "regatta/volume/nifti.hpp"
 #include "regatta/volume/qc.hpp"
 #include "regatta/volume/resample.hpp"
+#include "regatta/volume/volume_file.hpp"
 
 namespace regatta::app {
 namespace {

@@ -15,6 +15,7 @@
 #include "regatta/nn/grid_warp.hpp"
 #include "regatta/nn/metric.hpp"
 #include "regatta/volume/keypoints.hpp"
+#include "regatta/volume/volume_file.hpp"
 #include "train/voxel_axes.hpp"
 
 namespace regatta {

@@ -8,9 +8,9 @@
 #include "regatta/base/error.hpp"
 #include "regatta/volume/displacement.hpp"
 #include "regatta/volume/nifti.hpp"
-#include "regatta/volume/volume.hpp"
+#include "regatta/volume/volume_file.hpp"
 #include "temporary_input.hpp"
-#include "volume/coded_volume.hpp"
+#include "volume/pack/coded_volume.hpp"
 
 namespace {
 

@@ -22,7 +22,7 @@
 #include "regatta/nn/model.hpp"
 #include "regatta/nn/warp.hpp"
 #include "regatta/nn/weights.hpp"
-#include "regatta/volume/volume.hpp"
+#include "regatta/volume/volume_file.hpp"
 #include "support/catch.hpp"
 #include "support/temporary_folder.hpp"
 

@@ -7,7 +7,7 @@
 #include "coarse.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/base/random.hpp"
-#include "regatta/volume/volume.hpp"
+#include "regatta/volume/volume_file.hpp"
 
 namespace regatta::demo {
 namespace {

@@ -1,5 +1,5 @@
 // The archive: one HDF5 file with all packed volumes of a data set. Written once by `regatta pack`, then read-only.
-// Names, types and attributes of what is inside stand in src/volume/archive_layout.hpp and docs/formats.md.
+// Names, types and attributes of what is inside stand in src/volume/archive/archive_layout.hpp and docs/formats.md.
 #pragma once
 
 #include <cstdint>

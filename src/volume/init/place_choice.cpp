@@ -7,8 +7,8 @@
 #include <nlohmann/json.hpp>
 
 #include "regatta/base/error.hpp"
-#include "volume/dataset_pairs.hpp"
-#include "volume/shared_space.hpp"
+#include "volume/pack/dataset_pairs.hpp"
+#include "volume/pack/shared_space.hpp"
 
 namespace regatta {
 namespace {

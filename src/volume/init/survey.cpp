@@ -11,7 +11,7 @@
 #include "regatta/base/checksum.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/base/progress.hpp"
-#include "regatta/volume/volume.hpp"
+#include "regatta/volume/volume_file.hpp"
 
 namespace regatta {
 namespace {

@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "regatta/base/error.hpp"
-#include "regatta/volume/volume.hpp"
+#include "regatta/volume/volume_file.hpp"
 
 namespace regatta {
 

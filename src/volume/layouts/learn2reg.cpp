@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "regatta/base/error.hpp"
-#include "regatta/volume/volume.hpp"
+#include "regatta/volume/volume_file.hpp"
 #include "volume/layouts/layout.hpp"
 
 namespace regatta {

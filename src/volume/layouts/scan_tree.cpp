@@ -8,7 +8,7 @@
 
 #include "regatta/base/error.hpp"
 #include "regatta/base/log.hpp"
-#include "regatta/volume/volume.hpp"
+#include "regatta/volume/volume_file.hpp"
 
 namespace regatta {
 namespace {

@@ -11,6 +11,7 @@
 #include "regatta/base/random.hpp"
 #include "regatta/base/text.hpp"
 #include "regatta/volume/resample.hpp"
+#include "regatta/volume/volume_file.hpp"
 #include "support/catch.hpp"
 #include "support/temporary_folder.hpp"
 

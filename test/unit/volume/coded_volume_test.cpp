@@ -1,5 +1,5 @@
 // The fast way of packing against the plain one: the same scan as codes and as floats.
-#include "volume/coded_volume.hpp"
+#include "volume/pack/coded_volume.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -7,9 +7,10 @@
 #include "files.hpp"
 #include "regatta/base/random.hpp"
 #include "regatta/volume/nifti.hpp"
+#include "regatta/volume/volume_file.hpp"
 #include "support/catch.hpp"
 #include "support/temporary_folder.hpp"
-#include "volume/axis_resample.hpp"
+#include "volume/grid/axis_resample.hpp"
 
 using namespace regatta;
 using regatta::test::error_text;

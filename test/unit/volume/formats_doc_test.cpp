@@ -3,7 +3,7 @@
 #include "regatta/base/text.hpp"
 #include "regatta/volume/dataset.hpp"
 #include "support/catch.hpp"
-#include "volume/archive_layout.hpp"
+#include "volume/archive/archive_layout.hpp"
 
 using namespace regatta;
 

@@ -10,9 +10,10 @@
 #include "regatta/volume/inspection.hpp"
 #include "regatta/volume/preprocess.hpp"
 #include "regatta/volume/resample.hpp"
+#include "regatta/volume/volume_file.hpp"
 #include "support/catch.hpp"
 #include "support/temporary_folder.hpp"
-#include "volume/box_average.hpp"
+#include "volume/grid/box_average.hpp"
 
 using namespace regatta;
 using regatta::test::MadeUpScan;

@@ -15,7 +15,7 @@
 #include "regatta/base/text.hpp"
 #include "support/catch.hpp"
 #include "support/temporary_folder.hpp"
-#include "volume/label_places.hpp"
+#include "volume/inspect/label_places.hpp"
 
 using namespace regatta;
 using regatta::test::made_up_scan;

@@ -6,10 +6,10 @@
 #include "attempt.hpp"
 #include "files.hpp"
 #include "regatta/volume/nifti.hpp"
-#include "regatta/volume/volume.hpp"
+#include "regatta/volume/volume_file.hpp"
 #include "support/catch.hpp"
 #include "support/temporary_folder.hpp"
-#include "volume/coded_volume.hpp"
+#include "volume/pack/coded_volume.hpp"
 
 using namespace regatta;
 using regatta::test::error_text;

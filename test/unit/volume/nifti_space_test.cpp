@@ -3,6 +3,7 @@
 
 #include "files.hpp"
 #include "regatta/volume/nifti.hpp"
+#include "regatta/volume/volume_file.hpp"
 #include "support/catch.hpp"
 #include "support/temporary_folder.hpp"
 

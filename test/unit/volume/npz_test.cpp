@@ -2,7 +2,7 @@
 #include <numeric>
 
 #include "files.hpp"
-#include "regatta/volume/volume.hpp"
+#include "regatta/volume/volume_file.hpp"
 #include "support/catch.hpp"
 #include "support/temporary_folder.hpp"
 

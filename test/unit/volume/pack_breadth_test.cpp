@@ -13,6 +13,7 @@
 #include "regatta/volume/affine_registration.hpp"
 #include "regatta/volume/nifti.hpp"
 #include "regatta/volume/pack.hpp"
+#include "regatta/volume/volume_file.hpp"
 #include "support/catch.hpp"
 #include "support/temporary_folder.hpp"
 

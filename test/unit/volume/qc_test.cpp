@@ -9,9 +9,9 @@
 #include "regatta/base/text.hpp"
 #include "support/catch.hpp"
 #include "support/temporary_folder.hpp"
-#include "volume/canvas.hpp"
-#include "volume/middle.hpp"
-#include "volume/slice.hpp"
+#include "volume/grid/middle.hpp"
+#include "volume/picture/canvas.hpp"
+#include "volume/picture/slice.hpp"
 
 using namespace regatta;
 

@@ -3,6 +3,7 @@
 #include <set>
 
 #include "regatta/volume/placement.hpp"
+#include "regatta/volume/volume_file.hpp"
 #include "support/catch.hpp"
 #include "support/temporary_folder.hpp"
 
