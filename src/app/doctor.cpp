@@ -10,7 +10,7 @@
 namespace regatta::app {
 namespace {
 
-using Level = Finding::Level;
+using Level = DoctorFinding::Level;
 
 const char* level_name(Level level) {
   return level == Level::kGood ? "ok" : level == Level::kNote ? "note" : "FAULT";
@@ -24,12 +24,12 @@ class DoctorCommand : public Command {
   }
 
   ExitCode run() override {
-    std::vector<Finding> findings = {{Level::kGood, "program", "regatta " + build_id()}};
-    std::vector<Finding> ranks = examine_ranks();  // before anything prints: every rank comes here
+    std::vector<DoctorFinding> findings = {{Level::kGood, "program", "regatta " + build_id()}};
+    std::vector<DoctorFinding> ranks = examine_ranks();  // before anything prints: every rank comes here
     if (ranks.empty()) {
       return ExitCode::kOk;  // rank 0 speaks
     }
-    const auto add = [&findings](std::vector<Finding> more) {
+    const auto add = [&findings](std::vector<DoctorFinding> more) {
       findings.insert(findings.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
     };
     add(std::move(ranks));
@@ -39,7 +39,7 @@ class DoctorCommand : public Command {
     add(examine_file_system(folder_));
     bool faulty = false;
     Json list = Json::array();
-    for (const Finding& finding : findings) {
+    for (const DoctorFinding& finding : findings) {
       faulty = faulty || finding.level == Level::kFault;
       if (json_) {
         list.push_back({{"level", level_name(finding.level)}, {"subject", finding.subject}, {"text", finding.text}});

@@ -18,7 +18,7 @@
 namespace regatta {
 namespace {
 
-using Level = Finding::Level;
+using Level = DoctorFinding::Level;
 
 constexpr int kLeastDriver = 580;  ///< of CUDA 13, which LibTorch is built for
 constexpr double kLeaveTimeout_s = 60.0;
@@ -31,7 +31,7 @@ double host_memory() {
   return kibibytes * 1024.0;
 }
 
-Finding driver_finding(const std::string& driver) {
+DoctorFinding driver_finding(const std::string& driver) {
   const int major = std::atoi(driver.c_str());
   if (driver.empty()) {
     return {Level::kNote, "driver", "NVML does not tell its version"};
@@ -46,12 +46,12 @@ Finding driver_finding(const std::string& driver) {
 
 }  // namespace
 
-std::vector<Finding> examine_gpus() {
+std::vector<DoctorFinding> examine_gpus() {
   const auto report = nvml_report();
   if (!report || report->gpus.empty()) {
     return {{Level::kNote, "GPU", "none here (no NVML); a login node has none, a GPU job must"}};
   }
-  std::vector<Finding> findings = {driver_finding(report->driver)};
+  std::vector<DoctorFinding> findings = {driver_finding(report->driver)};
   for (std::size_t i = 0; i < report->gpus.size(); ++i) {
     const NvmlGpu& gpu = report->gpus[i];
     const bool used = gpu.memory_bytes > 0 && gpu.used_bytes * 20 > gpu.memory_bytes;
@@ -66,15 +66,15 @@ std::vector<Finding> examine_gpus() {
   return findings;
 }
 
-Finding kernel_finding(const std::string& text) {
+DoctorFinding kernel_finding(const std::string& text) {
   const bool built = !text.starts_with("left out");
   return {built ? Level::kGood : Level::kNote, "CUDA kernels",
           built ? text
                 : text + "; GPUs train with LibTorch's operators, which are slower (env/setup.sh --cuda builds them)"};
 }
 
-std::vector<Finding> examine_limits() {
-  std::vector<Finding> findings;
+std::vector<DoctorFinding> examine_limits() {
+  std::vector<DoctorFinding> findings;
   const std::size_t processors = job_cpus(false).size();
   findings.push_back({Level::kGood, "processors", str(processors, " may be used, host ", host_name())});
   const std::int64_t limit = memory_limit();
@@ -100,7 +100,7 @@ std::vector<Finding> examine_limits() {
   return findings;
 }
 
-std::vector<Finding> examine_ranks() {
+std::vector<DoctorFinding> examine_ranks() {
   const LauncherPlace place = find_launcher();
   if (place.launcher == Launcher::kNone) {
     return {{Level::kGood, "ranks", "one process, no launcher; check a job with srun --mpi=pmix regatta doctor"}};
@@ -119,7 +119,7 @@ std::vector<Finding> examine_ranks() {
   const std::string text = str(ranks->size(), " started by ", place.launcher == Launcher::kSrun ? "srun" : "mpirun",
                                " and connected by MPI: ", join(parts, ", "));
   ranks->leave(kLeaveTimeout_s);
-  return first ? std::vector<Finding>{{Level::kGood, "ranks", text}} : std::vector<Finding>{};
+  return first ? std::vector<DoctorFinding>{{Level::kGood, "ranks", text}} : std::vector<DoctorFinding>{};
 }
 
 }  // namespace regatta

@@ -22,7 +22,7 @@ namespace regatta {
 namespace {
 
 namespace fs = std::filesystem;
-using Level = Finding::Level;
+using Level = DoctorFinding::Level;
 
 constexpr double kSlowSync_s = 1.0;
 constexpr double kLeastFree = 20.0 * (1 << 30);
@@ -65,7 +65,7 @@ class TrialFolder {
   fs::path path_;
 };
 
-Finding tried(const std::string& subject, const std::string& good, const std::function<void()>& trial) {
+DoctorFinding tried(const std::string& subject, const std::string& good, const std::function<void()>& trial) {
   try {
     trial();
     return {Level::kGood, subject, good};
@@ -74,7 +74,7 @@ Finding tried(const std::string& subject, const std::string& good, const std::fu
   }
 }
 
-Finding try_rename(const TrialFolder& folder) {
+DoctorFinding try_rename(const TrialFolder& folder) {
   return tried("rename", "replaces a file in one go", [&] {
     write_file_atomically(folder / "state", "old");
     write_file_atomically(folder / "state", "new");
@@ -82,7 +82,7 @@ Finding try_rename(const TrialFolder& folder) {
   });
 }
 
-Finding try_link(const TrialFolder& folder) {
+DoctorFinding try_link(const TrialFolder& folder) {
   return tried("link", "a claim is won by exactly one", [&] {
     REGATTA_REQUIRE(claim_file(folder / "claim", "first"), DataError, "link(2) does not count links");
     REGATTA_REQUIRE(!claim_file(folder / "claim", "second"), DataError, "a claim was won twice");
@@ -90,7 +90,7 @@ Finding try_link(const TrialFolder& folder) {
   });
 }
 
-Finding try_sync(const TrialFolder& folder) {
+DoctorFinding try_sync(const TrialFolder& folder) {
   const double begin_s = system_clock().monotonic_s();
   constexpr int kTimes = 5;
   for (int i = 0; i < kTimes; ++i) {
@@ -103,7 +103,7 @@ Finding try_sync(const TrialFolder& folder) {
               slow ? "; trials start late and saves take long" : "")};
 }
 
-Finding try_lock(const TrialFolder& folder) {
+DoctorFinding try_lock(const TrialFolder& folder) {
   write_file_atomically(folder / "lock", "");
   const int fd = ::open((folder / "lock").c_str(), O_RDWR | O_CLOEXEC);
   const bool works = fd >= 0 && ::flock(fd, LOCK_EX | LOCK_NB) == 0;
@@ -116,7 +116,7 @@ Finding try_lock(const TrialFolder& folder) {
                 : str("flock fails (", std::strerror(error), "); nothing here needs it")};
 }
 
-Finding space_of(const fs::path& folder) {
+DoctorFinding space_of(const fs::path& folder) {
   struct statvfs space {};
   if (::statvfs(folder.c_str(), &space) != 0) {
     return {Level::kNote, "disk", str("cannot tell the free space: ", std::strerror(errno))};
@@ -130,7 +130,7 @@ Finding space_of(const fs::path& folder) {
           text + (scarce ? "; `regatta plan` says what a sweep needs; quotas may be lower still" : "")};
 }
 
-Finding rights_in(const TrialFolder& folder, const fs::path& parent) {
+DoctorFinding rights_in(const TrialFolder& folder, const fs::path& parent) {
   write_file_atomically(folder / "rights", "");
   struct stat file {};
   struct stat directory {};
@@ -152,8 +152,8 @@ Finding rights_in(const TrialFolder& folder, const fs::path& parent) {
 
 }  // namespace
 
-std::vector<Finding> examine_file_system(const fs::path& folder) {
-  std::vector<Finding> findings;
+std::vector<DoctorFinding> examine_file_system(const fs::path& folder) {
+  std::vector<DoctorFinding> findings;
   try {
     make_directories(folder);
     const TrialFolder trial(folder);

@@ -42,7 +42,7 @@ struct Supervisor::Attempt {
   std::int64_t checkpoint_step = 0;  ///< newest that it has told of
 };
 
-Supervisor::Supervisor(Spawner& spawner, Seat seat, Send send, SupervisorTimes times, const Clock& clock)
+Supervisor::Supervisor(Spawner& spawner, WorkerSeat seat, Send send, SupervisorTimes times, const Clock& clock)
     : spawner_(spawner),
       seat_(std::move(seat)),
       send_(std::move(send)),

@@ -24,7 +24,7 @@
 namespace regatta {
 
 /// What a rank gives its trials.
-struct Seat {
+struct WorkerSeat {
   std::string worker;  ///< program that trains
   GpuChoice gpu;
   std::vector<int> cpus;      ///< this rank's share of the machine's processors
@@ -45,7 +45,8 @@ class Supervisor {
  public:
   using Send = std::function<void(const Json& letter)>;
 
-  Supervisor(Spawner& spawner, Seat seat, Send send, SupervisorTimes times = {}, const Clock& clock = system_clock());
+  Supervisor(Spawner& spawner, WorkerSeat seat, Send send, SupervisorTimes times = {},
+             const Clock& clock = system_clock());
   ~Supervisor();
 
   /// Takes a letter from the coordinator.
@@ -81,7 +82,7 @@ class Supervisor {
   void kill_child(int signal);
 
   Spawner& spawner_;
-  Seat seat_;
+  WorkerSeat seat_;
   Send send_;
   SupervisorTimes times_;
   const Clock& clock_;

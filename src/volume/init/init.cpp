@@ -155,7 +155,7 @@ bool pairs_have_keypoints(const DatasetFile& dataset) {
 }
 
 void choose_job(const FoundSet& found, const DatasetFile& dataset, bool is_ct, InitPlan& plan) {
-  DataFacts facts;
+  RecipeFacts facts;
   facts.anatomy = found.anatomy;
   facts.is_ct = is_ct;
   const auto all = std::ssize(found.subjects);

@@ -8,7 +8,7 @@ namespace regatta {
 namespace {
 
 /// What the best weights are chosen by: key-points before labels before images.
-Json validation(const DataFacts& facts, std::int64_t every_epochs) {
+Json validation(const RecipeFacts& facts, std::int64_t every_epochs) {
   Json metrics = Json::array();
   for (const auto& [there, name] : {std::pair{facts.keypoints, "tre"}, std::pair{facts.labels, "dice"}}) {
     if (there) {
@@ -26,7 +26,7 @@ Json dice(const char* denominator) {
 }
 
 /// After ixi_voxelmorph; between subjects with the Dice term of oasis_transmorph_large.
-RecipeChoice brain(const DataFacts& facts) {
+RecipeChoice brain(const RecipeFacts& facts) {
   RecipeChoice out;
   Json& recipe = out.recipe;
   recipe["model"] = {{"name", "voxelmorph-2"}};
@@ -48,7 +48,7 @@ RecipeChoice brain(const DataFacts& facts) {
 }
 
 /// After nlst_lkunet.
-RecipeChoice lung(const DataFacts& facts) {
+RecipeChoice lung(const RecipeFacts& facts) {
   RecipeChoice out;
   Json& recipe = out.recipe;
   recipe["model"] = {
@@ -73,7 +73,7 @@ RecipeChoice lung(const DataFacts& facts) {
 }
 
 /// After acdc_voxelmorph.
-RecipeChoice heart(const DataFacts& facts) {
+RecipeChoice heart(const RecipeFacts& facts) {
   RecipeChoice out;
   Json& recipe = out.recipe;
   recipe["model"] = {{"name", "voxelmorph"}};
@@ -96,7 +96,7 @@ RecipeChoice heart(const DataFacts& facts) {
 
 }  // namespace
 
-RecipeChoice choose_recipe(const DataFacts& facts, const std::string& archive) {
+RecipeChoice choose_recipe(const RecipeFacts& facts, const std::string& archive) {
   RecipeChoice out = facts.anatomy == Anatomy::kHeart  ? heart(facts)
                      : facts.anatomy == Anatomy::kLung ? lung(facts)
                                                        : brain(facts);

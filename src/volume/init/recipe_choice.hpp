@@ -6,7 +6,7 @@
 namespace regatta {
 
 /// What the data offer to losses and metrics.
-struct DataFacts {
+struct RecipeFacts {
   Anatomy anatomy = Anatomy::kUnknown;
   bool is_ct = false;
   bool labels = false;
@@ -23,6 +23,6 @@ struct RecipeChoice {
   std::string reason;
 };
 
-RecipeChoice choose_recipe(const DataFacts& facts, const std::string& archive);
+RecipeChoice choose_recipe(const RecipeFacts& facts, const std::string& archive);
 
 }  // namespace regatta

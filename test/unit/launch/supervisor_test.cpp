@@ -41,8 +41,8 @@ class Desk {
     write_file_atomically(TrialFiles{root()}.recipe(), dump_pretty(write_options(recipe)));
     spawner = std::make_unique<Spawner>();
     supervisor = std::make_unique<Supervisor>(
-        *spawner, Seat{REGATTA_FAKE_WORKER, {}, {}, {}}, [this](const Json& letter) { letters.push_back(letter); },
-        times);
+        *spawner, WorkerSeat{REGATTA_FAKE_WORKER, {}, {}, {}},
+        [this](const Json& letter) { letters.push_back(letter); }, times);
   }
 
   std::filesystem::path root() const { return folder / "t00000"; }
@@ -204,7 +204,7 @@ TEST_CASE("a rank that hears nothing durable from its coordinator stops") {
 
 TEST_CASE("a worker that is not there is an error that names it") {
   Desk desk("{}");
-  Supervisor other(*desk.spawner, Seat{"/no/such/engine", {}, {}, {}}, [](const Json&) {});
+  Supervisor other(*desk.spawner, WorkerSeat{"/no/such/engine", {}, {}, {}}, [](const Json&) {});
   CHECK_THROWS_WITH(
       other.take(make_letter("assign", {{"trial", 0}, {"attempt", 1}, {"root", desk.root().string()}, {"threads", 1}})),
       Catch::Contains("/no/such/engine: cannot start"));
