@@ -27,7 +27,7 @@ void print_registry_docs() {
   }
   std::cout << "\nTheir options:\n\n";
   app::print_option_table(std::cout, options);
-  std::cout << "\nMetrics, `/validation/metrics`:\n\n| name | better | labels | |\n| --- | --- | --- | --- |\n";
+  std::cout << "\nMetrics, `/validation/metrics`:\n\n| name | better | needs | |\n| --- | --- | --- | --- |\n";
   for (const MetricRow& row : metric_rows()) {
     std::cout << "| `" << row.name << "` | " << (row.direction == Direction::kHigherIsBetter ? "higher" : "lower")
               << " | " << row.needs << " | " << row.help << " |\n";
