@@ -14,6 +14,7 @@
 #include "report/conditions.hpp"
 #include "report/format.hpp"
 #include "report/pair_values.hpp"
+#include "report/point_statistics.hpp"
 #include "report/read_sweep.hpp"
 #include "report/rows.hpp"
 
@@ -210,6 +211,7 @@ Report read_report(const std::vector<fs::path>& sweeps, bool mixed) {
   find_alike_members(report);
   join_folds(report);
   rank(report);
+  add_point_statistics(report);
   limit_pair_values(report);
   note_untrained_winner(report);
   check_winner_weights(report);
@@ -217,12 +219,17 @@ Report read_report(const std::vector<fs::path>& sweeps, bool mixed) {
 }
 
 ReportFiles report_files_in(const fs::path& directory) {
-  return {directory / "report.json", directory / "leaderboard.csv", directory / "report.html"};
+  return {directory / "report.json",           directory / "leaderboard.csv",
+          directory / "report.html",           directory / "leaderboard_labels.csv",
+          directory / "leaderboard_pairs.csv", directory / "leaderboard_hardest.csv"};
 }
 
 void write_report(const Report& report, const ReportFiles& files) {
   write_if_changed(files.json, dump_pretty(to_json(report)));
   write_if_changed(files.csv, leaderboard_csv(report));
+  write_if_changed(files.labels, labels_csv(report));
+  write_if_changed(files.pairs, pairs_csv(report));
+  write_if_changed(files.hardest, hardest_csv(report));
   if (!files.html.empty()) {
     write_if_changed(files.html, report_html(report));
   }

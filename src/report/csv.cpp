@@ -7,23 +7,14 @@
 namespace regatta {
 namespace {
 
-std::string axis_field(const Json& value) {
-  if (value.is_null()) {
-    return "";
-  }
-  if (value.is_number()) {
-    return dump_line(value);
-  }
-  return csv_text(value.is_string() ? value.get<std::string>() : dump_line(value));
-}
-
 std::vector<std::string> header_fields(const Report& report, const std::vector<std::string>& metrics) {
   std::vector<std::string> fields = {"rank", "sweep", "trial", "point", "replicate", "seed", "status"};
   for (const ReportAxis& axis : report.axes) {
     fields.push_back(csv_text(axis.pointer));
   }
   fields.push_back(csv_text(report.metric));
-  for (const char* name : {"point_mean", "point_std", "point_n"}) {  // of the objective, by which the rank is given
+  for (const char* name : {"point_mean", "point_std", "point_n", "point_low", "point_high", "point_p",
+                           "point_tied"}) {  // of the objective, by which the rank is given
     fields.emplace_back(name);
   }
   for (const std::string& name : metrics) {
@@ -66,6 +57,10 @@ std::vector<std::string> trial_fields(const Report& report, const ReportPoint& p
   fields.push_back(point.objective.mean ? to_text(*point.objective.mean) : "");
   fields.push_back(point.objective.std ? to_text(*point.objective.std) : "");
   fields.push_back(str(point.objective.n));
+  fields.push_back(point.interval ? to_text(point.interval->low) : "");
+  fields.push_back(point.interval ? to_text(point.interval->high) : "");
+  fields.push_back(point.against_first ? to_text(point.against_first->p_holm) : "");
+  fields.push_back(point.against_first ? str(point.against_first->tied) : "");
   const std::vector<std::string> result =
       trial.result ? result_fields(*trial.result, metrics) : std::vector<std::string>(metrics.size() + 5);
   fields.insert(fields.end(), result.begin(), result.end());

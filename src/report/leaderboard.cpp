@@ -25,6 +25,10 @@ TextTable make_table(const Report& report, const std::vector<std::string>& metri
   if (replicates) {
     table.column("std", TextTable::Align::kRight);
   }
+  if (has_statistics(report)) {
+    table.column("95 % of pairs", TextTable::Align::kRight);
+    table.column("against first", TextTable::Align::kLeft);
+  }
   for (const std::string& name : metrics) {
     table.column(one_line(metric_title(name), 40), TextTable::Align::kRight);
   }
@@ -50,6 +54,10 @@ std::vector<std::string> point_cells(const Report& report, const ReportPoint& po
   cells.push_back(metric_text(report, point, report.metric));
   if (replicates) {
     cells.push_back(number_text(point.objective.std, 2));
+  }
+  if (has_statistics(report)) {
+    cells.push_back(interval_text(point));
+    cells.push_back(against_first_text(report, point));
   }
   for (const std::string& name : metrics) {
     cells.push_back(metric_text(report, point, name));
@@ -82,6 +90,11 @@ std::string leaderboard_text(const Report& report, std::size_t rows) {
   if (has_replicates(report)) {
     text += str("each row: the mean over a point's trials that have a finite ", one_line(report.metric, 40),
                 "; best step, ms/step and time are those of its best trial\n");
+  }
+  if (has_statistics(report)) {
+    text += str("95 % of pairs: bootstrap over ", report.statistics.pairs,
+                " validation pairs. against first: paired signed-rank test over them, p by Holm for ",
+                report.statistics.comparisons, report.statistics.comparisons == 1 ? " comparison\n" : " comparisons\n");
   }
   return text;
 }

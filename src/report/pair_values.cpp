@@ -99,6 +99,7 @@ void add_pair_values(const TrialFiles& files, ReportTrial& trial) {
   add_details(pairs[result.best_step], result.best);
   add_details(pairs[0], result.initial);
   add_details(pairs[result.steps], result.last);
+  trial.initial_pairs = pairs[0];
   trial.pairs = std::move(pairs[result.best_step]);
 }
 

@@ -120,6 +120,23 @@ Json trial_json(const Report& report, std::size_t index) {
   return value;
 }
 
+Json against_first_json(const std::optional<AgainstFirst>& against) {
+  if (!against) {
+    return {};
+  }
+  return {{"difference", against->difference},
+          {"p", against->p},
+          {"p_holm", against->p_holm},
+          {"pairs", against->pairs},
+          {"tied", against->tied}};
+}
+
+Json statistics_json(const ReportStatistics& statistics) {
+  return {{"confidence", kConfidence},     {"resamples", statistics.resamples},
+          {"significance", kSignificance}, {"comparisons", statistics.comparisons},
+          {"pairs", statistics.pairs},     {"least_p", statistics.least_p}};
+}
+
 Json point_json(const Report& report, const ReportPoint& point) {
   Json value;
   value["rank"] = point.rank > 0 ? Json(point.rank) : Json();
@@ -138,6 +155,15 @@ Json point_json(const Report& report, const ReportPoint& point) {
   value["trials"] = Json::array();
   for (const std::size_t index : point.trials) {
     value["trials"].push_back(report.trial_name(index));
+  }
+  value["interval"] =
+      point.interval
+          ? Json({{"low", point.interval->low}, {"high", point.interval->high}, {"pairs", point.interval->pairs}})
+          : Json();
+  value["against_first"] = against_first_json(point.against_first);
+  value["hardest30"] = Json::object();
+  for (const auto& [metric, hardest] : point.hardest30) {
+    value["hardest30"][metric] = {{"mean", hardest.mean}, {"items", hardest.items}};
   }
   value["best_trial"] = point.best_trial ? Json(report.trial_name(*point.best_trial)) : Json();
   return value;
@@ -257,6 +283,8 @@ Json to_json(const Report& report) {
   }
   value["totals"] = totals_json(report);
   value["winner"] = winner_json(report);
+  value["statistics"] = statistics_json(report.statistics);
+  value["difficulty"] = pairs_json(report.difficulty);
   value["ranking"] = Json::array();
   for (const ReportPoint& point : report.ranking) {
     value["ranking"].push_back(point_json(report, point));
@@ -279,7 +307,8 @@ Json mask_volatile(Json report) {
   const Json* schema = find_pointer(report, "/schema");
   REGATTA_REQUIRE(schema != nullptr && schema->is_number_integer(), DataError,
                   "report: /schema: missing; not a report.json");
-  REGATTA_REQUIRE(*schema == kReportSchema, DataError, "report: /schema: ", dump_line(*schema), ", this build reads ",
+  REGATTA_REQUIRE(*schema >= kOldestReportSchema && *schema <= kReportSchema, DataError,
+                  "report: /schema: ", dump_line(*schema), ", this build reads ", kOldestReportSchema, " to ",
                   kReportSchema);
   const Json* list = find_pointer(report, "/volatile");
   REGATTA_REQUIRE(list != nullptr && list->is_array(), DataError, "report: /volatile: missing; not a report.json");

@@ -69,6 +69,16 @@ Json axis_value(const ReportTrial& trial, const ReportAxis& axis) {
   return found == trial.axes.end() ? Json() : found->second;
 }
 
+std::string axis_field(const Json& value) {
+  if (value.is_null()) {
+    return "";
+  }
+  if (value.is_number()) {
+    return dump_line(value);
+  }
+  return csv_text(value.is_string() ? value.get<std::string>() : dump_line(value));
+}
+
 std::vector<ReportAxis> point_axes(const Report& report) {
   std::vector<ReportAxis> axes = report.axes;
   std::erase_if(axes, [&](const ReportAxis& axis) {
@@ -172,6 +182,26 @@ std::string score_text(const Report& report, const ReportPoint& point) {
     return str(score, " (", trials_text(report, point), ")");
   }
   return str(score, ", mean of ", of_text(point), " trials (", trials_text(report, point), ")");
+}
+
+std::string interval_text(const ReportPoint& point) {
+  return point.interval ? str(number_text(point.interval->low), "-", number_text(point.interval->high)) : "-";
+}
+
+std::string against_first_text(const Report& report, const ReportPoint& point) {
+  if (&point == &report.ranking.front()) {
+    return "first";
+  }
+  if (!point.against_first) {
+    return "-";
+  }
+  const std::string p = str("p ", number_text(point.against_first->p_holm, 2));
+  return point.against_first->tied ? str("tied (", p, ")") : p;
+}
+
+bool has_statistics(const Report& report) {
+  return std::any_of(report.ranking.begin(), report.ranking.end(),
+                     [](const ReportPoint& point) { return point.interval || point.against_first; });
 }
 
 std::string no_winner_text(const Report& report) {

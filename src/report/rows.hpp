@@ -31,6 +31,9 @@ Json axis_value(const ReportTrial& trial, const ReportAxis& axis);
 /// The same for a table; of an object only its name and what the axis's other values do not have alike.
 std::string axis_text(const ReportTrial& trial, const ReportAxis& axis);
 
+/// The same for a CSV file, with all digits; empty for null.
+std::string axis_field(const Json& value);
+
 /// All axes: "lr 0.0001, weight 2".
 std::string setting_text(const Report& report, const ReportTrial& trial);
 
@@ -67,6 +70,16 @@ std::string of_text(const ReportPoint& point);
 /// "dice 0.4288, mean of 3 trials (t00003-t00005)" of a point that has a rank; without replicates "dice 0.4288
 /// (t00003)".
 std::string score_text(const Report& report, const ReportPoint& point);
+
+/// "0.4201-0.4388", the interval of a point's mean; "-" where there is none.
+std::string interval_text(const ReportPoint& point);
+
+/// A point beside the first: "tied (p 0.31)", "p 0.004"; "first" for the first itself, "-" where they were not
+/// compared.
+std::string against_first_text(const Report& report, const ReportPoint& point);
+
+/// Some points have been compared by their validation pairs.
+bool has_statistics(const Report& report);
 
 /// Why there is no winner.
 std::string no_winner_text(const Report& report);

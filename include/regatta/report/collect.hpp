@@ -22,9 +22,13 @@ struct ReportFiles {
   std::filesystem::path json;
   std::filesystem::path csv;
   std::filesystem::path html;  ///< empty: not written
+  std::filesystem::path labels;
+  std::filesystem::path pairs;
+  std::filesystem::path hardest;
 };
 
-/// report.json, leaderboard.csv and report.html in a directory.
+/// report.json, report.html, leaderboard.csv and the tables behind its rows (leaderboard_labels.csv,
+/// leaderboard_pairs.csv, leaderboard_hardest.csv) in a directory.
 ReportFiles report_files_in(const std::filesystem::path& directory);
 
 /// Writes each file atomically; a file whose content would not change is left alone. @throws DataError

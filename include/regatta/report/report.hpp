@@ -12,7 +12,10 @@
 
 namespace regatta {
 
-inline constexpr int kReportSchema = 1;
+inline constexpr int kReportSchema = 2;
+inline constexpr int kOldestReportSchema = 1;  ///< that `mask_volatile` and `compare_reports` read
+inline constexpr double kConfidence = 0.95;    ///< of the intervals over validation pairs
+inline constexpr double kSignificance = 0.05;  ///< of the corrected p below which a point is told from the first
 
 /// Values over steps, ascending.
 struct Curve {
@@ -87,6 +90,7 @@ struct ReportTrial {
   std::optional<double> objective_so_far;  ///< best validation of a trial that is not finished
   std::optional<TrialResult> result;       ///< with the means of details such as "dice/17", where pairs could be read
   std::vector<PairValues> pairs;           ///< at the best checkpoint
+  std::vector<PairValues> initial_pairs;   ///< before training; only until `difficulty` is known
   std::optional<double> wall_s;            ///< from the first start to the end
   std::string recipe_hash;
   std::string weights;                ///< relative to the sweep's directory; empty: none
@@ -100,6 +104,28 @@ struct ReportTrial {
   bool has_ended() const;
 };
 
+/// Ends of the confidence interval of a point's mean over its validation pairs.
+struct MeanInterval {
+  double low = 0.0;
+  double high = 0.0;
+  int pairs = 0;
+};
+
+/// A point's objective beside the first point's, on the validation pairs that both have.
+struct AgainstFirst {
+  double difference = 0.0;  ///< mean over the pairs, this point minus the first
+  double p = 1.0;           ///< of the signed-rank test
+  double p_holm = 1.0;      ///< corrected for the number of comparisons
+  int pairs = 0;
+  bool tied = true;  ///< p_holm is at least `kSignificance`
+};
+
+/// A mean over the hardest 30 % of the items.
+struct HardestMean {
+  double mean = 0.0;
+  int items = 0;
+};
+
 /// One point of the search space with its replicates.
 struct ReportPoint {
   int rank = 0;  ///< from 1, equal points share it; 0: no finished trial with a finite objective
@@ -110,6 +136,17 @@ struct ReportPoint {
   std::map<std::string, Summary> best;  ///< metrics at the best checkpoints, over the same trials
   std::optional<double> gain;           ///< mean of objective minus its value before training; not known: empty
   std::optional<std::size_t> best_trial;
+  std::optional<MeanInterval> interval{};          ///< of the objective; from two pairs on
+  std::optional<AgainstFirst> against_first{};     ///< of ranked points but the first
+  std::map<std::string, HardestMean> hardest30{};  ///< by metric
+};
+
+/// How the points were compared.
+struct ReportStatistics {
+  std::int64_t resamples = 0;  ///< of an interval; 0: there is none
+  int comparisons = 0;         ///< points that were compared with the first
+  int pairs = 0;               ///< validation pairs of the first
+  double least_p = 1.0;        ///< that the test of so many pairs can give
 };
 
 /// Finished trials with a finite objective, in the order in which they ended.
@@ -138,7 +175,9 @@ struct Report {
   std::vector<ReportPoint> ranking;  ///< ranked points first, best first
   std::vector<ReportHistory> history;
   ReportTotals totals;
-  std::vector<std::string> notes;  ///< what could not be read, one line each
+  ReportStatistics statistics;
+  std::vector<PairValues> difficulty;  ///< of each validation pair: its values before training, means over all trials
+  std::vector<std::string> notes;      ///< what could not be read, one line each
 
   /// The best trial of the best point; nothing if no trial is better than before its training.
   std::optional<std::size_t> winner() const;
@@ -179,6 +218,12 @@ Json mask_volatile(Json report);
 
 /// leaderboard.csv: one line a trial, ranked points first; numbers with all digits, RFC 4180 quoting.
 std::string leaderboard_csv(const Report& report);
+
+/// leaderboard_labels.csv, leaderboard_pairs.csv, leaderboard_hardest.csv: what is behind the rows of the leaderboard,
+/// a line for each point and label, validation pair, or metric. All begin with rank, sweep, point and the axes.
+std::string labels_csv(const Report& report);
+std::string pairs_csv(const Report& report);
+std::string hardest_csv(const Report& report);
 
 /// report.html: one page that fetches nothing.
 std::string report_html(const Report& report);
