@@ -14,6 +14,7 @@ REGATTA_PREFIX   where LibTorch, nvcc and the tests' Python packages go, shared 
 REGATTA_LIBTORCH cuda or cpu, as --cuda and --cpu
 REGATTA_KERNELS  off: as --no-kernels
 REGATTA_NVCC     this nvcc, or pypi: the private one (default: a toolkit's that fits, else the private one; env/nvcc.sh)
+REGATTA_ECHARTS  this echarts.min.js, or off: static charts in report.html (default: env/echarts.sh fetches it)
 REGATTA_JOBS     compilers at a time (default: one a core, at most one for each 2 GiB of memory)
 CMAKE_PREFIX_PATH  a LibTorch found there is used, and none is installed
 TEXT
@@ -136,12 +137,15 @@ nvcc=$(find_nvcc "$torch")
 
 if [ "$build" = 1 ]; then
   jobs=$(awk -v cores="$(nproc)" '/^MemAvailable/ { n = int($2 / 2097152); print n < 1 ? 1 : n < cores ? n : cores }' /proc/meminfo)
+  echarts=$(env/echarts.sh | tail -n 1)
+  done_in ECharts
   stale=()
   if ! grep -qsxF "REGATTA_TORCH_ROOT:PATH=$torch" build/release/CMakeCache.txt; then
     stale=(-U 'REGATTA_TORCH_*' -U 'REGATTA_C10*' -U REGATTA_CUDA_INCLUDE)   # what was found of another LibTorch
   fi
   mkdir -p build/release
   cmake --preset release "${stale[@]}" "${test_python[@]}" "-DREGATTA_TORCH_ROOT=$torch" "-DREGATTA_NVCC=$nvcc" \
+    "-DREGATTA_ECHARTS=${echarts:-off}" \
     >build/release/configure.log || { cat build/release/configure.log; exit 1; }
   sed -n '/-- regatta /,$p' build/release/configure.log | grep '^-- \(regatta\|  \)'
   done_in configuration

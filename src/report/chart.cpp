@@ -392,7 +392,7 @@ std::string chart_figure(const ChartOptions& options, const std::vector<ChartSer
   if (scales.empty) {
     return out + "<p class=\"none\">nothing to draw yet</p>\n</figure>\n";
   }
-  out += str("<svg viewBox=\"0 0 ", pixel(kWidth), " ", pixel(kHeight), "\" role=\"img\" aria-label=\"",
+  out += str("<svg class=\"still\" viewBox=\"0 0 ", pixel(kWidth), " ", pixel(kHeight), "\" role=\"img\" aria-label=\"",
              html_escape(options.title), "\">\n");
   out += x_axis(options, scales.x) + "\n" + y_axis(scales.y) + "\n";
   out += text_at((kLeft + kRight) / 2, kHeight - 8, "middle", options.x_label, " class=\"label\"");

@@ -1,5 +1,6 @@
 // report.html: the page around tables and charts. Everything that comes from files is escaped where it is put in; the
 // page fetches nothing, and its content policy forbids it.
+#include <algorithm>
 #include <set>
 
 #include "regatta/base/shell.hpp"
@@ -7,9 +8,12 @@
 #include "regatta/report/report.hpp"
 #include "regatta/sweep/layout.hpp"
 #include "report/format.hpp"
-#include "report/html_assets.hpp"
 #include "report/html_charts.hpp"
+#include "report/html_data.hpp"
+#include "report/html_next.hpp"
+#include "report/html_page.hpp"
 #include "report/html_table.hpp"
+#include "report/page/texts.hpp"
 #include "report/rows.hpp"
 
 namespace regatta {
@@ -55,20 +59,6 @@ std::string cards_html(const Report& report) {
   out += card(str(report.totals.ranked, " of ", report.trials.size()), "trials scored");
   out += card(duration_text(report.totals.train_s), "training in all");
   return out + "</div>\n";
-}
-
-std::string winner_html(const Report& report) {
-  const auto winner = report.winner();
-  if (!winner) {
-    return str("<p class=\"none\">", html_escape(no_winner_text(report)), "</p>\n");
-  }
-  if (report.trials[*winner].weights.empty()) {
-    return "<p class=\"bad\">The weights of the best trial are missing.</p>\n";
-  }
-  const bool one = report.ranking.front().trials.size() == 1;
-  return str("<p>Register two scans with the best weights",
-             one ? "" : html_escape(str(", those of the best trial of the best point, ", report.trial_name(*winner))),
-             ":</p>\n<pre>", html_escape(register_command(report, *winner)), "</pre>\n");
 }
 
 std::string name_cell(const Report& report, std::size_t index, const std::string& name) {
@@ -131,7 +121,7 @@ std::string leaderboard_html(const Report& report) {
       table.text_cell(state_text(report, point));
     }
   }
-  return table.html();
+  return table.html("leaderboard");
 }
 
 /// What a person needs to find out why a trial failed: attempts, the end of the log, what to type next.
@@ -180,7 +170,7 @@ std::string failures_html(const Report& report) {
     table.text_cell(trial.message.empty() ? "-" : trial.message, "text");
     pages += failure_page(report, i);
   }
-  return pages.empty() ? "" : "<h2>Failed trials</h2>\n" + table.html() + pages;
+  return pages.empty() ? "" : "<h2 id=\"failed\">Failed trials</h2>\n" + table.html() + pages;
 }
 
 std::optional<double> of_result(const ReportTrial& trial, double (*read)(const TrialResult&)) {
@@ -231,7 +221,7 @@ std::string trials_html(const Report& report) {
   for (std::size_t i = 0; i < report.trials.size(); ++i) {
     trial_cells(table, report, i);
   }
-  return "<h2>How each trial ran</h2>\n<div class=\"dense\">\n" + table.html() + "</div>\n";
+  return "<h2 id=\"trials\">How each trial ran</h2>\n<div class=\"dense\">\n" + table.html() + "</div>\n";
 }
 
 std::string term(std::string_view name, std::string_view value) {
@@ -263,7 +253,7 @@ std::string backends(const Report& report, std::size_t sweep) {
 }
 
 std::string provenance_html(const Report& report) {
-  std::string out = "<h2>Provenance</h2>\n";
+  std::string out = "<h2 id=\"provenance\">Provenance</h2>\n";
   for (std::size_t i = 0; i < report.sweeps.size(); ++i) {
     const ReportSweep& sweep = report.sweeps[i];
     out += "<dl>\n";
@@ -294,31 +284,84 @@ std::string notes_html(const Report& report) {
   return out + "</ul>\n";
 }
 
-}  // namespace
+/// A row of links to the parts that the page has.
+std::string nav_html(const Report& report, bool charts) {
+  const bool failed = std::any_of(report.trials.begin(), report.trials.end(), has_failed);
+  std::string out = "<nav>\n";
+  const auto link = [&out](const char* part, const char* title) {
+    out += str("<a href=\"#", part, "\">", title, "</a>\n");
+  };
+  link("best", "Leaderboard");
+  if (charts) {
+    link("search", "Search");
+  }
+  link("curves", "Curves");
+  if (charts) {
+    link("labels", "Labels and pairs");
+    link("gpus", "GPUs");
+  }
+  if (failed) {
+    link("failed", "Failed trials");
+  }
+  link("trials", "How each trial ran");
+  link("provenance", "Provenance");
+  return out + "</nav>\n";
+}
 
-std::string report_html(const Report& report) {
-  const std::string title = html_escape(names_text(report));
+std::string leaderboard_part(const Report& report) {
   std::string out =
-      str("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n",
-          "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; ",
-          "script-src 'unsafe-inline'\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n",
-          "<title>", title, " - Regatta report</title>\n<style>", kReportStyle, "</style>\n</head>\n<body>\n");
-  out += str("<h1>", title, "</h1>\n<p class=\"soft\">", html_escape(counts_text(report.totals.by_status)),
-             " &middot; objective: ", html_escape(report.metric), ", ", report.maximise ? "higher" : "lower",
-             " is better</p>\n");
-  out += cards_html(report) + winner_html(report);
-  out += "<h2>Leaderboard</h2>\n" + leaderboard_html(report);
+      "<h2 id=\"best\">Leaderboard</h2>\n<div class=\"filter\"><input type=\"search\" data-table=\"leaderboard\" "
+      "aria-label=\"filter of the leaderboard\" placeholder=\"filter: ";
+  out +=
+      html_escape(str(report.axes.empty() ? "rank" : report.axes.front().label, "<0.01 ", report.metric, ">0.7 text"));
+  out += "\"><span class=\"soft\" id=\"leaderboard-count\" role=\"status\"></span></div>\n" + leaderboard_html(report);
   if (has_replicates(report)) {
     out +=
         "<p class=\"soft\">Each row is one point of the search: the mean over those of its trials that were scored. A "
         "point of which a trial ended without a finite number stands behind all others; std is the sample standard "
         "deviation.</p>\n";
   }
-  out += "<h2>Curves</h2>\n" + charts_html(report);
+  return out;
+}
+
+/// Places that the page's script fills; those that get no chart are taken away by it.
+std::string chart_parts(const Report& report) {
+  std::string out = legend_html(report);
+  for (const auto& [part, title] : {std::pair("search", "Search"), std::pair("curves", "Learning curves"),
+                                    std::pair("labels", "Labels and pairs"), std::pair("gpus", "GPUs")}) {
+    out += str("<section id=\"", part, "\">\n<h2>", title, "</h2>\n</section>\n");
+  }
+  return out + "<noscript><p class=\"bad\">The charts need JavaScript; the tables do not.</p></noscript>\n";
+}
+
+}  // namespace
+
+std::string page_html(const Report& report, std::string_view echarts) {
+  const bool charts = !echarts.empty();
+  const std::string title = html_escape(names_text(report));
+  std::string out =
+      str("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n",
+          "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; ",
+          "script-src 'unsafe-inline'; img-src data:\">\n",
+          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n", "<title>", title,
+          " - Regatta report</title>\n<style>", kPageStyle, "</style>\n</head>\n<body>\n");
+  out += str("<h1>", title, "</h1>\n<p class=\"soft\">", html_escape(counts_text(report.totals.by_status)),
+             " &middot; objective: ", html_escape(report.metric), ", ", report.maximise ? "higher" : "lower",
+             " is better</p>\n");
+  out += nav_html(report, charts) + cards_html(report) + next_html(report) + leaderboard_part(report);
+  out += charts ? chart_parts(report) : "<h2 id=\"curves\">Curves</h2>\n" + charts_html(report);
   out += failures_html(report) + trials_html(report) + notes_html(report) + provenance_html(report);
   out += str("<footer>Regatta ", html_escape(report.build), ". Every number with all its digits: report.json, schema ",
-             kReportSchema, ".</footer>\n<script>", kReportScript, "</script>\n</body>\n</html>\n");
-  return out;
+             kReportSchema, ".", charts ? " Charts by Apache ECharts, Apache License 2.0." : "", "</footer>\n");
+  if (charts) {
+    out += str("<script type=\"application/json\" id=\"report\">", script_json(page_data(report)),
+               "</script>\n<script>", echarts, "</script>\n");
+  }
+  return out + str("<script>", kTablesScript, charts ? kChartsScript : "", "</script>\n</body>\n</html>\n");
+}
+
+std::string report_html(const Report& report) {
+  return page_html(report, kEcharts);
 }
 
 }  // namespace regatta

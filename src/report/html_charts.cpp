@@ -103,23 +103,6 @@ std::string axis_figure(const Report& report, const ReportAxis& axis) {
   return chart_figure(options, series);
 }
 
-/// Which colour is which point; needed on paper, where the tables' dots are on another page.
-std::string legend(const Report& report) {
-  std::string out = "<p class=\"legend\">";
-  bool others = false;
-  for (const ReportPoint& point : report.ranking) {
-    const std::size_t shown = shown_trial(point);
-    if (colour_of(report, shown) == 0) {
-      others = true;
-      continue;
-    }
-    out += str("<span data-key=\"", point_key(point.sweep, point.point), "\"><i class=\"dot k",
-               colour_of(report, shown), "\"></i>");
-    out += html_escape(str(point.rank, ". ", trials_text(report, point))) + "</span>\n";
-  }
-  return out + (others ? "<span><i class=\"dot k0\"></i>others</span>" : "") + "</p>\n";
-}
-
 std::string history_figure(const Report& report) {
   ChartSeries best;
   best.colour = 1;
@@ -167,8 +150,24 @@ std::string point_key(std::size_t sweep, std::int64_t point) {
   return str(sweep, "-", point);
 }
 
+std::string legend_html(const Report& report) {
+  std::string out = "<p class=\"legend\">";
+  bool others = false;
+  for (const ReportPoint& point : report.ranking) {
+    const std::size_t shown = shown_trial(point);
+    if (colour_of(report, shown) == 0) {
+      others = true;
+      continue;
+    }
+    out += str("<span data-key=\"", point_key(point.sweep, point.point), "\"><i class=\"dot k",
+               colour_of(report, shown), "\"></i>");
+    out += html_escape(str(point.rank, ". ", trials_text(report, point))) + "</span>\n";
+  }
+  return out + (others ? "<span><i class=\"dot k0\"></i>others</span>" : "") + "</p>\n";
+}
+
 std::string charts_html(const Report& report) {
-  std::string out = legend(report) + "<div class=\"charts\">\n";
+  std::string out = legend_html(report) + "<div class=\"charts\">\n";
   out += curves_figure(report, str("Validation ", report.metric, has_replicates(report) ? " of each trial" : ""),
                        metric_title(report.metric), &ReportTrial::validation);
   out += curves_figure(report, "Training loss", "loss", &ReportTrial::train_loss);

@@ -1,4 +1,4 @@
-// The charts of report.html, from a Report.
+// The static charts of report.html, from a Report, and what ties charts to tables.
 #pragma once
 
 #include <string>
@@ -13,7 +13,10 @@ int colour_of(const Report& report, std::size_t trial);
 /// Ties a chart's marks to table rows: "0-3" for point 3 of sweep 0.
 std::string point_key(std::size_t sweep, std::int64_t point);
 
-/// Learning curves, objective against each axis, history of the best.
+/// Which colour is which point; needed on paper, where the tables' dots are on another page.
+std::string legend_html(const Report& report);
+
+/// Static charts: learning curves, objective against each axis, history of the best.
 std::string charts_html(const Report& report);
 
 }  // namespace regatta

@@ -44,10 +44,11 @@ void HtmlTable::axis_cell(const Json& value, std::string_view text) {
   }
 }
 
-std::string HtmlTable::html() const {
+std::string HtmlTable::html(std::string_view id) const {
   const std::string end = body_.empty() ? "" : "</tr>\n";
-  return str("<div class=\"wide\"><table class=\"sortable\">\n<thead><tr>", head_, "</tr></thead>\n<tbody>\n", body_,
-             end, "</tbody>\n</table></div>\n");
+  const std::string name = id.empty() ? "" : str(" id=\"", id, "\"");
+  return str("<div class=\"wide high\"><table class=\"sortable\"", name, ">\n<thead><tr>", head_,
+             "</tr></thead>\n<tbody>\n", body_, end, "</tbody>\n</table></div>\n");
 }
 
 }  // namespace regatta

@@ -32,7 +32,8 @@ class HtmlTable {
   /// Sorted by its number where it is one.
   void axis_cell(const Json& value, std::string_view text);
 
-  std::string html() const;
+  /// @param id  of the table in the page; empty: none
+  std::string html(std::string_view id = "") const;
 
  private:
   std::string head_;

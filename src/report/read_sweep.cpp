@@ -11,6 +11,7 @@
 #include "regatta/base/files.hpp"
 #include "regatta/report/trial_log.hpp"
 #include "regatta/sweep/claims.hpp"
+#include "regatta/sweep/next_command.hpp"
 #include "report/pair_values.hpp"
 
 namespace regatta {
@@ -40,6 +41,16 @@ struct AttemptRow {
   ReportAttempt attempt;
 };
 
+/// The newest time in each shard: how far a running attempt has come by its journal.
+std::map<std::string, std::string> newest_times(const std::vector<Json>& records) {
+  std::map<std::string, std::string> newest;
+  for (const Json& record : records) {
+    std::string& time = newest[text_member(record, "shard")];
+    time = std::max(time, text_member(record, "time"));
+  }
+  return newest;
+}
+
 using AttemptRows = std::map<std::int64_t, std::map<std::int64_t, AttemptRow>>;
 
 /// Attempts by trial and number. Records come ordered by shard name, as the replay wants the first by name to count.
@@ -61,6 +72,9 @@ AttemptRows attempts_in(const std::vector<Json>& records) {
       row.attempt.status = "running";
       row.attempt.step = whole_number(record, "resume_step").value_or(0);
       row.attempt.host = text_member(record, "host");
+      row.attempt.rank = static_cast<int>(whole_number(record, "rank").value_or(0));
+      row.attempt.started_utc = text_member(record, "time");
+      row.attempt.ended_utc = row.attempt.started_utc;
       of_trial.try_emplace(*number, std::move(row));
       continue;
     }
@@ -70,9 +84,18 @@ AttemptRows attempts_in(const std::vector<Json>& records) {
     }
     ReportAttempt& attempt = found->second.attempt;
     attempt.step = std::max(attempt.step, whole_number(record, "step").value_or(0));
+    attempt.ended_utc = std::max(attempt.ended_utc, text_member(record, "time"));
     if (type == "end") {
       attempt.status = text_member(record, "status");
       attempt.message = message_text(text_member(record, "message"), attempt.step);
+    }
+  }
+  const std::map<std::string, std::string> newest = newest_times(records);
+  for (auto& [trial, of_trial] : rows) {
+    for (auto& [number, row] : of_trial) {
+      if (row.attempt.status == "running") {
+        row.attempt.ended_utc = std::max(row.attempt.ended_utc, newest.at(row.shard));
+      }
     }
   }
   return rows;
@@ -326,6 +349,7 @@ SweepRows read_sweep(const fs::path& directory) {
   rows.sweep.directory = fs::weakly_canonical(directory).string();
   rows.sweep.job = write_options(view.definition.job);
   rows.sweep.sampler = view.definition.job.sampler;
+  rows.sweep.resume = view.state.finished() ? "" : next_command(view.records, rows.sweep.directory);
   rows.sweep.trials = view.state.total();
   rows.sweep.replicates = list.replicates();
   for (const Axis& axis : list.axes()) {

@@ -43,6 +43,7 @@ Json sweep_json(const ReportSweep& sweep) {
   value["sampler"] = sweep.sampler;
   value["trials"] = sweep.trials;
   value["replicates"] = sweep.replicates;
+  value["resume"] = sweep.resume;
   value["job"] = sweep.job;
   return value;
 }
@@ -53,6 +54,9 @@ Json attempt_json(const ReportAttempt& attempt) {
   value["status"] = attempt.status;
   value["step"] = attempt.step;
   value["host"] = attempt.host;
+  value["rank"] = attempt.rank;
+  value["started_utc"] = attempt.started_utc;
+  value["ended_utc"] = attempt.ended_utc;
   value["message"] = attempt.message;
   return value;
 }
@@ -238,6 +242,7 @@ const std::vector<std::string>& volatile_pointers() {
   static const std::vector<std::string> pointers = {
       "/build",
       "/sweeps/*/directory",
+      "/sweeps/*/resume",
       "/sweeps/*/job/recipe/data/archive",
       "/totals/train_s",
       "/winner/weights",

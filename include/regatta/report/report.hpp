@@ -56,6 +56,7 @@ struct ReportSweep {
   std::string sampler;
   std::int64_t trials = 0;  ///< planned
   int replicates = 1;
+  std::string resume{};  ///< the command that goes on; empty: finished
 };
 
 /// The measures of one validation pair: "dice", "dice/17" ...
@@ -72,6 +73,9 @@ struct ReportAttempt {
   std::int64_t step = 0;
   std::string host;
   std::string message;
+  int rank{};                 ///< of its job; on its host it had a GPU of its own
+  std::string started_utc{};  ///< "2026-11-24T03:04:05Z"; empty: not known
+  std::string ended_utc{};    ///< of one that runs or was lost: its last sign of life
 };
 
 struct ReportTrial {

@@ -60,7 +60,7 @@ TEST_CASE("a failed trial shows its axis values, its step once and what to type 
   report.trials[0].attempts = {{1, "diverged", 2, "node1", "loss or gradient is not finite"}};
   report.trials[0].reproduce = "regatta train /runs/recipe.json -o runs/alone";
   const std::string html = report_html(report);
-  const std::string section = html.substr(html.find("<h2>Failed trials</h2>"));
+  const std::string section = html.substr(html.find("<h2 id=\"failed\">Failed trials</h2>"));
   CHECK_THAT(section, Catch::Contains("<td>t00000</td><td>a</td><td class=\"bad\">diverged</td>") &&
                           Catch::Contains("diverged at step 2: loss or gradient is not finite") &&
                           Catch::Contains("regatta logs &#39;/runs/my sweep&#39; t00000") &&

@@ -5,10 +5,25 @@
 
 #include "regatta/base/error.hpp"
 #include "regatta/base/files.hpp"
+#include "report/html_data.hpp"
+#include "report/html_page.hpp"
+#include "report/page/texts.hpp"
 #include "support/catch.hpp"
 #include "unit/report/sample_sweep.hpp"
 
 namespace regatta::test {
+namespace {
+
+/// Without the style sheet and the scripts, which are files of their own.
+std::string without_assets(std::string html) {
+  for (const auto& [begin, end] : {std::pair("<style>", "</style>"), std::pair("<script>", "</script>")}) {
+    const std::size_t from = html.find(begin) + std::string(begin).size();
+    html.erase(from, html.find(end, from) - from);
+  }
+  return html;
+}
+
+}  // namespace
 
 TEST_CASE("report.json, leaderboard.csv, report.html and the terminal's table are as accepted") {
   const Report report = hostile_report();
@@ -18,23 +33,55 @@ TEST_CASE("report.json, leaderboard.csv, report.html and the terminal's table ar
   };
   check("report.json", dump_pretty(to_json(report)));
   check("report.csv", leaderboard_csv(report));
-  check("report.html", report_html(report));
+  check("report.html", without_assets(page_html(report, "")));
   check("report.txt", leaderboard_text(report));
 }
 
-TEST_CASE("hostile names never become markup") {
-  const std::string html = report_html(hostile_report());
-  CHECK(html.find("<script>alert") == std::string::npos);
-  CHECK(html.find("alert(&#39;x&#39;)") != std::string::npos);
-  CHECK(html.find('\xff') == std::string::npos);
+TEST_CASE("hostile names never become markup, with charts and without") {
+  for (const char* echarts : {"", "/* charts */"}) {
+    const std::string html = page_html(hostile_report(), echarts);
+    CHECK(html.find("<script>alert") == std::string::npos);
+    CHECK(html.find("alert(&#39;x&#39;)") != std::string::npos);
+    CHECK(html.find('\xff') == std::string::npos);
+  }
 }
 
-TEST_CASE("the page fetches nothing") {
-  const std::string html = report_html(hostile_report());
-  for (const char* word : {"http:", "https:", "src=", "href=", "@import", "url("}) {
-    INFO(word);
-    CHECK(html.find(word) == std::string::npos);
+TEST_CASE("the page fetches nothing, and its policy forbids it") {
+  for (const char* echarts : {"", "/* charts */"}) {
+    const std::string html = page_html(hostile_report(), echarts);
+    for (const char* word : {"http:", "https:", "src=", "href=\"h", "href=\"/", "@import", "url("}) {
+      INFO(word);
+      CHECK(html.find(word) == std::string::npos);
+    }
+    CHECK(html.find("content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src "
+                    "data:\"") != std::string::npos);
   }
+}
+
+TEST_CASE("what the charts draw is report.json with thinned curves, and pairs of the best trials by columns") {
+  Report report = hostile_report();
+  for (int step = 0; step < 1000; ++step) {
+    report.trials[0].train_loss.add(200 + step, 0.123456789);
+  }
+  const Json data = page_data(report);
+  const Json& curve = data["trials"][0]["curves"]["train_loss"];
+  CHECK(curve["step"].size() <= 242);
+  CHECK(curve["step"].front() == 10);
+  CHECK(curve["step"].back() == 1199);
+  CHECK(curve["value"].back() == 0.123457);
+  CHECK(data["trials"][0]["pairs"].is_null());
+  CHECK(data["trials"][1]["pairs"]["pairs"].size() == 1);
+  CHECK(data["trials"][1]["pairs"]["values"]["dice/17"] == Json({0.7}));
+  CHECK_FALSE(data["sweeps"][0].contains("job"));
+  CHECK(script_json({{"name", "</script><!--"}}) == R"({"name":"\u003c/script>\u003c!--"})");
+}
+
+TEST_CASE("this build's page has the charts that it was built with") {
+  const std::string html = report_html(hostile_report());
+  CHECK((html.find("<section id=\"search\">") != std::string::npos) == !kEcharts.empty());
+  CHECK((html.find("<svg class=\"still\"") != std::string::npos) == kEcharts.empty());
+  CHECK((html.find("Licensed to the Apache Software Foundation") != std::string::npos) == !kEcharts.empty());
+  CHECK(html.size() < 2'000'000);
 }
 
 TEST_CASE("numbers that are not finite are text in the JSON, and the document parses") {
