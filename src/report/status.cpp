@@ -9,6 +9,7 @@
 #include "regatta/base/text.hpp"
 #include "regatta/sweep/next_command.hpp"
 #include "report/format.hpp"
+#include "report/rank_status.hpp"
 #include "report/read_sweep.hpp"
 #include "report/rows.hpp"
 
@@ -208,6 +209,7 @@ SweepStatus read_status(const fs::path& sweep, const Clock& clock) {
       status.lost.push_back(lost_trial(view, list, state));
     }
   }
+  status.ranks = ranks_of(view, status.active);
   const Report standing = standing_of(view);
   if (const auto winner = standing.winner()) {
     status.best_trial = trial_name(standing.trials[*winner].number);
@@ -295,6 +297,13 @@ Json to_json(const SweepStatus& status) {
                                {"ms_per_step", number_or_null(trial.ms_per_step)},
                                {"best", number_or_null(trial.best)},
                                {"left_s", number_or_null(trial.left_s)}});
+  }
+  value["ranks"] = Json::array();
+  for (const RankStatus& rank : status.ranks) {
+    value["ranks"].push_back({{"host", rank.host},
+                              {"job", rank.job},
+                              {"rank", rank.rank},
+                              {"trial", rank.active ? Json(status.active[*rank.active].name) : Json()}});
   }
   value["failed"] = Json::array();
   for (const LostTrial& trial : status.lost) {

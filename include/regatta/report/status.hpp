@@ -26,6 +26,14 @@ struct ActiveTrial {
   std::optional<double> left_s;
 };
 
+/// A rank of a job that is at work on the sweep: one GPU, or several where its trials take more.
+struct RankStatus {
+  std::string host;  ///< where its newest trial was; before its first the job's own
+  std::string job;   ///< "cluster/4711"; tells ranks of the same number on one host apart
+  int rank = 0;
+  std::optional<std::size_t> active;  ///< index into SweepStatus::active; nothing: idle
+};
+
 /// A trial that ended without weights worth ranking.
 struct LostTrial {
   std::string name;
@@ -47,6 +55,7 @@ struct SweepStatus {
   std::int64_t pruned = 0;
   std::vector<ActiveTrial> active;
   std::vector<LostTrial> lost;
+  std::vector<RankStatus> ranks;  ///< of the jobs that are alive, by host, job and rank
   std::optional<double> best;  ///< objective of the best point: the mean over its finished trials, as the report ranks
   std::string best_trial;      ///< the best trial of that point; empty: none yet
   std::string best_text;       ///< which number `best` is, or why there is none, for people
@@ -62,6 +71,16 @@ struct SweepStatus {
 SweepStatus read_status(const std::filesystem::path& sweep, const Clock& clock = system_clock());
 
 std::string status_text(const SweepStatus& status);
+
+/// Room for `watch_text`; 0: as much as it needs.
+struct WatchSize {
+  int columns = 0;
+  int rows = 0;
+};
+
+/// What `regatta status --watch` shows: how much is done with the time left, the best so far, a line for each rank,
+/// what failed last. Lines are cut to the room; ranks that have none are counted. @param bars  as on a terminal
+std::string watch_text(const SweepStatus& status, bool bars, const WatchSize& size = {});
 Json to_json(const SweepStatus& status);
 
 }  // namespace regatta

@@ -1,6 +1,7 @@
 // What `regatta status` says of sweeps made by code, and that it names the same best point as the report.
 #include "regatta/report/status.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <sstream>
 
@@ -105,6 +106,44 @@ TEST_CASE("status counts, names what runs and what failed, and says how to go on
         std::string::npos);
   CHECK_THAT(text, Catch::Contains("regatta s") && Catch::Contains(status.directory));
   CHECK(to_json(status)["active"][0]["left_s"] == Approx(90 * 0.38125));
+}
+
+TEST_CASE("watching shows a line for each rank, what it does and what is idle") {
+  const TemporaryFolder folder;
+  SampleSweep sweep(folder / "brains");
+  run_sample(sweep);
+  const SweepStatus status = read_status(sweep.root(), sweep.clock());
+  REQUIRE(status.ranks.size() == 2);
+  const std::size_t busy = status.ranks[0].host == "node1" ? 0 : 1;  // the idle rank is named by this machine
+  CHECK(status.ranks[busy].active == 0);
+  CHECK_FALSE(status.ranks[1 - busy].active);
+  const std::string text = watch_text(status, false);
+  CHECK_THAT(text,
+             Catch::StartsWith("5 of 6 trials done, 1 of them failed; 1 running, 0 paused, 0 waiting; about 34.3 s "
+                               "left\nbest dice ") &&
+                 Catch::Contains("\nnode1 rank 0  t00005  60/150  dice ") && Catch::Contains("34.3 s left  (weight ") &&
+                 Catch::Contains(" rank 1  idle\n") &&
+                 Catch::EndsWith("\nt00004  diverged at step 10: loss became nan, pair s03 -> s01\n"));
+  CHECK_THAT(watch_text(status, true), Catch::StartsWith("brains  [####################....]  5 of 6") &&
+                                           Catch::Contains("t00005  [######..........]  60/150"));
+  CHECK(to_json(status)["ranks"][busy]["trial"] == "t00005");
+}
+
+TEST_CASE("watching keeps to the size of the terminal") {
+  SweepStatus status;
+  status.best_text = std::string(300, 'b');
+  for (int rank = 0; rank < 100; ++rank) {
+    status.ranks.push_back({"node", "local/1", rank, std::nullopt});
+  }
+  const std::string text = watch_text(status, true, {60, 12});
+  CHECK(std::count(text.begin(), text.end(), '\n') == 12);
+  CHECK_THAT(text, Catch::EndsWith("node rank 8  idle\nand 91 more ranks\n"));
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line);) {
+    CHECK(line.size() <= 60);
+  }
+  const std::string all = watch_text(status, false);
+  CHECK(std::count(all.begin(), all.end(), '\n') == 102);
 }
 
 TEST_CASE("status gives the command that the newest run of the sweep was started with") {
