@@ -88,6 +88,10 @@ std::string leaderboard_html(const Report& report) {
     table.column("std", true);
     table.column("status", false);  // how many the mean is of belongs beside it
   }
+  if (has_statistics(report)) {
+    table.column("95 % of pairs", true);
+    table.column("against first", false);
+  }
   for (const std::string& name : metrics) {
     table.column(metric_title(name), true);
   }
@@ -110,6 +114,11 @@ std::string leaderboard_html(const Report& report) {
     if (replicates) {
       table.number_cell(point.objective.std, 2);
       table.text_cell(state_text(report, point));
+    }
+    if (has_statistics(report)) {
+      table.number_cell(point.interval ? std::optional<double>(point.interval->low) : std::nullopt,
+                        interval_text(point));
+      table.text_cell(against_first_text(report, point));
     }
     for (const std::string& name : metrics) {
       summary_cell(table, report, point, name);
@@ -320,6 +329,12 @@ std::string leaderboard_part(const Report& report) {
         "<p class=\"soft\">Each row is one point of the search: the mean over those of its trials that were scored. A "
         "point of which a trial ended without a finite number stands behind all others; std is the sample standard "
         "deviation.</p>\n";
+  }
+  if (has_statistics(report)) {
+    out += str("<p class=\"soft\">95 % of pairs: bootstrap over ", report.statistics.pairs,
+               " validation pairs. Against first: paired signed-rank test over them, p by Holm for ",
+               report.statistics.comparisons, report.statistics.comparisons == 1 ? " comparison" : " comparisons",
+               "; a tied point cannot be told from the first.</p>\n");
   }
   return out;
 }

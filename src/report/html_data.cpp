@@ -120,7 +120,7 @@ void add_pairs(const Report& report, Json& trials) {
 
 Json page_data(const Report& report) {
   Json data = to_json(report);
-  for (const char* name : {"volatile", "notes"}) {
+  for (const char* name : {"volatile", "notes", "difficulty"}) {
     data.erase(name);
   }
   for (auto& sweep : data["sweeps"]) {
