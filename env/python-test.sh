@@ -1,6 +1,7 @@
 #!/bin/bash
 # Puts the packages of env/python-test.txt into a private environment under the prefix, once for all checkouts, and prints
 # its Python as the last line of standard output; python3 where that fails: the tests that want them are skipped by name.
+# Those of env/python-interop.txt are tried after them, and left out where they do not install.
 # Prefix: $REGATTA_PREFIX, else ~/.local/share/regatta. Everything else goes to standard error.
 set -euo pipefail
 
@@ -23,6 +24,15 @@ else
     say "not installed: going on without them"
     echo python3
     exit 0
+  fi
+fi
+interop=${list%/*}/python-interop.txt
+if ! cmp -s "$interop" "$folder/regatta-interop"; then
+  if "$folder/bin/python" -m pip install --quiet --no-input --disable-pip-version-check --no-cache-dir \
+    --only-binary=:all: -c "$list" -r "$interop" >&2; then
+    cp "$interop" "$folder/regatta-interop"
+  else
+    say "antspyx and picsl-greedy are not installed: going on without them"
   fi
 fi
 echo "$folder/bin/python"

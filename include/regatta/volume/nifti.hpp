@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -42,6 +43,32 @@ void write_nifti(const std::filesystem::path& path, std::span<const std::int32_t
 /// Writes a 4-D series in the same way. @param voxels  [frames, D, H, W], 2..32767 frames
 void write_nifti_series(const std::filesystem::path& path, std::span<const std::int16_t> voxels, const Grid& grid,
                         int frames, const FileSpace& like = {});
+
+/// Writes a 4-D file one volume at a time; without `commit` nothing is left of it.
+class NiftiSeriesWriter {
+ public:
+  enum class Type { kFloat32, kInt32 };
+
+  /// @param frames      1..32767; 1 writes a file of three dimensions
+  /// @param frame_step  seconds between volumes, 0: not said
+  NiftiSeriesWriter(const std::filesystem::path& path, const Grid& grid, Type type, std::int64_t frames,
+                    double frame_step = 0.0, const FileSpace& like = {});
+  ~NiftiSeriesWriter();
+  NiftiSeriesWriter(const NiftiSeriesWriter&) = delete;
+  NiftiSeriesWriter& operator=(const NiftiSeriesWriter&) = delete;
+
+  /// The next volume, [D, H, W], of the file's type.
+  void add(std::span<const float> voxels);
+  void add(std::span<const std::int32_t> voxels);
+
+  /// @throws DataError if the disk refuses
+  void commit();
+
+ private:
+  struct File;
+
+  std::unique_ptr<File> file_;
+};
 
 /// Reads a file to its end, inflating it if it is gzip, and throws the bytes away. @return their number
 std::uint64_t inflate_whole(const std::filesystem::path& path);

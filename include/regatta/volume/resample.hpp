@@ -13,7 +13,8 @@
 
 namespace regatta {
 
-enum class Interpolation { kLinear, kNearest };
+/// kCubic: the spline of order 3 through the voxels (ITK's and ANTs' BSpline), which may overshoot; images alone.
+enum class Interpolation { kLinear, kNearest, kCubic };
 
 /// Values of `voxels` (on `source`) at the voxels of `target`; `outside` beyond the field of view.
 /// @param threads  0: all cores that the process may use

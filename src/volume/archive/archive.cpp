@@ -316,12 +316,7 @@ Archive Archive::open(const std::filesystem::path& path) {
   {
     const std::lock_guard lock(h5::library_mutex());
     h5::quiet();
-    const h5::Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
-#if H5_VERSION_GE(1, 10, 7)
-    // Locks fail on some cluster file systems, and nothing writes an archive once it has its name.
-    H5Pset_file_locking(access.id(), false, true);
-#endif
-    s.file = {REGATTA_H5(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.id()), s.source, "open"), H5Fclose};
+    s.file = h5::open_to_read(path);
     s.read_attributes();
     s.open_volumes();
     s.read_subjects();

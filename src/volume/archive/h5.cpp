@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "volume/archive/string_records.hpp"
+#include "volume/formats/byte_reader.hpp"
 
 namespace regatta::h5 {
 namespace {
@@ -55,6 +56,42 @@ Handle open_table(hid_t parent, const std::string& name, const Dims& dims, const
   REGATTA_REQUIRE(H5Dget_storage_size(set.id()) >= bytes, DataError, source, ": ", name, ": shape [", join(dims, ","),
                   "], ", H5Dget_storage_size(set.id()), " bytes stored, ", bytes, " expected");
   return set;
+}
+
+/// Bytes of the numbers of a dataset as they are stored, at most.
+hsize_t most_stored_bytes(hid_t set, const std::string& name, const std::string& source) {
+  const Handle plist(H5Dget_create_plist(set), H5Pclose);
+  REGATTA_REQUIRE(H5Pget_external_count(plist.id()) == 0, DataError, source, ": ", name, ": stored in another file");
+  hsize_t most = H5Dget_storage_size(set);
+  for (int filter = 0; filter < H5Pget_nfilters(plist.id()); ++filter) {
+    unsigned flags = 0;
+    unsigned config = 0;
+    std::size_t values = 0;
+    const H5Z_filter_t id =
+        H5Pget_filter2(plist.id(), static_cast<unsigned>(filter), &flags, &values, nullptr, 0, nullptr, &config);
+    REGATTA_REQUIRE(id == H5Z_FILTER_DEFLATE || id == H5Z_FILTER_SHUFFLE || id == H5Z_FILTER_FLETCHER32, DataError,
+                    source, ": ", name, ": filter ", int{id}, " of HDF5, none or deflate expected");
+    most *= id == H5Z_FILTER_DEFLATE ? kLargestDeflateRatio : 1;
+  }
+  return most;
+}
+
+template <class T>
+void read_whole_vector(hid_t parent, const std::string& name, std::vector<T>& out, const std::string& source) {
+  const Handle set = open_dataset(parent, name, source);
+  const Dims dims = dims_of(set.id(), source);
+  REGATTA_REQUIRE(dims.size() == 1, DataError, source, ": ", name, ": ", dims.size(), " dimensions, one expected");
+  const Handle stored(H5Dget_type(set.id()), H5Tclose);
+  const H5T_class_t kind = H5Tget_class(stored.id());
+  REGATTA_REQUIRE((kind == H5T_INTEGER || kind == H5T_FLOAT) && H5Tget_size(stored.id()) <= 8, DataError, source, ": ",
+                  name, ": numbers of at most 64 bits expected");
+  const hsize_t most = most_stored_bytes(set.id(), name, source);
+  REGATTA_REQUIRE(dims[0] <= most / H5Tget_size(stored.id()), DataError, source, ": ", name, ": ", dims[0],
+                  " numbers, the file holds ", H5Dget_storage_size(set.id()), " bytes of them");
+  out.resize(dims[0]);
+  if (!out.empty()) {
+    REGATTA_H5(H5Dread(set.id(), type_id<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, out.data()), source, "read " + name);
+  }
 }
 
 int descriptor_of(hid_t object, const std::string& source) {
@@ -266,6 +303,22 @@ void read_numbers(hid_t parent, const std::string& name, hid_t type, const Dims&
   }
 }
 
+Handle open_to_read(const std::filesystem::path& path) {
+  const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
+#if H5_VERSION_GE(1, 10, 7)
+  H5Pset_file_locking(access.id(), false, true);
+#endif
+  return {REGATTA_H5(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.id()), path.string(), "open"), H5Fclose};
+}
+
+void read_vector(hid_t parent, const std::string& name, std::vector<float>& out, const std::string& source) {
+  read_whole_vector(parent, name, out, source);
+}
+
+void read_vector(hid_t parent, const std::string& name, std::vector<double>& out, const std::string& source) {
+  read_whole_vector(parent, name, out, source);
+}
+
 std::vector<std::string> read_strings(hid_t parent, const std::string& name, std::size_t count,
                                       const std::string& source) {
   if (count == 0) {
@@ -275,6 +328,7 @@ std::vector<std::string> read_strings(hid_t parent, const std::string& name, std
   const Handle stored(H5Dget_type(set.id()), H5Tclose);
   require_string_type(stored.id(), name, source);
   const Handle type = string_type();
+  H5Tset_cset(type.id(), H5Tget_cset(stored.id()));  // HDF5 converts no character sets
   const hsize_t points = count;
   const Handle space(H5Screate_simple(1, &points, nullptr), H5Sclose);
   require_sound(records_of_table(set.id(), count, name, source), parent, file_bytes(parent, source), name, source);

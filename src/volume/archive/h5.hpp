@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -97,6 +98,15 @@ std::uint64_t file_bytes(hid_t object, const std::string& source);
 /// @throws DataError unless the dataset has exactly these dimensions and numbers, and the file holds all of them
 void read_numbers(hid_t parent, const std::string& name, hid_t type, const Dims& dims, void* data,
                   const std::string& source);
+/// Opens an HDF5 file to be read alone, without locks, which fail on some cluster file systems.
+/// @throws DataError naming the file
+Handle open_to_read(const std::filesystem::path& path);
+
+/// A whole vector of any length, of numbers of at most 64 bits, stored plainly or in chunks that deflate packs.
+/// @throws DataError also if the file cannot hold as many numbers as it says
+void read_vector(hid_t parent, const std::string& name, std::vector<float>& out, const std::string& source);
+void read_vector(hid_t parent, const std::string& name, std::vector<double>& out, const std::string& source);
+
 /// @throws DataError also for strings that are together longer than the file
 std::vector<std::string> read_strings(hid_t parent, const std::string& name, std::size_t count,
                                       const std::string& source);

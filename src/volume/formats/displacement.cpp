@@ -9,6 +9,7 @@
 #include "regatta/base/error.hpp"
 #include "volume/formats/nifti_file.hpp"
 #include "volume/formats/npz.hpp"
+#include "volume/grid/spline.hpp"
 
 namespace regatta {
 namespace {
@@ -94,35 +95,6 @@ Displacement read_npz_displacement(const std::filesystem::path& path) {
 
 // Quadratic splines, along one line.
 
-const double kPole = 2.0 * std::sqrt(2.0) - 3.0;  // of the recursive filter that inverts (1, 6, 1) / 8
-
-/// Samples to coefficients, mirrored at both ends: forward and backward recursion.
-void filter_line(std::vector<double>& line) {
-  const std::size_t size = line.size();
-  if (size < 2) {
-    return;
-  }
-  const double gain = (1.0 - kPole) * (1.0 - 1.0 / kPole);
-  for (double& value : line) {
-    value *= gain;
-  }
-  const std::size_t period = 2 * size - 2;
-  double sum = 0.0;
-  double power = 1.0;
-  for (std::size_t k = 0; k < period; ++k) {
-    sum += power * line[k < size ? k : period - k];
-    power *= kPole;
-  }
-  line[0] = sum / (1.0 - power);
-  for (std::size_t i = 1; i < size; ++i) {
-    line[i] += kPole * line[i - 1];
-  }
-  line[size - 1] = kPole / (kPole * kPole - 1.0) * (line[size - 1] + kPole * line[size - 2]);
-  for (std::size_t i = size - 1; i-- > 0;) {
-    line[i] = kPole * (line[i + 1] - line[i]);
-  }
-}
-
 /// The spline of these coefficients at 2 n places from the first voxel to the last.
 void double_line(const std::vector<double>& line, std::vector<double>& out) {
   const auto size = static_cast<std::int64_t>(line.size());
@@ -159,7 +131,7 @@ std::vector<double> double_axis(const std::vector<double>& from, Shape3& shape, 
       for (std::int64_t i = 0; i < size; ++i) {
         line[static_cast<std::size_t>(i)] = from[place(i, size)];
       }
-      filter_line(line);
+      filter_line(line, quadratic_pole());
       double_line(line, doubled);
       for (std::int64_t i = 0; i < 2 * size; ++i) {
         to[place(i, 2 * size)] = doubled[static_cast<std::size_t>(i)];

@@ -197,6 +197,54 @@ void write_nifti_series(const std::filesystem::path& path, std::span<const std::
   out.commit();
 }
 
+struct NiftiSeriesWriter::File {
+  File(const std::filesystem::path& path, const Grid& of_volumes, Type of_voxels, std::int64_t frames)
+      : out(path), name(path.string()), grid(of_volumes), type(of_voxels), left(frames) {}
+
+  Output out;
+  std::string name;
+  Grid grid;
+  Type type;
+  std::int64_t left;
+
+  template <class T>
+  void add(std::span<const T> voxels, Type of) {
+    REGATTA_REQUIRE(of == type && left > 0 && static_cast<std::int64_t>(voxels.size()) == voxel_count(grid.shape),
+                    BugError, name, ": ", voxels.size(), " voxels for a frame of ", shape_text(grid.shape));
+    put_volume(out, voxels, grid);
+    --left;
+  }
+};
+
+NiftiSeriesWriter::NiftiSeriesWriter(const std::filesystem::path& path, const Grid& grid, Type type,
+                                     std::int64_t frames, double frame_step, const FileSpace& like) {
+  REGATTA_REQUIRE(frames >= 1 && frames <= 32767, DataError, path.string(), ": ", frames, " frames, 1..32767 allowed");
+  auto header = make_header(path, grid, like, type == Type::kFloat32 ? 16 : 8, 4, false);
+  if (frames > 1) {
+    put(header, 40, std::int16_t{4});
+    put(header, 48, static_cast<std::int16_t>(frames));
+    put(header, 92, static_cast<float>(frame_step));
+    put(header, 123, static_cast<std::uint8_t>(2 + 8));  // millimetres, seconds
+  }
+  file_ = std::make_unique<File>(path, grid, type, frames);
+  file_->out.write(header.data(), header.size());
+}
+
+NiftiSeriesWriter::~NiftiSeriesWriter() = default;
+
+void NiftiSeriesWriter::add(std::span<const float> voxels) {
+  file_->add(voxels, Type::kFloat32);
+}
+
+void NiftiSeriesWriter::add(std::span<const std::int32_t> voxels) {
+  file_->add(voxels, Type::kInt32);
+}
+
+void NiftiSeriesWriter::commit() {
+  REGATTA_REQUIRE(file_->left == 0, BugError, file_->name, ": ", file_->left, " frames are missing");
+  file_->out.commit();
+}
+
 void write_displacement(const std::filesystem::path& path, std::span<const float> field, const Grid& grid,
                         const FileSpace& like) {
   const std::int64_t voxels = voxel_count(grid.shape);

@@ -160,6 +160,10 @@ void set_shape(const RawHeader& h, NiftiContent content, const std::string& sour
       out.frames = n;
     }
   }
+  const int unit = h.units & 0x38;
+  if (out.frames > 1 && std::isfinite(h.pixdim[4]) && h.pixdim[4] > 0.0) {
+    out.frame_step = h.pixdim[4] * (unit == 16 ? 1e-3 : unit == 24 ? 1e-6 : 1.0);  // milliseconds, microseconds
+  }
   REGATTA_REQUIRE(out.frames == 1 || h.intent != kIntentVector, DataError, source, ": header: intent ", h.intent,
                   ": a vector image, scalar volumes expected");
 }

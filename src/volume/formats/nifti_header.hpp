@@ -26,6 +26,7 @@ enum class NiftiLayout { kOneFile, kPair };
 struct NiftiHeader {
   Shape3 shape{};
   std::int64_t frames = 1;        ///< volumes of a series, one behind the other
+  double frame_step = 0.0;        ///< seconds between them; 0 where the file does not say
   std::int64_t components = 1;    ///< 3 of a field: outermost in the file
   bool is_itk_field = false;      ///< five dimensions, millimetres; else four, voxels
   bool components_first = false;  ///< of four dimensions the first is the components', as VoxelMorph writes them

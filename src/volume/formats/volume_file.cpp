@@ -31,6 +31,20 @@ NpzArray read_npz_frame(const fs::path& path, const char* name, int frame, std::
   return read_npz(path, name, image, labels);
 }
 
+/// One volume into the sink.
+void read_frame(ByteReader& in, const NiftiHeader& header, VoxelSink& sink) {
+  const std::int64_t plane = header.shape[0] * header.shape[1];
+  const std::int64_t depth = std::min(kSlicesAtOnce, header.shape[2]);
+  std::vector<std::byte> raw(static_cast<std::size_t>(depth * plane) * raw_bytes(header.format.type));
+  std::vector<double> values;
+  for (std::int64_t k = 0; k < header.shape[2]; k += depth) {
+    const std::int64_t slices = std::min(depth, header.shape[2] - k);
+    const auto count = static_cast<std::size_t>(slices * plane);
+    in.read(raw.data(), count * raw_bytes(header.format.type), "voxels");
+    sink.put_raw_slices(k, slices, raw.data(), header.format, values);
+  }
+}
+
 /// @param labels  exactly one of it and `image` is given
 NiftiHeader read_scan(const fs::path& path, int frame, std::vector<float>* image, LabelVolume* labels) {
   const std::string source = path.string();
@@ -41,23 +55,27 @@ NiftiHeader read_scan(const fs::path& path, int frame, std::vector<float>* image
   file.require_whole();
   ByteReader& in = *file.voxels;
   in.skip(before * header.frame_bytes(), "voxels");
-  const std::int64_t plane = header.shape[0] * header.shape[1];
-  const std::int64_t depth = std::min(kSlicesAtOnce, header.shape[2]);
-  std::vector<std::byte> raw(static_cast<std::size_t>(depth * plane) * raw_bytes(header.format.type));
-  std::vector<double> values;
   VoxelSink sink(source, header.shape, image, labels == nullptr ? nullptr : &labels->labels);
-  for (std::int64_t k = 0; k < header.shape[2]; k += depth) {
-    const std::int64_t slices = std::min(depth, header.shape[2] - k);
-    const auto count = static_cast<std::size_t>(slices * plane);
-    in.read(raw.data(), count * raw_bytes(header.format.type), "voxels");
-    sink.put_raw_slices(k, slices, raw.data(), header.format, values);
-  }
+  read_frame(in, header, sink);
   in.skip(after * header.frame_bytes(), "voxels");
   in.require_end();
   if (labels != nullptr) {
     labels->rounded = sink.tell_rounded();
   }
   return header;
+}
+
+VolumeHeader public_header(const NiftiHeader& header) {
+  const RawFormat& format = header.format;
+  const bool whole = format.type != RawType::kFloat16 && format.type != RawType::kFloat32 &&
+                     format.type != RawType::kFloat64 && format.slope == 1.0 && format.offset == 0.0;
+  return {{header.shape, header.affine},
+          raw_name(format.type),
+          header.affine_source,
+          header.frames,
+          header.space,
+          header.frame_step,
+          whole};
 }
 
 }  // namespace
@@ -101,8 +119,56 @@ VolumeHeader read_volume_header(const fs::path& path, VolumePart part, const std
   }
   const NiftiHeader header = open_scan(path).header;
   frame_number(frame, header.frames, path.string());
-  return {
-      {header.shape, header.affine}, raw_name(header.format.type), header.affine_source, header.frames, header.space};
+  return public_header(header);
+}
+
+/// The file at its next volume.
+struct VolumeSeries::File {
+  explicit File(const fs::path& path) : scan(open_scan(path)) { scan.require_whole(); }
+
+  NiftiFile scan;
+  std::int64_t left = scan.header.frames;
+
+  void read(VoxelSink& sink) {
+    REGATTA_REQUIRE(left > 0, BugError, "VolumeSeries: no volume is left");
+    read_frame(*scan.voxels, scan.header, sink);
+    sink.tell_rounded();
+    if (--left == 0) {
+      scan.voxels->require_end();
+    }
+  }
+};
+
+VolumeSeries::VolumeSeries(const fs::path& path, const std::string& npz_orientation)
+    : path_(path), npz_orientation_(npz_orientation) {
+  if (kind_of(path) == FileKind::kNpz) {
+    header_ = read_volume_header(path, VolumePart::kImage, npz_orientation);
+    return;
+  }
+  file_ = std::make_unique<File>(path);
+  header_ = public_header(file_->scan.header);
+}
+
+VolumeSeries::~VolumeSeries() = default;
+
+std::vector<float> VolumeSeries::next_image() {
+  if (file_ == nullptr) {
+    return read_volume(path_, npz_orientation_).voxels;
+  }
+  std::vector<float> out;
+  VoxelSink sink(path_.string(), header_.grid.shape, &out, nullptr);
+  file_->read(sink);
+  return out;
+}
+
+std::vector<std::int32_t> VolumeSeries::next_labels() {
+  if (file_ == nullptr) {
+    return read_label_volume(path_, npz_orientation_).labels;
+  }
+  std::vector<std::int32_t> out;
+  VoxelSink sink(path_.string(), header_.grid.shape, nullptr, &out);
+  file_->read(sink);
+  return out;
 }
 
 bool is_volume_name(const fs::path& path) {
