@@ -1,6 +1,8 @@
 #include "regatta/config/job.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cmath>
 
 #include "regatta/base/error.hpp"
 #include "regatta/config/idle_options.hpp"
@@ -11,23 +13,43 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// A range's ends and step.
+template <class Ends>
+void validate_range(const AxisOptions& axis, const Ends& ends, const char* form, const std::string& at) {
+  if (ends.empty()) {
+    return;
+  }
+  REGATTA_REQUIRE(ends.size() == 2 && ends[0] < ends[1], ConfigError, at, "/", form,
+                  ": expected [low, high] with low < high, got [", join(ends, ", "), "]");
+  const double width = static_cast<double>(ends[1]) - static_cast<double>(ends[0]);
+  REGATTA_REQUIRE(axis.step <= width, ConfigError, at, "/step: ", axis.step, ", but the range is only ", width,
+                  " wide");
+}
+
 void validate_axis(const AxisOptions& axis, const std::string& at) {
-  const int forms = (axis.list.empty() ? 0 : 1) + (axis.linear.empty() ? 0 : 1) + (axis.log.empty() ? 0 : 1) +
-                    (axis.integer.empty() ? 0 : 1);
-  REGATTA_REQUIRE(forms == 1, ConfigError, at, ": give exactly one of list, linear, log, integer; got ", forms);
   REGATTA_REQUIRE(axis.list.is_array(), ConfigError, at, "/list: expected a list, got ", type_name(axis.list));
-  const auto check_ends = [&at](const auto& ends, const char* form) {
-    if (!ends.empty()) {
-      REGATTA_REQUIRE(ends.size() == 2 && ends[0] < ends[1], ConfigError, at, "/", form,
-                      ": expected [low, high] with low < high, got [", join(ends, ", "), "]");
-    }
-  };
-  check_ends(axis.linear, "linear");
-  check_ends(axis.log, "log");
-  check_ends(axis.integer, "integer");
+  REGATTA_REQUIRE(axis.named.is_object(), ConfigError, at, "/named: expected an object, name -> value, got ",
+                  type_name(axis.named));
+  REGATTA_REQUIRE(axis.when.is_object(), ConfigError, at, "/when: expected an object, pointer -> value, got ",
+                  type_name(axis.when));
+  const bool is_listed = !axis.list.empty() || !axis.named.empty();
+  const std::array<bool, 6> given = {!axis.list.empty(), !axis.named.empty(),   !axis.linear.empty(),
+                                     !axis.log.empty(),  !axis.integer.empty(), !axis.log_integer.empty()};
+  const auto forms = std::count(given.begin(), given.end(), true);
+  REGATTA_REQUIRE(forms == 1, ConfigError, at,
+                  ": give exactly one of list, named, linear, log, integer, log_integer; got ", forms);
+  validate_range(axis, axis.linear, "linear", at);
+  validate_range(axis, axis.log, "log", at);
+  validate_range(axis, axis.integer, "integer", at);
+  validate_range(axis, axis.log_integer, "log_integer", at);
   REGATTA_REQUIRE(axis.log.empty() || axis.log[0] > 0, ConfigError, at, "/log: low must be above 0, got ", axis.log[0]);
-  REGATTA_REQUIRE(axis.points == 0 || axis.list.empty(), ConfigError, at,
-                  "/points: a list has its own number of values");
+  REGATTA_REQUIRE(axis.log_integer.empty() || axis.log_integer[0] >= 1, ConfigError, at,
+                  "/log_integer: low must be 1 or more, got ", axis.log_integer[0]);
+  REGATTA_REQUIRE(axis.points == 0 || !is_listed, ConfigError, at, "/points: a list has its own number of values");
+  REGATTA_REQUIRE(axis.step == 0 || !axis.linear.empty() || !axis.integer.empty(), ConfigError, at,
+                  "/step: only linear and integer ranges have steps");
+  REGATTA_REQUIRE(axis.step == 0 || axis.integer.empty() || axis.step == std::floor(axis.step), ConfigError, at,
+                  "/step: ", axis.step, ", expected a whole number for an integer range");
 }
 
 bool is_plain_name(const std::string& name) {
@@ -38,9 +60,11 @@ bool is_plain_name(const std::string& name) {
 
 /// Paths that an axis lists, as seen from anywhere.
 void make_axis_absolute(AxisOptions& axis, const fs::path& folder) {
-  for (Json& value : axis.list) {
-    if (value.is_string()) {
-      value = absolute_path(value.get<std::string>(), folder);
+  for (Json* values : {&axis.list, &axis.named}) {
+    for (Json& value : *values) {
+      if (value.is_string()) {
+        value = absolute_path(value.get<std::string>(), folder);
+      }
     }
   }
 }
@@ -76,6 +100,8 @@ JobOptions read_job(const fs::path& path) {
 }
 
 void validate(const JobOptions& job) {
+  REGATTA_REQUIRE(job.sobol.scramble || job.sampler == "sobol", ConfigError,
+                  "/sobol/scramble: has no effect with the sampler ", one_line(job.sampler, 60));
   REGATTA_REQUIRE(is_plain_name(job.name), ConfigError, "/name: '", one_line(job.name, 60),
                   "': use letters, digits, '.', '_' and '-', at most 100, not starting with '.' or '-'");
   for (const auto& [pointer, axis] : job.axes) {

@@ -2,6 +2,7 @@
 #include "regatta/sweep/definition.hpp"
 
 #include <algorithm>
+#include <bit>
 
 #include "regatta/base/error.hpp"
 #include "regatta/base/files.hpp"
@@ -51,6 +52,27 @@ Json make_identity(const JobOptions& job, const Description& base) {
 
 bool has_axis(const SweepDefinition& definition, const char* pointer) {
   return definition.job.axes.contains(pointer);
+}
+
+/// What a person should know of axes and number of points.
+void add_space_notes(const Space& space, std::vector<std::string>& notes) {
+  for (const Axis& axis : space.axes()) {
+    if (axis.grid_size() == 1) {
+      notes.push_back(str(pointer_to("/axes", axis.pointer()), ": one value, ",
+                          one_line(axis.text(axis.grid_value(0)), 60),
+                          ": it is no axis; it could stand in the recipe"));
+    }
+  }
+  const std::int64_t trials_of_setting = space.replicates() * space.folds();
+  const std::int64_t settings = (space.total_trials() + trials_of_setting - 1) / trials_of_setting;
+  if (space.job().sampler == "sobol" && !std::has_single_bit(static_cast<std::uint64_t>(settings))) {
+    const auto more = std::bit_ceil(static_cast<std::uint64_t>(settings));
+    notes.push_back(str("/trials: ", space.total_trials(), " ",
+                        settings == space.total_trials() ? "" : str("for ", settings, " "),
+                        "points; Sobol points fill the space evenly at powers of two: take ",
+                        more / 2 * static_cast<std::uint64_t>(trials_of_setting), " or ",
+                        more * static_cast<std::uint64_t>(trials_of_setting)));
+  }
 }
 
 /// Both identities without what an extension from one to the other may change.
@@ -120,6 +142,7 @@ SweepDefinition define_sweep(const JobOptions& job, Describer& describer) {
                                    "the seed of the trainings"));
   }
   const Space space(definition.job);
+  add_space_notes(space, definition.notes);
   const Recipe recipe = recipe_from_json(job.recipe, "/recipe");
   definition.job.recipe = write_options(recipe);
   const auto first = space.trial(0).point;

@@ -49,16 +49,32 @@ IdlePoints idle_points(const JobOptions& job, const std::vector<std::string>& as
   return idle;
 }
 
-/// Axes of which one holds the other: the inner one replaces what the outer one's values say.
+/// Whether the inner axis may count where the outer one has that value.
+bool may_count(const Axis& inner, const Axis& outer, const std::vector<Axis>& axes, const Json& value) {
+  AxisOptions of_outer = inner.options();
+  of_outer.when = Json::object();
+  for (const auto& [pointer, condition] : inner.options().when.items()) {
+    if (pointer == outer.pointer() || pointer.starts_with(outer.pointer() + "/")) {
+      of_outer.when[pointer] = condition;
+    }
+  }
+  return is_active(Axis(inner.pointer(), of_outer), axes, {{outer.pointer(), value}});
+}
+
+/// Axes of which one holds the other: the inner one replaces what the outer one's values say, where it counts.
 void require_apart(const JobOptions& job) {
-  for (const auto& [outer, axis] : job.axes) {
-    for (const auto& [inner, other] : job.axes) {
-      const bool is_inside = inner.starts_with(outer + "/");
-      const bool replaces = is_inside && std::any_of(axis.list.begin(), axis.list.end(), [&](const Json& value) {
-                              return find_pointer(value, inner.substr(outer.size())) != nullptr;
+  const Space space(job);
+  for (const Axis& outer : space.axes()) {
+    for (const Axis& inner : space.axes()) {
+      const bool is_inside = inner.pointer().starts_with(outer.pointer() + "/");
+      const auto& values = outer.choices();
+      const bool replaces = is_inside && std::any_of(values.begin(), values.end(), [&](const Json& value) {
+                              const bool says =
+                                  find_pointer(value, inner.pointer().substr(outer.pointer().size())) != nullptr;
+                              return says && may_count(inner, outer, space.axes(), value);
                             });
-      REGATTA_REQUIRE(!replaces, ConfigError, pointer_to("/axes", outer), ": has no effect on ", inner,
-                      ", which is an axis itself; leave it out of the values of ", outer);
+      REGATTA_REQUIRE(!replaces, ConfigError, pointer_to("/axes", outer.pointer()), ": has no effect on ",
+                      inner.pointer(), ", which is an axis itself; leave it out of the values of ", outer.pointer());
     }
   }
 }

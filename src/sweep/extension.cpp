@@ -2,7 +2,6 @@
 #include "regatta/sweep/extension.hpp"
 
 #include <algorithm>
-#include <cmath>
 
 #include <nlohmann/json.hpp>
 
@@ -40,31 +39,6 @@ Json trial_to_json(const TrialPoint& trial) {
     axes[pointer] = value;
   }
   return {{"point", trial.index}, {"replicate", trial.replicate}, {"axes", axes}};
-}
-
-/// Whole numbers as integers; nlohmann::json sorts the members of objects.
-nlohmann::json plain_value(const Json& value) {
-  constexpr double kExact = 9007199254740992.0;
-  if (value.is_number_float()) {
-    const double number = value.get<double>();
-    return std::abs(number) < kExact && number == std::floor(number) ? nlohmann::json(static_cast<std::int64_t>(number))
-                                                                     : nlohmann::json(number);
-  }
-  if (value.is_array()) {
-    nlohmann::json list = nlohmann::json::array();
-    for (const Json& item : value) {
-      list.push_back(plain_value(item));
-    }
-    return list;
-  }
-  if (value.is_object()) {
-    nlohmann::json object = nlohmann::json::object();
-    for (const auto& member : value.items()) {
-      object[member.key()] = plain_value(member.value());
-    }
-    return object;
-  }
-  return nlohmann::json(value);
 }
 
 }  // namespace
@@ -152,18 +126,6 @@ TrialPoint TrialList::trial(std::int64_t number) const {
     }
   }
   return space_.trial(number);
-}
-
-std::string value_key(const Json& value) {
-  return plain_value(value).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
-
-std::string point_key(const Point& point) {
-  Json object = Json::object();
-  for (const auto& [pointer, value] : point) {
-    object[pointer] = value;
-  }
-  return value_key(object);
 }
 
 }  // namespace regatta

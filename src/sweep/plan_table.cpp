@@ -151,8 +151,10 @@ std::string plan_text(const SweepDefinition& definition, const std::vector<Trial
                       const std::optional<PlanTime>& time) {
   const JobOptions& job = definition.job;
   std::vector<std::string> pointers;
+  std::vector<Axis> axes;
   for (const auto& [pointer, axis] : job.axes) {
     pointers.push_back(pointer);
+    axes.emplace_back(pointer, axis);
   }
   const auto titles = axis_titles(pointers);
   std::vector<std::vector<std::string>> rows(1);
@@ -168,8 +170,9 @@ std::string plan_text(const SweepDefinition& definition, const std::vector<Trial
   }
   for (const TrialPlan& plan : plans) {
     std::vector<std::string> row = {trial_name(plan.trial.number)};
-    for (const std::string& pointer : pointers) {
-      row.push_back(value_text(plan.trial.point.at(pointer)));
+    for (const Axis& axis : axes) {
+      const auto value = plan.trial.point.find(axis.pointer());
+      row.push_back(value == plan.trial.point.end() ? "-" : axis.text(value->second));
     }
     const auto memory = static_cast<double>(plan.description.forecast_bytes);
     row.insert(row.end(),

@@ -20,27 +20,35 @@ std::string text_of(const Json& value) {
 
 std::vector<std::string> drop_repeated_values(JobOptions& job) {
   std::vector<std::string> notes;
-  const bool drops = job.sampler == "grid";
+  const bool drops = job.sampler != "random";
   bool is_shorter = false;
   for (auto& [pointer, axis] : job.axes) {
-    std::map<std::string, Json> seen;
-    Json kept = Json::array();
-    for (const Json& value : axis.list) {
-      const auto [first, is_new] = seen.try_emplace(value_key(value), value);
-      if (is_new) {
-        kept.push_back(value);
-        continue;
+    std::map<std::string, std::string> seen;  // by value: how it is called
+    const auto is_new = [&](const Json& value, const char* form, const std::string& called) {
+      const auto [first, is_first] = seen.try_emplace(value_key(value), called);
+      if (!is_first) {
+        const std::string what = str(pointer_to("/axes", pointer), "/", form, ": ", called, " repeats ", first->second);
+        notes.push_back(drops ? str(what, " and is left out") : str(what, ", so that it is drawn more often"));
+        is_shorter = is_shorter || drops;
       }
-      const std::string what =
-          str(pointer_to("/axes", pointer), "/list: ", text_of(value), " repeats ", text_of(first->second));
-      notes.push_back(drops ? str(what, " and is left out") : str(what, ", so that it is drawn more often"));
+      return is_first || !drops;
+    };
+    Json list = Json::array();
+    for (const Json& value : axis.list) {
+      if (is_new(value, "list", text_of(value))) {
+        list.push_back(value);
+      }
     }
-    if (drops && kept.size() < axis.list.size()) {
-      axis.list = std::move(kept);
-      is_shorter = true;
+    Json named = Json::object();
+    for (const auto& [name, value] : axis.named.items()) {
+      if (is_new(value, "named", one_line(name, 60))) {
+        named[name] = value;
+      }
     }
+    axis.list = std::move(list);
+    axis.named = std::move(named);
   }
-  if (is_shorter && job.trials > 0) {
+  if (is_shorter && job.trials > 0 && job.sampler == "grid") {
     JobOptions all = job;
     all.trials = 0;
     const std::int64_t available = Space(all).total_trials();

@@ -21,6 +21,7 @@ enum class RandomPurpose : std::uint32_t {
   kSynthetic = 6,
   kReplicateSeed = 7,
   kSampling = 8,
+  kScramble = 9,
   kBootstrap = 16,
 };
 

@@ -13,21 +13,29 @@ namespace regatta {
 
 inline constexpr int kJobSchema = 1;
 
-/// One axis; exactly one of list, linear, log, integer is given.
+/// One axis; exactly one of list, named, linear, log, integer, log_integer is given.
 struct AxisOptions {
   Json list = Json::array();
+  Json named = Json::object();
   std::vector<double> linear;
   std::vector<double> log;
   std::vector<int> integer;
+  std::vector<int> log_integer;
+  double step = 0.0;
   int points = 0;
+  Json when = Json::object();
 
   template <class Self, class V>
   static void visit(Self& s, V&& v) {
     v("list", s.list, "values of any type, one by one");
+    v("named", s.named, "the same as an object, name -> value: tables show the names");
     v("linear", s.linear, "[low, high]: evenly spaced or uniformly drawn");
     v("log", s.log, "[low, high], both positive: evenly spaced or uniformly drawn in the logarithm", at_least(0.0));
     v("integer", s.integer, "[low, high], both included");
-    v("points", s.points, "how many values of a linear, log or integer axis `grid` takes", between(0, 100000));
+    v("log_integer", s.log_integer, "[low, high] from 1, both included: uniformly drawn in the logarithm");
+    v("step", s.step, "of a linear or integer axis: low, low + step, ...; 0: any value of the range", at_least(0.0));
+    v("points", s.points, "how many values of a range `grid` takes", between(0, 100000));
+    v("when", s.when, "the axis counts only where another one has this value, or one of a list: pointer -> value");
   }
 };
 
@@ -42,12 +50,23 @@ struct ObjectiveOptions {
   }
 };
 
+struct SobolOptions {
+  bool scramble = true;
+
+  template <class Self, class V>
+  static void visit(Self& s, V&& v) {
+    v("scramble", s.scramble,
+      "from /seed; false: the sequence itself, whose first point is the low end of every range");
+  }
+};
+
 struct JobOptions {
   int schema = kJobSchema;
   std::string name = "sweep";
   Json recipe = Json::object();
   std::map<std::string, AxisOptions> axes;
   std::string sampler = "grid";
+  SobolOptions sobol;
   std::int64_t seed = 0;
   std::int64_t trials = 0;
   int replicates = 1;
@@ -64,6 +83,7 @@ struct JobOptions {
     v("recipe", s.recipe, "the base recipe: an object, or the path of a recipe file, relative to the job's folder");
     v("axes", s.axes, "what varies: JSON pointer into the recipe -> axis");
     v("sampler", s.sampler, "how points are chosen; `regatta plan` lists the samplers");
+    v("sobol", s.sobol, "");
     v("seed", s.seed, "of random points; replicate r trains with /train/seed + r of the recipe",
       between(0, 9007199254740991.0));
     v("trials", s.trials, "trials in total; 0: all points of the grid, times replicates",

@@ -19,9 +19,6 @@ namespace regatta {
 
 inline constexpr int kSweepSchema = 1;
 
-/// The axis along which trials are one setting: folds of a cross-validation.
-inline constexpr const char* kFoldAxis = "/data/fold";
-
 /// A job whose names have been checked against the models.
 struct SweepDefinition {
   JobOptions job;       ///< recipe: all Recipe fields written out; objective.direction filled in; trials as written

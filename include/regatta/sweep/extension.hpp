@@ -67,10 +67,4 @@ class TrialList {
   int replicates_;
 };
 
-/// Text that is equal for equal values, 1 and 1.0 among them, whatever the order of an object's members.
-std::string value_key(const Json& value);
-
-/// The same for a point.
-std::string point_key(const Point& point);
-
 }  // namespace regatta

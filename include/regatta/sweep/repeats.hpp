@@ -10,8 +10,8 @@ namespace regatta {
 
 struct TrialPlan;
 
-/// Of the values of a list that are equal (1 and 1.0 are), `grid` takes the first alone; a total that counts on more
-/// becomes all that there are. `random` draws such a value more often, and the list stays as it is.
+/// Of listed or named values that are equal (1 and 1.0 are) the first alone is taken; a total of a grid that counts on
+/// more becomes all that there are. `random` draws such a value more often, and the axis stays as it is.
 /// @return a line for each
 std::vector<std::string> drop_repeated_values(JobOptions& job);
 

@@ -8,36 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "regatta/config/job.hpp"
+#include "regatta/sweep/axis.hpp"
 
 namespace regatta {
-
-/// Axis value by JSON pointer, sorted by pointer.
-using Point = std::map<std::string, Json>;
-
-/// One axis of the job.
-class Axis {
- public:
-  Axis(std::string pointer, AxisOptions options) : pointer_(std::move(pointer)), options_(std::move(options)) {}
-
-  const std::string& pointer() const { return pointer_; }
-  const AxisOptions& options() const { return options_; }
-  bool is_log() const { return !options_.log.empty(); }
-
-  /// Values that `grid` takes: the list's length, `points`, or all integers of the range. 0: `points` is missing.
-  std::int64_t grid_size() const;
-
-  /// The i-th of them, ends included; doubles rounded to 12 significant digits (so that libm's last bit never matters).
-  Json grid_value(std::int64_t index) const;
-
-  /// The value at u in [0, 1): linear a + u (b - a), log exp(ln a + u ln(b / a)), integer a + floor(u (b - a + 1)),
-  /// list floor(u n). Doubles rounded as in `grid_value`.
-  Json value_at(double u) const;
-
- private:
-  std::string pointer_;
-  AxisOptions options_;
-};
 
 class Space;
 
@@ -46,14 +19,21 @@ class Sampler {
  public:
   virtual ~Sampler() = default;
 
-  /// Refuses a space that this sampler cannot serve. @throws ConfigError
-  virtual void check(const Space& space) const = 0;
+  /// Called once, before all else: refuses a space that this sampler cannot serve. @throws ConfigError
+  virtual void prepare(const Space& space) = 0;
 
   /// Distinct points there are; 0: as many as one likes.
   virtual std::int64_t size(const Space& space) const = 0;
 
+  /// Whether every proposal is trained on all folds of a cross-validation, where folds are an axis.
+  virtual bool takes_all_folds() const { return false; }
+
+  /// A value for every axis of `space.drawn()`; the space leaves out those that do not count.
   virtual Point propose(const Space& space, std::int64_t index) const = 0;
 };
+
+/// The axis along which trials are one setting: folds of a cross-validation.
+inline constexpr const char* kFoldAxis = "/data/fold";
 
 struct SamplerRow {
   const char* name;
@@ -66,6 +46,9 @@ const std::vector<SamplerRow>& sampler_rows();
 
 /// @throws ConfigError naming the samplers there are
 std::unique_ptr<Sampler> make_sampler(const std::string& name);
+
+/// For samplers that draw: there are axes, and none says how many values a grid takes. @throws ConfigError
+void require_drawn_axes(const Space& space);
 
 /// A trial before it has run. Trial number = point index x replicates + replicate.
 struct TrialPoint {
@@ -81,8 +64,20 @@ class Space {
   explicit Space(const JobOptions& job);
 
   const std::vector<Axis>& axes() const { return axes_; }
-  std::uint64_t seed() const { return seed_; }
-  int replicates() const { return replicates_; }
+
+  /// The axes that the sampler sees, sorted by pointer: all, but for the folds of a sampler that has every setting
+  /// trained on all of them.
+  const std::vector<Axis>& drawn() const { return drawn_; }
+
+  /// Of `drawn`, see `order_of_conditions`.
+  const std::vector<std::size_t>& order() const { return order_; }
+
+  const JobOptions& job() const { return job_; }
+  std::uint64_t seed() const { return static_cast<std::uint64_t>(job_.seed); }
+  int replicates() const { return job_.replicates; }
+
+  /// Points that one proposal of the sampler becomes: the folds of a cross-validation, else 1.
+  std::int64_t folds() const { return folds_; }
 
   /// Trials in total: the job's, or with 0 all points of the grid times replicates.
   std::int64_t total_trials() const { return total_; }
@@ -90,9 +85,13 @@ class Space {
   TrialPoint trial(std::int64_t number) const;
 
  private:
+  void check_axes() const;
+
+  JobOptions job_;
   std::vector<Axis> axes_;
-  std::uint64_t seed_;
-  int replicates_;
+  std::vector<Axis> drawn_;
+  std::vector<std::size_t> order_;
+  std::int64_t folds_ = 1;
   std::int64_t total_ = 0;
   std::shared_ptr<const Sampler> sampler_;
 };
@@ -105,7 +104,8 @@ Json trial_recipe(const Json& base, const Point& point, int replicate);
 
 /// "lr 0.001  weight 2": the point for tables and log lines, axes by their last name, or whole pointers where two
 /// agree.
-std::string point_text(const Point& point);
+/// @param axes  for the names of named values
+std::string point_text(const Point& point, const std::vector<Axis>& axes = {});
 
 /// A short name per axis pointer: its last part if unique among them, the whole pointer otherwise.
 std::map<std::string, std::string> axis_titles(const std::vector<std::string>& pointers);

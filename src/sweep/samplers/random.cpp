@@ -8,15 +8,7 @@ namespace {
 
 class RandomSampler : public Sampler {
  public:
-  void check(const Space& space) const override {
-    REGATTA_REQUIRE(
-        !space.axes().empty(), ConfigError,
-        "/axes: empty; random needs at least one axis (to repeat one recipe use the grid sampler and /replicates)");
-    for (const Axis& axis : space.axes()) {
-      REGATTA_REQUIRE(axis.options().points == 0, ConfigError, pointer_to("/axes", axis.pointer()),
-                      "/points: only grid takes points; random draws from the whole range");
-    }
-  }
+  void prepare(const Space& space) override { require_drawn_axes(space); }
 
   std::int64_t size(const Space&) const override { return 0; }
 
@@ -24,7 +16,7 @@ class RandomSampler : public Sampler {
     const CounterRng rng(space.seed(), RandomPurpose::kProposal);
     Point point;
     std::uint32_t dimension = 0;
-    for (const Axis& axis : space.axes()) {
+    for (const Axis& axis : space.drawn()) {
       point[axis.pointer()] = axis.value_at(rng.uniform(static_cast<std::uint64_t>(index), dimension));
       ++dimension;
     }

@@ -31,12 +31,19 @@ TEST_CASE("wrong axes are refused with their pointer") {
   const auto with_axis = [](const std::string& axis) {
     return job_from(str(R"({"recipe": "recipe.json", "axes": {"/optim/lr": )", axis, "}}"));
   };
-  CHECK_THROWS_WITH(with_axis("{}"), Catch::Contains("give exactly one of list, linear, log, integer; got 0"));
+  CHECK_THROWS_WITH(with_axis("{}"),
+                    Catch::Contains("give exactly one of list, named, linear, log, integer, log_integer; got 0"));
   CHECK_THROWS_WITH(with_axis(R"({"list": [1], "log": [1, 2]})"), Catch::Contains("got 2"));
   CHECK_THROWS_WITH(with_axis(R"({"log": [0, 1]})"), Catch::Contains("low must be above 0"));
   CHECK_THROWS_WITH(with_axis(R"({"linear": [2, 1]})"), Catch::Contains("expected [low, high] with low < high"));
+  CHECK_THROWS_WITH(with_axis(R"({"log_integer": [0, 8]})"), Catch::Contains("low must be 1 or more, got 0"));
+  CHECK_THROWS_WITH(with_axis(R"({"integer": [1, 9], "step": 1.5})"), Catch::Contains("expected a whole number"));
+  CHECK_THROWS_WITH(with_axis(R"({"linear": [0, 1], "step": 2})"), Catch::Contains("but the range is only 1 wide"));
+  CHECK_THROWS_WITH(with_axis(R"({"log": [1, 8], "step": 2})"), Catch::Contains("only linear and integer ranges"));
+  CHECK_THROWS_WITH(with_axis(R"({"named": [1, 2]})"), Catch::Contains("/named: expected an object, name -> value"));
+  CHECK_THROWS_WITH(with_axis(R"({"list": [1], "when": ["a"]})"), Catch::Contains("/when: expected an object"));
   CHECK_THROWS_WITH(with_axis(R"({"values": [1]})"),
-                    Catch::Contains("unknown key, have: list, linear, log, integer, points"));
+                    Catch::Contains("unknown key, have: list, named, linear, log, integer"));
   CHECK_THROWS_WITH(job_from(R"({"recipe": "recipe.json", "axes": {"optim.lr": {"list": [1]}}})"),
                     Catch::Contains("an axis is a JSON pointer"));
 }
