@@ -19,7 +19,7 @@ else
   rm -rf "$folder"
   say "installing the packages of env/python-test.txt into $folder"
   if ! { python3 -m venv "$folder" && "$folder/bin/python" -m pip install --quiet --no-input --disable-pip-version-check \
-    --no-cache-dir --only-binary=:all: -r "$list" && "$folder/bin/python" -c 'import nibabel, numpy, SimpleITK' &&
+    --no-cache-dir --only-binary=:all: -r "$list" && "$folder/bin/python" -c 'import nibabel, numpy, optuna, scipy, SimpleITK' &&
     cp "$list" "$folder/regatta-complete"; } >&2; then
     say "not installed: going on without them"
     echo python3

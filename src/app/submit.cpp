@@ -54,6 +54,8 @@ bool open_and_extend(const SweepFiles& files, const GivenJob& given, const Sweep
     state.apply(reader.poll());
     return state;
   };
+  const std::vector<std::string> lent = lend_histories(files, opened.definition, read_state());
+  said.insert(said.end(), lent.begin(), lent.end());
   extend_sweep(files, std::move(opened), read_state, describer, said);
   for (const std::string& line : given.sweep ? std::vector<std::string>() : said) {
     log_info(line);

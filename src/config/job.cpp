@@ -81,6 +81,9 @@ JobOptions read_job(const fs::path& path) {
     throw ConfigError(str(path.string(), ": ", error.what()));
   }
   fs::path folder = fs::absolute(path).parent_path();
+  for (std::string& sweep : job.warm_start) {
+    sweep = absolute_path(sweep, folder);
+  }
   for (auto& [pointer, axis] : job.axes) {
     if (is_path_option(pointer)) {
       make_axis_absolute(axis, folder);
@@ -104,6 +107,17 @@ void validate(const JobOptions& job) {
                   "/sobol/scramble: has no effect with the sampler ", one_line(job.sampler, 60));
   REGATTA_REQUIRE(is_plain_name(job.name), ConfigError, "/name: '", one_line(job.name, 60),
                   "': use letters, digits, '.', '_' and '-', at most 100, not starting with '.' or '-'");
+  REGATTA_REQUIRE(identity_of(job.tpe).empty() || job.sampler == "tpe", ConfigError,
+                  "/tpe: has no effect with the sampler ", one_line(job.sampler, 60));
+  REGATTA_REQUIRE(job.warm_start.empty() || job.sampler == "tpe", ConfigError,
+                  "/warm_start: has no effect with the sampler ", one_line(job.sampler, 60),
+                  "; only tpe learns from results");
+  REGATTA_REQUIRE(job.enqueue.is_array(), ConfigError, "/enqueue: expected a list of points, got ",
+                  type_name(job.enqueue));
+  for (const Json& point : job.enqueue) {
+    REGATTA_REQUIRE(point.is_object(), ConfigError, "/enqueue: expected points as objects, axis -> value, got ",
+                    type_name(point));
+  }
   for (const auto& [pointer, axis] : job.axes) {
     const std::string at = pointer_to("/axes", pointer);
     REGATTA_REQUIRE(pointer.starts_with('/'), ConfigError, at,

@@ -225,7 +225,7 @@ std::optional<NextTrial> Coordinator::claim_in_time() {
     return sweep_.claim_next(owner_);
   }
   return sweep_.claim_next(owner_, [&](const NextTrial& next) {
-    start_.book.follow(sweep_.state().extensions());
+    start_.book.follow(sweep_.state());
     const std::int64_t steps_left = start_.book.steps(next.trial) - next.resume_step;
     return forecast_.fits_whole(*left_s - times_.signal_early_s, steps_left);
   });
@@ -236,7 +236,10 @@ bool Coordinator::hand_out_to(int rank) {
   if (!next) {
     return false;
   }
-  start_.book.follow(sweep_.state().extensions());
+  start_.book.follow(sweep_.state());
+  if (note_refusal(*next)) {
+    return true;
+  }
   const TrialFiles files = sweep_.files().trial(next->trial);
   const int threads = start_.book.bear(next->trial, files, threads_);
   const std::string recipe_hash = start_.book.recipe_hash(next->trial);
@@ -265,6 +268,22 @@ bool Coordinator::hand_out_to(int rank) {
                                        {"step", 0},
                                        {"message", "the job left before it began"}}));
   });
+  return true;
+}
+
+/// A proposal that the models refuse has failed: it is bad input, and comes again as such once.
+bool Coordinator::note_refusal(const NextTrial& next) {
+  const auto refusal = start_.book.refusal(next.trial);
+  if (!refusal) {
+    return false;
+  }
+  log_warning(*refusal);
+  record("start", start_fields(next, 0, hosts_.front(), "", start_.book.length()));
+  record("end", {{"trial", next.trial},
+                 {"attempt", next.attempt},
+                 {"status", status_name(AttemptStatus::kBadInput)},
+                 {"step", 0},
+                 {"message", *refusal}});
   return true;
 }
 

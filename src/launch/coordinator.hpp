@@ -76,6 +76,7 @@ class Coordinator {
   bool hand_out_to(int rank);
   std::optional<NextTrial> claim_in_time();
   void note_progress(Seat& seat, const Json& letter);
+  bool note_refusal(const NextTrial& next);
   bool adopt_result(const NextTrial& next, const TrialFiles& files, const std::string& recipe_hash);
   void take_end(int rank, const Json& letter);
   void begin_leave(const std::string& reason, ExitCode code);

@@ -43,7 +43,10 @@ SweepStart::SweepStart(const SweepRun& run, Describer& describer, JobProbe& prob
     sweep->refresh();
     return sweep->state();
   };
+  const std::vector<std::string> lent = lend_histories(files, opened.definition, read_state());
+  said.insert(said.end(), lent.begin(), lent.end());
   definition = extend_sweep(files, std::move(opened), read_state, describer, said);
+  sweep->decide_settings(definition.job);
   if (given.sweep) {
     said.clear();  // a folder asks for no more and no less than the sweep has
   }

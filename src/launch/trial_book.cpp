@@ -1,6 +1,8 @@
 // Described trials, and the birth of a trial.
 #include "launch/trial_book.hpp"
 
+#include <algorithm>
+
 #include "regatta/base/error.hpp"
 #include "regatta/base/files.hpp"
 
@@ -25,7 +27,27 @@ void TrialBook::describe(std::int64_t first, std::int64_t end) {
   }
 }
 
-void TrialBook::follow(const std::vector<Extension>& extensions) {
+void TrialBook::forget(std::int64_t trial) {
+  if (const auto found = plans_.find(trial); found != plans_.end()) {
+    all_steps_ -= static_cast<double>(found->second.description.steps);
+    plans_.erase(found);
+  }
+}
+
+void TrialBook::follow(const SweepState& state) {
+  if (state.proposals().size() > definition_.proposals.size()) {
+    definition_.proposals = state.proposals();
+    const TrialList trials = trials_of(definition_);
+    std::vector<std::int64_t> other;  // trials that were described with a point that only could have come there
+    for (const auto& [number, plan] : plans_) {
+      const TrialPoint now = plan.trial.open ? trials.trial(number) : plan.trial;
+      if (plan.trial.open && !now.open && now.point != plan.trial.point) {
+        other.push_back(number);
+      }
+    }
+    std::for_each(other.begin(), other.end(), [this](std::int64_t number) { forget(number); });
+  }
+  const std::vector<Extension>& extensions = state.extensions();
   if (extensions.size() == definition_.extensions.size()) {
     return;
   }
@@ -42,6 +64,21 @@ const TrialPlan& TrialBook::plan(std::int64_t trial) {
     describe(trial, trial + 1);
   }
   return plans_.at(trial);
+}
+
+std::optional<std::string> TrialBook::refusal(std::int64_t trial) {
+  if (describer_ == nullptr || plans_.contains(trial)) {
+    return std::nullopt;
+  }
+  try {
+    plan(trial);
+    return std::nullopt;
+  } catch (const Error& error) {
+    if (!trials_of(definition_).space().reads_history()) {
+      throw;
+    }
+    return error.what();
+  }
 }
 
 std::int64_t TrialBook::steps(std::int64_t trial) const {

@@ -25,11 +25,16 @@ class TrialBook {
   /// Of a trial that was not described before (another job has extended the sweep), it is described now.
   const TrialPlan& plan(std::int64_t trial);
 
-  /// Takes in what extensions have added since: trials, and a longer training of all.
-  void follow(const std::vector<Extension>& extensions);
+  /// Takes in what the journal says beyond what is known here: trials that extensions have added, a longer training of
+  /// all, settings on which the sampler has decided.
+  void follow(const SweepState& state);
 
   /// For "start": the number of the extension whose length the recipes have.
   std::int64_t length() const { return length_; }
+
+  /// Why the models refuse what the sampler has decided on; nothing if they do not. Samplers without history propose
+  /// nothing that was not looked at before: there it is an error. @throws Error
+  std::optional<std::string> refusal(std::int64_t trial);
 
   virtual std::string recipe_hash(std::int64_t trial) { return plan(trial).description.hash; }
 
@@ -51,6 +56,7 @@ class TrialBook {
   Describer* describer_ = nullptr;
   std::int64_t length_ = 0;
   std::map<std::int64_t, TrialPlan> plans_;
+  void forget(std::int64_t trial);
   double all_steps_ = 0.0;  ///< of the plans
 };
 

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "regatta/report/report.hpp"
+#include "regatta/sweep/axis.hpp"
 #include "report/format.hpp"
 #include "report/rows.hpp"
 
@@ -81,6 +82,10 @@ void find_alike_members(Report& report) {
 
 std::string axis_text(const ReportTrial& trial, const ReportAxis& axis) {
   const Json value = axis_value(trial, axis);
+  if (const auto name = axis.names.empty() ? axis.names.end() : axis.names.find(value_key(value));
+      name != axis.names.end()) {
+    return axis_text(Json(name->second));
+  }
   if (!value.is_object() || axis.alike.empty()) {
     return axis_text(value);
   }

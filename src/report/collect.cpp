@@ -90,6 +90,7 @@ std::vector<ReportAxis> union_of_axes(const std::vector<SweepRows>& sweeps) {
     for (const ReportAxis& axis : rows.axes) {
       ReportAxis& merged = axes.try_emplace(axis.pointer, axis).first->second;
       merged.log = merged.log || axis.log;
+      merged.names.insert(axis.names.begin(), axis.names.end());
     }
   }
   std::vector<ReportAxis> merged;

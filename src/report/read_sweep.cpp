@@ -289,6 +289,7 @@ JournalView read_journal(const fs::path& directory) {
   JournalView view{files, definition, reader.poll(), SweepState(rules_of(definition)), reader.skipped(), {}};
   view.state.apply(view.records);
   view.definition.extensions = view.state.extensions();
+  view.definition.proposals = view.state.proposals();
   NoJobProbe probe;
   StaleWatch watch(this_job(), probe);
   watch.observe(reader.shards());
@@ -353,7 +354,7 @@ SweepRows read_sweep(const fs::path& directory) {
   rows.sweep.trials = view.state.total();
   rows.sweep.replicates = list.replicates();
   for (const Axis& axis : list.axes()) {
-    rows.axes.push_back({axis.pointer(), "", axis.is_log() || spans_decades(axis.options().list)});
+    rows.axes.push_back({axis.pointer(), "", axis.is_log() || spans_decades(axis.options().list), {}, axis.names()});
   }
   const AttemptRows attempts = attempts_in(view.records);
   const bool folders = view.state.total() <= kMostTrialFolders;
@@ -362,6 +363,9 @@ SweepRows read_sweep(const fs::path& directory) {
     rows.recipes.push_back(folders ? recipe_of(view, point, rows.notes)
                                    : trial_recipe(base_recipe(view.definition), point.point, point.replicate));
     rows.trials.push_back(read_trial(view, state, rows.recipes.back(), point, attempts, folders, rows.notes));
+    for (const Axis& axis : list.axes()) {  // one that does not count there has no value, whatever the recipe says
+      rows.trials.back().axes.try_emplace(axis.pointer(), Json());
+    }
   }
   if (!folders) {
     add_best_curves(view, rows);
@@ -403,7 +407,7 @@ Report standing_of(const JournalView& view) {
     report.trials.push_back(std::move(trial));
   }
   for (const Axis& axis : list.axes()) {
-    report.axes.push_back({axis.pointer(), "", false});
+    report.axes.push_back({axis.pointer(), "", false, {}, axis.names()});
   }
   label_axes(report.axes);
   find_alike_members(report);

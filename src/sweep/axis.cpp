@@ -178,6 +178,14 @@ std::optional<double> Axis::number_of(const Json& value) const {
   return std::abs(place - std::round(place)) < kStepSlack * std::max(1.0, place) ? std::optional(number) : std::nullopt;
 }
 
+std::map<std::string, std::string> Axis::names() const {
+  std::map<std::string, std::string> names;
+  for (const auto& [name, value] : options_.named.items()) {
+    names.try_emplace(value_key(value), name);
+  }
+  return names;
+}
+
 std::string Axis::text(const Json& value) const {
   if (!options_.named.empty()) {
     const std::string key = value_key(value);

@@ -168,7 +168,7 @@ SweepDefinition define_sweep(const JobOptions& job, Describer& describer) {
 }
 
 TrialList trials_of(const SweepDefinition& definition) {
-  return TrialList(definition.job, definition.extensions);
+  return TrialList(definition.job, definition.extensions, definition.proposals);
 }
 
 TrainingLength length_of(const SweepDefinition& definition) {

@@ -52,9 +52,18 @@ std::string fewer_text(std::int64_t asked, std::int64_t total) {
   return str("the job asks for ", asked, " trials, the sweep has ", total, " already: nothing is taken back");
 }
 
+/// A person asked for the trial with `regatta enqueue`.
+bool is_enqueued(const std::vector<Extension>& extensions, std::int64_t number) {
+  return std::any_of(extensions.begin(), extensions.end(), [number](const Extension& each) {
+    return each.enqueued && number >= each.first && number < each.trials;
+  });
+}
+
 /// Trials of the job that the sweep does not have, in the job's order, with their points' indices.
 void list_trials(const OpenedSweep& opened, std::int64_t total, Extension& extension, std::vector<std::string>& notes) {
   const TrialList present = trials_of(opened.definition);
+  REGATTA_REQUIRE(!present.space().reads_history(), ConfigError, "/replicates: a sweep with the sampler ",
+                  opened.definition.job.sampler, " keeps the replicates that it was born with; give another -o");
   std::map<std::string, std::int64_t> indices;
   std::int64_t free_index = 0;
   Bag have;
@@ -82,7 +91,7 @@ void list_trials(const OpenedSweep& opened, std::int64_t total, Extension& exten
   std::vector<std::string> left_out;
   for (const TrialPoint& trial : known) {
     const std::string key = trial_key(trial);
-    if (have[key]-- > wanted[key]) {
+    if (have[key]-- > wanted[key] && !is_enqueued(opened.definition.extensions, trial.number)) {
       left_out.push_back(str(trial_name(trial.number), " (", trial_text(trial), ")"));
     }
   }
@@ -187,12 +196,16 @@ ExtensionPlan plan_extension(const OpenedSweep& opened, std::int64_t total) {
   Extension next;
   next.number = static_cast<std::int64_t>(extensions.size()) + 1;
   next.first = next.trials = total;
-  const bool are_listed =
-      std::any_of(extensions.begin(), extensions.end(), [](const Extension& each) { return each.is_listed(); });
+  bool are_listed = false;
+  std::int64_t of_space = total;  // but for those that a person asked for
+  for (const Extension& each : extensions) {
+    are_listed = are_listed || (each.is_listed() && !each.enqueued);
+    of_space -= each.enqueued ? each.trials - each.first : 0;
+  }
   if (!are_listed && has_same_space(opened)) {
-    next.trials = std::max(total, opened.asked.trials);
-    if (opened.asked.trials < total) {
-      plan.notes.push_back(fewer_text(opened.asked.trials, total));
+    next.trials = total + std::max<std::int64_t>(0, opened.asked.trials - of_space);
+    if (opened.asked.trials < of_space) {
+      plan.notes.push_back(fewer_text(opened.asked.trials, of_space));
     }
   } else {
     list_trials(opened, total, next, plan.notes);
@@ -216,6 +229,7 @@ SweepDefinition extend_sweep(const SweepFiles& files, OpenedSweep opened,
   while (true) {
     const SweepState& state = read_state();
     opened.definition.extensions = state.extensions();
+    opened.definition.proposals = state.proposals();
     const std::int64_t total = state.total();
     const ExtensionPlan plan = plan_extension(opened, total);
     if (!plan.extension) {

@@ -5,7 +5,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "regatta/base/checksum.hpp"
 #include "regatta/base/clock.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/base/files.hpp"
@@ -57,6 +56,9 @@ Json to_json(const Extension& extension) {
       value["added"].push_back(trial_to_json(trial));
     }
   }
+  if (extension.enqueued) {
+    value["enqueued"] = true;
+  }
   if (extension.length) {
     value["length"] = {{"epochs", extension.length->epochs},
                        {"steps", extension.length->steps},
@@ -75,7 +77,8 @@ std::optional<Extension> extension_from_json(const Json& record) {
   if (!number || !first || !trials || *trials < *first) {
     return std::nullopt;
   }
-  Extension extension{*number, *first, *trials, {}, {}};
+  const auto enqueued = record.find("enqueued");
+  Extension extension{*number, *first, *trials, {}, {}, enqueued != record.end() && *enqueued == true};
   if (const auto added = record.find("added"); added != record.end()) {
     if (!added->is_array() || static_cast<std::int64_t>(added->size()) != *trials - *first) {
       return std::nullopt;
@@ -103,15 +106,13 @@ std::optional<Extension> extension_from_json(const Json& record) {
 
 bool write_extension(const SweepFiles& files, const Extension& extension) {
   const std::string shard = extension_shard(extension.number);
-  Json record = {{"type", "extension"}, {"time", system_clock().utc_text()}, {"shard", shard}, {"seq", 1}};
-  record.update(to_json(extension));
-  const Json leave = {{"type", "leave"}, {"time", record.at("time")}, {"shard", shard}, {"seq", 2}};
   return claim_file(files.journal() / shard,
-                    str(seal_line(dump_line(record)), '\n', seal_line(dump_line(leave)), '\n'));
+                    whole_shard_text(shard, "extension", to_json(extension), system_clock().utc_text()));
 }
 
-TrialList::TrialList(const JobOptions& born, const std::vector<Extension>& extensions)
-    : space_(born), extensions_(extensions), replicates_(space_.replicates()) {
+TrialList::TrialList(const JobOptions& born, const std::vector<Extension>& extensions,
+                     const ProposedSettings& proposals)
+    : space_(born), extensions_(extensions), proposals_(proposals), replicates_(space_.replicates()) {
   for (const Extension& extension : extensions) {
     for (const TrialPoint& trial : extension.added) {
       replicates_ = std::max(replicates_, trial.replicate + 1);
@@ -119,13 +120,85 @@ TrialList::TrialList(const JobOptions& born, const std::vector<Extension>& exten
   }
 }
 
-TrialPoint TrialList::trial(std::int64_t number) const {
+const TrialPoint* TrialList::listed(std::int64_t number) const {
   for (const Extension& extension : extensions_) {
     if (extension.is_listed() && number >= extension.first && number < extension.trials) {
-      return extension.added[static_cast<std::size_t>(number - extension.first)];
+      return &extension.added[static_cast<std::size_t>(number - extension.first)];
     }
   }
-  return space_.trial(number);
+  return nullptr;
+}
+
+/// Trials before this number that extensions list.
+std::int64_t TrialList::listed_before(std::int64_t number) const {
+  std::int64_t count = 0;
+  for (const Extension& extension : extensions_) {
+    count += extension.is_listed() && extension.first < number ? extension.trials - extension.first : 0;
+  }
+  return count;
+}
+
+/// Of a trial that no extension lists: its place in the space, and the index that follows from what is listed before
+/// its setting.
+TrialPoint TrialList::own_place(std::int64_t number) const {
+  TrialPoint trial = space_.place(number - listed_before(number));
+  trial.number = number;
+  return trial;
+}
+
+TrialPoint TrialList::trial(std::int64_t number) const {
+  if (const TrialPoint* trial = listed(number)) {
+    return *trial;
+  }
+  TrialPoint trial = own_place(number);
+  const std::int64_t setting = trial.index / space_.folds();
+  const auto decided = proposals_.find(setting);
+  trial.open = space_.reads_history() && setting >= space_.enqueued() && decided == proposals_.end();
+  if (!trial.open) {
+    space_.put_setting(trial, decided == proposals_.end() ? space_.setting(setting) : decided->second);
+  }
+  const std::int64_t size = space_.trials_per_setting();
+  for (const Extension& extension : extensions_) {
+    if (extension.enqueued && extension.first - listed_before(extension.first) <= setting * size) {
+      trial.index += (extension.trials - extension.first) / size * space_.folds();
+    }
+  }
+  return trial;
+}
+
+TrialPoint TrialList::likely_trial(std::int64_t number) const {
+  TrialPoint likely = trial(number);
+  if (likely.open) {
+    space_.put_setting(likely, space_.setting(own_place(number).index / space_.folds()));
+  }
+  return likely;
+}
+
+std::int64_t TrialList::first_open_setting() const {
+  std::int64_t setting = space_.enqueued();
+  while (proposals_.contains(setting)) {
+    ++setting;
+  }
+  return setting;
+}
+
+TrialPoint TrialList::place_behind(std::int64_t total) const {
+  const std::int64_t size = space_.trials_per_setting();
+  const std::int64_t own = total - listed_before(total);
+  std::int64_t settings = (own + size - 1) / size;
+  for (const Extension& extension : extensions_) {
+    settings += extension.enqueued ? (extension.trials - extension.first) / size : 0;
+  }
+  std::int64_t index = settings * space_.folds();
+  for (const Extension& extension : extensions_) {
+    for (const TrialPoint& trial : extension.added) {
+      index = std::max(index, (trial.index / space_.folds() + 1) * space_.folds());
+    }
+  }
+  TrialPoint place;
+  place.number = total;
+  place.index = index;
+  return place;
 }
 
 }  // namespace regatta

@@ -109,6 +109,13 @@ std::string backend_text(const std::vector<TrialPlan>& plans) {
              : lines;
 }
 
+/// A row of the table is a trial whose point is known: with a sampler that reads the history those that it draws before
+/// results count.
+bool is_known(const SweepDefinition& definition, const Space& space, const TrialPoint& trial) {
+  const std::int64_t drawn = definition.job.warm_start.empty() ? definition.job.tpe.startup : 0;
+  return !trial.open || trial.index / space.folds() < space.enqueued() + drawn;
+}
+
 /// Lines of work, memory, disk and time.
 std::string totals_text(const PlanTotals& totals, const std::string& backend, const std::optional<PlanTime>& time) {
   const auto bytes = [](std::int64_t count) { return bytes_text(static_cast<double>(count)); };
@@ -168,7 +175,14 @@ std::string plan_text(const SweepDefinition& definition, const std::vector<Trial
   if (time) {
     rows[0].emplace_back("time");
   }
-  for (const TrialPlan& plan : plans) {
+  const Space space(job);
+  std::int64_t unknown = 0;
+  for (std::size_t i = 0; i < plans.size(); ++i) {
+    const TrialPlan& plan = plans[i];
+    if (!is_known(definition, space, plan.trial)) {
+      ++unknown;
+      continue;
+    }
     std::vector<std::string> row = {trial_name(plan.trial.number)};
     for (const Axis& axis : axes) {
       const auto value = plan.trial.point.find(axis.pointer());
@@ -178,11 +192,16 @@ std::string plan_text(const SweepDefinition& definition, const std::vector<Trial
     row.insert(row.end(),
                {str(plan.seed), str(plan.description.parameters), str(plan.description.steps), bytes_text(memory)});
     if (time) {
-      const auto seconds = time->trial_s.at(rows.size() - 1);
+      const auto seconds = time->trial_s.at(i);
       row.push_back(seconds ? duration_text(*seconds) : "?");
     }
     rows.push_back(std::move(row));
   }
+  const std::string rest = unknown == 0
+                               ? std::string()
+                               : str(unknown, unknown == 1 ? " trial" : " trials",
+                                     rows.size() > 1 ? " more, whose points " : ", whose points ", job.sampler,
+                                     " decides on as results come; what follows counts them as random points\n");
   std::string notes;
   for (const std::string& note : notes_of(definition, plans)) {
     notes += str("note: ", note, '\n');
@@ -192,7 +211,7 @@ std::string plan_text(const SweepDefinition& definition, const std::vector<Trial
   }
   return str("sweep ", job.name, "  experiment ", definition.hash, "\nobjective ", job.objective.metric, " (",
              job.objective.direction, ")  sampler ", job.sampler, " (available: ", sampler_names(), ")  replicates ",
-             job.replicates, "\ndata ", data_text(definition), "\n\n", table_text(rows), "\n",
+             job.replicates, "\ndata ", data_text(definition), "\n\n", table_text(rows), rest, "\n",
              totals_text(plan_totals(plans), backend_text(plans), time), notes);
 }
 
@@ -239,6 +258,7 @@ std::string models_text(const Json& answer) {
 Json plan_json(const SweepDefinition& definition, const std::vector<TrialPlan>& plans,
                const std::optional<PlanTime>& time) {
   const PlanTotals totals = plan_totals(plans);
+  const Space space(definition.job);
   Json trials = Json::array();
   for (const TrialPlan& plan : plans) {
     Json point = Json::object();
@@ -247,6 +267,7 @@ Json plan_json(const SweepDefinition& definition, const std::vector<TrialPlan>& 
     }
     trials.push_back({{"trial", plan.trial.number},
                       {"point", point},
+                      {"known", is_known(definition, space, plan.trial)},
                       {"replicate", plan.trial.replicate},
                       {"seed", plan.seed},
                       {"recipe_hash", plan.description.hash},

@@ -17,9 +17,11 @@ namespace {
 constexpr std::int64_t kMostTrials = 10000000;
 constexpr std::int64_t kMostAttempts = 1000000;
 
-constexpr std::array<std::pair<const char*, RecordType>, 12> kTypes = {{{"join", RecordType::kJoin},
+constexpr std::array<std::pair<const char*, RecordType>, 14> kTypes = {{{"join", RecordType::kJoin},
                                                                         {"extend", RecordType::kExtend},
                                                                         {"extension", RecordType::kExtension},
+                                                                        {"proposal", RecordType::kProposal},
+                                                                        {"history", RecordType::kHistory},
                                                                         {"start", RecordType::kStart},
                                                                         {"checkpoint", RecordType::kCheckpoint},
                                                                         {"report", RecordType::kReport},
@@ -109,6 +111,8 @@ bool decode(const Json& json, JournalRecord& record) {
       return trials.has_value();
     }
     case RecordType::kExtension: record.details = details_of(json); return extension_from_json(json).has_value();
+    case RecordType::kProposal: record.details = details_of(json); return proposal_from_json(json).has_value();
+    case RecordType::kHistory: record.details = details_of(json); return history_from_json(json).has_value();
     case RecordType::kStart:
     case RecordType::kCheckpoint:
     case RecordType::kReport:
@@ -130,6 +134,7 @@ RecordStore::Id RecordStore::add(const Json& json) {
   if (json.is_object()) {
     record.type = type_in(json);
     record.shard = shard_number(text_in(json, "shard"));
+    record.seq = static_cast<std::uint32_t>(integer_in(json, "seq", 0, (std::int64_t{1} << 32) - 1).value_or(0));
     if (!decode(json, record)) {
       record.type = RecordType::kUnknown;
     }

@@ -65,6 +65,9 @@ std::vector<std::string> repeated_trials(const std::vector<TrialPlan>& plans) {
   std::map<std::pair<std::string, std::int64_t>, std::int64_t> first;  // recipe hash and steps: number
   std::size_t repeats = 0;
   for (const TrialPlan& plan : plans) {
+    if (plan.trial.open) {
+      continue;
+    }
     const auto [entry, is_new] = first.try_emplace({plan.description.hash, plan.description.steps}, plan.trial.number);
     if (!is_new && ++repeats <= kRepeatsNamed) {
       notes.push_back(str(trial_name(plan.trial.number), " repeats ", trial_name(entry->second), " (",

@@ -53,10 +53,19 @@ void SweepState::apply(std::span<const RecordStore::Id> records) {
 
 void SweepState::apply_one(RecordStore::Id id) {
   const JournalRecord& record = (*records_)[id];
+  note_search_cut(record);
   switch (record.type) {
     case RecordType::kJoin: joins_[record.shard] = id; break;
     case RecordType::kExtend: extend(record.trial); break;
     case RecordType::kExtension: apply_extension(record.details->values); break;
+    case RecordType::kProposal: {
+      Proposal proposal = *proposal_from_json(record.details->values);
+      proposals_.try_emplace(proposal.setting, std::move(proposal.point));
+      break;
+    }
+    case RecordType::kHistory:
+      lent_.try_emplace(records_->shard_name(record.shard), *history_from_json(record.details->values));
+      break;
     case RecordType::kLeave: leave(record.shard, record.details->values); break;
     case RecordType::kSubmit: apply_submit(record.details->values); break;
     case RecordType::kStop: apply_stop(record.details->values); break;
@@ -68,6 +77,37 @@ void SweepState::apply_one(RecordStore::Id id) {
     case RecordType::kHeartbeat: break;
     case RecordType::kUnknown: ++ignored_; break;
   }
+}
+
+/// Only of records that a sampler's history follows from.
+void SweepState::note_search_cut(const JournalRecord& record) {
+  switch (record.type) {
+    case RecordType::kExtension:
+    case RecordType::kHistory:
+    case RecordType::kStart:
+    case RecordType::kCheckpoint:
+    case RecordType::kReport:
+    case RecordType::kEnd:
+    case RecordType::kRetry:
+    case RecordType::kLeave: break;
+    default: return;
+  }
+  if (search_cut_.size() <= record.shard) {
+    search_cut_.resize(record.shard + 1);
+  }
+  if (record.type != RecordType::kLeave || search_cut_[record.shard] > 0) {
+    search_cut_[record.shard] = std::max(search_cut_[record.shard], record.seq);
+  }
+}
+
+JournalCut SweepState::search_cut() const {
+  JournalCut cut;
+  for (std::uint32_t shard = 0; shard < search_cut_.size(); ++shard) {
+    if (search_cut_[shard] > 0) {
+      cut[records_->shard_name(shard)] = search_cut_[shard];
+    }
+  }
+  return cut;
 }
 
 void SweepState::apply_submit(const Json& record) {
@@ -132,6 +172,9 @@ void SweepState::settle(std::int64_t number, Trial& trial) {
   }
   const std::uint64_t bit = std::uint64_t{1} << (number % kWordBits);
   begun_[word] = trial.phase == TrialPhase::kWaiting ? begun_[word] & ~bit : begun_[word] | bit;
+  if (trial.phase != TrialPhase::kWaiting) {
+    enqueued_.erase(number);
+  }
   count(number, trial, +1);
   note_best(number, trial, outcome);
 }
@@ -167,10 +210,15 @@ void SweepState::apply_extension(const Json& record) {
 }
 
 void SweepState::take_extension(const Extension& extension) {
-  if (extension.is_listed()) {
+  if (extension.is_listed() || listed_ > 0) {
     listed_ = extension.trials;
   } else {
     extended_ = std::max(extended_, extension.trials);
+  }
+  for (std::int64_t number = extension.first; extension.enqueued && number < extension.trials; ++number) {
+    if (attempts(number) == 0) {
+      enqueued_.insert(number);
+    }
   }
   recount();
   if (extension.length) {  // trials that were done at the length before go on
@@ -466,6 +514,11 @@ std::optional<std::int64_t> SweepState::next_interrupted(const std::set<std::int
 }
 
 std::optional<std::int64_t> SweepState::next_new(const std::set<std::int64_t>& exclude, std::int64_t from) const {
+  for (const std::int64_t number : enqueued_) {
+    if (!exclude.contains(number)) {
+      return number;
+    }
+  }
   const std::int64_t all = total();
   for (std::int64_t number = from; number < all;) {
     const auto word = static_cast<std::size_t>(number / kWordBits);

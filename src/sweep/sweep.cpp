@@ -112,16 +112,42 @@ const std::vector<std::uint32_t>& Sweep::gone_shards() {
   return *gone_;
 }
 
+void Sweep::decide_settings(const JobOptions& born) {
+  TrialList trials(born, state_.extensions(), state_.proposals());
+  if (trials.space().reads_history()) {
+    search_.emplace(std::move(trials));
+  }
+}
+
+/// Decides on the first setting that is open, by what the journal says now, and records it.
+/// @return false if another process has just done so and its record is not to be seen yet
+bool Sweep::decide_next_setting() {
+  const std::int64_t setting = search_->first_open_setting();
+  const History history = search_history(state_, *search_);
+  const Proposal proposal{setting, search_->space().setting_from(setting, history), history.ended(),
+                          state_.search_cut()};
+  const std::string shard = proposal_shard(setting);
+  storage_->write_whole_shard(shard, whole_shard_text(shard, "proposal", to_json(proposal), clock_.utc_text()));
+  refresh();
+  return search_->first_open_setting() > setting;
+}
+
 std::optional<NextTrial> Sweep::claim_next(const Owner& owner, const std::function<bool(const NextTrial&)>& accept) {
   refresh_shard(owner.shard);
   look();
   drop_old_taken();
   std::set<std::int64_t> exclude = excluded_;
   int refused = 0;
-  while (const auto next = state_.next_claimable(exclude, gone_shards(), from_)) {
+  while (const auto next = state_.next_claimable(exclude, gone_shards(), search_ ? 0 : from_)) {
+    if (search_ && search_->trial(next->trial).open) {
+      if (!decide_next_setting()) {
+        return std::nullopt;
+      }
+      continue;
+    }
     exclude.insert(next->trial);
     if (accept && !accept(*next)) {
-      if (++refused == kMostRefused) {
+      if (++refused == kMostRefused || search_) {  // no settings are decided on only to be refused
         return std::nullopt;
       }
       continue;

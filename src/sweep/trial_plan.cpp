@@ -67,7 +67,7 @@ std::vector<TrialPlan> plan_trials(const SweepDefinition& definition, std::int64
   std::vector<Json> recipes;
   for (std::int64_t number = first; number < first + count; ++number) {
     TrialPlan plan;
-    plan.trial = trials.trial(number);
+    plan.trial = trials.likely_trial(number);
     recipes.push_back(trial_recipe(base, plan.trial.point, plan.trial.replicate));
     plan.seed = find_pointer(recipes.back(), "/train/seed")->get<std::int64_t>();
     plans.push_back(std::move(plan));

@@ -118,6 +118,19 @@ std::unique_ptr<ShardFile> FileView::create_shard(const std::string& name) {
   return std::make_unique<SimulatedShard>(files_, files_.shards_.size() - 1);
 }
 
+bool FileView::write_whole_shard(const std::string& name, const std::string& text) {
+  for (const SharedFiles::Shard& shard : files_.shards_) {
+    if (shard.name == name) {
+      return false;
+    }
+  }
+  const auto bytes = static_cast<std::int64_t>(text.size());
+  files_.shards_.push_back({name, view_, files_.clock_.now_s, text, {{files_.clock_.now_s, bytes}}});
+  places_.resize(files_.shards_.size());
+  busy_s += files_.options_.claim_s;
+  return true;
+}
+
 bool FileView::try_claim(std::int64_t trial, int attempt, const Owner& owner) {
   const std::uint64_t key = static_cast<std::uint64_t>(trial) << 20 | static_cast<std::uint64_t>(attempt);
   const bool won = files_.claims_.try_emplace(key, owner).second;

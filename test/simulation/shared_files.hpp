@@ -67,6 +67,7 @@ class FileView final : public SweepStorage {
   std::int64_t shard_bytes(std::size_t shard) override;
   std::string read_shard(std::size_t shard, std::int64_t offset) override;
   std::unique_ptr<ShardFile> create_shard(const std::string& name) override;
+  bool write_whole_shard(const std::string& name, const std::string& text) override;
   bool try_claim(std::int64_t trial, int attempt, const Owner& owner) override;
   std::optional<Owner> read_claim(std::int64_t trial, int attempt) override;
 

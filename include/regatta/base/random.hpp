@@ -22,6 +22,7 @@ enum class RandomPurpose : std::uint32_t {
   kReplicateSeed = 7,
   kSampling = 8,
   kScramble = 9,
+  kCandidate = 10,
   kBootstrap = 16,
 };
 

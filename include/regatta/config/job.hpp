@@ -60,6 +60,19 @@ struct SobolOptions {
   }
 };
 
+struct TpeOptions {
+  int startup = 10;
+  int candidates = 24;
+
+  template <class Self, class V>
+  static void visit(Self& s, V&& v) {
+    v("startup", s.startup, "points that must have ended before the model decides; random until then",
+      between(1, 10000));
+    v("candidates", s.candidates, "points drawn as the good ones lie, of which the most promising is taken",
+      between(1, 10000));
+  }
+};
+
 struct JobOptions {
   int schema = kJobSchema;
   std::string name = "sweep";
@@ -67,6 +80,9 @@ struct JobOptions {
   std::map<std::string, AxisOptions> axes;
   std::string sampler = "grid";
   SobolOptions sobol;
+  TpeOptions tpe;
+  Json enqueue = Json::array();
+  std::vector<std::string> warm_start;
   std::int64_t seed = 0;
   std::int64_t trials = 0;
   int replicates = 1;
@@ -84,6 +100,11 @@ struct JobOptions {
     v("axes", s.axes, "what varies: JSON pointer into the recipe -> axis");
     v("sampler", s.sampler, "how points are chosen; `regatta plan` lists the samplers");
     v("sobol", s.sobol, "");
+    v("tpe", s.tpe, "");
+    v("enqueue", s.enqueue,
+      "points to try first: objects, axis -> value or its name; an axis that is left out keeps the recipe's value");
+    v("warm_start", s.warm_start, "folders of sweeps over the same axes and data, whose results `tpe` begins with",
+      not_identity());
     v("seed", s.seed, "of random points; replicate r trains with /train/seed + r of the recipe",
       between(0, 9007199254740991.0));
     v("trials", s.trials, "trials in total; 0: all points of the grid, times replicates",

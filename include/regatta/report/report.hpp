@@ -45,6 +45,7 @@ struct ReportAxis {
   std::string label;                 ///< short form for tables, unique in a report
   bool log = false;                  ///< drawn in logarithmic scale
   std::vector<std::string> alike{};  ///< pointers into its values, where these are objects: what all have in common
+  std::map<std::string, std::string> names{};  ///< of named values: `value_key` -> name
 };
 
 /// One of the merged sweeps.

@@ -57,6 +57,9 @@ class Axis {
   /// have the value.
   std::optional<double> number_of(const Json& value) const;
 
+  /// Of named values: `value_key` -> name.
+  std::map<std::string, std::string> names() const;
+
   /// For tables: the name of a named value, else as `value_text`.
   std::string text(const Json& value) const;
 

@@ -27,6 +27,7 @@ struct SweepDefinition {
   std::string hash;     ///< of the identity
   std::int64_t trials;  ///< in total, at birth
   std::vector<Extension> extensions;  ///< of a sweep that is there, by number, as its journal shows them
+  ProposedSettings proposals;         ///< the same, of a sampler that reads the history
   std::vector<std::string> notes;     ///< what a person should know of the job: values that stand twice
 
   bool maximise() const { return job.objective.direction == "maximise"; }
@@ -71,6 +72,13 @@ struct OpenedSweep {
 /// @throws ConfigError with all differences if the experiment has changed
 OpenedSweep create_or_open(const SweepFiles& files, const SweepDefinition& definition);
 
+/// Records what the job's /warm_start sweeps lend, of each once: settings of the same axes whose trials have ended.
+/// Values outside this job's axes are left out.
+/// @return a line for each that is recorded now
+/// @throws ConfigError: other axes, data, objective or length of training; DataError: no sweep there
+std::vector<std::string> lend_histories(const SweepFiles& files, const SweepDefinition& definition,
+                                        const SweepState& state);
+
 /// What a job asks for beyond what a sweep has.
 struct ExtensionPlan {
   std::optional<Extension> extension;
@@ -103,8 +111,9 @@ struct TrialPlan {
   Description description;  ///< `.resolved` is the trial's recipe.json, `.hash` its recipe hash; `.error` is empty
 };
 
-/// Trials first .. first + count - 1, described in one call; two where an extension has made trainings longer whose
-/// schedule has a horizon of birth. @throws ConfigError naming the first trial that is refused
+/// Trials first .. first + count - 1 (open ones with a point that could come there), described in one call; two where
+/// an extension has made trainings longer whose schedule has a horizon of birth. @throws ConfigError naming the first
+/// trial that is refused
 std::vector<TrialPlan> plan_trials(const SweepDefinition& definition, std::int64_t first, std::int64_t count,
                                    Describer& describer);
 

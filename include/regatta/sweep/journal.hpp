@@ -7,6 +7,8 @@
 //   submit      cluster, jobs[, collect], again          job numbers in Slurm's queue; the only record of its shard
 //   extend      trials                                   larger total, as earlier versions wrote it
 //   extension   extension, first, trials[, added, length]   see sweep/extension.hpp; alone in a shard of its number
+//   proposal    setting, axes, ended, cut                see sweep/proposal.hpp; alone in a shard of its number
+//   history     from, hash, points                       what another sweep lends; alone in a shard of its hash
 //   start       trial, attempt, rank, host, recipe_hash, resume_step, seen[, length]   before the trial is handed out
 //   checkpoint  trial, attempt, step
 //   report      trial, attempt, step, epoch, metrics     a validation; numbers as number_to_json gives them

@@ -19,6 +19,8 @@ enum class RecordType : std::uint8_t {
   kJoin,
   kExtend,
   kExtension,
+  kProposal,
+  kHistory,
   kStart,
   kCheckpoint,
   kReport,
@@ -40,7 +42,8 @@ struct RecordDetails {
   std::int64_t length = 0;  ///< start: number of the extension to whose length it trains; 0: the length at birth
   std::string time;         ///< start
   std::string message;      ///< end
-  Json values;  ///< report: metrics; end: result; leave: gained; extension, submit, stop: all of it; else null
+  Json values;  ///< report: metrics; end: result; leave: gained; extension, proposal, history, submit, stop: all of
+                ///< it; else null
   Owner owner;  ///< join
 };
 
@@ -49,6 +52,7 @@ struct JournalRecord {
   std::int64_t step = 0;   ///< start: resume_step
   std::int64_t epoch = 0;  ///< report
   std::shared_ptr<const RecordDetails> details;
+  std::uint32_t seq = 0;    ///< in its shard
   std::uint32_t shard = 0;  ///< number in the store, see `RecordStore::shard_name`
   std::int32_t attempt = 0;
   RecordType type = RecordType::kUnknown;

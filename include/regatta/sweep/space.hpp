@@ -9,12 +9,14 @@
 #include <vector>
 
 #include "regatta/sweep/axis.hpp"
+#include "regatta/sweep/history.hpp"
 
 namespace regatta {
 
 class Space;
 
-/// Proposes points. A proposal is a pure function of (space, seed, point index).
+/// Proposes settings: points, but for the folds of a cross-validation. A proposal is a pure function of (space, seed,
+/// index), and of the history if the sampler reads it.
 class Sampler {
  public:
   virtual ~Sampler() = default;
@@ -22,7 +24,10 @@ class Sampler {
   /// Called once, before all else: refuses a space that this sampler cannot serve. @throws ConfigError
   virtual void prepare(const Space& space) = 0;
 
-  /// Distinct points there are; 0: as many as one likes.
+  /// Whether `propose` with a history differs from `propose` without.
+  virtual bool reads_history() const { return false; }
+
+  /// Distinct settings there are; 0: as many as one likes.
   virtual std::int64_t size(const Space& space) const = 0;
 
   /// Whether every proposal is trained on all folds of a cross-validation, where folds are an axis.
@@ -30,6 +35,11 @@ class Sampler {
 
   /// A value for every axis of `space.drawn()`; the space leaves out those that do not count.
   virtual Point propose(const Space& space, std::int64_t index) const = 0;
+
+  /// The same, with what is known by then.
+  virtual Point propose_from(const Space& space, std::int64_t index, const History&) const {
+    return propose(space, index);
+  }
 };
 
 /// The axis along which trials are one setting: folds of a cross-validation.
@@ -56,6 +66,7 @@ struct TrialPoint {
   std::int64_t index = 0;  ///< of the point
   int replicate = 0;
   Point point;
+  bool open = false;  ///< the sampler is yet to decide on the point, which is empty
 };
 
 class Space {
@@ -76,22 +87,52 @@ class Space {
   std::uint64_t seed() const { return static_cast<std::uint64_t>(job_.seed); }
   int replicates() const { return job_.replicates; }
 
-  /// Points that one proposal of the sampler becomes: the folds of a cross-validation, else 1.
+  /// Points of a setting: the folds of a cross-validation that the sampler has every setting trained on, else 1.
   std::int64_t folds() const { return folds_; }
+
+  /// Trials of a setting: its folds times replicates, by number one after the other.
+  std::int64_t trials_per_setting() const { return folds_ * replicates(); }
+
+  bool reads_history() const { return sampler_->reads_history(); }
+
+  /// Settings that the job wants tried first; the sampler's come after them.
+  std::int64_t enqueued() const { return static_cast<std::int64_t>(enqueued_.size()); }
+
+  /// The setting as the sampler proposes it without a history, of those that are enqueued as the job says.
+  Point setting(std::int64_t index) const;
+
+  /// The same with a history.
+  Point setting_from(std::int64_t index, const History& history) const;
+
+  /// The point that a person asks for: values by axis, or their names; axes that are left out keep the recipe's value.
+  /// @param given  an object @param at  for messages
+  /// @throws ConfigError: something that is no axis or does not count there, a value that the axis does not have
+  Point asked_point(const Json& given, const std::string& at) const;
+
+  /// Where a trial stands, without its point.
+  TrialPoint place(std::int64_t number) const;
+
+  /// Gives a trial its point: the setting, and its fold.
+  void put_setting(TrialPoint& trial, Point setting) const;
 
   /// Trials in total: the job's, or with 0 all points of the grid times replicates.
   std::int64_t total_trials() const { return total_; }
 
+  /// Of a sampler that reads history as `setting`.
   TrialPoint trial(std::int64_t number) const;
 
  private:
   void check_axes() const;
+  void take_enqueued();
+  std::int64_t proposal_of(std::int64_t index) const;
 
   JobOptions job_;
   std::vector<Axis> axes_;
   std::vector<Axis> drawn_;
   std::vector<std::size_t> order_;
   std::int64_t folds_ = 1;
+  std::vector<Point> enqueued_;
+  std::vector<std::int64_t> repeated_;  ///< proposals of a grid that are enqueued, ascending
   std::int64_t total_ = 0;
   std::shared_ptr<const Sampler> sampler_;
 };

@@ -58,12 +58,23 @@ class SweepState {
   /// The same, decoding them into the store first.
   void apply(std::span<const Json> records);
 
-  /// Trials in total: those that extensions list included. Before any lists some, the largest of birth, "extend" and
-  /// "extension" records.
+  /// Trials in total: from the first extension that lists some on, as the newest extension says; before, the largest of
+  /// birth, "extend" and "extension" records.
   std::int64_t total() const;
+
+  const SweepRules& rules() const { return rules_; }
 
   /// The extensions by number, as far as none is missing.
   const std::vector<Extension>& extensions() const { return extensions_; }
+
+  /// Settings on which a sampler that reads the history has decided.
+  const ProposedSettings& proposals() const { return proposals_; }
+
+  /// What other sweeps lend, by the names of the records' shards.
+  const std::map<std::string, LentHistory>& lent() const { return lent_; }
+
+  /// What has been read, for the record of a proposal.
+  JournalCut search_cut() const;
 
   /// A trial that nobody has begun gives the waiting state.
   TrialState trial(std::int64_t number) const;
@@ -157,6 +168,7 @@ class SweepState {
   void leave(std::uint32_t shard, const Json& gained);
   void extend(std::int64_t total);
   void apply_extension(const Json& record);
+  void note_search_cut(const JournalRecord& record);
   void take_extension(const Extension& extension);
   void recount();
   void settle(std::int64_t number, Trial& trial);
@@ -182,6 +194,10 @@ class SweepState {
   std::int64_t listed_ = 0;    ///< total of the newest extension that lists its trials; 0: there is none
   std::int64_t length_ = 0;    ///< number of the newest extension that makes trainings longer; 0: there is none
   std::vector<Extension> extensions_;
+  std::set<std::int64_t> enqueued_;  ///< trials that a person asked for and nobody has begun
+  ProposedSettings proposals_;
+  std::map<std::string, LentHistory> lent_;
+  std::vector<std::uint32_t> search_cut_;       ///< by shard
   std::map<std::int64_t, Extension> ahead_;     ///< extensions of which an earlier one has not been read yet
   std::vector<std::unique_ptr<Block>> blocks_;  ///< trials by number
   std::vector<RecordStore::Id> before_;         ///< by record: the one that came before it of the same trial

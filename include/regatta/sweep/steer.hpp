@@ -7,7 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "regatta/sweep/describer.hpp"
 #include "regatta/sweep/layout.hpp"
+#include "regatta/sweep/space.hpp"
 
 namespace regatta {
 
@@ -32,6 +34,18 @@ struct RetriedTrial {
 /// newest checkpoint where they have one. @param trials  numbers; empty: all that ended without weights
 /// @return the trials, ascending @throws ConfigError: a trial that is not done, or is ok
 std::vector<RetriedTrial> order_retry(const SweepFiles& files, const std::vector<std::int64_t>& trials);
+
+/// A point that a person asks for, as trials of the sweep.
+struct EnqueuedPoint {
+  Point point;
+  std::int64_t first = 0;   ///< number of its first trial
+  std::int64_t trials = 0;  ///< folds times replicates
+};
+
+/// Records a point to be tried before those that wait, in addition to them: an extension. Checked by the models first.
+/// @param given  axis -> value, or its name; axes that are left out keep the recipe's value
+/// @throws ConfigError: something that is no axis, a value that the axis does not have, a point that the sweep has
+EnqueuedPoint order_enqueue(const SweepFiles& files, const Json& given, Describer& describer);
 
 struct Cleaned {
   std::int64_t files = 0;

@@ -48,6 +48,9 @@ class SweepStorage {
   /// Nothing if the name is taken. @throws DataError
   virtual std::unique_ptr<ShardFile> create_shard(const std::string& name) = 0;
 
+  /// Makes a shard that is whole from the start. @return false if the name is taken @throws DataError
+  virtual bool write_whole_shard(const std::string& name, const std::string& text) = 0;
+
   /// @return false if somebody has the claim @throws DataError
   virtual bool try_claim(std::int64_t trial, int attempt, const Owner& owner) = 0;
 
@@ -68,6 +71,7 @@ class DirectoryStorage final : public SweepStorage {
   std::int64_t shard_bytes(std::size_t shard) override;
   std::string read_shard(std::size_t shard, std::int64_t offset) override;
   std::unique_ptr<ShardFile> create_shard(const std::string& name) override;
+  bool write_whole_shard(const std::string& name, const std::string& text) override;
   bool try_claim(std::int64_t trial, int attempt, const Owner& owner) override;
   std::optional<Owner> read_claim(std::int64_t trial, int attempt) override;
 

@@ -46,6 +46,10 @@ class Sweep {
   Sweep(SweepFiles files, std::shared_ptr<SweepStorage> storage, std::shared_ptr<DecodedJournal> journal,
         SweepRules rules, JobPlace self, JobProbe& probe, const Clock& clock, StaleRule stale = {});
 
+  /// For a sampler that reads the history: `claim_next` decides on settings as they are needed.
+  /// @param born  the job as born
+  void decide_settings(const JobOptions& born);
+
   /// Takes in what all shards have gained.
   void refresh();
 
@@ -86,6 +90,7 @@ class Sweep {
   bool is_gone(std::uint32_t shard);
   bool is_far(std::uint32_t shard);
   const std::vector<std::uint32_t>& gone_shards();
+  bool decide_next_setting();
   std::optional<NextTrial> claim(const NextTrial& next, const Owner& owner);
   void note_taken(std::int64_t trial, int attempt, const std::string& holder, double again_s);
 
@@ -107,6 +112,7 @@ class Sweep {
   std::set<std::pair<std::int64_t, int>> unused_;  ///< claims of ours that were made too late to be used; still ours
   std::map<std::string, double> unseen_;           ///< shards of claims that the journal does not show, since when
   std::int64_t from_ = 0;                          ///< where to look for trials
+  std::optional<TrialList> search_;                ///< of a sampler that reads the history
   std::uint64_t races_ = 0;                        ///< lost
 };
 

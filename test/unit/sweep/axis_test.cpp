@@ -99,8 +99,8 @@ TEST_CASE("a log_integer axis draws each integer by its share of the logarithm, 
   CHECK(seen[32] == Approx(kDraws * std::log(32.5 / 31.5) / all).margin(2));
   CHECK(axis.is_log());
   JobOptions job = small_job();
-  set_axis(job, "/train/batch", R"({"log_integer": [1, 4], "points": 4})");
-  CHECK(refusal(job) == "/axes/~1train~1batch/points: 4, but evenly in the logarithm 2 comes twice; take fewer");
+  set_axis(job, "/train/batch", R"({"log_integer": [1, 5], "points": 5})");
+  CHECK(refusal(job) == "/axes/~1train~1batch/points: 5, but evenly in the logarithm 1 comes twice; take fewer");
 }
 
 TEST_CASE("named values are chosen as a list's, and tables show their names") {

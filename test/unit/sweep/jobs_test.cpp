@@ -91,7 +91,7 @@ TEST_CASE("the page about sweeps names every sampler and every shipped axis form
   for (const SamplerRow& row : sampler_rows()) {
     CHECK(page.find(str("- `", row.name, "`: ")) != std::string::npos);
   }
-  for (const std::string_view form : {"list", "linear", "log", "integer"}) {
+  for (const std::string_view form : {"list", "named", "linear", "log", "integer", "log_integer"}) {
     CHECK(page.find(str("| `\"", form, "\":")) != std::string::npos);
   }
 }

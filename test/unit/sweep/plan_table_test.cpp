@@ -22,7 +22,7 @@ TEST_CASE("the plan's text has a row per trial and the totals") {
                 "where they do not fit (/run/data)\n"
                 "disk    23.4 KiB in about 60 files at the end; until then up to ") != std::string::npos);
   CHECK(text.find("\ntime    not known; --measure trains a few steps here") != std::string::npos);
-  CHECK(text.find("sampler grid (available: grid, random)") != std::string::npos);
+  CHECK(text.find("sampler grid (available: grid, random, sobol, tpe)") != std::string::npos);
   CHECK(text.find("fingerprint f00d") != std::string::npos);
 }
 

@@ -85,7 +85,8 @@ std::map<std::int64_t, Json> ReferenceState::extensions() const {
   return all;
 }
 
-/// The newest extension that lists trials says the total; else the largest number that anybody named.
+/// From the first extension that lists trials on the newest one says the total; before, the largest number that anybody
+/// named.
 std::int64_t ReferenceState::total() const {
   std::int64_t largest = rules_.trials;
   for (const Json& record : totals_) {
@@ -94,7 +95,7 @@ std::int64_t ReferenceState::total() const {
   std::optional<std::int64_t> listed;
   for (const auto& [index, record] : extensions()) {
     largest = std::max(largest, record.at("trials").get<std::int64_t>());
-    if (record.contains("added") && !record.at("added").empty()) {
+    if (listed || (record.contains("added") && !record.at("added").empty())) {
       listed = record.at("trials").get<std::int64_t>();
     }
   }

@@ -154,7 +154,7 @@ TEST_CASE("random draws cover a log axis evenly in the logarithm") {
 TEST_CASE("spaces that cannot be served are refused with the pointer and what to do") {
   JobOptions job = small_job();
   job.sampler = "bayes";
-  CHECK(refusal(job) == "/sampler: unknown sampler 'bayes', have: grid, random, sobol");
+  CHECK(refusal(job) == "/sampler: unknown sampler 'bayes', have: grid, random, sobol, tpe");
   job = small_job();
   job.axes["/optim/lr"].points = 0;
   CHECK(refusal(job) == "/axes/~1optim~1lr/points: missing; grid needs to know how many values to take");
