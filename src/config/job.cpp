@@ -6,6 +6,7 @@
 
 #include "regatta/base/error.hpp"
 #include "regatta/config/idle_options.hpp"
+#include "regatta/config/objectives.hpp"
 #include "regatta/config/recipe.hpp"
 
 namespace regatta {
@@ -76,6 +77,7 @@ JobOptions read_job(const fs::path& path) {
   JobOptions job;
   try {
     read_options(value, job);
+    resolve_objectives(job);
     validate(job);
   } catch (const ConfigError& error) {
     throw ConfigError(str(path.string(), ": ", error.what()));

@@ -10,6 +10,7 @@
 #include "regatta/base/files.hpp"
 #include "regatta/base/shell.hpp"
 #include "regatta/base/version.hpp"
+#include "regatta/report/importance.hpp"
 #include "regatta/sweep/layout.hpp"
 #include "report/conditions.hpp"
 #include "report/format.hpp"
@@ -37,7 +38,10 @@ std::vector<fs::path> distinct_directories(const std::vector<fs::path>& sweeps) 
 
 void check_objectives(const std::vector<SweepRows>& sweeps) {
   const auto objective = [](const SweepRows& rows) {
-    return str(rows.maximise ? "maximise " : "minimise ", rows.metric);
+    const std::string constraints = constraints_text(rows.constraints);
+    const std::string one = str(rows.maximise ? "maximise " : "minimise ", rows.metric);
+    return str(rows.objectives.size() > 1 ? objectives_text(rows.objectives) : one, constraints.empty() ? "" : "; ",
+               constraints);
   };
   for (const SweepRows& rows : sweeps) {
     REGATTA_REQUIRE(objective(rows) == objective(sweeps.front()), ConfigError, rows.sweep.directory,
@@ -188,6 +192,8 @@ Report read_report(const std::vector<fs::path>& sweeps, bool mixed) {
   report.build = build_id();
   report.metric = contents.front().metric;
   report.maximise = contents.front().maximise;
+  report.objectives = contents.front().objectives;
+  report.constraints = contents.front().constraints;
   report.axes = union_of_axes(contents);
   for (std::size_t s = 0; s < contents.size(); ++s) {
     SweepRows& rows = contents[s];
@@ -212,6 +218,7 @@ Report read_report(const std::vector<fs::path>& sweeps, bool mixed) {
   find_alike_members(report);
   join_folds(report);
   rank(report);
+  add_importance(report);
   add_point_statistics(report);
   limit_pair_values(report);
   note_untrained_winner(report);
@@ -238,6 +245,9 @@ void write_report(const Report& report, const ReportFiles& files) {
 
 void print_leaderboard(std::ostream& out, const Report& report, std::size_t rows) {
   out << leaderboard_text(report, rows);
+  if (const std::string importance = importance_text(report); !importance.empty()) {
+    out << '\n' << importance;
+  }
   for (const std::string& note : report.notes) {
     out << "note: " << note << '\n';
   }

@@ -13,8 +13,9 @@ std::vector<std::string> header_fields(const Report& report, const std::vector<s
     fields.push_back(csv_text(axis.pointer));
   }
   fields.push_back(csv_text(report.metric));
-  for (const char* name : {"point_mean", "point_std", "point_n", "point_low", "point_high", "point_p",
-                           "point_tied"}) {  // of the objective, by which the rank is given
+  for (const char* name :
+       {"point_mean", "point_std", "point_n", "point_low", "point_high", "point_p", "point_tied", "point_front",
+        "point_hypervolume", "point_status"}) {  // of the objective, by which the rank is given
     fields.emplace_back(name);
   }
   for (const std::string& name : metrics) {
@@ -61,6 +62,9 @@ std::vector<std::string> trial_fields(const Report& report, const ReportPoint& p
   fields.push_back(point.interval ? to_text(point.interval->high) : "");
   fields.push_back(point.against_first ? to_text(point.against_first->p_holm) : "");
   fields.push_back(point.against_first ? str(point.against_first->tied) : "");
+  fields.push_back(point.front > 0 ? str(point.front) : "");
+  fields.push_back(point.front > 0 ? to_text(point.hypervolume) : "");
+  fields.emplace_back(point_status(point));
   const std::vector<std::string> result =
       trial.result ? result_fields(*trial.result, metrics) : std::vector<std::string>(metrics.size() + 5);
   fields.insert(fields.end(), result.begin(), result.end());

@@ -16,6 +16,10 @@ TextTable make_table(const Report& report, const std::vector<std::string>& metri
   const bool replicates = has_replicates(report);
   TextTable table;
   table.column("rank", TextTable::Align::kRight);
+  if (report.hypervolume) {
+    table.column("front", TextTable::Align::kRight);
+    table.column("hypervolume", TextTable::Align::kRight);
+  }
   table.column(replicates ? "trials" : "trial", TextTable::Align::kLeft);
   for (const ReportAxis& axis : point_axes(report)) {
     table.column(one_line(axis.label, 40),
@@ -47,7 +51,12 @@ std::vector<std::string> point_cells(const Report& report, const ReportPoint& po
                                      const std::vector<std::string>& metrics) {
   const bool replicates = has_replicates(report);
   const ReportTrial& trial = report.trials[shown_trial(point)];
-  std::vector<std::string> cells = {point.rank > 0 ? str(point.rank) : "-", one_line(trials_text(report, point), 60)};
+  std::vector<std::string> cells = {point.rank > 0 ? str(point.rank) : "-"};
+  if (report.hypervolume) {
+    cells.push_back(point.front > 0 ? str(point.front) : "-");
+    cells.push_back(point.front > 0 ? number_text(point.hypervolume) : "-");
+  }
+  cells.push_back(one_line(trials_text(report, point), 60));
   for (const ReportAxis& axis : point_axes(report)) {
     cells.push_back(axis_text(trial, axis));
   }
@@ -90,6 +99,11 @@ std::string leaderboard_text(const Report& report, std::size_t rows) {
   if (has_replicates(report)) {
     text += str("each row: the mean over a point's trials that have a finite ", one_line(report.metric, 40),
                 "; best step, ms/step and time are those of its best trial\n");
+  }
+  if (report.hypervolume) {
+    text += str("ranked by ", one_line(objectives_text(report.ranked_by()), 200),
+                ": by front, then by what a point adds to its front's hypervolume; the first front has ",
+                number_text(report.hypervolume), "\n");
   }
   if (has_statistics(report)) {
     text += str("95 % of pairs: bootstrap over ", report.statistics.pairs,

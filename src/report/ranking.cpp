@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "regatta/report/pareto.hpp"
 #include "regatta/report/report.hpp"
 #include "regatta/sweep/definition.hpp"
 
@@ -109,6 +110,79 @@ ReportPoint summarise_point(const Report& report, const PointKey& key, std::vect
   return point;
 }
 
+/// A metric over a point's trials; nothing unless all that have ended have a finite value.
+std::optional<double> complete_mean(const Report& report, const ReportPoint& point, const std::string& metric) {
+  if (metric == report.metric) {
+    return point.objective.complete() ? point.objective.mean : std::nullopt;
+  }
+  const auto found = point.best.find(metric);
+  return found != point.best.end() && found->second.complete() ? found->second.mean : std::nullopt;
+}
+
+void find_violations(const Report& report, ReportPoint& point) {
+  if (point.objective.n == 0) {
+    return;
+  }
+  for (const Constraint& constraint : report.constraints) {
+    const auto found = point.best.find(constraint.metric);
+    const std::optional<double> value = constraint.metric == report.metric ? point.objective.mean
+                                        : found == point.best.end()        ? std::nullopt
+                                                                           : found->second.mean;
+    if (const double violation = constraint.violation(value); violation > 0.0) {
+      point.violations.push_back({constraint, value});
+      point.violation += violation;
+    }
+  }
+}
+
+/// Fronts of the points that keep to all limits and have a finite value of every objective.
+void find_fronts(Report& report) {
+  report.hypervolume.reset();
+  const std::vector<RankedObjective> objectives = report.ranked_by();
+  if (objectives.size() < 2) {
+    return;
+  }
+  Losses reference;
+  for (const RankedObjective& objective : objectives) {
+    const double worst = objective.reference.value_or(0.0);
+    reference.push_back(objective.maximise() ? -worst : worst);
+  }
+  std::vector<ReportPoint*> points;
+  std::vector<Losses> losses;
+  for (ReportPoint& point : report.ranking) {
+    Losses loss;
+    for (const RankedObjective& objective : objectives) {
+      if (const auto mean = complete_mean(report, point, objective.metric)) {
+        loss.push_back(objective.maximise() ? -*mean : *mean);
+      }
+    }
+    if (point.objective.n > 0 && point.violations.empty() && loss.size() == objectives.size()) {
+      points.push_back(&point);
+      losses.push_back(std::move(loss));
+    }
+  }
+  const std::vector<int> fronts = fronts_of(losses);
+  const int last = fronts.empty() ? 0 : *std::max_element(fronts.begin(), fronts.end());
+  for (int front = 1; front <= last; ++front) {
+    std::vector<ReportPoint*> members;
+    std::vector<Losses> own;
+    for (std::size_t i = 0; i < points.size(); ++i) {
+      if (fronts[i] == front) {
+        members.push_back(points[i]);
+        own.push_back(losses[i]);
+      }
+    }
+    const std::vector<double> contributions = hypervolume_contributions(own, reference);
+    for (std::size_t i = 0; i < members.size(); ++i) {
+      members[i]->front = front;
+      members[i]->hypervolume = contributions[i];
+    }
+    if (front == 1) {
+      report.hypervolume = hypervolume(own, reference);
+    }
+  }
+}
+
 /// Whether a stands before b; neither before the other: they are equal.
 bool stands_before(const Summary& a, const Summary& b, bool maximise) {
   if (a.n == 0 || b.n == 0) {
@@ -117,6 +191,21 @@ bool stands_before(const Summary& a, const Summary& b, bool maximise) {
   const std::int64_t share_a = std::int64_t{a.n} * b.of;  // n / of, brought to one denominator
   const std::int64_t share_b = std::int64_t{b.n} * a.of;
   return share_a != share_b ? share_a > share_b : better(*a.mean, *b.mean, maximise);
+}
+
+/// The same of points, with their constraints and fronts.
+bool stands_before(const ReportPoint& a, const ReportPoint& b, bool maximise) {
+  if (a.objective.n == 0 || b.objective.n == 0) {
+    return a.objective.n > 0 && b.objective.n == 0;
+  }
+  if (a.violation != b.violation) {
+    return a.violation < b.violation;
+  }
+  if (a.front != b.front) {
+    return a.front > 0 && (b.front == 0 || a.front < b.front);
+  }
+  return a.front > 0 && a.hypervolume != b.hypervolume ? a.hypervolume > b.hypervolume
+                                                       : stands_before(a.objective, b.objective, maximise);
 }
 
 /// Points while their trials end one after another.
@@ -152,6 +241,9 @@ class Standings {
   struct Before {
     bool maximise;
     bool operator()(const Entry& a, const Entry& b) const {
+      if (a.second->violations.empty() != b.second->violations.empty()) {
+        return a.second->violations.empty();
+      }
       const bool a_first = stands_before(a.first, b.first, maximise);
       return a_first != stands_before(b.first, a.first, maximise) ? a_first : a.second < b.second;
     }
@@ -242,9 +334,11 @@ void rank(Report& report) {
   report.ranking.clear();
   for (auto& [key, trials] : groups) {
     report.ranking.push_back(summarise_point(report, key, std::move(trials)));
+    find_violations(report, report.ranking.back());
   }
+  find_fronts(report);
   const auto before = [&report](const ReportPoint& a, const ReportPoint& b) {
-    return stands_before(a.objective, b.objective, report.maximise);
+    return stands_before(a, b, report.maximise);
   };
   std::stable_sort(report.ranking.begin(), report.ranking.end(), before);
   for (std::size_t i = 0; i < report.ranking.size(); ++i) {

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 #include <fstream>
+#include <set>
 #include <utility>
 
 #include "regatta/base/error.hpp"
@@ -128,21 +129,35 @@ std::optional<TrialResult> read_result(const TrialFiles& files, const TrialState
 }
 
 /// Of the journal's copy of a result only what ranks it.
-TrialResult journal_score(const TrialState& state, const std::string& metric) {
+TrialResult journal_score(const TrialState& state, const std::set<std::string>& metrics) {
   TrialResult result;
   result.best_step = state.best_step;
   for (const auto& [list, numbers] : {std::pair("best", &result.best), std::pair("initial", &result.initial)}) {
-    const Json* value = state.result.is_object() ? find_pointer(state.result, str("/", list, "/", metric)) : nullptr;
-    if (value == nullptr) {
-      continue;
-    }
-    try {
-      (*numbers)[metric] = number_from_json(*value, list);
-    } catch (const ConfigError&) {
-      continue;  // neither a number nor the text of one
+    for (const std::string& metric : metrics) {
+      const Json* value = state.result.is_object() ? find_pointer(state.result, str("/", list, "/", metric)) : nullptr;
+      if (value == nullptr) {
+        continue;
+      }
+      try {
+        (*numbers)[metric] = number_from_json(*value, list);
+      } catch (const ConfigError&) {
+        continue;  // neither a number nor the text of one
+      }
     }
   }
   return result;
+}
+
+/// Metrics that rank points or bound them.
+std::set<std::string> ranking_metrics(const Report& report) {
+  std::set<std::string> metrics;
+  for (const RankedObjective& objective : report.ranked_by()) {
+    metrics.insert(objective.metric);
+  }
+  for (const Constraint& constraint : report.constraints) {
+    metrics.insert(constraint.metric);
+  }
+  return metrics;
 }
 
 void read_curves(const TrialFiles& files, const std::string& metric, ReportTrial& trial,
@@ -342,6 +357,8 @@ SweepRows read_sweep(const fs::path& directory) {
   SweepRows rows;
   rows.metric = view.definition.job.objective.metric;
   rows.maximise = view.definition.maximise();
+  rows.objectives = objectives_of(view.definition.job);
+  rows.constraints = constraints_of(view.definition.job);
   const Json* fingerprint = find_pointer(view.definition.base.data, "/fingerprint");
   rows.data_fingerprint = fingerprint != nullptr && fingerprint->is_string() ? fingerprint->get<std::string>() : "";
   rows.steps = length_of(view.definition).base_steps;
@@ -387,6 +404,9 @@ Report standing_of(const JournalView& view) {
   Report report;
   report.metric = view.definition.job.objective.metric;
   report.maximise = view.definition.maximise();
+  report.objectives = objectives_of(view.definition.job);
+  report.constraints = constraints_of(view.definition.job);
+  const std::set<std::string> metrics = ranking_metrics(report);
   report.sweeps.resize(1);
   report.sweeps.front().name = view.definition.job.name;
   for (const TrialState& state : view.state.trials()) {
@@ -398,7 +418,7 @@ Report standing_of(const JournalView& view) {
     trial.axes = point.point;
     trial.status = view.status_of(state);
     if (state.status == TrialStatus::kOk) {
-      trial.result = journal_score(state, report.metric);
+      trial.result = journal_score(state, metrics);
       const auto best = trial.result->best.find(report.metric);
       trial.objective = best == trial.result->best.end() ? state.best : best->second;
     } else {

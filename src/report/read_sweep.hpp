@@ -39,6 +39,8 @@ struct SweepRows {
   std::int64_t steps = 0;  ///< of a training by the base recipe; 0: not known
   std::string metric;
   bool maximise = true;
+  std::vector<RankedObjective> objectives;
+  std::vector<Constraint> constraints;
   std::vector<std::string> notes;
 };
 

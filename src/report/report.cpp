@@ -124,6 +124,52 @@ Json trial_json(const Report& report, std::size_t index) {
   return value;
 }
 
+Json constraint_json(const Constraint& constraint) {
+  return {{"metric", constraint.metric},
+          {"at_most", number_or_null(constraint.at_most)},
+          {"at_least", number_or_null(constraint.at_least)}};
+}
+
+Json objectives_list(const Report& report) {
+  Json list = Json::array();
+  for (const RankedObjective& objective : report.ranked_by()) {
+    list.push_back({{"metric", objective.metric},
+                    {"direction", objective.direction},
+                    {"reference", number_or_null(objective.reference)}});
+  }
+  return list;
+}
+
+Json importance_json(const Report& report) {
+  Json axes = Json::array();
+  for (const AxisImportance& axis : report.importance.axes) {
+    axes.push_back({{"pointer", axis.pointer}, {"importance", axis.importance}});
+  }
+  return {{"metric", report.metric},
+          {"quantile", kImportanceQuantile},
+          {"points", report.importance.points},
+          {"best", report.importance.best},
+          {"axes", std::move(axes)},
+          {"warning", report.importance.warning.empty() ? Json() : Json(report.importance.warning)}};
+}
+
+/// Where a point stands in fronts, and what it breaks.
+void add_standing(Json& value, const Report& report, const ReportPoint& point) {
+  value["status"] = point_status(point);
+  value["front"] = point.front > 0 ? Json(point.front) : Json();
+  value["hypervolume"] = report.hypervolume && point.front > 0 ? Json(point.hypervolume) : Json();
+  value["violations"] = Json::array();
+  for (const BrokenConstraint& broken : point.violations) {
+    Json one = constraint_json(broken.constraint);
+    one["value"] = number_or_null(broken.value);
+    value["violations"].push_back(std::move(one));
+  }
+}
+
+Json interval_json(const std::optional<MeanInterval>& interval) {
+  return interval ? Json({{"low", interval->low}, {"high", interval->high}, {"pairs", interval->pairs}}) : Json();
+}
+
 Json against_first_json(const std::optional<AgainstFirst>& against) {
   if (!against) {
     return {};
@@ -150,6 +196,7 @@ Json point_json(const Report& report, const ReportPoint& point) {
   for (const ReportAxis& axis : point_axes(report)) {
     value["axes"][axis.pointer] = axis_value(report.trials[point.trials.front()], axis);
   }
+  add_standing(value, report, point);
   value["objective"] = summary_json(point.objective);
   value["gain"] = number_or_null(point.gain);
   value["best"] = Json::object();
@@ -160,10 +207,7 @@ Json point_json(const Report& report, const ReportPoint& point) {
   for (const std::size_t index : point.trials) {
     value["trials"].push_back(report.trial_name(index));
   }
-  value["interval"] =
-      point.interval
-          ? Json({{"low", point.interval->low}, {"high", point.interval->high}, {"pairs", point.interval->pairs}})
-          : Json();
+  value["interval"] = interval_json(point.interval);
   value["against_first"] = against_first_json(point.against_first);
   value["hardest30"] = Json::object();
   for (const auto& [metric, hardest] : point.hardest30) {
@@ -223,8 +267,14 @@ void mask(Json& value, std::string_view rest) {
 
 }  // namespace
 
+std::vector<RankedObjective> Report::ranked_by() const {
+  return objectives.empty() ? std::vector<RankedObjective>{{metric, maximise ? "maximise" : "minimise", std::nullopt}}
+                            : objectives;
+}
+
 std::optional<std::size_t> Report::winner() const {
-  return ranking.empty() || totals.improved == 0 ? std::nullopt : ranking.front().best_trial;
+  const bool breaks = !ranking.empty() && !ranking.front().violations.empty();
+  return ranking.empty() || breaks || totals.improved == 0 ? std::nullopt : ranking.front().best_trial;
 }
 
 std::string Report::trial_name(std::size_t trial) const {
@@ -272,6 +322,11 @@ Json to_json(const Report& report) {
   value["volatile"] = volatile_pointers();
   value["build"] = report.build;
   value["objective"] = {{"metric", report.metric}, {"direction", report.maximise ? "maximise" : "minimise"}};
+  value["objectives"] = objectives_list(report);
+  value["constraints"] = Json::array();
+  for (const Constraint& constraint : report.constraints) {
+    value["constraints"].push_back(constraint_json(constraint));
+  }
   value["axes"] = Json::array();
   for (const ReportAxis& axis : report.axes) {
     value["axes"].push_back({{"pointer", axis.pointer}, {"label", axis.label}, {"scale", axis.log ? "log" : "linear"}});
@@ -288,6 +343,8 @@ Json to_json(const Report& report) {
   }
   value["totals"] = totals_json(report);
   value["winner"] = winner_json(report);
+  value["pareto"] = report.hypervolume ? Json({{"hypervolume", *report.hypervolume}}) : Json();
+  value["importance"] = importance_json(report);
   value["statistics"] = statistics_json(report.statistics);
   value["difficulty"] = pairs_json(report.difficulty);
   value["ranking"] = Json::array();

@@ -123,7 +123,23 @@ std::string state_text(const ReportTrial& trial) {
                          : str(trial.status, " at step ", trial.step);
 }
 
+const char* point_status(const ReportPoint& point) {
+  return point.rank == 0 ? "unranked" : point.violations.empty() ? "ok" : "violates";
+}
+
+std::string violations_text(const ReportPoint& point) {
+  std::vector<std::string> texts;
+  for (const BrokenConstraint& broken : point.violations) {
+    texts.push_back(str(constraints_text({broken.constraint}), ": ",
+                        broken.value ? number_text(*broken.value) : std::string("no value")));
+  }
+  return texts.empty() ? "" : str("violates ", join(texts, ", "));
+}
+
 std::string state_text(const Report& report, const ReportPoint& point) {
+  if (!point.violations.empty()) {
+    return violations_text(point);
+  }
   if (point.trials.size() == 1) {
     return state_text(report.trials[point.trials.front()]);
   }
@@ -177,7 +193,12 @@ std::string of_text(const ReportPoint& point) {
 }
 
 std::string score_text(const Report& report, const ReportPoint& point) {
-  const std::string score = measure_text(report.metric, point.objective.mean);
+  std::string score = measure_text(report.metric, point.objective.mean);
+  for (std::size_t i = 1; i < report.objectives.size(); ++i) {
+    const auto found = point.best.find(report.objectives[i].metric);
+    score += str(
+        ", ", measure_text(report.objectives[i].metric, found == point.best.end() ? std::nullopt : found->second.mean));
+  }
   if (point.trials.size() == 1) {
     return str(score, " (", trials_text(report, point), ")");
   }
@@ -214,6 +235,11 @@ std::string no_winner_text(const Report& report) {
   if (report.totals.ranked == 0) {
     return str("no trial to rank: ", ended->second, " finished, and '", report.metric,
                "' was never a finite number; do the validation pairs have what it needs?");
+  }
+  if (!report.ranking.empty() && !report.ranking.front().violations.empty()) {
+    return str("every point breaks a constraint (", constraints_text(report.constraints),
+               "): no winner; the nearest is ", trials_text(report, report.ranking.front()), ", ",
+               violations_text(report.ranking.front()));
   }
   return str("no trial beats the start: '", report.metric, "' was never better than before the first step (",
              number_text(report.ranking.front().objective.mean),

@@ -52,7 +52,7 @@ std::string counts_text(const std::map<std::string, std::int64_t>& by_status);
 /// "ok", "failed", "running 40/150".
 std::string state_text(const ReportTrial& trial);
 
-/// The state of a point's only trial, or "1 of 4 scored, 1 infinite, 1 diverged, 1 running".
+/// What a point breaks, else the state of its only trial, or "1 of 4 scored, 1 infinite, 1 diverged, 1 running".
 std::string state_text(const Report& report, const ReportPoint& point);
 
 /// "t00003-t00005", "t00000, t00004", "t00000 and 4 more".
@@ -80,6 +80,12 @@ std::string against_first_text(const Report& report, const ReportPoint& point);
 
 /// Some points have been compared by their validation pairs.
 bool has_statistics(const Report& report);
+
+/// "ok", "violates", "unranked".
+const char* point_status(const ReportPoint& point);
+
+/// "violates folding <= 0.5: 1.000"; empty for a point that keeps to all constraints.
+std::string violations_text(const ReportPoint& point);
 
 /// Why there is no winner.
 std::string no_winner_text(const Report& report);

@@ -8,6 +8,7 @@
 #include "regatta/base/files.hpp"
 #include "regatta/base/version.hpp"
 #include "regatta/config/idle_options.hpp"
+#include "regatta/config/objectives.hpp"
 #include "regatta/config/recipe.hpp"
 #include "regatta/config/settings.hpp"
 #include "regatta/sweep/effect.hpp"
@@ -20,17 +21,44 @@ constexpr const char* kEpochs = "/train/epochs";
 constexpr const char* kSteps = "/train/steps";
 constexpr const char* kHorizon = "/optim/horizon_epochs";
 
-void check_objective(const JobOptions& job, const Recipe& recipe, const Description& base) {
-  const std::string& metric = job.objective.metric;
+void require_measured(const std::string& metric, const std::string& at, const Description& base) {
   std::vector<std::string> names;
   for (const auto& [name, direction] : base.metrics) {
     names.push_back(name);
   }
-  REGATTA_REQUIRE(base.metrics.contains(metric), ConfigError, "/objective/metric: '", one_line(metric, 60),
+  REGATTA_REQUIRE(base.metrics.contains(metric), ConfigError, at, ": '", one_line(metric, 60),
                   "' is not measured by the recipe, have: ", join(names, ", "));
-  REGATTA_REQUIRE(metric == recipe.validation.best, ConfigError, "/objective/metric: '", metric,
+}
+
+void check_objectives(const JobOptions& job, const Recipe& recipe, const Description& base) {
+  const std::vector<RankedObjective> objectives = objectives_of(job);
+  for (std::size_t i = 0; i < objectives.size(); ++i) {
+    require_measured(objectives[i].metric,
+                     job.objectives.empty() ? "/objective/metric" : str("/objectives/", i, "/metric"), base);
+  }
+  for (const Constraint& constraint : constraints_of(job)) {
+    require_measured(constraint.metric, pointer_to("/constraints", constraint.metric), base);
+  }
+  const std::string& metric = objectives.front().metric;
+  REGATTA_REQUIRE(metric == recipe.validation.best, ConfigError,
+                  job.objectives.empty() ? "/objective/metric: '" : "/objectives/0/metric: '", metric,
                   "', but the recipe's /validation/best is '", recipe.validation.best,
                   "'; give both the same name, so that the weights kept are the ones that are ranked");
+}
+
+/// Directions that the job leaves out are those of the metrics.
+void fill_directions(JobOptions& job, const Description& base) {
+  const std::vector<RankedObjective> objectives = objectives_of(job);
+  for (std::size_t i = 0; i < objectives.size(); ++i) {
+    const std::string& direction = objectives[i].direction;
+    const std::string filled = direction.empty() ? base.metrics.at(objectives[i].metric) : direction;
+    if (!job.objectives.empty()) {
+      job.objectives[i]["direction"] = filled;
+    }
+    if (i == 0) {
+      job.objective.direction = filled;
+    }
+  }
 }
 
 Json make_identity(const JobOptions& job, const Description& base) {
@@ -133,6 +161,7 @@ SweepRules rules_of(const SweepDefinition& definition) {
 SweepDefinition define_sweep(const JobOptions& job, Describer& describer) {
   SweepDefinition definition;
   definition.job = job;
+  resolve_objectives(definition.job);
   definition.notes = drop_repeated_values(definition.job);
   const std::vector<std::string> idle = idle_axes(definition.job);
   definition.notes.insert(definition.notes.end(), idle.begin(), idle.end());
@@ -157,10 +186,8 @@ SweepDefinition define_sweep(const JobOptions& job, Describer& describer) {
   if (!definition.base.error.empty()) {
     throw Error(static_cast<ExitCode>(definition.base.error_code), str("/recipe: ", definition.base.error));
   }
-  check_objective(job, recipe, definition.base);
-  if (definition.job.objective.direction.empty()) {
-    definition.job.objective.direction = definition.base.metrics.at(job.objective.metric);
-  }
+  check_objectives(definition.job, recipe, definition.base);
+  fill_directions(definition.job, definition.base);
   definition.identity = make_identity(definition.job, definition.base);
   definition.hash = hash_json(definition.identity);
   definition.trials = space.total_trials();

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "regatta/base/error.hpp"
+#include "regatta/config/objectives.hpp"
 #include "regatta/config/recipe.hpp"
 #include "regatta/config/value_text.hpp"
 #include "regatta/sweep/repeats.hpp"
@@ -54,6 +55,15 @@ std::string sampler_names() {
     names.emplace_back(row.name);
   }
   return join(names, ", ");
+}
+
+/// "objective dice (maximise)  ", of several objectives or with constraints a line each.
+std::string objective_lines(const JobOptions& job) {
+  const std::vector<RankedObjective> objectives = objectives_of(job);
+  const std::string constraints = constraints_text(constraints_of(job));
+  const bool several = objectives.size() > 1 || !constraints.empty();
+  return str(objectives.size() > 1 ? "objectives " : "objective ", objectives_text(objectives), several ? "\n" : "  ",
+             constraints.empty() ? "" : str("constraints ", constraints, "\n"));
 }
 
 std::string data_text(const SweepDefinition& definition) {
@@ -209,10 +219,9 @@ std::string plan_text(const SweepDefinition& definition, const std::vector<Trial
   for (const std::string& note : time ? time->notes : std::vector<std::string>()) {
     notes += str("note: ", note, '\n');
   }
-  return str("sweep ", job.name, "  experiment ", definition.hash, "\nobjective ", job.objective.metric, " (",
-             job.objective.direction, ")  sampler ", job.sampler, " (available: ", sampler_names(), ")  replicates ",
-             job.replicates, "\ndata ", data_text(definition), "\n\n", table_text(rows), rest, "\n",
-             totals_text(plan_totals(plans), backend_text(plans), time), notes);
+  return str("sweep ", job.name, "  experiment ", definition.hash, "\n", objective_lines(job), "sampler ", job.sampler,
+             " (available: ", sampler_names(), ")  replicates ", job.replicates, "\ndata ", data_text(definition),
+             "\n\n", table_text(rows), rest, "\n", totals_text(plan_totals(plans), backend_text(plans), time), notes);
 }
 
 std::string models_text(const Json& answer) {
@@ -288,6 +297,8 @@ Json plan_json(const SweepDefinition& definition, const std::vector<TrialPlan>& 
           {"hash", definition.hash},
           {"identity", definition.identity},
           {"objective", write_options(definition.job.objective)},
+          {"objectives", definition.job.objectives},
+          {"constraints", definition.job.constraints},
           {"data", definition.base.data},
           {"notes", notes_of(definition, plans)},
           {"totals",

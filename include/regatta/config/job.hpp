@@ -87,6 +87,8 @@ struct JobOptions {
   std::int64_t trials = 0;
   int replicates = 1;
   ObjectiveOptions objective;
+  Json objectives = Json::array();    ///< read by `objectives_of`
+  Json constraints = Json::object();  ///< read by `constraints_of`
   int max_attempts = 3;
   int threads_per_trial = 0;
   int gpus_per_trial = 1;
@@ -111,6 +113,11 @@ struct JobOptions {
       between(0, 10000000).not_identity());
     v("replicates", s.replicates, "trainings of each point, with different seeds", between(1, 1000));
     v("objective", s.objective, "");
+    v("objectives", s.objectives,
+      "instead of `objective` several metrics: a list of {metric, direction, reference}; the first is the recipe's "
+      "/validation/best, reference the worst value that is worth anything");
+    v("constraints", s.constraints,
+      "limits of metrics: {\"folding\": {\"at_most\": 0.5}}; points that break one rank below all others");
     v("max_attempts", s.max_attempts, "failed attempts after which a trial is quarantined",
       between(1, 100).not_identity());
     v("threads_per_trial", s.threads_per_trial, "CPU threads of a trial; 0: the job's cores over its local ranks",

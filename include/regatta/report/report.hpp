@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "regatta/config/objectives.hpp"
 #include "regatta/config/trial_files.hpp"
 
 namespace regatta {
@@ -16,6 +17,8 @@ inline constexpr int kReportSchema = 2;
 inline constexpr int kOldestReportSchema = 1;  ///< that `mask_volatile` and `compare_reports` read
 inline constexpr double kConfidence = 0.95;    ///< of the intervals over validation pairs
 inline constexpr double kSignificance = 0.05;  ///< of the corrected p below which a point is told from the first
+
+inline constexpr double kImportanceQuantile = 0.1;  ///< share of the points that count as the best
 
 /// Values over steps, ascending.
 struct Curve {
@@ -125,6 +128,12 @@ struct AgainstFirst {
   bool tied = true;  ///< p_holm is at least `kSignificance`
 };
 
+/// A constraint that a point breaks.
+struct BrokenConstraint {
+  Constraint constraint;
+  std::optional<double> value;  ///< nothing: not measured, or not finite
+};
+
 /// A mean over the hardest 30 % of the items.
 struct HardestMean {
   double mean = 0.0;
@@ -141,6 +150,10 @@ struct ReportPoint {
   std::map<std::string, Summary> best;  ///< metrics at the best checkpoints, over the same trials
   std::optional<double> gain;           ///< mean of objective minus its value before training; not known: empty
   std::optional<std::size_t> best_trial;
+  int front = 0;             ///< of several objectives, from 1; 0: one objective, or not on any front
+  double hypervolume = 0.0;  ///< what it adds to that of its front
+  std::vector<BrokenConstraint> violations{};
+  double violation = 0.0;  ///< sum of what it is beyond the limits; infinite where a metric has no value
   std::optional<MeanInterval> interval{};          ///< of the objective; from two pairs on
   std::optional<AgainstFirst> against_first{};     ///< of ranked points but the first
   std::map<std::string, HardestMean> hardest30{};  ///< by metric
@@ -161,6 +174,19 @@ struct ReportHistory {
   double best = 0.0;  ///< mean of the point that stood first then
 };
 
+struct AxisImportance {
+  std::string pointer;
+  double importance = 0.0;
+};
+
+/// Which axes decide whether a point is among the best; filled by `add_importance` (importance.hpp).
+struct ReportImportance {
+  int points = 0;                    ///< with a finite objective
+  int best = 0;                      ///< of these
+  std::vector<AxisImportance> axes;  ///< most important first, the sum is 1; empty: too few points
+  std::string warning;
+};
+
 /// Sums over all trials.
 struct ReportTotals {
   std::int64_t ranked = 0;    ///< finished, with a finite objective
@@ -172,19 +198,27 @@ struct ReportTotals {
 
 struct Report {
   std::string build;
-  std::string metric;
+  std::string metric;  ///< of the first objective
   bool maximise = true;
+  std::vector<RankedObjective> objectives;  ///< may be empty where there is one
+  std::vector<Constraint> constraints;
   std::vector<ReportAxis> axes;
   std::vector<ReportSweep> sweeps;
   std::vector<ReportTrial> trials;
   std::vector<ReportPoint> ranking;  ///< ranked points first, best first
   std::vector<ReportHistory> history;
   ReportTotals totals;
+  std::optional<double> hypervolume;  ///< of the first front, where there are several objectives
   ReportStatistics statistics;
+  ReportImportance importance;
   std::vector<PairValues> difficulty;  ///< of each validation pair: its values before training, means over all trials
   std::vector<std::string> notes;      ///< what could not be read, one line each
 
-  /// The best trial of the best point; nothing if no trial is better than before its training.
+  /// All objectives; where `objectives` is empty the one of `metric`.
+  std::vector<RankedObjective> ranked_by() const;
+
+  /// The best trial of the best point; nothing if no trial is better than before its training, or every point breaks a
+  /// constraint.
   std::optional<std::size_t> winner() const;
 
   /// "brains t00042"; without the sweep's name where there is one sweep only.
@@ -198,10 +232,11 @@ struct Report {
 /// ranked by their mean. A note says so where points have been scored on different folds.
 void join_folds(Report& report);
 
-/// Fills `ranking`, `history` and `totals` from `trials`. Points are ranked by the mean over their finished replicates
-/// with a finite objective. Those of which a trial has ended without one (diverged, failed, infinite) stand behind all
-/// others, by the share that has one, then by the mean. Equal points share a rank; of them the earlier sweep and the
-/// lower point are listed first.
+/// Fills `ranking`, `history`, `totals` and `hypervolume` from `trials`. Points are ranked by the mean over their
+/// finished replicates with a finite objective; by several objectives by front, then by what they add to the front's
+/// hypervolume. Those of which a trial has ended without one (diverged, failed, infinite) stand behind all others, by
+/// the share that has one, then by the mean. Behind them stand those that break a constraint, by the sum of what they
+/// are beyond the limits. Equal points share a rank; of them the earlier sweep and the lower point are listed first.
 void rank(Report& report);
 
 /// Fills `ReportAxis::alike`.
