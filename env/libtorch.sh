@@ -43,7 +43,7 @@ elif [ -x "$folder/bin/python" ] && problem=$(check 2>&1); then
   say "$version $form found complete in $folder"
   echo "$version $form" >"$marker"
 else
-  [ ! -e "$folder" ] || say "$folder is not complete (${problem:-no Python in it}): made anew"
+  [ ! -e "$folder" ] || say "$folder is not complete (${problem:-no Python in it}): made again"
   need_mib=$([ "$form" = cuda ] && echo 6000 || echo 2000)
   free_mib=$(df -Pm "$prefix" | awk 'NR == 2 { print $4 }')
   rm -rf "$folder"

@@ -32,7 +32,7 @@ as_root=()
 if [ "$(id -u)" != 0 ]; then
   if ! command -v sudo >/dev/null || ! { [ -t 0 ] || sudo -n true 2>/dev/null; }; then
     if [ "$optional" = 1 ]; then
-      echo "packages: neither root nor sudo: going on without them"
+      echo "packages: neither root nor sudo: continuing without them"
       exit 0
     fi
     echo "packages: neither root nor sudo; ask an administrator for:" >&2
@@ -49,7 +49,7 @@ install() {
 "${as_root[@]}" apt-get update -qq || echo "packages: apt-get update failed, trying with the lists at hand"
 if [ "$optional" = 1 ]; then
   for package in "${missing[@]}"; do
-    install "$package" || echo "packages: $package could not be installed: going on without it"
+    install "$package" || echo "packages: $package could not be installed: continuing without it"
   done
 else
   install "${missing[@]}"

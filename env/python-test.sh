@@ -21,7 +21,7 @@ else
   if ! { python3 -m venv "$folder" && "$folder/bin/python" -m pip install --quiet --no-input --disable-pip-version-check \
     --no-cache-dir --only-binary=:all: -r "$list" && "$folder/bin/python" -c 'import nibabel, numpy, optuna, scipy, SimpleITK' &&
     cp "$list" "$folder/regatta-complete"; } >&2; then
-    say "not installed: going on without them"
+    say "not installed: continuing without them"
     echo python3
     exit 0
   fi
@@ -32,7 +32,7 @@ if ! cmp -s "$interop" "$folder/regatta-interop"; then
     --only-binary=:all: -c "$list" -r "$interop" >&2; then
     cp "$interop" "$folder/regatta-interop"
   else
-    say "antspyx and picsl-greedy are not installed: going on without them"
+    say "antspyx and picsl-greedy are not installed: continuing without them"
   fi
 fi
 echo "$folder/bin/python"

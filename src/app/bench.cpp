@@ -108,16 +108,19 @@ Json times_to_json(const StepBenchmarkOptions& options, const StepTimes& times) 
 class Bench final : public Command {
  public:
   void declare(Arguments& app) override {
-    Argument* recipe =
-        app.add_option("--recipe", recipe_, "its network, losses and optimiser instead of those of the baseline");
-    app.add_option("--labels", options_.labels, "of made-up heads, where a loss of the recipe needs them")
+    Argument* recipe = app.add_option("--recipe", recipe_,
+                                      "measure this recipe's network, losses and optimiser instead of the baseline's");
+    app.add_option("--labels", options_.labels,
+                   "number of labels of the synthetic heads, if a loss of the recipe needs labels")
         ->capture_default_str()
         ->range(2, 255);
     app.add_option("--model", options_.model, "network")->capture_default_str()->excludes(recipe);
-    app.add_option("--model-options", model_options_, "its options as JSON; without them the defaults")
+    app.add_option("--model-options", model_options_,
+                   "options of the network as JSON; default: the network's own defaults")
         ->excludes(recipe);
     app.add_option("--size", size_, "DxHxW of the volumes")->capture_default_str();
-    app.add_option("--archive", options_.archive, "its first training pair, at its size, instead of made-up heads");
+    app.add_option("--archive", options_.archive,
+                   "measure on the first training pair of this archive instead of synthetic heads");
     app.add_option("--batch", options_.batch, "pairs per step")->capture_default_str()->range(1, 64);
     app.add_option("--window", options_.ncc_window, "NCC window")->capture_default_str()->excludes(recipe);
     app.add_option("--steps", options_.steps, "timed steps")->capture_default_str()->range(1, 10000);
@@ -129,18 +132,21 @@ class Bench final : public Command {
         ->one_of({"0", "80"})
         ->capture_default_str();
     app.add_option("--device", options_.run.device, "auto, cpu or cuda:N")->capture_default_str();
-    app.add_option("--threads", options_.run.threads, "CPU threads; 0: LibTorch's own choice")->capture_default_str();
-    app.add_option("--networks", networks_, "NAME[,NAME...] or all: these networks with their memory instead")
+    app.add_option("--threads", options_.run.threads, "CPU threads; 0: LibTorch decides")->capture_default_str();
+    app.add_option("--networks", networks_, "NAME[,NAME...] or all: measure these networks and their memory instead")
         ->excludes(recipe);
     app.add_flag("--inference", inference_, "with --networks: forward passes without gradients alone");
-    app.add_option("--weights", network_.weights, "with one network: safetensors file; without it drawn from seed 0");
+    app.add_option("--weights", network_.weights,
+                   "with one network: its weights (safetensors); default: drawn from seed 0");
     app.add_option("--save-weights", network_.save_weights, "with one network: write its weights to this file");
-    app.add_option("--save-flow", network_.save_flow, "with one network: write the field of the made-up pair here");
-    app.add_option("-o,--output", output_, "JSON file; without it only the table is printed");
-    collect_ = app.add_subcommand("collect", "a report of a large sweep, against reading its journals");
+    app.add_option("--save-flow", network_.save_flow,
+                   "with one network: write the field of the synthetic pair to this file");
+    app.add_option("-o,--output", output_, "write the figures as JSON to this file; default: print the table only");
+    collect_ = app.add_subcommand("collect", "time of a large sweep's report, against reading its journals");
     collect_->add_option("--trials", trials_, "finished trials")->capture_default_str()->range(1, 1000000);
     collect_->add_option("--repeats", repeats_, "measurements of each kind")->capture_default_str();
-    data_ = app.add_subcommand("data", "packing against inflating the scans, loading an archive against reading it");
+    data_ = app.add_subcommand(
+        "data", "time of packing against inflating the scans, and of loading an archive against reading it");
     data_->add_option("--scan", data_options_.scan, "brain scan that all are made from; without it a made-up head");
     data_->add_option("--count", data_options_.count, "scans")->capture_default_str()->range(2, 1000);
     data_->add_option("--edge", data_options_.size, "edge of the cubes, voxels")->capture_default_str()->range(16, 512);
@@ -179,7 +185,7 @@ class Bench final : public Command {
     const bool fast = wants_fast();
     const NccAgreement agreement = compare_ncc({24, 20, 28}, options_.ncc_window, options_.run.device);
     REGATTA_REQUIRE(agreement.value_relative <= kValueTolerance && agreement.gradient_relative <= kGradientTolerance,
-                    BugError, "NCC differs from its oracle: value by ", agreement.value_relative, ", gradient by ",
+                    BugError, "NCC differs from its reference: value by ", agreement.value_relative, ", gradient by ",
                     agreement.gradient_relative);
     Json report = head(agreement);
     std::cout << options_.model << " at " << size_ << ", batch " << options_.batch << ", on "

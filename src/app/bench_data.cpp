@@ -36,7 +36,7 @@ double timed(const std::function<void()>& work) {
   return system_clock().monotonic_s() - start;
 }
 
-/// Calls work(i) for all i on so many threads, each taking the next.
+/// Calls work(i) for all i on N threads, each of which takes the next.
 void share_out(std::int64_t count, int threads, const std::function<void(std::int64_t)>& work) {
   std::atomic<std::int64_t> next{0};
   std::vector<std::jthread> team;
@@ -116,7 +116,7 @@ DatasetFile dataset_of(const DataBenchmark& options, const fs::path& folder, boo
   return dataset_from_json(json, folder);
 }
 
-/// The first subject's packed voxels, anew from its file by the plain formula.
+/// The first subject's packed voxels, again from its file by the plain formula.
 void check_packed(const DataBenchmark& options, const fs::path& folder, const fs::path& path) {
   const Archive archive = Archive::open(path);
   std::vector<std::uint8_t> packed(static_cast<std::size_t>(voxel_count(archive.shape())));
@@ -164,7 +164,7 @@ void report_ratios(const std::vector<Measurement>& all, Json& report) {
   }
 }
 
-/// An archive of noise of about so many bytes.
+/// An archive of noise of about this number of bytes.
 void make_archive(const fs::path& path, std::int64_t bytes) {
   ArchiveHeader header;
   header.shape = {160, 192, 224};

@@ -15,13 +15,13 @@ namespace fs = std::filesystem;
 class CollectCommand : public Command {
  public:
   void declare(Arguments& app) override {
-    app.add_option("sweeps", sweeps_, "directories of sweeps; may still run");
+    app.add_option("sweeps", sweeps_, "directories of sweeps, running or finished");
     app.add_flag("--compare", compare_,
                  "compare two reports instead of collecting: report.json files, or folders with one");
     app.add_option("-o,--output", output_,
                    "directory of the report (default: the sweep's own; needed for several sweeps)");
     app.add_option("--json", json_, "write the JSON here instead of report.json");
-    app.add_flag("--no-html", no_html_, "leave report.html out");
+    app.add_flag("--no-html", no_html_, "do not write report.html");
     app.add_flag("--mixed", mixed_,
                  "rank sweeps together whose data, validation splits or lengths of training differ; the report names "
                  "the differences");

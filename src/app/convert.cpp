@@ -1,4 +1,4 @@
-// `regatta convert`: weights files listed, reduced, renamed, folded, halved, wrapped for `register`, or made anew. The
+// `regatta convert`: weights files listed, reduced, renamed, folded, halved, wrapped for `register`, or made again. The
 // edits are in nn/weight_edit, the metadata in train/weights_file.
 #include <algorithm>
 #include <filesystem>
@@ -53,28 +53,28 @@ std::string metadata_of(const SafetensorsFile& file, const std::string& key) {
 class Convert final : public Command {
  public:
   void declare(Arguments& app) override {
-    app.add_option("input", input_, "a .safetensors file: weights, a checkpoint, another program's");
+    app.add_option("input", input_, "a .safetensors file: weights or a checkpoint, ours or another program's");
     app.add_option("-o,--output", output_, "file to write");
-    app.add_flag("--force", force_, "replace a file of that name");
+    app.add_flag("--force", force_, "replace the output file if it exists");
     app.add_flag("--list", list_, "print names, types, shapes, metadata and the number of parameters");
     app.add_flag("--weights-only", weights_only_, "leave out the training state of a checkpoint");
     app.add_option("--drop", drops_, "leave out tensors whose names start with this; may be given several times")
         ->allow_extra_args(false);
     app.add_option("--rename", renames_, "FROM=TO: put TO in the place of the prefix FROM; may be given several times")
         ->allow_extra_args(false);
-    app.add_flag("--fold", fold_, "add up the parallel kernels of LKU-Net's blocks: the same results, faster");
+    app.add_flag("--fold", fold_, "merge the parallel kernels of LKU-Net's blocks: the same results, faster");
     Argument* half = app.add_flag("--half", half_, "float16: half the bytes, 3 decimal digits");
     app.add_flag("--float", float_, "float32")->excludes(half);
     app.add_option("--model", model_, "the network that the weights belong to: checked, then written into the file");
     app.add_option("--model-options", model_options_, "its options, as JSON")->capture_default_str();
     app.add_flag("--as-published", as_published_,
-                 "with --model: the weights are its authors'; the network computes as their program does");
+                 "with --model: the weights are the authors'; the network computes as their code does");
     auto* const archive = app.add_option("--preprocess-from", archive_,
-                                         "archive whose preprocessing `regatta register` shall use with these weights");
+                                         "archive whose preprocessing `regatta register` will use with these weights");
     app.add_option("--preprocess", dataset_,
-                   "data set file (dataset.json) whose `preprocess` it shall use; no archive is needed")
+                   "data set file (dataset.json) whose `preprocess` it will use; no archive is needed")
         ->excludes(archive);
-    app.add_option("--new", new_, "instead of an input: weights of this network, drawn as a training draws them");
+    app.add_option("--new", new_, "instead of an input: initial weights of this network, as a training draws them");
     app.add_option("--seed", seed_, "of --new")->capture_default_str();
   }
 

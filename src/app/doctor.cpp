@@ -19,7 +19,7 @@ const char* level_name(Level level) {
 class DoctorCommand : public Command {
  public:
   void declare(Arguments& app) override {
-    app.add_option("folder", folder_, "where sweeps are to live")->capture_default_str();
+    app.add_option("folder", folder_, "folder in which sweeps will be stored")->capture_default_str();
     app.add_flag("--json", json_, "print JSON");
   }
 

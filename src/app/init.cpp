@@ -25,11 +25,11 @@ class Init final : public Command {
     app.add_option("-o,--output", options_.output,
                    "folder for dataset.json, recipe.json and job.json; default: the current one");
     app.add_option("--layout", options_.layout,
-                   str("how the folder is laid out, if not as it looks: ", join(layouts, "; ")));
+                   str("layout of the folder, if the one that was recognised is wrong: ", join(layouts, "; ")));
     app.add_option("--val", options_.val,
-                   "fraction of the subjects held out for validation, rounded, where the release does not say")
+                   "fraction of the subjects held out for validation, rounded, unless the release defines a split")
         ->capture_default_str();
-    app.add_flag("--force", options_.replace, "replace files of these names");
+    app.add_flag("--force", options_.replace, "replace these files if they exist");
   }
 
   ExitCode run() override {

@@ -44,7 +44,7 @@ class Inspect final : public Command {
     auto* qc = app.add_option("--qc", qc_, "write a picture sheet, PNG; several pages get _01, _02 ... before .png");
     auto* json =
         app.add_option("--json", json_, "write everything as JSON to this file; - prints it instead of the tables");
-    app.add_option("--threads", threads_, "volumes read at the same time; 0: one a core")
+    app.add_option("--threads", threads_, "volumes read at the same time; 0: one per core")
         ->range(0, 1024)
         ->capture_default_str();
     app.add_flag("--verify", verify_, "only compare every volume with its checksum; exit code 3 if one is damaged")

@@ -19,7 +19,7 @@ class LogsCommand : public Command {
   void declare(Arguments& app) override {
     app.add_option("sweep", sweep_, "the sweep's directory")->required();
     app.add_option("trial", trial_, "42 or t00042")->required();
-    app.add_option("--attempt", attempt_, "of this attempt (default: the newest)")->range(1, 1000000);
+    app.add_option("--attempt", attempt_, "show this attempt (default: the newest)")->range(1, 1000000);
     app.add_option("-n,--lines", lines_, "number of lines; 0: all")->capture_default_str();
     app.add_flag("-f,--follow", follow_, "follow the log until the attempt ends");
   }

@@ -23,11 +23,11 @@ class Pack final : public Command {
     app.add_option("--deflate", options_.deflate,
                    "zlib level 1..9; 0 leaves the voxels uncompressed, the fastest to read")
         ->capture_default_str();
-    app.add_option("--threads", options_.threads, "subjects prepared at the same time; 0: one a core")
+    app.add_option("--threads", options_.threads, "subjects prepared at the same time; 0: one per core")
         ->capture_default_str();
     app.add_flag("--update", options_.update,
-                 "replace an archive of that name, taking over the subjects whose files and options are the same");
-    app.add_flag("--force", options_.replace, "replace an archive of that name and pack everything again");
+                 "replace an existing archive, and keep the subjects whose files and options have not changed");
+    app.add_flag("--force", options_.replace, "replace an existing archive and pack everything again");
   }
 
   ExitCode run() override {

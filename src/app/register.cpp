@@ -36,15 +36,16 @@ class Register final : public Command {
  public:
   void declare(Arguments& app) override {
     app.add_option("--model", model_, "weights of a training: best.safetensors")->required();
-    app.add_option("--fixed", fixed_, str("scan that is matched (", volume_endings(), ")"))->required();
-    app.add_option("--moving", moving_, "scan that is warped onto it")->required();
+    app.add_option("--fixed", fixed_, str("scan to align to (", volume_endings(), ")"))->required();
+    app.add_option("--moving", moving_, "scan that is warped onto the fixed one")->required();
     app.add_option("--moving-labels", labels_, "label map of the moving scan, warped along with it (nearest)");
-    app.add_option("--fixed-frame", fixed_frame_, "which volume of a 4-D scan is matched, from 0");
-    app.add_option("--moving-frame", moving_frame_, "which volume of a 4-D scan is warped, from 0");
+    app.add_option("--fixed-frame", fixed_frame_, "volume of a 4-D fixed scan, counted from 0");
+    app.add_option("--moving-frame", moving_frame_, "volume of a 4-D moving scan, counted from 0");
     Argument* affine = app.add_flag("--affine", affine_,
                                     "align the moving scan to the fixed one with 12 parameters first; automatic "
                                     "where the training data were aligned (affine: to_atlas) and of one modality");
-    app.add_flag("--no-affine", no_affine_, "do not, whatever the training data were")->excludes(affine);
+    app.add_flag("--no-affine", no_affine_, "no affine alignment, even if the training data were aligned")
+        ->excludes(affine);
     app.add_option("--initial", initial_,
                    "where the moving scan lies at first: physical: where the headers say; centre: about the middle of "
                    "the fixed one; foreground: by the foregrounds' centres of mass. Default: physical, unless the "
@@ -61,7 +62,7 @@ class Register final : public Command {
         ->one_of({"itk", "learn2reg"})
         ->capture_default_str();
     app.add_option("--device", device_, "auto, cpu or cuda:N")->capture_default_str();
-    app.add_option("--backend", backend_, "of the network: auto, fast or reference")
+    app.add_option("--backend", backend_, "backend of the network: auto, fast or reference")
         ->one_of({"auto", "fast", "reference"})
         ->capture_default_str();
     app.add_option("--npz-orientation", npz_orientation_, "axes of .npz files, which carry no affine")

@@ -14,7 +14,7 @@ class RetryCommand : public Command {
   void declare(Arguments& app) override {
     app.add_option("sweep", sweep_, "the sweep's directory")->required();
     app.add_option("trials", trials_, "trials that ended without weights: 42 or t00042");
-    app.add_flag("--failed", failed_, "all of them (diverged, infeasible, failed, quarantined)");
+    app.add_flag("--failed", failed_, "all trials that failed (diverged, infeasible, failed, quarantined)");
   }
 
   ExitCode run() override {

@@ -12,7 +12,7 @@ class StopCommand : public Command {
  public:
   void declare(Arguments& app) override {
     app.add_option("sweep", sweep_, "the sweep's directory")->required();
-    app.add_flag("--drain", drain_, "let running trials end; only start no new ones");
+    app.add_flag("--drain", drain_, "let running trials finish; start no new ones");
   }
 
   ExitCode run() override {

@@ -69,11 +69,12 @@ class SubmitCommand : public Command {
     app.add_option("job", options_.job, "job file, or the folder of a sweep to continue it")->required();
     app.add_option("sweep_options", options_.sweep_options, "after --: options of `regatta sweep`");
     app.add_option("-o,--output", options_.directory, "the sweep's directory (default: runs/NAME)");
-    app.add_option("--nodes", options_.nodes, "N jobs of one node each, which work on the sweep together")
+    app.add_option("--nodes", options_.nodes, "N one-node jobs, which work on the sweep together")
         ->range(1, kMostJobs)
         ->capture_default_str();
-    app.add_flag("--single-job", options_.single_job, "instead one job of that many nodes");
-    app.add_option("--chain", options_.chain, "N jobs one after the other, where jobs may not requeue themselves")
+    app.add_flag("--single-job", options_.single_job, "one job of N nodes instead");
+    app.add_option("--chain", options_.chain,
+                   "N jobs one after the other, for clusters where jobs may not requeue themselves")
         ->range(1, kMostJobs);
     app.add_option("--time", options_.time,
                    "time limit of a job: minutes, 90min, 12h, HH:MM:SS, D-HH (default: the script's, 12:00:00)");
@@ -84,18 +85,18 @@ class SubmitCommand : public Command {
     app.add_option("--partition", options_.partition, "as sbatch");
     app.add_option("--constraint", options_.constraint, "as sbatch");
     app.add_option("--mem", options_.mem, "as sbatch");
-    app.add_option("--gpus-per-node", options_.gpus_per_node, "GPUs of a node, one rank each (default: the site's, 4)")
+    app.add_option("--gpus-per-node", options_.gpus_per_node, "GPUs per node, one rank each (default: the site's, 4)")
         ->range(1, 64);
-    app.add_option("--cpus-per-gpu", options_.cpus_per_gpu, "processors of a rank (default: the site's, 8)")
+    app.add_option("--cpus-per-gpu", options_.cpus_per_gpu, "processors per rank (default: the site's, 8)")
         ->range(1, 1024);
     app.add_option("--signal-s", options_.signal_s,
                    "seconds before the time limit at which trials save (default: the site's, 300)")
         ->range(1, 86400);
-    app.add_option("--sbatch", options_.sbatch, "a further option of sbatch: --sbatch=--exclusive; may be repeated")
+    app.add_option("--sbatch", options_.sbatch, "another option of sbatch: --sbatch=--exclusive; may be repeated")
         ->allow_extra_args(false);
     app.add_option("--set", options_.settings, "POINTER=VALUE over the base recipe; may be repeated")
         ->allow_extra_args(false);
-    app.add_flag("--no-collect", no_collect_, "no job that writes the report at the end");
+    app.add_flag("--no-collect", no_collect_, "submit no job that writes the report at the end");
     app.add_flag("--print", print_, "print the script and the commands, and submit nothing");
     // For tests: stands in for regatta-engine, here and in the jobs.
     app.add_option("--worker", worker_, "program that describes")->envname("REGATTA_WORKER")->hidden();

@@ -20,7 +20,7 @@ void show_end(const SweepEnd& end) {
   } else {
     const bool comes_back = std::getenv("REGATTA_BATCH") != nullptr;  // slurm/sweep.sbatch requeues itself
     std::cout << (end.started ? "saved" : "no trial was started")
-              << (comes_back ? "; goes on when the job runs again, or with: " : "; to continue: ") << end.next_command
+              << (comes_back ? "; continues when the job runs again, or with: " : "; to continue: ") << end.next_command
               << std::endl;
   }
 }
@@ -32,7 +32,7 @@ class SweepCommand : public Command {
     app.add_option("-o,--output", output_, "the sweep's directory (default: runs/NAME)");
     app.add_option("--ranks", ranks_, "start N ranks on this machine; each trains one trial at a time")->range(1, 4096);
     app.add_option("--set", settings_, "POINTER=VALUE over the base recipe, for example /optim/lr=0.001");
-    app.add_option("--device", device_, "auto, cpu or cuda (default: the recipe's /run/device)")
+    app.add_option("--device", device_, "device: auto, cpu or cuda (default: the recipe's /run/device)")
         ->one_of({"auto", "cpu", "cuda"});
     app.add_option("--threads", threads_,
                    "CPU threads of a trial (default: the job's, else a rank's share of the processors)")

@@ -99,7 +99,7 @@ class Train final : public Command {
     app.add_option("--threads", threads_, "CPU threads; default: the recipe's /run/threads")->range(1, 1024);
     app.add_flag("--log-pairs", log_pairs_,
                  "write the pairs of each step to a1/steps.jsonl of the run's folder (/run/log_pairs)");
-    app.add_flag("--fresh", fresh_, "forget what earlier attempts in this folder reached");
+    app.add_flag("--fresh", fresh_, "start from the beginning, even if the folder holds checkpoints");
   }
 
   ExitCode run() override {

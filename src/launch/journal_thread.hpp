@@ -10,7 +10,7 @@
 
 namespace regatta {
 
-/// A journal that makes its records durable while its user goes on.
+/// A journal that makes its records durable while its user continues.
 class DurableJournal {
  public:
   virtual ~DurableJournal() = default;

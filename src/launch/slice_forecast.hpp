@@ -33,7 +33,7 @@ class SliceForecast {
   /// The least that is worth loading for.
   double work_s() const { return std::max(guess_.least_work_s, load_s()); }
 
-  /// A slice of any trial is: it trains for a while, saves, and goes on in another job.
+  /// A slice of any trial is: it trains for a while, saves, and continues in another job.
   bool fits_a_part(double left_s) const;
 
   /// The rest of this trial is, to its end. @param steps_left  0: not known

@@ -43,7 +43,7 @@ struct Roster {
   int local_size = 1;
 };
 
-/// A rank whose mpirun has been killed must not go on: MPI alone notices only after seconds.
+/// A rank whose mpirun has been killed must not continue: MPI alone notices only after seconds.
 void die_with_launcher(const LauncherPlace& place) {
   if (place.launcher == Launcher::kMpirun) {
     const pid_t parent = ::getppid();

@@ -12,7 +12,7 @@
 namespace regatta {
 namespace {
 
-/// Options of the command line that another one replaces. A sweep that is there goes on as it was started.
+/// Options of the command line that another one replaces. A sweep that is there continues as it was started.
 void require_own_options(const SweepRun& run, const JobOptions& job, bool is_new) {
   const Json* threads = find_pointer(job.recipe, "/run/threads");
   REGATTA_REQUIRE(!is_new || run.threads == 0 || threads == nullptr || *threads == 0, ConfigError, "--threads ",

@@ -229,8 +229,8 @@ at::Tensor local_correlation(const at::Tensor& fixed, const at::Tensor& warped, 
   return to_warped ? with_gradient(value, warped, to_warped->result) : value;
 }
 
-at::Tensor local_correlation_dense(const at::Tensor& fixed, const at::Tensor& warped,
-                                   const CorrelationOptions& options) {
+at::Tensor local_correlation_reference(const at::Tensor& fixed, const at::Tensor& warped,
+                                       const CorrelationOptions& options) {
   check_image_pair("ncc", fixed, warped);
   const std::int64_t window = options.window;
   const double count = static_cast<double>(window * window * window);

@@ -29,8 +29,8 @@ struct CorrelationOptions {
 at::Tensor local_correlation(const at::Tensor& fixed, const at::Tensor& warped, const CorrelationOptions& options);
 
 /// The same by five dense convolutions with kernels of ones and LibTorch's own derivative, in the volumes' own
-/// precision: how the authors compute it. The oracle of `local_correlation`; slow.
-at::Tensor local_correlation_dense(const at::Tensor& fixed, const at::Tensor& warped,
-                                   const CorrelationOptions& options);
+/// precision: how the authors compute it. The reference of `local_correlation`; slow.
+at::Tensor local_correlation_reference(const at::Tensor& fixed, const at::Tensor& warped,
+                                       const CorrelationOptions& options);
 
 }  // namespace regatta

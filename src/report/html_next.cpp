@@ -36,7 +36,7 @@ std::string next_html(const Report& report) {
     const ReportSweep& sweep = report.sweeps[i];
     const std::string name = report.sweeps.size() > 1 ? " " + html_escape(sweep.name) : "";
     if (!sweep.resume.empty()) {
-      out += command_html(str("The sweep", name, " is not finished. It goes on with:"), sweep.resume);
+      out += command_html(str("The sweep", name, " is not finished. It continues with:"), sweep.resume);
     }
     const auto failed = std::count_if(report.trials.begin(), report.trials.end(),
                                       [i](const ReportTrial& trial) { return trial.sweep == i && has_failed(trial); });

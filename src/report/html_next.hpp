@@ -7,7 +7,7 @@
 
 namespace regatta {
 
-/// Commands: go on with sweeps that are not finished, try failed trials again, register with the winner.
+/// Commands: continue with sweeps that are not finished, try failed trials again, register with the winner.
 std::string next_html(const Report& report);
 
 }  // namespace regatta

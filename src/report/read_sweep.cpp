@@ -338,7 +338,7 @@ Json recipe_of(const JournalView& view, const TrialPoint& trial, std::vector<std
   if (fs::exists(path, error)) {
     try {
       Json recipe = read_json(path);
-      if (length_number(view.definition.extensions) > 0) {  // it goes on at another length than stands there
+      if (length_number(view.definition.extensions) > 0) {  // it continues at another length than stands there
         for (const char* length : {"/train/epochs", "/train/steps"}) {
           set_pointer(recipe, length, *find_pointer(planned, length));
         }

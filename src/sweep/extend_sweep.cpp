@@ -136,7 +136,7 @@ void plan_length(const OpenedSweep& opened, Extension& extension, std::vector<st
   }
 }
 
-/// Finished trials go on from their final checkpoints; one that keeps none would begin again.
+/// Finished trials continue from their final checkpoints; one that keeps none would begin again.
 void require_final_checkpoints(const SweepFiles& files, const SweepState& state) {
   std::vector<std::string> lacking;
   std::vector<std::string> running;
@@ -154,7 +154,7 @@ void require_final_checkpoints(const SweepFiles& files, const SweepState& state)
   }
   constexpr const char* kOption = "/checkpoint/keep_final";
   REGATTA_REQUIRE(lacking.empty(), ConfigError, "the training cannot be made longer: ", list_text(lacking),
-                  lacking.size() == 1 ? " is" : " are", " finished and kept no checkpoint to go on from (", kOption,
+                  lacking.size() == 1 ? " is" : " are", " finished and kept no checkpoint to continue from (", kOption,
                   " was false, or `regatta clean --final` removed it); give another -o for a sweep of the longer "
                   "training");
   REGATTA_REQUIRE(running.empty(), ConfigError, "the training cannot be made longer now: ", list_text(running),

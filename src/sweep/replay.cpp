@@ -77,7 +77,7 @@ void judge(const AttemptList& attempts, const ReplayContext& context, TrialOutco
       continue;
     }
     if (status == AttemptStatus::kOk && attempt.start->details->length < context.length) {
-      charges = {};  // done at a shorter length: it goes on
+      charges = {};  // done at a shorter length: it continues
     } else if (status == AttemptStatus::kOk) {
       outcome.status = TrialStatus::kOk;
       outcome.result = attempt.end;

@@ -221,7 +221,7 @@ void SweepState::take_extension(const Extension& extension) {
     }
   }
   recount();
-  if (extension.length) {  // trials that were done at the length before go on
+  if (extension.length) {  // trials that were done at the length before continue
     length_ = extension.number;
     best_known_ = false;
     std::vector<std::int64_t> done;

@@ -1,4 +1,4 @@
-// Content of checkpoints and the choice of the one to go on from. The writing thread is in checkpoint_writer.cpp.
+// Content of checkpoints and the choice of the one to continue from. The writing thread is in checkpoint_writer.cpp.
 #include "regatta/train/checkpoint.hpp"
 
 #include <system_error>

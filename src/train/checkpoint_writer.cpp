@@ -1,4 +1,4 @@
-// The thread that writes checkpoints and best weights while the training goes on.
+// The thread that writes checkpoints and best weights while the training continues.
 #include <algorithm>
 #include <cstring>
 #include <system_error>
@@ -236,7 +236,7 @@ void CheckpointWriter::remove_old(std::int64_t anchor_step) {
       continue;
     }
     if (anchor_is_elsewhere && fs::exists(folder / anchor, error)) {
-      clear_checkpoint_folder(folder, anchor);  // its manifest may go on naming what is gone
+      clear_checkpoint_folder(folder, anchor);  // its manifest may continue naming what is gone
     } else {
       remove_quietly(files_.manifest(attempt));
       clear_checkpoint_folder(folder, "");

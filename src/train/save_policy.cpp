@@ -64,7 +64,7 @@ void SavePolicy::note_failed(const SaveEvent& event) {
   const double failing_s = now_s() - failing_since_s_;
   REGATTA_REQUIRE(failing_s <= give_up_s_, DataError, "no checkpoint could be saved for ", duration_text(failing_s),
                   ": ", event.error);
-  log_error("step ", event.step, ": could not save, training goes on, next try in ", duration_text(pause_s_), ": ",
+  log_error("step ", event.step, ": could not save, training continues, next try in ", duration_text(pause_s_), ": ",
             event.error);
 }
 

@@ -1,4 +1,4 @@
-// When an attempt saves, and what a save that failed leads to: the training goes on, and the next try comes after a
+// When an attempt saves, and what a save that failed leads to: the training continues, and the next try comes after a
 // pause that doubles each time. Files are written by CheckpointWriter.
 #pragma once
 
@@ -21,7 +21,7 @@ class SavePolicy {
   SavePolicy(const TrialFiles& files, int attempt, const CheckpointOptions& options, double give_up_s,
              std::function<void()> before_publish);
 
-  /// The state that the attempt goes on from is on the disk already.
+  /// The state that the attempt continues from is on the disk already.
   void start_from(const TrainingCounters& counters);
 
   /// As `start_from`, after a roll-back.

@@ -75,7 +75,7 @@ void copy_weights_(const Model& from, Model& to) {
   }
 }
 
-/// The network computes in float64 from here on, as an oracle.
+/// The network computes in float64 from here on, as a reference.
 void make_double_(Model& model) {
   const at::NoGradGuard no_grad;
   for (const Parameter& parameter : model.parameters().items()) {

@@ -66,7 +66,7 @@ void Trainer::Impl::prepare(const Archive& given) {
   observer.on_start(note);
 }
 
-/// Threads, backend and everything else that decides the bits. @param loaded  the checkpoint to go on from, or null
+/// Threads, backend and everything else that decides the bits. @param loaded  the checkpoint to continue from, or null
 void Trainer::Impl::choose_environment(const LoadedCheckpoint* loaded) {
   threads = recipe.run.threads > 0 ? recipe.run.threads : setup.threads;
   if (loaded != nullptr) {

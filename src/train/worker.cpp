@@ -29,10 +29,10 @@ class ProtocolObserver final : public TrainObserver {
   explicit ProtocolObserver(LineChannel& channel) : channel_(channel) {}
 
   void on_start(const StartNote& note) override {
-    log_info(
-        note.checkpoint.empty() ? str("starting at step 0") : str("going on from ", note.checkpoint, ", ", note.resume),
-        note.resume_reason.empty() ? "" : ": ", note.resume_reason, "; ", note.threads, " threads, backend ",
-        note.parts, "; ", note.data_text());
+    log_info(note.checkpoint.empty() ? str("starting at step 0")
+                                     : str("continuing from ", note.checkpoint, ", ", note.resume),
+             note.resume_reason.empty() ? "" : ": ", note.resume_reason, "; ", note.threads, " threads, backend ",
+             note.parts, "; ", note.data_text());
     Json fields;
     fields["step"] = note.step;
     send_progress(std::move(fields));

@@ -79,7 +79,7 @@ def shorten_files(work):
 
 
 def commands_of(block):
-    """Lines without their comments; a line that ends in a backslash goes on."""
+    """Lines without their comments; a line that ends in a backslash continues."""
     for line in block.replace("\\\n", " ").splitlines():
         words = shlex.split(line, comments=True)
         if words and words[0] == "regatta":

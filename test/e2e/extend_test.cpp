@@ -117,7 +117,7 @@ TEST_CASE("epochs on a schedule that ends, or without a final checkpoint, are re
   SweepProcess bare(field.command(with_epochs(4, R"(, "optim": {"horizon_epochs": 2})")), fake_epochs(10, 1),
                     field.output("bare"));
   CHECK(bare.wait() == 2);
-  CHECK(text_of(field.output("bare")).find("kept no checkpoint to go on from") != std::string::npos);
+  CHECK(text_of(field.output("bare")).find("kept no checkpoint to continue from") != std::string::npos);
   CHECK(field.state().finished());
   CHECK(field.state().total() == 1);
 }

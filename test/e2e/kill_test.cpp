@@ -1,5 +1,5 @@
 // Kills processes of a sweep at random moments and gives the same command again, until all is done: every trial must
-// end with the value of an undisturbed run, none may start anew after a checkpoint, none may run twice at once, and
+// end with the value of an undisturbed run, none may start again after a checkpoint, none may run twice at once, and
 // nothing may be left behind; the reports must agree but for what the schema calls volatile.
 // REGATTA_E2E_KILLS sets the number of kills, REGATTA_E2E_SEED their moments. REGATTA_E2E_JOB, a job file, and
 // REGATTA_E2E_WORKER, the path of regatta-engine, put real trainings in the place of the pretended ones.
@@ -170,7 +170,7 @@ class Killing {
   std::int64_t progress_at_kill_ = 0;  ///< their sum
 };
 
-/// Each start goes on from at least the step that the one before had saved.
+/// Each start continues from at least the step that the one before had saved.
 void check_starts(const fs::path& sweep, int trials) {
   for (int trial = 0; trial < trials; ++trial) {
     const auto list = starts(sweep, trial);

@@ -112,7 +112,7 @@ TEST_CASE("each way to fail costs its own trial only, and is named") {
   CHECK(text_of(bench.output).find("SIGSEGV") != std::string::npos);
 }
 
-TEST_CASE("a signal to the parent of mpirun, or to one rank alone: all save, all leave with 85, all goes on") {
+TEST_CASE("a signal to the parent of mpirun, or to one rank alone: all save, all leave with 85, all continues") {
   const Bench bench;
   const int signal = GENERATE(SIGUSR2, SIGTERM, SIGINT);
   const bool to_one_rank = signal == SIGUSR2 && GENERATE(false, true);
@@ -193,7 +193,7 @@ TEST_CASE("a stopped worker (SIGSTOP) costs its trial's slice only") {
   }
 }
 
-TEST_CASE("`regatta stop` while a sweep runs: all save, the job ends with 0, the same command goes on") {
+TEST_CASE("`regatta stop` while a sweep runs: all save, the job ends with 0, the same command continues") {
   const Bench bench;
   auto command = bench.command(2);
   command.insert(command.end(), {"--times", R"({"look_again_s": 0.2, "look_busy_s": 0.2})"});
@@ -222,7 +222,7 @@ TEST_CASE("`regatta stop` while a sweep runs: all save, the job ends with 0, the
   }
 }
 
-TEST_CASE("--leave-after: a job saves and leaves by itself; the same command goes on") {
+TEST_CASE("--leave-after: a job saves and leaves by itself; the same command continues") {
   const Bench bench;
   auto command = bench.command(2);
   command.insert(command.end(),
@@ -251,7 +251,7 @@ TEST_CASE("a time without a unit, or too short for any trial, is refused before 
   CHECK_FALSE(fs::exists(bench.sweep));
 }
 
-TEST_CASE("a sweep that was moved goes on by its folder alone, and leaves the place where it was") {
+TEST_CASE("a sweep that was moved continues by its folder alone, and leaves the place where it was") {
   const Bench bench;
   {
     SweepProcess run(bench.command(2), fake(400, 20), bench.output);

@@ -158,7 +158,7 @@ int synced(int fd, long number) {
   if (!is_ours(fd)) {
     return static_cast<int>(::syscall(number, fd));
   }
-  if (plan.fault == Fault::kStall) {  // without the lock: other threads go on
+  if (plan.fault == Fault::kStall) {  // without the lock: other threads continue
     Fault fault = Fault::kNone;
     {
       const std::lock_guard held(lock());

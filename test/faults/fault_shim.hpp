@@ -44,7 +44,7 @@ struct TraceHeader {
 }  // namespace regatta::faults
 
 extern "C" {
-/// Starts counting anew.
+/// Starts counting again.
 void fault_shim_arm(const regatta::faults::Plan* plan);
 /// Calls counted since.
 long fault_shim_calls();

@@ -8,7 +8,7 @@
 namespace regatta::test {
 namespace {
 
-/// Polls as an event loop does, until so many letters have come (or 20 s).
+/// Polls as an event loop does, until this number of letters has come (or 20 s).
 std::vector<Letter> wait_for_letters(std::size_t count) {
   std::vector<Letter> all;
   for (int i = 0; i < 10000 && all.size() < count; ++i) {
@@ -20,7 +20,7 @@ std::vector<Letter> wait_for_letters(std::size_t count) {
   return all;
 }
 
-/// Nobody goes on to the next test before everybody is done with this one.
+/// Nobody continues to the next test before everybody is done with this one.
 void meet() {
   world().gather("");
 }

@@ -23,7 +23,7 @@ scancel --signal=USR2 "$job"   # as --signal=USR2@300 does before the time limit
 wait_until 120 "the end" has_ended "$job"
 expect "saved: state" "$(field "$job" JobState) $(field "$job" Restarts)" "COMPLETED 1"
 expect "saved: ranks that saved" "$(grep -c 'saved step .* after USR2' saved.log)" 8
-expect "saved: ranks that went on" "$(grep -c '^restart 1 .* from step [1-9]' saved.log)" 8
+expect "saved: ranks that continued" "$(grep -c '^restart 1 .* from step [1-9]' saved.log)" 8
 
 job=$(STANDIN_STEPS=900 submit limited)
 wait_until 60 "8 ranks" started limited 0
@@ -38,7 +38,7 @@ wait_until 60 "8 ranks" started requeued 0
 scontrol requeue "$job"
 wait_until 120 "the end" has_ended "$job"
 expect "requeued: state" "$(field "$job" JobState) $(field "$job" Restarts)" "COMPLETED 1"
-expect "requeued: ranks that went on" "$(grep -c '^restart 1 .* from step [1-9]' requeued.log)" 8
+expect "requeued: ranks that continued" "$(grep -c '^restart 1 .* from step [1-9]' requeued.log)" 8
 
 job=$(submit cancelled)
 wait_until 60 "8 ranks" started cancelled 0

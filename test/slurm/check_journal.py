@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What the journal of a finished sweep proves, with the pretended trials' own notes (test/e2e/fake_worker.cpp).
 
-  check_journal.py SWEEP TRIALS [--resumed N]   every trial ended ok exactly once and has its result; every start went on
+  check_journal.py SWEEP TRIALS [--resumed N]   every trial ended ok exactly once and has its result; every start continued
                                                 from the newest checkpoint that an earlier attempt had published; no two
                                                 attempts at once; --resumed: at least N starts from a checkpoint
 """

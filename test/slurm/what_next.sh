@@ -31,7 +31,7 @@ expect "status: command" "$(grep -c "regatta submit $sweep --nodes 2 --time 30mi
 regatta stop "$sweep"
 wait_until 90 "the end" all_ended "$job"
 stage "stopped"
-expect "log: command" "$(cat "$sweep"/slurm/scenario-[0-9]*.log | grep -c "saved; goes on when the job runs again, or with: regatta submit $sweep --nodes 2")" 2
+expect "log: command" "$(cat "$sweep"/slurm/scenario-[0-9]*.log | grep -c "saved; continues when the job runs again, or with: regatta submit $sweep --nodes 2")" 2
 said=$(regatta status "$sweep")
 expect "status: no job left" "$(grep -c "^queue: no Slurm job of this sweep is in it any more ($job)" <<<"$said")" 1
 

@@ -342,7 +342,7 @@ def main():
     if options.weights:
         network.load_state_dict(read_safetensors(options.weights), strict=True)
     moving, fixed = wave(size, 0.0), wave(size, 1.0)
-    pathlib.Path("/proc/self/clear_refs").write_text("5")  # proc(5): the peak starts anew
+    pathlib.Path("/proc/self/clear_refs").write_text("5")  # proc(5): the peak is reset
     before = memory_bytes("VmRSS")
     times = []
     with torch.no_grad():

@@ -19,7 +19,7 @@ struct DeformationOptions {
   int blobs = 40;
   double deviation_vox = 16.0;  ///< mean width of a blob
   double strength_vox = 3.4;    ///< standard deviation of the velocity of a blob, per component
-  int modes = 4;                ///< the subjects differ by so many modes of variation, as a population does
+  int modes = 4;                ///< the subjects differ by this number of modes of variation, as a population does
   int squarings = 6;
 };
 

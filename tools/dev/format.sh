@@ -32,7 +32,7 @@ fi
 different=0
 for file in "${files[@]}"; do
   if ! "$program" "$file" | cmp -s "$file" -; then
-    echo "format: $file differs; tools/dev/format.sh $file mends it" >&2
+    echo "format: $file differs; tools/dev/format.sh $file repairs it" >&2
     different=$((different + 1))
   fi
 done

@@ -51,7 +51,7 @@ part_tests() {   # what `ctest -L gpu` runs
 
 part_sanitizer() {   # every kernel test but the large ones, each in a process of its own
   local tool failed=0
-  test_gpu_kernels --list-tests |   # long names go on in the next line, further to the right
+  test_gpu_kernels --list-tests |   # long names continue in the next line, further to the right
     awk '/^    [^ ]/ { sub(/^ +/, ""); name = name " " $0; next } name { print name; name = "" } /^  [^ ]/ { name = substr($0, 3) }' |
     grep -v "full-size\|larger odd" > "$work/cases.txt"
   for tool in memcheck racecheck; do

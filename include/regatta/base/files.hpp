@@ -24,7 +24,7 @@ class PassingError : public DataError {
 };
 
 /// Does something again from its beginning while it raises PassingError: 5 times in all, 20, 40, 80, 160 ms apart. An
-/// fsync that failed says nothing about what was written, so a file is written anew.
+/// fsync that failed says nothing about what was written, so a file is written again.
 void retry_passing_errors(const std::function<void()>& action);
 
 /// A file under a temporary name beside its final one. `commit` makes it durable (fsync, rename, fsync of the

@@ -12,7 +12,7 @@ std::int64_t resident_bytes();
 /// Most bytes in memory at once since the start or `reset_peak_resident`.
 std::int64_t peak_resident_bytes();
 
-/// Gives freed memory back to the system and starts the peak anew. @return false if the kernel refuses: the peak is
+/// Gives freed memory back to the system and resets the peak. @return false if the kernel refuses: the peak is
 /// then that of the whole process
 bool reset_peak_resident();
 

@@ -27,7 +27,7 @@ class TextTable {
 /// Number of code points: the width on a terminal of the texts that stand in our tables.
 std::size_t text_width(std::string_view text);
 
-/// A number for people with so many digits after the point: "12.50"; "-" for what is not finite.
+/// A number for people with this number of digits after the point: "12.50"; "-" for what is not finite.
 std::string fixed_text(double value, int decimals);
 
 }  // namespace regatta

@@ -37,7 +37,7 @@ void require_distinct_settings(const std::vector<std::string>& settings);
 
 /// Settings and options of the recipe's text that have no effect in it.
 /// @param settings  of the command line @param given  pointers, as `idle_in_text` gives them
-/// @param is_new  whether the training is yet to begin; one that is there goes on with what it was born with, but for
+/// @param is_new  whether the training is yet to begin; one that is there continues with what it was born with, but for
 /// settings that are no part of its identity
 /// @throws ConfigError naming the first
 void require_effect(const Json& recipe, const std::vector<std::string>& settings, const std::vector<std::string>& given,

@@ -27,14 +27,15 @@ struct AxisOptions {
 
   template <class Self, class V>
   static void visit(Self& s, V&& v) {
-    v("list", s.list, "values of any type, one by one");
+    v("list", s.list, "list of values of any type");
     v("named", s.named, "the same as an object, name -> value: tables show the names");
     v("linear", s.linear, "[low, high]: evenly spaced or uniformly drawn");
     v("log", s.log, "[low, high], both positive: evenly spaced or uniformly drawn in the logarithm", at_least(0.0));
     v("integer", s.integer, "[low, high], both included");
     v("log_integer", s.log_integer, "[low, high] from 1, both included: uniformly drawn in the logarithm");
-    v("step", s.step, "of a linear or integer axis: low, low + step, ...; 0: any value of the range", at_least(0.0));
-    v("points", s.points, "how many values of a range `grid` takes", between(0, 100000));
+    v("step", s.step, "step of a linear or integer axis: low, low + step, ...; 0: any value of the range",
+      at_least(0.0));
+    v("points", s.points, "number of values that `grid` takes from a range", between(0, 100000));
     v("when", s.when, "the axis counts only where another one has this value, or one of a list: pointer -> value");
   }
 };
@@ -97,7 +98,7 @@ struct JobOptions {
   template <class Self, class V>
   static void visit(Self& s, V&& v) {
     v("schema", s.schema, "version of this file's layout", between(kJobSchema, kJobSchema));
-    v("name", s.name, "of the sweep and its folder: letters, digits, '.', '_', '-'", not_identity());
+    v("name", s.name, "name of the sweep and of its folder: letters, digits, '.', '_', '-'", not_identity());
     v("recipe", s.recipe, "the base recipe: an object, or the path of a recipe file, relative to the job's folder");
     v("axes", s.axes, "what varies: JSON pointer into the recipe -> axis");
     v("sampler", s.sampler, "how points are chosen; `regatta plan` lists the samplers");
@@ -105,9 +106,9 @@ struct JobOptions {
     v("tpe", s.tpe, "");
     v("enqueue", s.enqueue,
       "points to try first: objects, axis -> value or its name; an axis that is left out keeps the recipe's value");
-    v("warm_start", s.warm_start, "folders of sweeps over the same axes and data, whose results `tpe` begins with",
+    v("warm_start", s.warm_start, "folders of sweeps over the same axes and data, whose results `tpe` starts from",
       not_identity());
-    v("seed", s.seed, "of random points; replicate r trains with /train/seed + r of the recipe",
+    v("seed", s.seed, "seed of random points; replicate r trains with the recipe's /train/seed + r",
       between(0, 9007199254740991.0));
     v("trials", s.trials, "trials in total; 0: all points of the grid, times replicates",
       between(0, 10000000).not_identity());

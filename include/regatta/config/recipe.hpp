@@ -85,7 +85,7 @@ struct OptimOptions {
 
   template <class Self, class V>
   static void visit(Self& s, V&& v) {
-    v("name", s.name, "adam; adamw: weights decay by themselves, not through the gradient; adamax: largest gradient",
+    v("name", s.name, "adam; adamw: decoupled weight decay; adamax: infinity norm in place of the second moment",
       one_of({"adam", "adamw", "adamax"}));
     v("lr", s.lr, "step size of an update", between(1e-10, 10.0));
     v("amsgrad", s.amsgrad, "keep the largest second moment (AMSGrad); adamax has none: false");
@@ -98,7 +98,7 @@ struct OptimOptions {
     v("schedule", s.schedule, "poly: lr (1 - epoch/horizon)^power, rounded to 8 decimals, per epoch; or constant",
       one_of({"poly", "constant"}));
     v("power", s.power, "exponent of `poly`", between(0.0, 10.0));
-    v("horizon_epochs", s.horizon_epochs, "epochs of `poly`; 0: the training's length when it was born",
+    v("horizon_epochs", s.horizon_epochs, "epochs of `poly`; 0: the training's total epochs at its first start",
       between(0, 10000000));
   }
 };
@@ -124,8 +124,8 @@ struct TrainOptions {
       "shuffled: the pairs of the split in an order drawn again after each pass over them; listed: always in the "
       "archive's order, which is that of `/pairs/explicit` where the pairs are listed",
       one_of({"shuffled", "listed"}));
-    v("batch", s.batch, "pairs a step", between(1, 64));
-    v("seed", s.seed, "of initial weights, pair order and augmentation", between(0, 9007199254740991.0));
+    v("batch", s.batch, "pairs per step", between(1, 64));
+    v("seed", s.seed, "seed of initial weights, pair order and augmentation", between(0, 9007199254740991.0));
     v("flip", s.flip, "mirror fixed and moving together along each axis with probability 1/2");
   }
 };
@@ -140,7 +140,7 @@ struct ValidationOptions {
   static void visit(Self& s, V&& v) {
     v("every_epochs", s.every_epochs, "validate after every N epochs, and at the end", between(1, 10000000));
     v("at_start", s.at_start, "validate before the first step too");
-    v("metrics", s.metrics, "what is measured on the validation pairs");
+    v("metrics", s.metrics, "metrics measured on the validation pairs");
     v("best", s.best, "the metric by which the best checkpoint is chosen; one of `metrics`");
   }
 };
@@ -159,9 +159,9 @@ struct GuardOptions {
     v("rollbacks", s.rollbacks,
       "how often a training goes back to its newest anchor; after that, or without an anchor, it has diverged",
       between(0, 100));
-    v("lr_factor", s.lr_factor, "learning rate after a roll-back, as a factor", between(1e-6, 1.0));
+    v("lr_factor", s.lr_factor, "factor on the learning rate after a roll-back", between(1e-6, 1.0));
     v("anchor_steps", s.anchor_steps,
-      "a checkpoint is made after every N steps and kept until the next: the anchor of a roll-back",
+      "every N steps a checkpoint is made and kept until the next one: the anchor of a roll-back",
       between(1, 1000000000));
   }
 };
@@ -174,7 +174,7 @@ struct CheckpointOptions {
 
   template <class Self, class V>
   static void visit(Self& s, V&& v) {
-    v("every_s", s.every_s, "seconds between checkpoints; 0: not by time", between(0.0, 1e6).not_identity());
+    v("every_s", s.every_s, "seconds between checkpoints; 0: none by time", between(0.0, 1e6).not_identity());
     v("every_steps", s.every_steps, "also after every N steps; 0: only by time", between(0, 1000000000).not_identity());
     v("keep", s.keep, "newest checkpoints kept, besides the best weights", between(1, 100).not_identity());
     v("keep_final", s.keep_final,
@@ -205,13 +205,13 @@ struct RunOptions {
       between(0, 1024).not_identity());
     v("backend", s.backend,
       "fast: our kernels and bf16 activations, on GPUs of compute capability 8.0 and above; reference: LibTorch's "
-      "operators in float32; auto: fast where it can be. The first attempt decides for those that continue it",
+      "operators in float32; auto: fast where it can run. Later attempts keep the choice of the first",
       one_of({"auto", "fast", "reference"}).not_identity());
     v("channels_last", s.channels_last, "memory layout NDHWC of the activations");
     v("tf32", s.tf32, "TF32 in convolutions on the GPU; losses and warps stay in full precision");
     v("log_every_s", s.log_every_s, "seconds between progress lines in a log", between(0.1, 3600).not_identity());
     v("loss_every_steps", s.loss_every_steps,
-      "steps that a line of losses in metrics.jsonl is the mean of; 0: 1/200 of all steps, rounded down, at least 1",
+      "each line of losses in metrics.jsonl is the mean of N steps; 0: 1/200 of all steps, rounded down, at least 1",
       between(0, 1000000000).not_identity());
     v("log_pairs", s.log_pairs, "write the pairs of each step, and how they were mirrored, to steps.jsonl",
       not_identity());

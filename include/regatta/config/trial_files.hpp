@@ -53,7 +53,7 @@ struct CheckpointFile {
 std::vector<CheckpointFile> list_checkpoints(const TrialFiles& files);
 
 /// Removes the checkpoints of a training that has ended. @param keep_final  all but the newest and the anchor to which
-/// a roll-back from there would go (`anchor_steps` of the recipe), so that a longer training goes on from them
+/// a roll-back from there would go (`anchor_steps` of the recipe), so that a longer training continues from them
 /// @return files removed and their bytes; `dry_run` only says what it would remove
 struct RemovedFiles {
   std::vector<std::filesystem::path> paths;

@@ -17,7 +17,7 @@ enum class SourceType {
   kQuads    ///< what pack_quads made of bytes: two loads a sample instead of eight
 };
 
-/// Outside the centres of the outer voxels the image falls to 0 within a voxel, or its border values go on.
+/// Outside the centres of the outer voxels the image falls to 0 within a voxel, or its border values continue.
 enum class Outside { kZero, kBorder };
 
 struct WarpSource {

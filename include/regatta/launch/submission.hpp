@@ -20,7 +20,7 @@ struct SubmitOptions {
   std::string site;                   ///< name or path of a profile
   int nodes = 1;
   bool single_job = false;  ///< one job of `nodes` nodes instead of `nodes` jobs of one
-  int chain = 1;            ///< so many jobs one after the other
+  int chain = 1;            ///< number of jobs, one after the other
   std::string time;
   std::string account;
   std::string qos;

@@ -12,7 +12,7 @@ namespace regatta {
 
 enum class Capture {
   kAllowed,
-  kNever  ///< the oracle of captured work
+  kNever  ///< the reference of captured work
 };
 
 /// Graphs of one training share a memory pool: they run one after the other, so that the tensors of one may lie where

@@ -29,7 +29,7 @@ struct Parameter {
 
 /// Which implementation of the layers and losses runs.
 enum class Backend {
-  kReference,  ///< LibTorch's operators in float32: every device, the oracle of the other
+  kReference,  ///< LibTorch's operators in float32: every device, the reference of the other
   kFast        ///< our kernels and cuDNN over bf16 activations, on GPUs of compute capability 8.0 and above
 };
 
@@ -63,7 +63,7 @@ class Parameters {
   /// Number of values in all parameters.
   std::int64_t count() const;
 
-  /// Draws every parameter anew from the seed, on the CPU, the same on every machine; those without data stay so.
+  /// Draws every parameter again from the seed, on the CPU, the same on every machine; those without data stay so.
   void initialise(std::uint64_t seed);
 
   /// Moves all values to a device, in place (layers keep their tensors).

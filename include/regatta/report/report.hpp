@@ -60,7 +60,7 @@ struct ReportSweep {
   std::string sampler;
   std::int64_t trials = 0;  ///< planned
   int replicates = 1;
-  std::string resume{};  ///< the command that goes on; empty: finished
+  std::string resume{};  ///< the command that continues; empty: finished
 };
 
 /// The measures of one validation pair: "dice", "dice/17" ...
@@ -108,7 +108,7 @@ struct ReportTrial {
   Curve train_loss;
   Curve validation;  ///< the objective's metric
 
-  /// Done, well or not: it will not go on by itself.
+  /// Done, well or not: it will not continue by itself.
   bool has_ended() const;
 };
 

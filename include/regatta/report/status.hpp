@@ -64,7 +64,7 @@ struct SweepStatus {
   std::optional<double> silent_s;  ///< since then, by this machine's clock
   std::int64_t skipped_lines = 0;  ///< torn or foreign lines of the journal
   bool finished = false;
-  std::string resume;  ///< the command that goes on; empty if the sweep is finished
+  std::string resume;  ///< the command that continues; empty if the sweep is finished
 };
 
 /// @throws DataError if the directory is not a sweep

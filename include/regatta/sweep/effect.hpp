@@ -10,8 +10,8 @@
 namespace regatta {
 
 /// @param settings  of the command line, put into the job's recipe already
-/// @param is_new  whether the sweep is yet to begin; one that runs goes on with what it was born with, but for settings
-/// that are no part of its identity
+/// @param is_new  whether the sweep is yet to begin; one that runs continues with what it was born with, but for
+/// settings that are no part of its identity
 /// @throws ConfigError naming a setting, an axis or an option of the recipe's text that changes nothing at any point
 void require_effect(const JobOptions& job, const std::vector<std::string>& settings, bool is_new);
 

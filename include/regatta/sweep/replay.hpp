@@ -14,7 +14,7 @@
 
 namespace regatta {
 
-/// Where a trial stands. kPaused: it has begun, is not done and nobody is at it; it goes on from its checkpoint.
+/// Where a trial stands. kPaused: it has begun, is not done and nobody is at it; it continues from its checkpoint.
 enum class TrialPhase : std::uint8_t { kWaiting, kRunning, kPaused, kDone };
 const char* phase_name(TrialPhase phase);
 
@@ -113,7 +113,7 @@ struct TrialOutcome {
 
 /// Facts by attempt and shard; then of each attempt the shard that started it. Claims let only one shard start an
 /// attempt; should two, the first by name counts. Of several starts or ends of one attempt in one shard the first
-/// counts. @param list  is filled anew; its memory is used again
+/// counts. @param list  is filled again; its memory is used again
 void gather_attempts(const TrialHistory& history, AttemptList& list);
 
 TrialOutcome outcome_of(const AttemptList& attempts, const ReplayContext& context);

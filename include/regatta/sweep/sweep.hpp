@@ -67,7 +67,7 @@ class Sweep {
   const SweepCosts& costs() const { return costs_; }
 
   /// Claims the next trial for `owner`, after a `look`: interrupted ones first, then new ones, by number. Once a race
-  /// is lost it goes on from another place among the trials, so that many coordinators do not want the same ones. A
+  /// is lost it continues from another place among the trials, so that many coordinators do not want the same ones. A
   /// claim that follows an attempt is checked against the journal once it is made, so that a trial which another job
   /// has just finished is not run again. The caller then appends the "start" record (`start_fields`) and commits it
   /// before anything runs. @param accept  trials for which it is false are left to others; after 100 it gives up

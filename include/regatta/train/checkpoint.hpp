@@ -20,7 +20,7 @@
 
 namespace regatta {
 
-/// Everything that decides how a training goes on, besides the tensors.
+/// Everything that decides how a training continues, besides the tensors.
 struct TrainingCounters {
   std::int64_t step = 0;             ///< updates done
   std::int64_t validated_step = -1;  ///< last step after which a validation was completed
@@ -141,12 +141,12 @@ struct LoadedCheckpoint {
   RunLedger ledger;
 };
 
-/// @throws ConfigError naming the file unless it is of the recipe that goes on
+/// @throws ConfigError naming the file unless it is of the recipe that continues
 void require_recipe(const std::string& theirs, const std::string& ours, const std::filesystem::path& path);
 
 /// The newest checkpoint of all attempts that verifies (checksums, layout, recipe). One that does not is renamed to
 /// "<name>.bad" with a line in the log. Nothing if there never was one.
-/// @param recipe_hash  that of the recipe to go on with
+/// @param recipe_hash  that of the recipe to continue with
 /// @throws Error with exit code 30 if there were checkpoints and none verifies
 std::optional<LoadedCheckpoint> load_newest_checkpoint(const TrialFiles& files, const std::string& recipe_hash);
 

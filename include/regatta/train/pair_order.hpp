@@ -1,4 +1,4 @@
-// Which pairs a step trains on and how they are mirrored: pure functions of (seed, step), so that a resumed training
+// Which pairs per step trains on and how they are mirrored: pure functions of (seed, step), so that a resumed training
 // sees what an uninterrupted one would have seen. No tensors here.
 #pragma once
 
@@ -12,14 +12,14 @@ namespace regatta {
 using Flips = std::array<bool, 3>;
 
 enum class PairSequence : std::uint8_t {
-  kShuffled,  ///< each time all pairs have come, in an order drawn anew
+  kShuffled,  ///< each time all pairs have come, in an order drawn again
   kListed     ///< always as they are listed
 };
 
 class PairOrder {
  public:
   /// @param pairs        how many there are, at least 1
-  /// @param batch        pairs a step, at least 1; the last step of an epoch takes what is left
+  /// @param batch        pairs per step, at least 1; the last step of an epoch takes what is left
   /// @param epoch_pairs  pairs an epoch; 0: all
   PairOrder(std::int64_t seed, std::int64_t pairs, int batch, std::int64_t epoch_pairs = 0,
             PairSequence sequence = PairSequence::kShuffled);

@@ -26,7 +26,7 @@ struct TrainProgress {
   double ms_per_step = 0.0;
   double eta_s = 0.0;
   std::int64_t validated = 0;    ///< while validating: pairs done ...
-  std::int64_t to_validate = 0;  ///< ... of so many; 0 while training
+  std::int64_t to_validate = 0;  ///< ... of this number; 0 while training
 };
 
 struct ValidationNote {
@@ -44,7 +44,7 @@ struct CheckpointNote {
 
 struct StartNote {
   std::int64_t step = 0;      ///< 0: from the beginning
-  std::string checkpoint;     ///< what it goes on from; empty: from the beginning
+  std::string checkpoint;     ///< what it continues from; empty: from the beginning
   std::string resume;         ///< none, bitwise or numerical
   std::string resume_reason;  ///< what differs, if numerical
   std::int64_t volumes = 0;
@@ -95,7 +95,7 @@ class Trainer {
   Trainer(const Trainer&) = delete;
   Trainer& operator=(const Trainer&) = delete;
 
-  /// Loads the data, goes on from the newest checkpoint and trains. Call once.
+  /// Loads the data, continues from the newest checkpoint and trains. Call once.
   /// @throws DataError, DeviceError; Error with exit code 12 (memory) or 30 (no checkpoint verifies)
   TrainOutcome run(const Archive& archive);
 

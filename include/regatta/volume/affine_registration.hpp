@@ -26,9 +26,9 @@ struct AffineRegistration {
   int iterations = 0;       ///< over all levels
 };
 
-/// Starts from the centres of mass and from rotations of up to 20 degrees about each axis, goes on with the best start.
-/// Levels of 8, 4 and 2 mm; from 4 mm on local means and contrasts are taken out first, so that bias fields and other
-/// contrasts of one modality do not matter. The same result for any number of threads.
+/// Starts from the centres of mass and from rotations of up to 20 degrees about each axis, continues with the best
+/// start. Levels of 8, 4 and 2 mm; from 4 mm on local means and contrasts are taken out first, so that bias fields and
+/// other contrasts of one modality do not matter. The same result for any number of threads.
 /// @param threads  0: all cores that the process may use
 /// @throws DataError naming the file: see `require_alignable`, or the two never overlap enough
 AffineRegistration register_affine(const Volume& fixed, const Volume& moving, int threads = 0);

@@ -37,10 +37,10 @@ struct SubjectEntry {
     v("images", s.images,
       "instead of `image`, of several modalities: {\"t1\": file, \"t2\": file}, names of /modalities");
     v("labels", s.labels, "label map on the image's grid (npz: its array seg); empty: none");
-    v("mask", s.mask, "mask on the image's grid: where it is not 0, voxels count; empty: none");
-    v("keypoints", s.keypoints, "text file of one point a line, \"d,h,w\" in /keypoint_space; empty: none");
+    v("mask", s.mask, "mask on the image's grid: voxels count where it is not 0; empty: none");
+    v("keypoints", s.keypoints, "text file with one point per line, \"d,h,w\" in /keypoint_space; empty: none");
     v("frame", s.frame, "which volume of a 4-D file, from 0; -1: the file is 3-D", between(-1, 32767));
-    v("group", s.group, "whose scans these are: a group's subjects stay in one split; empty: the id");
+    v("group", s.group, "group, such as a patient: a group's subjects stay in one split; empty: the id");
     v("split", s.split, "train, val, test; atlas belongs to none of them", one_of({"train", "val", "test", "atlas"}));
   }
 };
@@ -86,8 +86,8 @@ struct PairRule {
       "`count` different ordered pairs within each split (all, where there are fewer); explicit: those listed",
       one_of({"atlas", "all", "random", "explicit"}));
     v("atlas", s.atlas, "id of the atlas, for `atlas`");
-    v("count", s.count, "pairs a split, for `random`", between(1, 100000000));
-    v("seed", s.seed, "of the draw, for `random`", between(0, 9007199254740991.0));
+    v("count", s.count, "pairs per split, for `random`", between(1, 100000000));
+    v("seed", s.seed, "seed of the draw, for `random`", between(0, 9007199254740991.0));
     v("explicit", s.explicit_pairs,
       "list of {split, moving, fixed, moving_keypoints, fixed_keypoints}; under another rule, a split that is named "
       "here has these pairs alone");
@@ -116,7 +116,7 @@ struct FoldRule {
       "groups of the splits train and val are dealt out to so many folds: splits train0, val0, train1, ... beside "
       "train and val; 0: none",
       between(0, 100));
-    v("seed", s.seed, "of the deal", between(0, 9007199254740991.0));
+    v("seed", s.seed, "seed of the division into folds", between(0, 9007199254740991.0));
   }
 };
 
@@ -148,7 +148,8 @@ struct DatasetOptions {
       "to_atlas: each subject is registered to the atlas with 12 parameters first, and packed on the atlas's grid",
       one_of({"none", "to_atlas"}));
     v("affine_atlas", s.affine_atlas, "id of that atlas; empty: /pairs/atlas, else the only subject of split atlas");
-    v("keypoint_space", s.keypoint_space, "of the key-point files: voxels of the image file, or millimetres RAS or LPS",
+    v("keypoint_space", s.keypoint_space,
+      "coordinates in the key-point files: voxels of the image file, or millimetres in RAS or LPS",
       one_of({"voxel", "ras", "lps"}));
     v("npz_orientation", s.npz_orientation, "axes of .npz files, which carry no affine: such as RAS or LIA");
   }

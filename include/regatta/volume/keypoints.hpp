@@ -10,7 +10,7 @@
 
 namespace regatta {
 
-/// Reads a text file of one point a line, "d,h,w" in voxels, without a header; empty lines are skipped.
+/// Reads a text file with one point per line, "d,h,w" in voxels, without a header; empty lines are skipped.
 /// @throws DataError naming file and line: no file, no points, not three finite numbers
 std::vector<Point3> read_keypoints(const std::filesystem::path& path);
 

@@ -16,7 +16,7 @@ struct PackOptions {
   std::filesystem::path output;
   std::filesystem::path qc;  ///< empty: beside the output, NAME_qc.png
   int deflate = 0;           ///< 0: uncompressed, 1..9: zlib level
-  int threads = 0;           ///< subjects prepared at the same time; 0: one a core
+  int threads = 0;           ///< subjects prepared at the same time; 0: one per core
   bool replace = false;      ///< an archive of that name may be there
   bool update = false;       ///< likewise; its subjects whose files and options are the same are taken over
 };
@@ -45,7 +45,7 @@ struct PackSummary {
 
 /// Reads every header and label map first, then packs subject by subject; the archive gets its name at the very end.
 /// Shows its progress on stderr. SIGINT, SIGTERM and SIGUSR2 (if caught, see base/signals) end it without an archive.
-/// Packed subjects are kept in OUTPUT.part until the archive is there, so that the next call goes on where one ended.
+/// Packed subjects are kept in OUTPUT.part until the archive is there, so that the next call continues where one ended.
 /// @throws DataError with one line that names the subject and the file: see read_volume and prepare_image; also labels
 ///         on another grid than their image, subjects whose shapes or spacings differ where none is given, more than
 ///         255 label values, an output that is there

@@ -33,7 +33,8 @@ struct IntensityOptions {
       one_of({"percentile", "minmax", "window", "zscore", "none"}));
     v("low", s.low, "percent, value or number of standard deviations that becomes 0");
     v("high", s.high, "percent, value or number of standard deviations that becomes 1");
-    v("within", s.within, "voxels that percentiles, mean and deviation are of: all, or those above `foreground_above`",
+    v("within", s.within,
+      "voxels from which percentiles, mean and deviation are computed: all, or those above `foreground_above`",
       one_of({"volume", "foreground"}));
   }
 };
@@ -61,7 +62,8 @@ struct PreprocessOptions {
     v("modalities", s.modalities, "{\"ct\": {intensity options}}: modalities whose intensities are treated otherwise");
     v("type", s.type, "type of the packed voxels", one_of({"uint8", "float32"}));
     v("place", s.place,
-      "where scans lie to each other: centre: each about its own middle; physical: where their headers say, those that "
+      "how scans are placed relative to each other: centre: each about its own middle; physical: where their headers "
+      "say, those that "
       "pairs and groups join on one grid; affine: aligned, where `/affine` asks for it",
       one_of({"centre", "physical", "affine"}));
   }

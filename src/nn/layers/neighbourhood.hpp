@@ -23,7 +23,7 @@ at::Tensor pad_replicate(const at::Tensor& volume);
 at::Tensor neighbourhood_attention(const at::Tensor& query, const at::Tensor& key,
                                    std::int64_t most_values = std::int64_t{1} << 24);
 
-/// The same by LibTorch's own derivative, all voxels at once: the oracle of `neighbourhood_attention`.
+/// The same by LibTorch's own derivative, all voxels at once: the reference of `neighbourhood_attention`.
 at::Tensor neighbourhood_attention_plain(const at::Tensor& query, const at::Tensor& key);
 
 /// Where each voxel's match is, as a displacement: factor times `neighbourhood_attention`.
@@ -32,7 +32,7 @@ at::Tensor neighbourhood_attention_plain(const at::Tensor& query, const at::Tens
 /// @return [N, 3, D, H, W] voxels, float32 of bf16
 at::Tensor neighbourhood_match(const at::Tensor& query, const at::Tensor& key, const at::Tensor& factor, bool inside);
 
-/// Features where a displacement points, the border going on outside, with `pad_replicate`.
+/// Features where a displacement points, the border continuing outside, with `pad_replicate`.
 /// @param features  [N, C, D, H, W]
 /// @param flow      [N, 3, D, H, W] voxels; undefined: none
 /// @return [N, C, D + 2, H + 2, W + 2], differentiable in both

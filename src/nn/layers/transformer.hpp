@@ -67,7 +67,7 @@ class PatchEmbedding {
 at::Tensor gelu(const Unbiased& tokens);
 
 /// Multi-head attention among the tokens of a window with a relative position bias, as in Swin transformers. Works on
-/// some windows at a time and makes the attention weights anew for the backward pass: they are never kept.
+/// some windows at a time and makes the attention weights again for the backward pass: they are never kept.
 /// @param qkv      [B, n, 3 h c]: queries, keys, values of n tokens in B windows
 /// @param bias     [h, n, n], added to the logits; undefined: none
 /// @param regions  [windows of one volume, n] int64: tokens of different regions get -100; undefined: none
@@ -75,7 +75,7 @@ at::Tensor gelu(const Unbiased& tokens);
 at::Tensor window_attention(const at::Tensor& qkv, const at::Tensor& bias, const at::Tensor& regions,
                             std::int64_t heads);
 
-/// The same by LibTorch's own derivative, all windows at once: the oracle of `window_attention`.
+/// The same by LibTorch's own derivative, all windows at once: the reference of `window_attention`.
 at::Tensor window_attention_plain(const at::Tensor& qkv, const at::Tensor& bias, const at::Tensor& regions,
                                   std::int64_t heads);
 

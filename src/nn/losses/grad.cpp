@@ -27,7 +27,8 @@ struct GradOptions {
   static void visit(Self& s, V&& v) {
     v("penalty", s.penalty, "l2: squared differences; l1: absolute ones", one_of({"l1", "l2"}));
     v("units", s.units,
-      "of the differences: voxels; lku: those of the field in [-1, 1] times half the size along the differences' axis, "
+      "units of the differences: voxels; lku: those of the field in [-1, 1] times half the size along the differences' "
+      "axis, "
       "as LKU-Net and Fourier-Net weigh them",
       one_of({"voxels", "lku"}));
   }

@@ -28,7 +28,7 @@ struct LmiOptions {
   template <class Self, class V>
   static void visit(Self& s, V&& v) {
     v("patch", s.patch, "edge length of the cubes, voxels", between(2, 64));
-    v("bins", s.parzen.bins, "of intensities 0 to 1", between(2, 256));
+    v("bins", s.parzen.bins, "number of bins for intensities 0 to 1", between(2, 256));
     v("sigma_ratio", s.parzen.sigma_ratio, "width of the Parzen windows over the distance of two bins",
       between(0.01, 100.0));
   }

@@ -18,7 +18,7 @@ struct MaskedOptions {
 
   template <class Self, class V>
   static void visit(Self& s, V&& v) {
-    v("masked", s.masked, "mean over the voxels of the fixed mask only; of all voxels where a pair has no mask");
+    v("masked", s.masked, "mean over the voxels of the fixed mask; over all voxels if a pair has no mask");
   }
 };
 

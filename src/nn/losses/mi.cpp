@@ -21,7 +21,7 @@ struct MiOptions {
 
   template <class Self, class V>
   static void visit(Self& s, V&& v) {
-    v("bins", s.parzen.bins, "of intensities 0 to 1", between(2, 256));
+    v("bins", s.parzen.bins, "number of bins for intensities 0 to 1", between(2, 256));
     v("sigma_ratio", s.parzen.sigma_ratio, "width of the Parzen windows over the distance of two bins",
       between(0.01, 100.0));
   }

@@ -38,7 +38,7 @@ struct MindOptions {
 
   template <class Self, class V>
   static void visit(Self& s, V&& v) {
-    v("radius", s.radius, "of the cube of the averages, voxels", between(1, 8));
+    v("radius", s.radius, "radius of the averaged cubes, voxels", between(1, 8));
     v("dilation", s.dilation, "distance of the neighbours, voxels", between(1, 8));
   }
 };
@@ -105,7 +105,7 @@ struct Channel {
   at::Tensor to_descriptor;  ///< d value / d descriptor
 };
 
-/// A volume, and what its descriptor and the derivative need; channels are made anew whenever they are needed.
+/// A volume, and what its descriptor and the derivative need; channels are made again whenever they are needed.
 class SelfSimilarity {
  public:
   /// @param volume  [N, 1, D, H, W]

@@ -27,10 +27,11 @@ struct NccOptions {
   template <class Self, class V>
   static void visit(Self& s, V&& v) {
     v("window", s.window, "odd edge length of the window, voxels", between(3, 21));
-    v("kind", s.kind, "of older recipes: changes the recipe's hash and nothing else; /run/backend chooses the form",
+    v("kind", s.kind,
+      "kept for older recipes: it changes the recipe's hash and nothing else; /run/backend chooses the form",
       one_of({kClosedForm, kReference}));
     v("form", s.form,
-      "of a window's cross and variances: sums: cross^2 / (product + 1e-5); means: over at least 1.19e-7, as VFA; "
+      "how the terms of a window are combined: sums: cross^2 / (product + 1e-5); means: over at least 1.19e-7, as VFA; "
       "clamped: each at least 1e-5, as VoxelMorph's TensorFlow code",
       one_of({"sums", "means", "clamped"}));
     MaskedOptions::visit(s.mask, v);

@@ -28,7 +28,7 @@ struct TransmorphChoices : SwinChoices {
     v("conv_skip", s.conv_skip, "skip connections from convolutions of the images");
     v("trans_skip", s.trans_skip, "skip connections from the transformer's stages");
     v("shifted_grid", s.shifted_grid,
-      "sample as the reference's OASIS code does (half a voxel off towards the borders): only for its weights");
+      "sample as the authors' OASIS code does (up to half a voxel off towards the borders): only for its weights");
   }
 };
 

@@ -32,7 +32,8 @@ struct TransmorphBsplOptions : SwinSize, SwinChoices {
     SwinSize::visit(s, v);
     SwinChoices::visit(s, v);
     v("spacing", s.spacing, "voxels between control points", between(1, 16));
-    v("reference", s.reference, "sample as published (half a voxel off towards the borders): only for its weights");
+    v("reference", s.reference,
+      "sample as the authors' code does (up to half a voxel off towards the borders): only for its weights");
   }
 };
 

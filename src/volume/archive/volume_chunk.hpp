@@ -1,5 +1,5 @@
 // Volumes of an archive: each is one chunk of its dataset. Chunks are read raw and inflated here, because HDF5's own
-// filter goes on for as long as the compressed bytes do, however small the volume is; and deflated here, because that
+// filter continues for as long as the compressed bytes do, however small the volume is; and deflated here, because that
 // filter has one thread. Whatever reads HDF5 reads them.
 #pragma once
 

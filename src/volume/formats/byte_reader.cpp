@@ -108,7 +108,7 @@ void ByteReader::require_end() {
   while ((got = ::gzread(handle_of(file_), buffer.data(), static_cast<unsigned>(buffer.size()))) > 0) {
     rest += static_cast<std::uint64_t>(got);
     REGATTA_REQUIRE(rest <= most_trailing_, DataError, name_,
-                    ": holds more than its header implies: data go on after byte ", position_);
+                    ": holds more than its header implies: data continue after byte ", position_);
   }
   int code = Z_OK;
   const char* reason = ::gzerror(handle_of(file_), &code);

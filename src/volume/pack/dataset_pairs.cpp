@@ -155,7 +155,7 @@ void add_fold_pairs(const std::vector<SubjectEntry>& subjects, const DatasetOpti
     return;
   }
   const auto fold_of = deal_groups(subjects, options);
-  // A list of the pairs of val alone says nothing of subjects that a fold trains on, nor of those it validates anew.
+  // A list of the pairs of val alone says nothing of subjects that a fold trains on, nor of those it validates again.
   const bool by_list =
       options.pairs.rule == "explicit" || (!listed_in(listed, "train").empty() && !listed_in(listed, "val").empty());
   for (int fold = 0; fold < options.folds.count; ++fold) {

@@ -238,7 +238,7 @@ void Packer::keep_what_is_done() {
   }
   if (store_->kept() > 0) {
     log_info(store_->kept(), " subjects are kept in ", options_.output.string(),
-             ".part: the same command goes on with them");
+             ".part: the same command continues with them");
   }
 }
 

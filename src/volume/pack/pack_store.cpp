@@ -279,7 +279,7 @@ void PackStore::write_at(std::uint64_t offset, const void* data, std::size_t byt
       continue;
     }
     REGATTA_REQUIRE(written > 0, DataError, part_.string(), ": cannot write: ", std::strerror(errno), "; ", kept(),
-                    " subjects are kept there, the same command goes on with them");
+                    " subjects are kept there, the same command continues with them");
     from += written;
     offset += static_cast<std::uint64_t>(written);
     bytes -= static_cast<std::size_t>(written);

@@ -1,5 +1,5 @@
 // Subjects that are packed already: by this pack, held in memory for a while; by it or one that was interrupted, in a
-// file OUTPUT.part beside the archive to be; and in an archive that is packed anew. All are found by the hash of a
+// file OUTPUT.part beside the archive to be; and in an archive that is packed again. All are found by the hash of a
 // subject's files and of what was done to them.
 #pragma once
 
@@ -21,7 +21,7 @@ namespace regatta {
 /// `has` and `load` may be called while another thread adds.
 class PackStore {
  public:
-  /// Opens or makes the part file and verifies its records; from the first torn one on they are written anew.
+  /// Opens or makes the part file and verifies its records; from the first torn one on they are written again.
   /// @param earlier  an archive to take subjects from; none, or no archive of this version: nothing is taken
   /// @throws DataError if another process packs into the same file, or the disk refuses
   PackStore(std::filesystem::path part, const std::optional<std::filesystem::path>& earlier);

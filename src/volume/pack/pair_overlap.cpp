@@ -19,7 +19,7 @@ constexpr double kSampleEvery_mm = 4.0;
 constexpr std::size_t kLeastSamples = 1000;  // of grids that are smaller nothing can be said
 constexpr std::size_t kMostPairs = 1000000;  // of a million subjects' all ordered pairs, the first
 
-/// Every so many voxels along an axis, from the middle of the first step.
+/// Every N voxels along an axis, from the middle of the first step.
 std::vector<std::int64_t> steps_along(std::int64_t size, double spacing) {
   const auto step = std::max<std::int64_t>(1, std::llround(kSampleEvery_mm / spacing));
   std::vector<std::int64_t> at;

@@ -23,7 +23,7 @@ int total_width(const std::vector<SliceView>& views);
 
 int largest_height(const std::vector<SliceView>& views);
 
-/// Text that is too long for so many pixels is cut.
+/// Text that is too long for this number of pixels is cut.
 std::string fit(const std::string& text, int pixels, int scale = 1);
 
 }  // namespace regatta

@@ -18,7 +18,7 @@ std::string line(MetricLine::Kind kind, std::int64_t step, double value = 0) {
 
 }  // namespace
 
-TEST_CASE("the history of a resumed trial has each step once, from the attempt that went on") {
+TEST_CASE("the history of a resumed trial has each step once, from the attempt that continued") {
   const TemporaryFolder folder;
   const TrialFiles files{folder.path()};
   make_directories(files.attempt(1));

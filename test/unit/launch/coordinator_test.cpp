@@ -245,7 +245,7 @@ TEST_CASE("a job whose whole time limit is too short for a trial is not requeued
   CHECK(code_after_leave(late) == static_cast<int>(ExitCode::kRequeue));
 }
 
-TEST_CASE("`regatta stop` lets a job save and leave with 0, also at its later starts; a new job goes on") {
+TEST_CASE("`regatta stop` lets a job save and leave with 0, also at its later starts; a new job continues") {
   StubSweep stub(3);
   CoordinatorTimes quick;
   quick.look_again_s = quick.look_busy_s = 0.02;

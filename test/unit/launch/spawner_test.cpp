@@ -144,7 +144,7 @@ TEST_CASE("a program that cannot be started is an error with the system's reason
   order = shell(folder, "exit 0");
   order.log = "/no/such/folder/log.txt";
   CHECK_THROWS_AS(spawner.start(order, ends.fd[1]), CommError);
-  spawner.start(shell(folder, "exit 4"), ends.fd[1]);  // and the spawner goes on
+  spawner.start(shell(folder, "exit 4"), ends.fd[1]);  // and the spawner continues
   REQUIRE(wait_for_exits(spawner, 1).size() == 1);
 }
 

@@ -1,4 +1,4 @@
-// Regularisers: golden numbers of the references, cases worked out by hand, plain definitions.
+// Regularisers: golden numbers of the references, cases worked out by hand, reference definitions.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -181,7 +181,7 @@ TEST_CASE("bending and grad in LKU-Net's units give the golden values of the ref
   CHECK(value_of("grad", regularising(voxels), Json{{"units", "lku"}}) == Approx(9.445550).epsilon(1e-4));
 }
 
-TEST_CASE("regularisers equal their plain definitions, value and gradient") {
+TEST_CASE("regularisers equal their references, value and gradient") {
   const at::Tensor field = noise_field(6, 9, 7, 3.0, 1);
   check_against(plain_lku, "grad", Json{{"units", "lku"}}, regularising(field), kRegularised);
   check_against(plain_bending, "bending", Json::object(), regularising(field), kRegularised);
@@ -251,7 +251,7 @@ TEST_CASE("inverse consistency is 0 for opposite shifts and the squared way for 
   CHECK(value_of("inverse_consistency", flowing(shift, shift)) == Approx(2.25 / 3.0));
 }
 
-TEST_CASE("inverse consistency equals its plain definition, with gradients to both fields") {
+TEST_CASE("inverse consistency equals its reference, with gradients to both fields") {
   PairState pair = flowing(noise_field(5, 7, 6, 3.0, 1), noise_field(5, 7, 6, 3.0, 4));
   check_against(plain_round_trip, "inverse_consistency", Json::object(), pair, &PairState::flow);
   check_against(plain_round_trip, "inverse_consistency", Json::object(), pair, &PairState::inverse_flow);

@@ -12,7 +12,7 @@
 
 #include "network_checks.hpp"
 #include "nn/layers/band_limited.hpp"
-#include "plain_unet.hpp"
+#include "reference_unet.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/nn/warp.hpp"
 #include "regatta/nn/work.hpp"
@@ -23,7 +23,7 @@ namespace {
 
 constexpr std::array<std::int64_t, 3> kAxes = {2, 3, 4};
 
-/// Padded (or cropped, negative) by so many frequencies at each end of D, H, W, as the reference does it.
+/// Padded (or cropped, negative) by this number of frequencies at each end of D, H, W, as the reference does it.
 at::Tensor by_fourier(const at::Tensor& volume, std::array<std::int64_t, 3> pad) {
   const at::Tensor spectrum = at::fft_fftshift(at::fft_fftn(volume, std::nullopt, kAxes), kAxes);
   const at::Tensor padded = at::constant_pad_nd(spectrum, {pad[2], pad[2], pad[1], pad[1], pad[0], pad[0]});
@@ -118,12 +118,12 @@ TEST_CASE("fourier-net names its parameters as the reference does, in its order"
   CHECK(names[34].name == "net1.up1.0.weight");
 }
 
-TEST_CASE("fourier-net equals a plain re-implementation with Fourier transforms, and integrates on request") {
+TEST_CASE("fourier-net equals a reference re-implementation with Fourier transforms, and integrates on request") {
   const at::NoGradGuard no_grad;
   const at::Tensor moving = golden_image(16, 32, 48, 0.0);
   const at::Tensor fixed = golden_image(16, 32, 48, 1.0);
   const auto model = golden_model("fourier-net", Json{{"channels", 2}});
-  const PlainUnet plain(*model, "r_");
+  const ReferenceUnet plain(*model, "r_");
   const at::Tensor low = plain.head(plain.features(at::cat({moving, fixed}, 1), 2), "rr_dc9");
   CHECK(low.sizes() == at::IntArrayRef({1, 3, 4, 8, 12}));
   const ModelOutput out = model->forward(moving, fixed);
@@ -134,12 +134,12 @@ TEST_CASE("fourier-net equals a plain re-implementation with Fourier transforms,
   CHECK(smooth.flow.equal(integrate(out.flow, {.warp = {.outside = Outside::kBorder}})));
 }
 
-TEST_CASE("fourier-net-plus equals a plain re-implementation with Fourier transforms") {
+TEST_CASE("fourier-net-plus equals a reference re-implementation with Fourier transforms") {
   const at::NoGradGuard no_grad;
   const at::Tensor moving = golden_image(16, 32, 48, 0.0);
   const at::Tensor fixed = golden_image(16, 32, 48, 1.0);
   const auto model = golden_model("fourier-net-plus", Json{{"channels", 4}});
-  const PlainUnet plain(*model);
+  const ReferenceUnet plain(*model);
   at::Tensor x = by_fourier(at::cat({moving, fixed}, 1), {-4, -8, -12});
   for (const char* layer : {"eninput", "ec1", "ec2", "ec3", "ec4", "ec5", "ec6", "ec7"}) {
     const bool strided = std::string(layer) == "ec2" || std::string(layer) == "ec4" || std::string(layer) == "ec6";

@@ -1,4 +1,4 @@
-// Losses that compare the fixed and the warped volume: golden numbers of the references, plain definitions, masks.
+// Losses that compare the fixed and the warped volume: golden numbers of the references, reference definitions, masks.
 #include <array>
 #include <cmath>
 #include <vector>
@@ -145,12 +145,12 @@ TEST_CASE("mi, lmi, mind and ssim give the golden values of the references") {
   CHECK(value_of("ssim", golden_pair()) == Approx(0.7296867).epsilon(1e-4));
 }
 
-TEST_CASE("mi equals its plain definition, value and gradients, in one chunk and in several") {
+TEST_CASE("mi equals its reference, value and gradients, in one chunk and in several") {
   check_both_images(plain_mi, "mi", noise_pair(5, 7, 6, 2));
   check_against(plain_mi, "mi", Json::object(), noise_pair(48, 57, 49), &PairState::warped);
 }
 
-TEST_CASE("lmi equals its plain definition, value and gradients") {
+TEST_CASE("lmi equals its reference, value and gradients") {
   check_both_images(plain_lmi, "lmi", noise_pair(6, 9, 10, 2));
 }
 
@@ -160,7 +160,7 @@ TEST_CASE("mi with very narrow windows is finite") {
   CHECK(value < 0.0);
 }
 
-TEST_CASE("mind equals its plain definition, value and gradients") {
+TEST_CASE("mind equals its reference, value and gradients") {
   check_both_images(plain_mind, "mind", noise_pair(6, 9, 7));
   check_both_images(plain_mind, "mind", noise_pair(2, 3, 5));  // smaller than its windows
 }
@@ -184,7 +184,7 @@ TEST_CASE("mind of a batch is the mean of its pairs, and 0 with a zero gradient 
   CHECK(flat.warped.grad().abs().max().item<double>() == 0.0);
 }
 
-TEST_CASE("ssim equals its plain definition, value and gradients, also in volumes smaller than its window") {
+TEST_CASE("ssim equals its reference, value and gradients, also in volumes smaller than its window") {
   check_both_images(plain_ssim, "ssim", noise_pair(13, 12, 15));
   check_both_images(plain_ssim, "ssim", noise_pair(3, 5, 4));
 }
@@ -196,13 +196,13 @@ TEST_CASE("closed forms in float32 are as exact as float64 needs them") {
     PairState narrow = wide;
     narrow.fixed = wide.fixed.to(at::kFloat);
     narrow.warped = wide.warped.to(at::kFloat).set_requires_grad(true);
-    PairState oracle = wide;
-    oracle.warped = wide.warped.clone().set_requires_grad(true);
+    PairState reference = wide;
+    reference.warped = wide.warped.clone().set_requires_grad(true);
     const at::Tensor value = make_loss(loss, Json::object())->value(narrow);
     value.backward();
-    make_loss(loss, Json::object())->value(oracle).backward();
+    make_loss(loss, Json::object())->value(reference).backward();
     CHECK(value.scalar_type() == at::kFloat);
-    CHECK(relative_difference(narrow.warped.grad().to(at::kDouble), oracle.warped.grad()) < 1e-4);
+    CHECK(relative_difference(narrow.warped.grad().to(at::kDouble), reference.warped.grad()) < 1e-4);
   }
 }
 

@@ -146,7 +146,7 @@ TEST_CASE("keypoint is the mean distance in mm, worked out by hand") {
   CHECK(pair.flow.grad().isfinite().all().item<bool>());  // the first point's distance is 0
 }
 
-TEST_CASE("keypoint equals its plain definition, value and gradient") {
+TEST_CASE("keypoint equals its reference, value and gradient") {
   const auto distance = [](const PairState& p) {
     return (plain_errors(p) * at::tensor({1.5, 0.5, 2.0}, at::kDouble)).square().sum(1).sqrt().mean();
   };

@@ -1,4 +1,4 @@
-// What the tests of losses share: fields, evaluation by recipe name, and a loss against its plain definition, whose
+// What the tests of losses share: fields, evaluation by recipe name, and a loss against its reference, whose
 // derivative is LibTorch's own.
 #pragma once
 

@@ -31,7 +31,7 @@ TEST_CASE("what lives at once is counted in blocks of 512 bytes, and the peak st
   CHECK(memory.peak_bytes() == 512 + 4 * kMebibyte);
 }
 
-TEST_CASE("the peak starts anew where it is asked to") {
+TEST_CASE("the peak is reset where it is asked to") {
   MetaMemory memory;
   mebibytes(3);
   const at::Tensor kept = mebibytes(1);

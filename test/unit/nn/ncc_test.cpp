@@ -1,4 +1,4 @@
-// Local correlation: closed form against the dense oracle, finite differences, a naive loop and golden numbers.
+// Local correlation: closed form against the reference, finite differences, a naive loop and golden numbers.
 #include <cmath>
 
 #include <ATen/TensorOperators.h>
@@ -77,20 +77,20 @@ TEST_CASE("ncc gives the golden value of the reference") {
   CHECK(make_loss("ncc", Json{{"window", 9}})->value(pair).scalar_type() == at::kFloat);
 }
 
-TEST_CASE("ncc in closed form equals the dense form, value and both gradients, in double precision") {
+TEST_CASE("ncc in closed form equals the reference form, value and both gradients, in double precision") {
   const at::Tensor fixed = image_with_flat_parts(13, 17, 15, 0.0, 1);
   const at::Tensor warped = image_with_flat_parts(13, 17, 15, 0.8, 2);
   for (const std::int64_t window : {3, 5, 9, 21}) {
     INFO("window " << window);
     const ValueAndGradients closed = evaluate(local_correlation, fixed, warped, {.window = window});
-    const ValueAndGradients dense = evaluate(local_correlation_dense, fixed, warped, {.window = window});
+    const ValueAndGradients dense = evaluate(local_correlation_reference, fixed, warped, {.window = window});
     CHECK(closed.value == Approx(dense.value).epsilon(1e-9));
     CHECK(relative_difference(closed.warped, dense.warped) < 1e-7);
     CHECK(relative_difference(closed.fixed, dense.fixed) < 1e-7);
   }
 }
 
-TEST_CASE("ncc in closed form equals the dense form in each form and under a mask") {
+TEST_CASE("ncc in closed form equals the reference form in each form and under a mask") {
   const at::Tensor fixed = image_with_flat_parts(13, 17, 15, 0.0, 1);
   const at::Tensor warped = image_with_flat_parts(13, 17, 15, 0.8, 2);
   const at::Tensor mask = noise(13, 17, 15, 7).gt(0.4).to(at::kByte);
@@ -99,7 +99,7 @@ TEST_CASE("ncc in closed form equals the dense form in each form and under a mas
       INFO("form " << static_cast<int>(form) << ", masked " << some.defined());
       const CorrelationOptions options = {.window = 5, .form = form, .mask = some};
       const ValueAndGradients closed = evaluate(local_correlation, fixed, warped, options);
-      const ValueAndGradients dense = evaluate(local_correlation_dense, fixed, warped, options);
+      const ValueAndGradients dense = evaluate(local_correlation_reference, fixed, warped, options);
       CHECK(closed.value == Approx(dense.value).epsilon(1e-9));
       CHECK(relative_difference(closed.warped, dense.warped) < 1e-7);
       CHECK(relative_difference(closed.fixed, dense.fixed) < 1e-7);
@@ -123,14 +123,14 @@ TEST_CASE("ncc's forms differ where a window is nearly flat and agree where it i
   CHECK_THROWS_WITH(make_loss("ncc", Json{{"form", "mean"}}), Catch::Contains("have: sums, means, clamped"));
 }
 
-TEST_CASE("ncc of float32 volumes is as exact as the float64 oracle") {
+TEST_CASE("ncc of float32 volumes is as exact as the float64 reference") {
   const at::Tensor fixed = image_with_flat_parts(24, 30, 28, 0.0, 1);
   const at::Tensor warped = image_with_flat_parts(24, 30, 28, 0.8, 2);
-  const ValueAndGradients oracle = evaluate(local_correlation_dense, fixed, warped, {.window = 9});
+  const ValueAndGradients reference = evaluate(local_correlation_reference, fixed, warped, {.window = 9});
   const ValueAndGradients ours =
       evaluate(local_correlation, fixed.to(at::kFloat), warped.to(at::kFloat), {.window = 9});
-  CHECK(ours.value == Approx(oracle.value).epsilon(1e-6));
-  CHECK(relative_difference(ours.warped, oracle.warped) < 1e-6);
+  CHECK(ours.value == Approx(reference.value).epsilon(1e-6));
+  CHECK(relative_difference(ours.warped, reference.warped) < 1e-6);
   CHECK(ours.warped.scalar_type() == at::kFloat);
 }
 
@@ -202,7 +202,7 @@ TEST_CASE("ncc's kind of older recipes reads, keeps the recipe's identity and ch
   pair.fixed = golden_image(12, 12, 12, 0.0);
   pair.warped = golden_image(12, 12, 12, 1.0);
   const double value = make_loss("ncc", Json::object())->value(pair).item<double>();
-  const double dense = -local_correlation_dense(pair.fixed, pair.warped, {.window = 9}).item<double>();
+  const double dense = -local_correlation_reference(pair.fixed, pair.warped, {.window = 9}).item<double>();
   REQUIRE(value != dense);  // single precision
   const auto old = make_loss("ncc", Json{{"kind", "reference"}});
   CHECK(old->value(pair).item<double>() == value);

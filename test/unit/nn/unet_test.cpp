@@ -3,7 +3,7 @@
 #include <ATen/ops/tensor.h>
 
 #include "network_checks.hpp"
-#include "plain_unet.hpp"
+#include "reference_unet.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/nn/warp.hpp"
 #include "regatta/nn/work.hpp"
@@ -75,12 +75,12 @@ TEST_CASE("unet and symnet name their parameters as the reference does, in its o
   CHECK(names[38].value.sizes() == at::IntArrayRef({64, 64, 2, 2, 2}));
 }
 
-TEST_CASE("unet equals a plain re-implementation and integrates on request") {
+TEST_CASE("unet equals a reference re-implementation and integrates on request") {
   const at::NoGradGuard no_grad;
   const at::Tensor moving = golden_image(16, 32, 48, 0.0);
   const at::Tensor fixed = golden_image(16, 32, 48, 1.0);
   const auto model = golden_model("unet", kNarrow);
-  const PlainUnet plain(*model);
+  const ReferenceUnet plain(*model);
   const at::Tensor raw = plain.head(plain.features(at::cat({moving, fixed}, 1), 4), "dc9");
   const at::Tensor half = at::tensor({7.5, 15.5, 23.5}).view({1, 3, 1, 1, 1});  // (N - 1) / 2
   const at::Tensor expected = raw / raw.abs().add(1.0) * half;

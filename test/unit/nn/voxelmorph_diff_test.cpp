@@ -1,4 +1,4 @@
-// VoxelMorph-diff against a plain re-implementation, its head's draw and both ways of integrating.
+// VoxelMorph-diff against a reference re-implementation, its head's draw and both ways of integrating.
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/conv3d.h>
@@ -40,7 +40,7 @@ at::Tensor plain_mean(const Model& model, const at::Tensor& images) {
   return conv(conv(x, "decoders.4.conv", 1), "flow_mean", 1);
 }
 
-/// v, then v + v(p + v) so many times.
+/// v, then v + v(p + v), this number of times.
 at::Tensor squared(at::Tensor field, int times) {
   for (int i = 0; i < times; ++i) {
     field = field + warp(field, field);
@@ -77,7 +77,7 @@ TEST_CASE("voxelmorph-diff has the mul-adds of its layers at 160x192x224") {
   CHECK(work_of(kName, Json::object(), 160, 192, 224).total() == Approx(expected));
 }
 
-TEST_CASE("voxelmorph-diff equals a plain re-implementation, and the reference's way of integrating is an option") {
+TEST_CASE("voxelmorph-diff equals a reference re-implementation, and the reference's way of integrating is an option") {
   const at::NoGradGuard no_grad;
   const at::Tensor moving = golden_image(16, 32, 48, 0.0);
   const at::Tensor fixed = golden_image(16, 32, 48, 1.0);
@@ -125,7 +125,7 @@ TEST_CASE("normal numbers depend on seed, step and stream, and move no shared ge
   const at::Tensor first = normal_like(like, {.seed = 1, .step = 1}, 0);
   CHECK(first.scalar_type() == at::kDouble);
   CHECK(first.sizes() == like.sizes());
-  CHECK(at::zeros({100}).normal_().numel() == 100);  // the shared generator goes on
+  CHECK(at::zeros({100}).normal_().numel() == 100);  // the shared generator continues
   CHECK(normal_like(like, {.seed = 1, .step = 1}, 0).equal(first));
   CHECK_FALSE(normal_like(like, {.seed = 1, .step = 1}, 1).equal(first));
   CHECK_FALSE(normal_like(like, {.seed = 1, .step = 2}, 0).equal(first));

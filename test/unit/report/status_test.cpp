@@ -78,7 +78,7 @@ TEST_CASE("an infinite objective is not hidden by finite validations of the same
   CHECK_THAT(status_text(read_status(sweep.root())), Catch::Contains("'dice' was never a finite number"));
 }
 
-TEST_CASE("status counts, names what runs and what failed, and says how to go on") {
+TEST_CASE("status counts, names what runs and what failed, and says how to continue") {
   const TemporaryFolder folder;
   SampleSweep sweep(folder / "brains");
   run_sample(sweep);

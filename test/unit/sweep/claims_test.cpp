@@ -184,7 +184,7 @@ TEST_CASE("a distant owner is gone after 5 silent minutes if squeue does not lis
   }
 }
 
-TEST_CASE("growth of the shard starts the silence anew, and squeue is not asked before its time") {
+TEST_CASE("growth of the shard restarts the silence, and squeue is not asked before its time") {
   Fixture fixture;
   fixture.probe.answer = JobListing::kNotListed;
   StaleWatch watch(kSelf, fixture.probe, fixture.clock);
@@ -242,7 +242,7 @@ TEST_CASE("own claims on their way are not tried again, and a lost race leads to
   CHECK(behind->trial == (next->trial + 1) % 100000);
 }
 
-TEST_CASE("what a dead owner had claimed or begun goes on with the next attempt") {
+TEST_CASE("what a dead owner had claimed or begun continues with the next attempt") {
   Fixture fixture;
   Owner dead = own_owner("");
   dead.process = gone_process();

@@ -263,7 +263,7 @@ TEST_CASE("extensions are folded by number, whatever is read first, and records 
   CHECK(state.total() == 9);
 }
 
-TEST_CASE("longer trainings: finished trials that kept their final checkpoint go on from it") {
+TEST_CASE("longer trainings: finished trials that kept their final checkpoint continue from it") {
   Bench bench;
   bench.open(plain_job());
   for (int trial = 0; trial < 6; ++trial) {
@@ -321,7 +321,7 @@ TEST_CASE("longer trainings are refused where the schedule ends, nothing was kep
         std::string::npos);
   job.recipe["optim"] = {{"horizon_epochs", 2}};  // the rate stays at its last value
   bench.finish(0, false);
-  CHECK(bench.refusal(job).find("t00000 is finished and kept no checkpoint to go on from (/checkpoint/keep_final") !=
+  CHECK(bench.refusal(job).find("t00000 is finished and kept no checkpoint to continue from (/checkpoint/keep_final") !=
         std::string::npos);
   CHECK(bench.state().extensions().empty());
   bench.finish(0, true, 0, 2);

@@ -188,7 +188,7 @@ TEST_CASE("appending from several threads while another commits loses nothing") 
   }
 }
 
-TEST_CASE("a write that fails half-way loses nothing: the next commit mends the shard") {
+TEST_CASE("a write that fails half-way loses nothing: the next commit repairs the shard") {
   const TemporaryFolder folder;
   JournalWriter writer(folder / "journal", kPlace);
   writer.append("join", Json::object());

@@ -253,7 +253,7 @@ TEST_CASE("on a GPU a training that left and continued has the bytes of one that
   CHECK(test::newest_checkpoint_bytes(folder / "parts") == test::newest_checkpoint_bytes(folder / "whole"));
   CHECK(test::bytes_of(folder / "parts/best.safetensors") == test::bytes_of(folder / "whole/best.safetensors"));
 
-  recipe.run.backend = "reference";  // what began on the fast backend goes on by reference, and says so
+  recipe.run.backend = "reference";  // what began on the fast backend continues by reference, and says so
   Recorder third;
   REQUIRE(train_on_gpu(folder / "other", recipe, third).status == AttemptStatus::kOk);
   CHECK(third.start.backend == "reference");

@@ -41,7 +41,7 @@ std::vector<double> adamax_oracle(const OptimOptions& options, std::vector<doubl
 }
 
 /// PyTorch's documented Adam and AdamW, in double.
-std::vector<double> oracle(const OptimOptions& options, std::vector<double> values, int updates) {
+std::vector<double> reference(const OptimOptions& options, std::vector<double> values, int updates) {
   if (options.name == "adamax") {
     return adamax_oracle(options, std::move(values), updates);
   }
@@ -92,7 +92,7 @@ void check_against_oracle(const OptimOptions& options) {
     optimizer.step_(optimizer.gradients(), {options.lr, t}, fixture.no_skip);
     optimizer.clear_gradients_();
   }
-  const auto expected = oracle(options, std::vector<double>(kValues, 0.25), 25);
+  const auto expected = reference(options, std::vector<double>(kValues, 0.25), 25);
   for (std::size_t i = 0; i < kValues; ++i) {
     CHECK(fixture.value.const_data_ptr<float>()[i] == Approx(expected[i]).epsilon(2e-5));
   }
@@ -203,7 +203,7 @@ TEST_CASE("state names follow the parameters and vmax exists with AMSGrad alone"
   CHECK(Optimizer(fixture.parameters, options).state().at(2).first == "optim/u/w");
 }
 
-TEST_CASE("an optimiser that goes on from a file repeats the bits of one that was not interrupted") {
+TEST_CASE("an optimiser that continues from a file repeats the bits of one that was not interrupted") {
   const std::string name = GENERATE(as<std::string>(), "adam", "adamw", "adamax");
   INFO(name);
   OptimOptions options;

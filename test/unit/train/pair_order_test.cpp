@@ -29,7 +29,7 @@ TEST_CASE("each epoch takes every pair once and in another order") {
   CHECK(epochs[1] != epochs[2]);
 }
 
-TEST_CASE("shorter epochs go on through the shuffle, so that every pair comes once before any comes again") {
+TEST_CASE("shorter epochs continue through the shuffle, so that every pair comes once before any comes again") {
   const PairOrder order(5, 10, 2, 3);  // an epoch: a batch of 2 and one of 1
   const PairOrder whole(5, 10, 1);
   REQUIRE(order.steps_per_epoch() == 2);

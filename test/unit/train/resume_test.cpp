@@ -173,7 +173,7 @@ TEST_CASE("with no checkpoint that verifies the training refuses to start from s
   for (int again = 0; again < 2; ++again) {  // the second time, too, when the bad ones have been renamed
     try {
       train_in(folder / "run", recipe);
-      FAIL("started anew");
+      FAIL("started again");
     } catch (const Error& error) {
       CHECK(error.code() == ExitCode::kNoCheckpoint);
     }

@@ -1,4 +1,4 @@
-// Who owns a run's folder, and which recipe may go on in it.
+// Who owns a run's folder, and which recipe may continue in it.
 #include <sys/wait.h>
 #include <unistd.h>
 

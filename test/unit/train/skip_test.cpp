@@ -93,7 +93,7 @@ TEST_CASE("the guard counts skips, remembers their numbers and halts after too m
   CHECK(guard.take_report_().halted_at == 10);
 }
 
-TEST_CASE("steps of a pair with a NaN voxel are skipped and named; the training goes on and ends") {
+TEST_CASE("steps of a pair with a NaN voxel are skipped and named; the training continues and ends") {
   const TemporaryFolder folder;
   const Recipe recipe = scene_recipe(write_spoilt_scene(folder.path(), 2));
   const TrainOutcome outcome = train_in(folder / "run", recipe);

@@ -129,7 +129,7 @@ std::string train_to_end(const Trial& trial, int attempt) {
   return kept.size() == 1 ? read_file(kept[0].path) : "";
 }
 
-TEST_CASE("a finished trial that keeps its final checkpoint goes on from it to a longer training, bit for bit") {
+TEST_CASE("a finished trial that keeps its final checkpoint continues from it to a longer training, bit for bit") {
   const Trial longer(6, true);
   const std::string expected = train_to_end(longer, 1);
   REQUIRE_FALSE(expected.empty());
@@ -148,7 +148,7 @@ TEST_CASE("a finished trial that keeps its final checkpoint goes on from it to a
   CHECK(list_checkpoints(bare.files).empty());
 }
 
-TEST_CASE("a worker told to leave saves, says paused and exits with 85; the next attempt goes on") {
+TEST_CASE("a worker told to leave saves, says paused and exits with 85; the next attempt continues") {
   const Trial trial(200);
   {
     RunningWorker worker;

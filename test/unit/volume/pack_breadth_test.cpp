@@ -288,7 +288,7 @@ TEST_CASE("frames of one 4-D file are subjects of one group; labels may be 3-D o
   CHECK(error_text([&] { files.pack("b.h5"); }).find("frame 3, the file has 3: 0..2 allowed") != std::string::npos);
 }
 
-TEST_CASE("an update takes over what is the same, and gives what packing all anew gives") {
+TEST_CASE("an update takes over what is the same, and gives what packing all again gives") {
   Files files;
   files.pack();
   files.add(1, 9);  // another scan under the same name
@@ -305,7 +305,7 @@ TEST_CASE("an update takes over what is the same, and gives what packing all ane
   CHECK(files.pack("a.h5", true).reused == 0);
 }
 
-TEST_CASE("a pack that ended early goes on with what it has, also behind a torn record") {
+TEST_CASE("a pack that ended early continues with what it has, also behind a torn record") {
   Files files;
   if (GENERATE(false, true)) {  // without labels each is written as soon as it is packed
     for (Json& subject : files.json["subjects"]) {

@@ -42,7 +42,7 @@ class UnetSkeleton {
   std::vector<UpConv3d> ups_;
 };
 
-/// The displacement after unit time in a stationary velocity field that goes on unchanged outside the volume, as
+/// The displacement after unit time in a stationary velocity field that continues unchanged outside the volume, as
 /// LKU-Net and Fourier-Net integrate. Velocity and result in voxels.
 at::Tensor integrate_within_borders(const at::Tensor& velocity, int steps, Backend backend);
 

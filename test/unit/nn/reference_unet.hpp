@@ -1,4 +1,4 @@
-// The U-Net of models.md section 6 by LibTorch's own operators, over a network's parameters: an oracle.
+// The U-Net of models.md section 6 by LibTorch's own operators, over a network's parameters: a reference.
 #pragma once
 
 #include <string>
@@ -13,9 +13,9 @@
 
 namespace regatta::test {
 
-class PlainUnet {
+class ReferenceUnet {
  public:
-  explicit PlainUnet(const Model& model, std::string prefix = "") : model_(model), prefix_(std::move(prefix)) {}
+  explicit ReferenceUnet(const Model& model, std::string prefix = "") : model_(model), prefix_(std::move(prefix)) {}
 
   at::Tensor conv(const at::Tensor& x, const std::string& name, std::int64_t stride) const {
     const at::Tensor weight = parameter_of(model_, name + ".0.weight");
