@@ -33,16 +33,19 @@ void add_progress(const TrialFiles& files, ActiveTrial& trial) {
   }
 }
 
-/// "lr 0.0001  weight 2"
-std::string short_point_text(const Point& point) {
+/// "lr 0.0001  weight 2"; named values by their names.
+std::string short_point_text(const TrialList& list, const Point& point) {
   std::vector<std::string> pointers;
   for (const auto& [pointer, value] : point) {
     pointers.push_back(pointer);
   }
   const auto titles = axis_titles(pointers);
   std::vector<std::string> parts;
-  for (const auto& [pointer, value] : point) {
-    parts.push_back(str(titles.at(pointer), " ", axis_text(value)));
+  for (const Axis& axis : list.axes()) {
+    if (const auto found = point.find(axis.pointer()); found != point.end()) {
+      const bool named = !axis.options().named.empty();
+      parts.push_back(str(titles.at(found->first), " ", named ? axis.text(found->second) : axis_text(found->second)));
+    }
   }
   return join(parts, "  ");
 }
@@ -53,7 +56,7 @@ ActiveTrial active_trial(const JournalView& view, const TrialList& list, const T
   ActiveTrial trial;
   trial.name = trial_name(state.number);
   trial.status = view.status_of(state);
-  trial.point = short_point_text(point.point);
+  trial.point = short_point_text(list, point.point);
   trial.host = state.host;
   trial.attempt = state.attempts;
   trial.step = state.step;
@@ -69,7 +72,7 @@ LostTrial lost_trial(const JournalView& view, const TrialList& list, const Trial
   trial.status = status_name(*state.status);
   trial.attempts = state.attempts;
   trial.step = state.step;
-  trial.point = short_point_text(list.trial(state.number).point);
+  trial.point = short_point_text(list, list.trial(state.number).point);
   trial.message = message_text(state.message, state.step);
   trial.log = view.files.trial(state.number).log(state.attempts);
   return trial;

@@ -59,7 +59,8 @@ JobOptions sample_job(const SampleOptions& options) {
   job.recipe["data"]["val_split"] = options.val_split;
   job.axes["/optim/lr"].log = {1e-4, 1e-2};
   if (!options.weight_axis.empty()) {
-    job.axes[options.weight_axis].list = options.list;
+    job.axes[options.weight_axis].list = options.named.empty() ? options.list : Json::array();
+    job.axes[options.weight_axis].named = options.named;
   }
   job.sampler = "random";
   job.seed = options.seed;

@@ -23,6 +23,7 @@ struct SampleOptions {
   std::string metric = "dice";
   std::string weight_axis = "/losses/grad/weight";  ///< empty: the learning rate is the only axis
   Json list = {0.5, 1.0, 2.0};                      ///< of that axis
+  Json named = Json::object();                      ///< of that axis, instead of the list
   std::string val_split = "val";
   std::string fingerprint = "57a1c3e2b4d60f98";
   std::int64_t steps = 150;  ///< of a training, as planned

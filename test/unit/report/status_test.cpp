@@ -108,6 +108,17 @@ TEST_CASE("status counts, names what runs and what failed, and says how to conti
   CHECK(to_json(status)["active"][0]["left_s"] == Approx(90 * 0.38125));
 }
 
+TEST_CASE("status shows named values by their names") {
+  const TemporaryFolder folder;
+  SampleOptions options;
+  options.named = {{"rough", 0.5}, {"smooth", 2.0}};
+  SampleSweep sweep(folder / "brains", options);
+  run_sample(sweep);
+  const SweepStatus status = read_status(sweep.root(), sweep.clock());
+  REQUIRE(status.active.size() == 1);
+  CHECK_THAT(status.active[0].point, Catch::Contains("weight rough") || Catch::Contains("weight smooth"));
+}
+
 TEST_CASE("watching shows a line for each rank, what it does and what is idle") {
   const TemporaryFolder folder;
   SampleSweep sweep(folder / "brains");
