@@ -103,13 +103,4 @@ std::string scalar_event(double wall_s, std::int64_t step, const Scalars& scalar
   return tf_record(event);
 }
 
-std::string restart_event(double wall_s, std::int64_t step) {
-  std::string log;
-  append_key(log, 1, kVarint);  // status: START
-  append_varint(log, 1);
-  std::string event = event_head(wall_s, step);
-  append_text(event, 7, log);
-  return tf_record(event);
-}
-
 }  // namespace regatta

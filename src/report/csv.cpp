@@ -1,4 +1,4 @@
-// leaderboard.csv: one line a trial in the order of the ranking.
+// leaderboard.csv: one line per trial in the order of the ranking.
 #include "regatta/base/text.hpp"
 #include "regatta/report/report.hpp"
 #include "report/format.hpp"
@@ -8,10 +8,8 @@ namespace regatta {
 namespace {
 
 std::vector<std::string> header_fields(const Report& report, const std::vector<std::string>& metrics) {
-  std::vector<std::string> fields = {"rank", "sweep", "trial", "point", "replicate", "seed", "status"};
-  for (const ReportAxis& axis : report.axes) {
-    fields.push_back(csv_text(axis.pointer));
-  }
+  std::vector<std::string> fields = trial_columns(report);
+  fields.insert(fields.begin(), "rank");
   fields.push_back(csv_text(report.metric));
   for (const char* name :
        {"point_mean", "point_std", "point_n", "point_low", "point_high", "point_p", "point_tied", "point_front",
@@ -44,16 +42,8 @@ std::vector<std::string> result_fields(const TrialResult& result, const std::vec
 std::vector<std::string> trial_fields(const Report& report, const ReportPoint& point, std::size_t index,
                                       const std::vector<std::string>& metrics) {
   const ReportTrial& trial = report.trials[index];
-  std::vector<std::string> fields = {point.rank > 0 ? str(point.rank) : "",
-                                     csv_text(report.sweeps[trial.sweep].name),
-                                     str(trial.number),
-                                     str(trial.point),
-                                     str(trial.replicate),
-                                     str(trial.seed),
-                                     trial.status};
-  for (const ReportAxis& axis : report.axes) {
-    fields.push_back(axis_field(axis_value(trial, axis)));
-  }
+  std::vector<std::string> fields = trial_column_values(report, trial);
+  fields.insert(fields.begin(), point.rank > 0 ? str(point.rank) : "");
   fields.push_back(trial.objective ? to_text(*trial.objective) : "");
   fields.push_back(point.objective.mean ? to_text(*point.objective.mean) : "");
   fields.push_back(point.objective.std ? to_text(*point.objective.std) : "");

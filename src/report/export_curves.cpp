@@ -64,23 +64,11 @@ class StepTimes {
 }  // namespace
 
 std::string curves_csv(const Report& report) {
-  std::vector<std::string> header = {"sweep", "trial", "point", "replicate", "seed", "status"};
-  for (const ReportAxis& axis : report.axes) {
-    header.push_back(csv_text(axis.pointer));
-  }
+  std::vector<std::string> header = trial_columns(report);
   header.insert(header.end(), {"kind", "step", "epoch", "name", "value"});
   std::string text = join(header, ",") + "\n";
   for (const ReportTrial& trial : report.trials) {
-    std::vector<std::string> fields = {csv_text(report.sweeps[trial.sweep].name),
-                                       str(trial.number),
-                                       str(trial.point),
-                                       str(trial.replicate),
-                                       str(trial.seed),
-                                       trial.status};
-    for (const ReportAxis& axis : report.axes) {
-      fields.push_back(axis_field(axis_value(trial, axis)));
-    }
-    const std::string begin = join(fields, ",");
+    const std::string begin = join(trial_column_values(report, trial), ",");
     for (const MetricLine& line : read_metric_lines(files_of(report, trial))) {
       if (!has_values(line)) {
         continue;

@@ -69,6 +69,27 @@ Json axis_value(const ReportTrial& trial, const ReportAxis& axis) {
   return found == trial.axes.end() ? Json() : found->second;
 }
 
+std::vector<std::string> trial_columns(const Report& report) {
+  std::vector<std::string> names = {"sweep", "trial", "point", "replicate", "seed", "status"};
+  for (const ReportAxis& axis : report.axes) {
+    names.push_back(csv_text(axis.pointer));
+  }
+  return names;
+}
+
+std::vector<std::string> trial_column_values(const Report& report, const ReportTrial& trial) {
+  std::vector<std::string> fields = {csv_text(report.sweeps[trial.sweep].name),
+                                     str(trial.number),
+                                     str(trial.point),
+                                     str(trial.replicate),
+                                     str(trial.seed),
+                                     trial.status};
+  for (const ReportAxis& axis : report.axes) {
+    fields.push_back(axis_field(axis_value(trial, axis)));
+  }
+  return fields;
+}
+
 std::string axis_field(const Json& value) {
   if (value.is_null()) {
     return "";

@@ -34,6 +34,10 @@ std::string axis_text(const ReportTrial& trial, const ReportAxis& axis);
 /// The same for a CSV file, with all digits; empty for null.
 std::string axis_field(const Json& value);
 
+/// Columns of a CSV file that name a trial: sweep, trial, point, replicate, seed, status, then its axes.
+std::vector<std::string> trial_columns(const Report& report);
+std::vector<std::string> trial_column_values(const Report& report, const ReportTrial& trial);
+
 /// All axes: "lr 0.0001, weight 2".
 std::string setting_text(const Report& report, const ReportTrial& trial);
 

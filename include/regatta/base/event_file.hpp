@@ -26,8 +26,4 @@ using Scalars = std::vector<std::pair<std::string, double>>;
 /// @param wall_s  seconds since 1970
 std::string scalar_event(double wall_s, std::int64_t step, const Scalars& scalars);
 
-/// A record after which TensorBoard drops what the same folder's earlier files have from this step on: the start of an
-/// attempt that goes on from a checkpoint.
-std::string restart_event(double wall_s, std::int64_t step);
-
 }  // namespace regatta

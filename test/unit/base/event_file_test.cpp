@@ -28,7 +28,6 @@ TEST_CASE("an event of scalars holds its time, step, tags and values") {
   CHECK(event.find(std::string("\x10\xac\x02", 3)) != std::string::npos);  // field 2, the varint 300
   CHECK(event.find(std::string("\x0a\x0fvalidation/dice\x15\0\0\0\x3f", 22)) != std::string::npos);
   CHECK(event.find(std::string("\x0a\x02lr\x15\0\0\x80\x3f", 9)) != std::string::npos);
-  CHECK(restart_event(2.0, 300).find(std::string("\x3a\x02\x08\x01", 4)) != std::string::npos);
 }
 
 }  // namespace regatta::test
