@@ -45,7 +45,7 @@ __global__ void __launch_bounds__(kMostThreads, kBlocks)
   put_sums(partial, size, sum, squares);
 }
 
-/// What the derivative of the normalised values, e, and those values themselves, t, are told from.
+/// What the derivative of the normalised values, e, and those values themselves, t, are computed from.
 struct Normalised {
   Eight e, t;
 

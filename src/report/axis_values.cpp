@@ -1,4 +1,4 @@
-// Axis values as tables show them: of objects only what tells them apart.
+// Axis values as tables show them: of objects only what differs.
 #include <algorithm>
 #include <iterator>
 #include <map>

@@ -334,7 +334,7 @@ std::string leaderboard_part(const Report& report) {
     out += str("<p class=\"soft\">95 % of pairs: bootstrap over ", report.statistics.pairs,
                " validation pairs. Against first: paired signed-rank test over them, p by Holm for ",
                report.statistics.comparisons, report.statistics.comparisons == 1 ? " comparison" : " comparisons",
-               "; a tied point cannot be told from the first.</p>\n");
+               "; a tied point does not differ significantly from the first.</p>\n");
   }
   return out;
 }

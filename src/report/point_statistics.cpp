@@ -219,7 +219,7 @@ void add_point_statistics(Report& report) {
   const ReportStatistics& statistics = report.statistics;
   if (statistics.comparisons > 0 && statistics.least_p * statistics.comparisons >= kSignificance) {
     report.notes.push_back(str(statistics.pairs, statistics.pairs == 1 ? " validation pair" : " validation pairs",
-                               " cannot tell ", statistics.comparisons + 1, " points apart: no p can be less than ",
+                               " cannot separate ", statistics.comparisons + 1, " points: no p can be less than ",
                                number_text(statistics.least_p), " x ", statistics.comparisons,
                                ", so that all are tied with the first"));
   }

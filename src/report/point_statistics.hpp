@@ -1,4 +1,4 @@
-// What is behind a row of the leaderboard: its validation pairs, the interval of its mean, whether it can be told from
+// What is behind a row of the leaderboard: its validation pairs, the interval of its mean, whether it differs from
 // the first, and its values where registration is hardest.
 #pragma once
 
@@ -44,7 +44,7 @@ PairedTest paired_test(const std::map<PairKey, double>& values, const std::map<P
 
 /// Fills `Report::difficulty`, `Report::statistics` and of each point `interval`, `against_first` and `hardest30`.
 /// After `rank`, and before pairs are dropped by `limit_pair_values`. A note says so where the validation pairs are too
-/// few for any point to be told from the first.
+/// few for any point to differ significantly from the first.
 void add_point_statistics(Report& report);
 
 }  // namespace regatta

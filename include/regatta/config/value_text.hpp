@@ -8,7 +8,7 @@
 namespace regatta {
 
 /// Text without quotes; numbers, lists and null as in JSON. Of an object its name first, then its other members, those
-/// in "options" as if they were its own: {"name": "lku-net-8", "options": {"head": "half"}} is "lku-net-8 head half".
+/// in "options" as if they were its own: {"name": "lkunet", "options": {"head": "half"}} is "lkunet head half".
 std::string value_text(const Json& value);
 
 }  // namespace regatta

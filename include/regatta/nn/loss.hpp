@@ -60,8 +60,8 @@ struct PairState {
   VoxelAxes moving_axes_mm = {1, 0, 0, 0, 1, 0, 0, 0, 1};  ///< of those voxels: an error is as long as they are
   VoxelAxes fixed_axes_mm = {1, 0, 0, 0, 1, 0, 0, 0, 1};   ///< the same for the other direction, `inverse_flow`
   std::int64_t most_keypoints = 0;                         ///< of a pair of the data set; 0: not known
-  at::Tensor keypoint_count;                               ///< scalar float64 on the device: points after so many
-                                                           ///< are padding; undefined: all are real
+  at::Tensor keypoint_count;                               ///< scalar float64 on the device: points from this number
+                                                           ///< on are padding; undefined: all are real
   at::Tensor moving_axes;  ///< [3, 3] float64, the axes in mm on the device; where it is defined only this is read
   at::Tensor fixed_axes;   ///< the same for the other direction
   double network_s = std::numeric_limits<double>::quiet_NaN();   ///< seconds of the forward pass, where measured

@@ -16,7 +16,7 @@ namespace regatta {
 inline constexpr int kReportSchema = 2;
 inline constexpr int kOldestReportSchema = 1;  ///< that `mask_volatile` and `compare_reports` read
 inline constexpr double kConfidence = 0.95;    ///< of the intervals over validation pairs
-inline constexpr double kSignificance = 0.05;  ///< of the corrected p below which a point is told from the first
+inline constexpr double kSignificance = 0.05;  ///< a point with a corrected p below this differs from the first
 
 inline constexpr double kImportanceQuantile = 0.1;  ///< share of the points that count as the best
 
@@ -164,7 +164,7 @@ struct ReportStatistics {
   std::int64_t resamples = 0;  ///< of an interval; 0: there is none
   int comparisons = 0;         ///< points that were compared with the first
   int pairs = 0;               ///< validation pairs of the first
-  double least_p = 1.0;        ///< that the test of so many pairs can give
+  double least_p = 1.0;        ///< smallest p that the test can give for this number of pairs
 };
 
 /// Finished trials with a finite objective, in the order in which they ended.

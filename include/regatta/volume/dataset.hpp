@@ -113,8 +113,8 @@ struct FoldRule {
   template <class Self, class V>
   static void visit(Self& s, V&& v) {
     v("count", s.count,
-      "groups of the splits train and val are dealt out to so many folds: splits train0, val0, train1, ... beside "
-      "train and val; 0: none",
+      "number of folds for cross-validation: the groups of train and val are divided into the splits train0, val0, "
+      "train1, ...; 0: none",
       between(0, 100));
     v("seed", s.seed, "seed of the division into folds", between(0, 9007199254740991.0));
   }

@@ -55,7 +55,7 @@ Report report_with_pairs(const std::vector<double>& levels) {
 
 }  // namespace
 
-TEST_CASE("a point that is worse on every pair is told from the first, one that is as good is tied") {
+TEST_CASE("a point that is worse on every pair differs from the first, one that is as good is tied") {
   const Report report = report_with_pairs({0.40, 0.4003, 0.36});
   REQUIRE(report.ranking.size() == 3);
   CHECK_FALSE(report.ranking[0].against_first);
@@ -102,7 +102,7 @@ TEST_CASE("with few pairs all points are tied with the first, and a note says wh
   CHECK(report.ranking[2].against_first->tied);
   REQUIRE(report.notes.size() == 1);
   CHECK_THAT(report.notes[0],
-             Catch::Contains("4 validation pairs cannot tell 3 points apart") && Catch::Contains("0.1250 x 2"));
+             Catch::Contains("4 validation pairs cannot separate 3 points") && Catch::Contains("0.1250 x 2"));
 }
 
 TEST_CASE("points without pair values have neither interval nor comparison") {

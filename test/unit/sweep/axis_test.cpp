@@ -40,8 +40,8 @@ JobOptions conditional_job(const std::string& sampler) {
   JobOptions job = small_job();
   job.sampler = sampler;
   job.axes.clear();
-  set_axis(job, "/model/name", R"({"list": ["voxelmorph-1", "lku-net-8"]})");
-  set_axis(job, "/model/options/kernel", R"({"list": [5, 7], "when": {"/model/name": "lku-net-8"}})");
+  set_axis(job, "/model/name", R"({"list": ["voxelmorph-1", "lkunet"]})");
+  set_axis(job, "/model/options/kernel", R"({"list": [5, 7], "when": {"/model/name": "lkunet"}})");
   set_axis(job, "/model/options/a_width", R"({"integer": [8, 10], "when": {"/model/options/kernel": [7, 9]}})");
   job.axes["/model/options/a_width"].when["/model/options/kernel"] = {7};
   return job;
@@ -124,8 +124,8 @@ TEST_CASE("named values are chosen as a list's, and tables show their names") {
 
 TEST_CASE("a grid with conditions has each combination of the axes that count once") {
   CHECK(points_of(conditional_job("grid")) ==
-        std::vector<std::string>{"name voxelmorph-1", "name lku-net-8  kernel 5", "name lku-net-8  a_width 8  kernel 7",
-                                 "name lku-net-8  a_width 9  kernel 7", "name lku-net-8  a_width 10  kernel 7"});
+        std::vector<std::string>{"name voxelmorph-1", "name lkunet  kernel 5", "name lkunet  a_width 8  kernel 7",
+                                 "name lkunet  a_width 9  kernel 7", "name lkunet  a_width 10  kernel 7"});
 }
 
 TEST_CASE("a condition leaves the draws of all other axes as they are") {
@@ -145,7 +145,7 @@ TEST_CASE("a condition leaves the draws of all other axes as they are") {
       for (const auto& [pointer, value] : point) {
         CHECK(value == whole.at(pointer));
       }
-      const bool has_kernel = point.at("/model/name") == "lku-net-8";
+      const bool has_kernel = point.at("/model/name") == "lkunet";
       CHECK(point.contains("/model/options/kernel") == has_kernel);
       CHECK(point.contains("/model/options/a_width") == (has_kernel && point.at("/model/options/kernel") == 7));
       narrow += has_kernel ? 0 : 1;
@@ -158,10 +158,9 @@ TEST_CASE("a condition leaves the draws of all other axes as they are") {
 TEST_CASE("a condition may look into whole objects, and at names of named values") {
   JobOptions job = small_job();
   job.axes.clear();
-  set_axis(
-      job, "/model",
-      R"({"named": {"plain": {"name": "voxelmorph-1"}, "large": {"name": "lku-net-8", "options": {"kernel": 5}}}})");
-  set_axis(job, "/model/options/head", R"({"list": ["half", "full"], "when": {"/model/name": "lku-net-8"}})");
+  set_axis(job, "/model",
+           R"({"named": {"plain": {"name": "voxelmorph-1"}, "large": {"name": "lkunet", "options": {"kernel": 5}}}})");
+  set_axis(job, "/model/options/head", R"({"list": ["half", "full"], "when": {"/model/name": "lkunet"}})");
   CHECK(points_of(job).size() == 3);
   job.axes["/model/options/head"].when = {{"/model", "large"}};
   CHECK(points_of(job).size() == 3);
@@ -180,7 +179,7 @@ TEST_CASE("conditions on nothing, on values that never come and in a circle are 
   job.axes["/model/options/kernel"].when = {{"/model/name", "transmorph"}};
   CHECK(refusal(job) ==
         "/axes/~1model~1options~1kernel/when: /model/name is never \"transmorph\", the values of /model/name are "
-        "voxelmorph-1, lku-net-8");
+        "voxelmorph-1, lkunet");
   job.axes["/model/options/kernel"].when = {{"/model/options/a_width", 8}};
   CHECK(refusal(job).find("/when: axes depend on each other in a circle") != std::string::npos);
 }
