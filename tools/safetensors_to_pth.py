@@ -20,7 +20,7 @@ from safetensors_io import refuse, torch
 
 BIAS_TABLE, OFFSETS = "relative_position_bias_table", "relative_position_index"
 WITHOUT_GRID = ("voxelmorph-diff", "voxelmorph-pairwise", "transmorph-diff", "transmorph-bspl", "transmorph-affine")
-# Networks that compute as their authors' program does only with this option (src/nn/published.cpp).
+# Networks that compute as their authors' program does only with this option (src/nn/weights/published.cpp).
 AS_PUBLISHED = {"voxelmorph-diff": "reference", "transmorph-diff": "reference", "transmorph-bspl": "reference",
                 "transmorph-oasis": "shifted_grid", "transmorph-large-oasis": "shifted_grid", "lkunet-affine": "reference"}
 FORMER_VFA = re.compile(r"encoder\.((en|de)coder_conv\.\d+|upsampling\.\d+|bottleneck_conv)\.\d\.(weight|bias)")

@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "nn/safetensors_header.hpp"
+#include "nn/weights/safetensors_header.hpp"
 #include "regatta/base/error.hpp"
 
 namespace {

@@ -15,7 +15,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "nn/local_correlation.hpp"
+#include "nn/ops/local_correlation.hpp"
 #include "regatta/kernels/device.hpp"
 #include "regatta/nn/device.hpp"
 #include "regatta/nn/metric.hpp"

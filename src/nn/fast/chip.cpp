@@ -4,7 +4,7 @@
 
 #include <ATen/ops/empty.h>
 
-#include "nn/device_memory.hpp"
+#include "nn/device/device_memory.hpp"
 #include "regatta/base/error.hpp"
 
 namespace regatta::fast {

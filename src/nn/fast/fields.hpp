@@ -4,7 +4,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "nn/local_correlation.hpp"
+#include "nn/ops/local_correlation.hpp"
 #include "regatta/nn/warp.hpp"
 
 namespace regatta::fast {

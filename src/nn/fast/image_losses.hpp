@@ -4,7 +4,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "nn/parzen.hpp"
+#include "nn/ops/parzen.hpp"
 
 namespace regatta::fast {
 

@@ -3,7 +3,7 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 
-#include "nn/meta_kernels.hpp"
+#include "nn/device/meta_kernels.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/nn/model.hpp"
 

@@ -11,7 +11,7 @@
 
 #include "nn/known_gradient.hpp"
 #include "nn/losses/two_fields.hpp"
-#include "nn/splat.hpp"
+#include "nn/ops/splat.hpp"
 #include "regatta/config/options.hpp"
 #include "regatta/nn/loss.hpp"
 #include "regatta/nn/warp.hpp"

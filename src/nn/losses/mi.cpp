@@ -7,7 +7,7 @@
 #include "nn/fast/image_losses.hpp"
 #include "nn/known_gradient.hpp"
 #include "nn/layers/recompute.hpp"
-#include "nn/parzen.hpp"
+#include "nn/ops/parzen.hpp"
 #include "nn/shapes.hpp"
 #include "regatta/config/options.hpp"
 #include "regatta/nn/forms.hpp"

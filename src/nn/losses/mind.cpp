@@ -16,9 +16,9 @@
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
-#include "nn/box_sum.hpp"
 #include "nn/fast/image_losses.hpp"
 #include "nn/known_gradient.hpp"
+#include "nn/ops/box_sum.hpp"
 #include "nn/shapes.hpp"
 #include "regatta/config/options.hpp"
 #include "regatta/nn/forms.hpp"

@@ -3,8 +3,8 @@
 
 #include "nn/fast/fields.hpp"
 #include "nn/known_gradient.hpp"
-#include "nn/local_correlation.hpp"
 #include "nn/losses/masked_mean.hpp"
+#include "nn/ops/local_correlation.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/config/options.hpp"
 #include "regatta/nn/forms.hpp"

@@ -6,7 +6,7 @@
 
 #include <ATen/core/grad_mode.h>
 
-#include "nn/label_overlap.hpp"
+#include "nn/ops/label_overlap.hpp"
 #include "regatta/nn/grid_warp.hpp"
 #include "regatta/nn/metric.hpp"
 

@@ -16,7 +16,7 @@
 #include <ATen/ops/maximum.h>
 #include <ATen/ops/zeros_like.h>
 
-#include "nn/label_overlap.hpp"
+#include "nn/ops/label_overlap.hpp"
 #include "regatta/nn/grid_warp.hpp"
 #include "regatta/nn/metric.hpp"
 

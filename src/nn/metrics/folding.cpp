@@ -4,7 +4,7 @@
 
 #include <ATen/core/grad_mode.h>
 
-#include "nn/jacobian.hpp"
+#include "nn/ops/jacobian.hpp"
 #include "regatta/kernels/jacobian.hpp"
 #include "regatta/nn/metric.hpp"
 

@@ -16,8 +16,8 @@
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 
-#include "nn/label_overlap.hpp"
-#include "nn/surface_distance.hpp"
+#include "nn/ops/label_overlap.hpp"
+#include "nn/ops/surface_distance.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/base/text.hpp"
 #include "regatta/nn/grid_warp.hpp"

@@ -5,7 +5,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include "nn/fast/fields.hpp"
-#include "nn/local_correlation.hpp"
+#include "nn/ops/local_correlation.hpp"
 #include "regatta/nn/metric.hpp"
 
 namespace regatta::metrics {

@@ -13,7 +13,7 @@
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
 
-#include "nn/jacobian.hpp"
+#include "nn/ops/jacobian.hpp"
 #include "nn/shapes.hpp"
 #include "regatta/nn/metric.hpp"
 

@@ -9,7 +9,7 @@
 #include <ATen/ops/masked_select.h>
 #include <ATen/ops/stack.h>
 
-#include "nn/jacobian.hpp"
+#include "nn/ops/jacobian.hpp"
 #include "regatta/kernels/jacobian.hpp"
 #include "regatta/nn/metric.hpp"
 

@@ -10,8 +10,8 @@
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 
+#include "nn/ops/spline_sampling.hpp"
 #include "nn/shapes.hpp"
-#include "nn/spline_sampling.hpp"
 #include "regatta/nn/metric.hpp"
 
 namespace regatta::metrics {

@@ -12,7 +12,7 @@
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
-#include "nn/label_overlap.hpp"
+#include "nn/ops/label_overlap.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/nn/device.hpp"
 #include "regatta/nn/warp.hpp"

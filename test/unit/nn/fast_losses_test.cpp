@@ -8,7 +8,7 @@
 #include <ATen/ops/zeros.h>
 
 #include "loss_checks.hpp"
-#include "nn/meta_kernels.hpp"
+#include "nn/device/meta_kernels.hpp"
 #include "regatta/kernels/device.hpp"
 #include "regatta/nn/device.hpp"
 #include "regatta/nn/forms.hpp"

@@ -14,8 +14,8 @@
 #include <ATen/ops/zeros.h>
 
 #include "loss_checks.hpp"
-#include "nn/meta_kernels.hpp"
-#include "nn/splat.hpp"
+#include "nn/device/meta_kernels.hpp"
+#include "nn/ops/splat.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/nn/warp.hpp"
 

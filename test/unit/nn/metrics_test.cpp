@@ -12,8 +12,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "nn/jacobian.hpp"
-#include "nn/label_overlap.hpp"
+#include "nn/ops/jacobian.hpp"
+#include "nn/ops/label_overlap.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/kernels/jacobian.hpp"
 #include "regatta/kernels/label_overlap.hpp"

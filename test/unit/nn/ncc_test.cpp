@@ -6,8 +6,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "nn/box_sum.hpp"
-#include "nn/local_correlation.hpp"
+#include "nn/ops/box_sum.hpp"
+#include "nn/ops/local_correlation.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/nn/loss.hpp"
 #include "support/catch.hpp"

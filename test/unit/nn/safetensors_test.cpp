@@ -4,7 +4,7 @@
 
 #include <ATen/ops/ones.h>
 
-#include "nn/safetensors_header.hpp"
+#include "nn/weights/safetensors_header.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/base/files.hpp"
 #include "regatta/base/random.hpp"

@@ -1,5 +1,5 @@
 // The interpolating spline against numbers of scipy's map_coordinates(order=3).
-#include "nn/spline_sampling.hpp"
+#include "nn/ops/spline_sampling.hpp"
 
 #include <cmath>
 

@@ -1,5 +1,5 @@
 // Surface distances against a naive search and cases counted by hand.
-#include "nn/surface_distance.hpp"
+#include "nn/ops/surface_distance.hpp"
 
 #include <algorithm>
 #include <bit>

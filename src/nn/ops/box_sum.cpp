@@ -1,4 +1,4 @@
-#include "nn/box_sum.hpp"
+#include "nn/ops/box_sum.hpp"
 
 #include <ATen/ops/add.h>
 #include <ATen/ops/zeros.h>

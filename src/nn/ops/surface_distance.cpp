@@ -1,4 +1,4 @@
-#include "nn/surface_distance.hpp"
+#include "nn/ops/surface_distance.hpp"
 
 #include <algorithm>
 #include <cmath>

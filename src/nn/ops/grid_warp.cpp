@@ -7,7 +7,7 @@
 #include <ATen/ops/zeros.h>
 
 #include "nn/layers/grid.hpp"
-#include "nn/sampling_grid.hpp"
+#include "nn/ops/sampling_grid.hpp"
 #include "nn/shapes.hpp"
 #include "regatta/nn/warp.hpp"
 

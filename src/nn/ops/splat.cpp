@@ -1,4 +1,4 @@
-#include "nn/splat.hpp"
+#include "nn/ops/splat.hpp"
 
 #include <algorithm>
 #include <vector>

@@ -11,8 +11,8 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 
-#include "nn/safetensors_header.hpp"
 #include "nn/shapes.hpp"
+#include "nn/weights/safetensors_header.hpp"
 #include "regatta/base/checksum.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/base/files.hpp"

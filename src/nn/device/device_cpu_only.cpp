@@ -1,5 +1,5 @@
 // A build whose LibTorch has no CUDA: there is no GPU, and `choose_device` says so.
-#include "nn/device_memory.hpp"
+#include "nn/device/device_memory.hpp"
 
 namespace regatta::detail {
 

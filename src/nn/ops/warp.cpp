@@ -12,7 +12,7 @@
 
 #include "nn/fast/compose.hpp"
 #include "nn/fast/fields.hpp"
-#include "nn/sampling_grid.hpp"
+#include "nn/ops/sampling_grid.hpp"
 #include "nn/shapes.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/nn/forms.hpp"

@@ -1,4 +1,4 @@
-#include "nn/parzen.hpp"
+#include "nn/ops/parzen.hpp"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/bmm.h>

@@ -1,4 +1,4 @@
-#include "nn/label_overlap.hpp"
+#include "nn/ops/label_overlap.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -1,5 +1,5 @@
 // Devices and memory by LibTorch's CUDA allocator and the CUDA runtime.
-#include "nn/device_memory.hpp"
+#include "nn/device/device_memory.hpp"
 
 #include <ATen/cuda/CUDAContextLight.h>
 #include <c10/cuda/CUDACachingAllocator.h>

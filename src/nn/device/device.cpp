@@ -10,7 +10,7 @@
 #include <ATen/Parallel.h>
 #include <torch/version.h>
 
-#include "nn/device_memory.hpp"
+#include "nn/device/device_memory.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/base/host_memory.hpp"
 

@@ -1,6 +1,6 @@
 // Format: 8 bytes of little-endian length, that many bytes of JSON, then the data. The format's own documentation asks
 // for the cap on the header, for unique names and for data without holes.
-#include "nn/safetensors_header.hpp"
+#include "nn/weights/safetensors_header.hpp"
 
 #include <algorithm>
 #include <array>

@@ -6,7 +6,7 @@
 
 #include <c10/core/Allocator.h>
 
-#include "nn/meta_kernels.hpp"
+#include "nn/device/meta_kernels.hpp"
 #include "regatta/base/error.hpp"
 
 namespace regatta {

@@ -1,4 +1,4 @@
-#include "nn/jacobian.hpp"
+#include "nn/ops/jacobian.hpp"
 
 #include <array>
 #include <utility>

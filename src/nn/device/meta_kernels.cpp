@@ -1,7 +1,7 @@
 // Shapes without data: what LibTorch's Meta device lacks outside Python. With these operators every network and loss
 // runs forward and backward on tensors that have sizes and no memory, in milliseconds at any size, and its work and
 // memory can be told before it runs anywhere.
-#include "nn/meta_kernels.hpp"
+#include "nn/device/meta_kernels.hpp"
 
 #include <array>
 #include <tuple>

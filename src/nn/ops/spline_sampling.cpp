@@ -1,4 +1,4 @@
-#include "nn/spline_sampling.hpp"
+#include "nn/ops/spline_sampling.hpp"
 
 #include <array>
 #include <cmath>

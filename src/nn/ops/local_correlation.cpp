@@ -1,4 +1,4 @@
-#include "nn/local_correlation.hpp"
+#include "nn/ops/local_correlation.hpp"
 
 #include <algorithm>
 #include <optional>
@@ -12,8 +12,8 @@
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
-#include "nn/box_sum.hpp"
 #include "nn/known_gradient.hpp"
+#include "nn/ops/box_sum.hpp"
 #include "nn/shapes.hpp"
 
 namespace regatta {
