@@ -1,3 +1,5 @@
+add_custom_target(unit_tests)   # builds the unit tests of all layers
+
 # regatta_add_unit_tests(LAYER SOURCES ... DEPENDS ... [TIMEOUT s])
 # One Catch2 executable per layer, test_LAYER, one CTest entry per executable with label "unit".
 function(regatta_add_unit_tests layer)
@@ -13,6 +15,7 @@ function(regatta_add_unit_tests layer)
   elseif(NOT layer STREQUAL base)
     regatta_precompile(test_${layer} CATCH)
   endif()
+  add_dependencies(unit_tests test_${layer})
   add_test(NAME unit.${layer} COMMAND test_${layer})
   set_tests_properties(unit.${layer} PROPERTIES LABELS unit TIMEOUT ${UNIT_TIMEOUT})
 endfunction()

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Turns the authors' LKU-Net weights into safetensors with the Python of LibTorch's environment, then runs the test.
-#   real_weights.sh TEST_PROGRAM LIBTORCH
+#   real_weights.sh TEST_PROGRAM LIBTORCH [TEST...]
 # Data: $REGATTA_TEST_DATA, else ../shared/data beside the checkout. Without Python or data the test skips by name.
 set -euo pipefail
 test_program=$1 torch=$2
@@ -15,4 +15,4 @@ elif [ -e "$data/lkunet_c4_ixi.pth" ]; then
   "$python" "$here/../../tools/pth_to_safetensors.py" "$data/lkunet_c4_ixi.pth" "$folder/lkunet.safetensors"
   export REGATTA_LKUNET_WEIGHTS=$folder/lkunet.safetensors
 fi
-"$test_program"
+"$test_program" "${@:3}"

@@ -65,9 +65,17 @@ TEST_CASE("moving the parameters keeps the tensors that layers hold") {
   const at::Tensor before = held.detach().clone();
   parameters.to_device(at::Device(at::kCPU));
   CHECK(held.is_same(parameters.items()[0].value));
+  CHECK(held.equal(before));
+}
+
+TEST_CASE("moving the parameters to a GPU keeps the tensors that layers hold, and their values", "[gpu]") {
   if (choose_device("auto").is_cpu()) {
-    REGATTA_SKIP("the move itself: no GPU");
+    REGATTA_SKIP("no GPU");
   }
+  Parameters parameters;
+  const at::Tensor held = parameters.add("w", {2, 3}, Init::uniform(1.0));
+  parameters.initialise(5);
+  const at::Tensor before = held.detach().clone();
   parameters.to_device(choose_device("auto"));
   CHECK(held.is_cuda());
   CHECK(held.is_leaf());
