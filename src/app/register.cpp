@@ -1,26 +1,22 @@
-// `regatta register`: one pair of scans in, warped image, displacement field, picture and a JSON record out.
+// `regatta register`: scans in; warped images, displacement fields, pictures and JSON records out. Of one pair, or of
+// many with one model.
 #include <cmath>
 #include <filesystem>
-#include <iostream>
-#include <limits>
 #include <optional>
+#include <string>
 #include <system_error>
-
-#include <nlohmann/json.hpp>
+#include <vector>
 
 #include "app/command.hpp"
+#include "app/pair_list.hpp"
+#include "app/register_many.hpp"
+#include "app/registration_output.hpp"
+#include "app/registration_pair.hpp"
 #include "regatta/base/clock.hpp"
-#include "regatta/base/files.hpp"
 #include "regatta/base/log.hpp"
-#include "regatta/base/text_table.hpp"
-#include "regatta/base/version.hpp"
-#include "regatta/nn/device.hpp"
+#include "regatta/base/shell.hpp"
+#include "regatta/report/collect.hpp"
 #include "regatta/train/registration.hpp"
-#include "regatta/volume/affine_registration.hpp"
-#include "regatta/volume/displacement.hpp"
-#include "regatta/volume/nifti.hpp"
-#include "regatta/volume/qc.hpp"
-#include "regatta/volume/resample.hpp"
 #include "regatta/volume/volume_file.hpp"
 
 namespace regatta::app {
@@ -28,286 +24,209 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kRecord = "registration.json";
-constexpr const char* kPlaced = "moving_placed.nii.gz";
-constexpr const char* kPlacedLabels = "moving_labels_placed.nii.gz";
-
 class Register final : public Command {
  public:
   void declare(Arguments& app) override {
-    app.add_option("--model", model_, "weights of a training: best.safetensors")->required();
-    app.add_option("--fixed", fixed_, str("scan to align to (", volume_endings(), ")"))->required();
-    app.add_option("--moving", moving_, "scan that is warped onto the fixed one")->required();
-    app.add_option("--moving-labels", labels_, "label map of the moving scan, warped along with it (nearest)");
-    app.add_option("--fixed-frame", fixed_frame_, "volume of a 4-D fixed scan, counted from 0");
-    app.add_option("--moving-frame", moving_frame_, "volume of a 4-D moving scan, counted from 0");
-    Argument* affine = app.add_flag("--affine", affine_,
+    RegisterSettings& s = settings_;
+    app.add_option("--model", models_,
+                   "weights of a training: best.safetensors; or a sweep's folder: its best weights; several, each with "
+                   "--model: an ensemble, the mean of their fields")
+        ->required()
+        ->allow_extra_args(false);
+    app.add_option("--fixed", pair_.fixed, str("scan to align to (", volume_endings(), ")"));
+    app.add_option("--moving", pair_.moving, "scan that is warped onto the fixed one");
+    app.add_option("--fixed-labels", pair_.fixed_labels,
+                   "label map of the fixed scan: the Dice with the moving scan's labels is measured");
+    app.add_option("--moving-labels", pair_.moving_labels,
+                   "label map of the moving scan, warped along with it (nearest)");
+    app.add_option("--fixed-points", pair_.fixed_points,
+                   "CSV of points of the fixed scan, as `regatta warp` reads them: they are taken to the moving scan");
+    app.add_option("--moving-points", pair_.moving_points,
+                   "CSV of points of the moving scan, taken to the fixed one; with as many --fixed-points their mean "
+                   "distance is measured");
+    app.add_option("--points-unit", s.points_unit,
+                   "of the points, in and out: voxel (of the scan they lie in), ras or lps (millimetres)")
+        ->one_of({"voxel", "ras", "lps"});
+    app.add_option("--fixed-frame", pair_.fixed_frame, "volume of a 4-D fixed scan, counted from 0");
+    app.add_option("--moving-frame", pair_.moving_frame, "volume of a 4-D moving scan, counted from 0");
+    app.add_option("--pairs", pairs_,
+                   "many pairs instead: a CSV with a header, or JSON {\"pairs\": [...]}: fixed, moving, and where "
+                   "wanted name, fixed_labels, moving_labels, fixed_points, moving_points, fixed_frame, moving_frame. "
+                   "Each gets a folder in the output; the same command again continues where it stopped");
+    app.add_option("--archive", archive_, "many pairs instead: those of a split of this archive, as they are packed");
+    app.add_option("--split", split_, "with --archive: the split")->capture_default_str();
+    Argument* affine = app.add_flag("--affine", s.affine,
                                     "align the moving scan to the fixed one with 12 parameters first; automatic "
                                     "where the training data were aligned (affine: to_atlas) and of one modality");
-    app.add_flag("--no-affine", no_affine_, "no affine alignment, even if the training data were aligned")
+    app.add_flag("--no-affine", s.no_affine, "no affine alignment, even if the training data were aligned")
         ->excludes(affine);
-    app.add_option("--initial", initial_,
+    app.add_option("--initial", s.initial,
                    "where the moving scan lies at first: physical: where the headers say; centre: about the middle of "
-                   "the fixed one; foreground: by the foregrounds' centres of mass. Default: physical, unless the "
-                   "foregrounds overlap clearly less there than about the middles; then foreground")
-        ->one_of({"physical", "centre", "foreground"})
+                   "the fixed one; foreground: by the foregrounds' centres of mass; or an affine from fixed to moving: "
+                   "a file of ITK, ANTs, greedy (RAS) or fsl:FILE. Default: physical, unless the foregrounds overlap "
+                   "clearly less there than about the middles; then foreground")
         ->excludes(affine);
-    app.add_option("--outside", outside_,
+    app.add_option("--outside", s.outside,
                    "value of the warped image where the moving scan has no voxels; default: the low of the window that "
                    "the network was trained with, without one the scan's background");
     app.add_option("-o,--output", output_, "folder for the results; files of the same names are replaced")->required();
-    app.add_option("--field-format", field_format_,
+    app.add_option("--field-format", s.field_format,
                    "itk: 5-D, LPS millimetres, a transform for ITK, ANTs and SimpleITK; learn2reg: 4-D, voxels of the "
                    "moving scan, named disp_FFFF_MMMM.nii.gz where the scans have Learn2Reg's names")
         ->one_of({"itk", "learn2reg"})
         ->capture_default_str();
-    app.add_option("--device", device_, "auto, cpu or cuda:N")->capture_default_str();
-    app.add_option("--backend", backend_, "backend of the network: auto, fast or reference")
+    app.add_flag("--inverse", s.inverse,
+                 "also write the field from moving to fixed, and the fixed scan warped by it; voxels without an "
+                 "inverse are counted");
+    app.add_flag("--jacobian", s.jacobian, "also write the Jacobian determinant of the field, as an image");
+    app.add_flag("--save-affine", s.save_affine,
+                 "also write the affine that was found or given, as affine.mat for ANTs and ITK");
+    app.add_option("--refine", s.refine.iterations,
+                   "instance optimisation: at most this many iterations of Adam on the field itself, starting from the "
+                   "network's, with the training's losses; stops when converged")
+        ->range(0, 100000);
+    app.add_option("--refine-loss", refine_loss_,
+                   "losses of the instance optimisation: LOSS:WEIGHT,... such as ncc:1,grad:1");
+    app.add_option("--refine-rate", s.refine.rate, "step size of the instance optimisation, voxels per iteration")
+        ->range(1e-6, 100.0)
+        ->capture_default_str();
+    app.add_option("--device", s.device, "auto, cpu or cuda:N")->capture_default_str();
+    app.add_option("--backend", s.backend, "backend of the network: auto, fast or reference")
         ->one_of({"auto", "fast", "reference"})
         ->capture_default_str();
-    app.add_option("--npz-orientation", npz_orientation_, "axes of .npz files, which carry no affine")
+    app.add_option("--npz-orientation", s.npz_orientation, "axes of .npz files, which carry no affine")
         ->capture_default_str();
   }
 
   ExitCode run() override {
+    require_arguments();
+    if (!refine_loss_.empty()) {
+      settings_.refine.losses = parse_loss_terms(refine_loss_);
+    }
+    std::optional<Archive> archive;
+    if (!archive_.empty()) {
+      archive.emplace(Archive::open(archive_));
+      settings_.archive_fingerprint = archive->fingerprint();
+    }
+    std::vector<PairFiles> pairs = {pair_};
+    pairs.front().output = output_;
+    if (is_many()) {
+      pairs = archive ? archived_pairs(*archive, split_, output_) : read_pair_list(pairs_, output_);
+    }
+    require_points_unit(pairs);
     const double start = system_clock().monotonic_s();
-    TrainedModel trained = load_trained_model(model_, device_, backend_);
-    if (!trained.converted.empty()) {
-      log_info(model_, ": converted: ", trained.converted);
+    TrainedModel trained = load();
+    if (archive) {
+      warn_of_preprocessing(trained, *archive);
     }
-    std::error_code error;
-    REGATTA_REQUIRE(!fs::exists(output_, error) || fs::is_directory(output_, error), DataError, output_.string(),
-                    ": is a file, a folder expected");
-    const Volume fixed = read_volume(fixed_, npz_orientation_, fixed_frame_);
-    const Volume moving = read_volume(moving_, npz_orientation_, moving_frame_);
-    const std::optional<LabelVolume> labels = read_labels(moving);
-    if (const std::string doubt = space_doubt(moving.grid, moving.space); moving.space.qform && !doubt.empty()) {
-      log_warning(moving_, ": ", doubt);
+    const PairReader reader(settings_, trained, archive ? &*archive : nullptr);
+    if (is_many()) {
+      return register_pairs(trained, reader, pairs, settings_, output_) == 0 ? ExitCode::kOk : ExitCode::kData;
     }
-    const bool align = affine_ || aligns_of_itself(trained);
-    const Registration found = register_scans(trained, fixed, moving, device_, align, initial_);
-    warn_of_place(found);
-    make_directories(output_);
-    fs::remove(output_ / kRecord, error);  // it comes last, and says that all is there
-    const Outside outside = write_images(trained, found, fixed, moving);
-    if (labels) {
-      write_labels(found, fixed, *labels);
-    }
-    const Grid& packed = found.fixed.packed;
-    registration_qc(output_ / "registration.png", found.fixed.voxels, found.moving.voxels, found.packed_warped,
-                    found.packed_field, packed.shape, spacing_of(packed.affine), trained.preprocess.orientation);
-    write_record(trained, found, moving, outside);
-    print(found, moving, outside, system_clock().monotonic_s() - start);
+    const LoadedPair loaded = reader.read(pairs.front());
+    Registration found = reader.prepare(pairs.front(), loaded);
+    run_network(trained, found, settings_.device, settings_.refine);
+    finish_registration(found, loaded.fixed.grid);
+    const Json record = write_pair(trained, pairs.front(), loaded, settings_, found);
+    print_pair(record, pairs.front(), system_clock().monotonic_s() - start);
     return ExitCode::kOk;
   }
 
  private:
-  /// The alignment maximises a correlation, which scans of two modalities do not have.
-  bool aligns_of_itself(const TrainedModel& trained) const {
-    if (!trained.data_aligned || affine_ || no_affine_ || !initial_.empty()) {
-      return false;
+  bool is_many() const { return !pairs_.empty() || !archive_.empty(); }
+
+  void require_arguments() const {
+    const bool one = !pair_.fixed.empty() && !pair_.moving.empty();
+    REGATTA_REQUIRE(pairs_.empty() || archive_.empty(), ConfigError,
+                    "regatta register: --pairs and --archive: one of them per call");
+    REGATTA_REQUIRE(is_many() ? files_of(pair_).empty() : one, ConfigError, "regatta register: ",
+                    is_many()
+                        ? "--pairs and --archive name the scans: no --fixed, --moving, labels or points beside them"
+                        : "--fixed and --moving are needed, or --pairs LIST, or --archive A --split S");
+    REGATTA_REQUIRE(pair_.fixed_labels.empty() || !pair_.moving_labels.empty(), ConfigError,
+                    "regatta register: --fixed-labels without --moving-labels: nothing to compare them with");
+    REGATTA_REQUIRE(archive_.empty() || (!settings_.affine && settings_.initial.empty()), ConfigError,
+                    "regatta register: --archive takes scans as they are packed: no --affine or --initial");
+    REGATTA_REQUIRE(refine_loss_.empty() || settings_.refine.iterations > 0, ConfigError,
+                    "regatta register: --refine-loss without --refine N");
+    std::error_code error;
+    REGATTA_REQUIRE(!fs::exists(output_, error) || fs::is_directory(output_, error), DataError, output_.string(),
+                    ": is a file, a folder expected");
+  }
+
+  TrainedModel load() {
+    for (const std::string& model : models_) {
+      settings_.models.push_back(weights_of(model));
+    }
+    TrainedModel trained = load_trained_ensemble(settings_.models, settings_.device, settings_.backend);
+    if (!trained.converted.empty()) {
+      log_info(join(models_, ", "), ": converted: ", trained.converted);
+    }
+    report_alignment(trained);
+    return trained;
+  }
+
+  void require_points_unit(const std::vector<PairFiles>& pairs) const {
+    for (const PairFiles& pair : pairs) {
+      REGATTA_REQUIRE(!settings_.points_unit.empty() || (pair.fixed_points.empty() && pair.moving_points.empty()),
+                      ConfigError, "regatta register: points need --points-unit voxel|ras|lps: no file says it");
+    }
+  }
+
+  /// An archive that was packed otherwise than the training's: the network sees what it was not trained on.
+  static void warn_of_preprocessing(const TrainedModel& trained, const Archive& archive) {
+    const Json here = archive.preprocessing();
+    const Json there = write_options(trained.preprocess);
+    std::vector<std::string> differences;
+    for (const char* name : {"orientation", "spacing_mm", "shape", "intensity", "modalities", "place"}) {
+      if (here.contains(name) && there.contains(name) && here.at(name) != there.at(name)) {
+        differences.push_back(str(name, ' ', dump_line(here.at(name)), ", trained on ", dump_line(there.at(name))));
+      }
+    }
+    if (!differences.empty()) {
+      log_warning(archive.path().string(),
+                  ": packed otherwise than what the network was trained on: ", join(differences, "; "));
+    }
+  }
+
+  /// The file itself, or the best weights of a sweep.
+  static fs::path weights_of(const std::string& model) {
+    std::error_code error;
+    if (!fs::is_directory(model, error)) {
+      return model;
+    }
+    const fs::path direct = fs::path(model) / "best.safetensors";
+    if (fs::exists(direct, error)) {
+      return direct;
+    }
+    const Report report = read_report({model});
+    const std::optional<std::size_t> winner = report.winner();
+    const std::string weights = winner ? report.weights_path(*winner) : "";
+    REGATTA_REQUIRE(!weights.empty(), DataError, model,
+                    ": a sweep without best weights yet: no trial has ended better than before its training; ",
+                    "regatta status ", shell_quote(model), " says how far it is");
+    log_info(model, ": best weights: ", weights);
+    return weights;
+  }
+
+  void report_alignment(const TrainedModel& trained) const {
+    if (!trained.data_aligned || !archive_.empty() || settings_.affine || settings_.no_affine ||
+        !settings_.initial.empty()) {
+      return;
     }
     const bool alike = trained.recipe.data.moving_modality == trained.recipe.data.fixed_modality;
     log_info("the training data were aligned", alike ? ", and so are these scans; --no-affine leaves them as they lie"
                                                      : "; scans of two modalities are taken as they lie");
-    return alike;
   }
 
-  /// What the warped image shows beyond the moving scan.
-  struct Outside {
-    float value = 0.0F;
-    const char* from = "";  ///< option, window or background
-    double share = 0.0;     ///< of the warped image's voxels
-  };
-
-  Outside outside_of(const TrainedModel& trained, const Volume& moving) const {
-    const IntensityOptions intensity = intensity_of(trained.preprocess, trained.recipe.data.moving_modality);
-    if (!std::isnan(outside_)) {
-      return {static_cast<float>(outside_), "option"};
-    }
-    return intensity.kind == "window" ? Outside{static_cast<float>(intensity.low), "window"}
-                                      : Outside{background_of(moving), "background"};
-  }
-
-  /// A scan that was given a space is written as well: other programs find its place in no file of the user's.
-  static bool was_given_space(const Registration& found, const Volume& moving) {
-    return !same_grid(moving.grid.affine, found.moving_grid.affine, moving.grid.shape);
-  }
-
-  Outside write_images(const TrainedModel& trained, const Registration& found, const Volume& fixed,
-                       const Volume& moving) const {
-    Outside outside = outside_of(trained, moving);
-    std::vector<float> warped = warp_with_field(moving.voxels, found.moving_grid, found.field, fixed.grid,
-                                                Interpolation::kLinear, std::numeric_limits<float>::quiet_NaN());
-    std::int64_t beyond = 0;
-    for (float& voxel : warped) {
-      if (std::isnan(voxel)) {  // files with such voxels are not read
-        voxel = outside.value;
-        ++beyond;
-      }
-    }
-    outside.share = static_cast<double>(beyond) / static_cast<double>(warped.size());
-    write_nifti(output_ / "warped.nii.gz", std::span<const float>(warped), fixed.grid, fixed.space);
-    write_field(found, fixed);
-    if (was_given_space(found, moving)) {
-      write_nifti(output_ / kPlaced, std::span<const float>(moving.voxels), found.moving_grid);
-    }
-    return outside;
-  }
-
-  void write_field(const Registration& found, const Volume& fixed) const {
-    if (field_format_ == "learn2reg") {
-      const std::vector<float> between = displacement_between(found.field, fixed.grid, found.moving_grid);
-      write_learn2reg_displacement(field_path(), between, fixed.grid, fixed.space);
-    } else {
-      write_displacement(field_path(), found.field, fixed.grid, fixed.space);
-    }
-  }
-
-  fs::path field_path() const {
-    const std::string name = field_format_ == "learn2reg" ? learn2reg_name(fixed_, moving_) : "";
-    return output_ / (name.empty() ? "displacement.nii.gz" : name);
-  }
-
-  /// Pairs that lie badly are named.
-  void warn_of_place(const Registration& found) const {
-    const Placement& place = found.placement;
-    if (!place.common_space) {
-      log_warning(fixed_, " and ", moving_,
-                  " have no common space (npz, or sform and qform code 0): the moving scan is ",
-                  "put about the fixed one's middle");
-    } else if (place.rule == "foreground" && initial_.empty()) {
-      log_warning(fixed_, " and ", moving_,
-                  ": where their headers put them, the foregrounds overlap clearly less than ",
-                  "about their middles: put by the foregrounds' centres of mass; --initial physical leaves them");
-    }
-    if (const std::string doubt = placement_doubt(place); !doubt.empty()) {
-      log_warning(fixed_, " and ", moving_, ": ", doubt);
-    }
-  }
-
-  /// Labels of a 4-D scan may be one volume or as many.
-  std::optional<LabelVolume> read_labels(const Volume& moving) const {
-    if (labels_.empty()) {
-      return std::nullopt;
-    }
-    const bool series = read_volume_header(labels_, VolumePart::kLabels, npz_orientation_, 0).frames > 1;
-    LabelVolume labels = read_label_volume(labels_, npz_orientation_, series ? moving_frame_ : -1);
-    REGATTA_REQUIRE(
-        labels.grid.shape == moving.grid.shape && same_grid(labels.grid.affine, moving.grid.affine, moving.grid.shape),
-        DataError, labels_, ": labels ", shape_text(labels.grid.shape), " are not on the grid of ", moving_, " (",
-        shape_text(moving.grid.shape), ")");
-    return labels;
-  }
-
-  void write_labels(const Registration& found, const Volume& fixed, const LabelVolume& labels) const {
-    const auto warped = warp_labels_with_field(labels.labels, found.moving_grid, found.field, fixed.grid);
-    write_nifti(output_ / "warped_labels.nii.gz", std::span<const std::int32_t>(warped), fixed.grid, fixed.space);
-    if (!same_grid(labels.grid.affine, found.moving_grid.affine, labels.grid.shape)) {
-      write_nifti(output_ / kPlacedLabels, std::span<const std::int32_t>(labels.labels), found.moving_grid);
-    }
-  }
-
-  static Json place_json(const Registration& found, const Volume& moving) {
-    const Placement& place = found.placement;
-    Json out = {{"rule", place.rule},
-                {"common_space", place.common_space},
-                {"fixed_to_moving", place.fixed_to_moving},
-                {"overlap", number_to_json(place.overlap)}};
-    for (const auto& [rule, overlap] : place.overlaps) {
-      out["overlaps"][rule] = number_to_json(overlap);
-    }
-    if (was_given_space(found, moving)) {
-      out["moving_affine"] = found.moving_grid.affine;
-    }
-    return out;
-  }
-
-  void write_record(const TrainedModel& trained, const Registration& found, const Volume& moving,
-                    const Outside& outside) const {
-    Json record;
-    record["schema"] = 1;
-    record["model"] = fs::absolute(model_).string();
-    record["model_xxh3"] = trained.weights_xxh3;
-    if (!trained.converted.empty()) {
-      record["model_converted"] = trained.converted;
-    }
-    record["fixed"] = fs::absolute(fixed_).string();
-    record["moving"] = fs::absolute(moving_).string();
-    record["field"] = {{"file", field_path().filename().string()}, {"format", field_format_}};
-    record["build"] = build_id();
-    record["torch"] = torch_version_text();
-    record["device"] = device_name(choose_device(device_));
-    record["when"] = system_clock().utc_text();
-    record["network_s"] = found.network_s;
-    for (const auto& [name, value] : found.after) {
-      record["metrics"][name] = {{"before", number_to_json(found.before.at(name))}, {"after", number_to_json(value)}};
-    }
-    if (found.affine) {
-      record["affine"] = {{"fixed_to_moving", found.affine->fixed_to_moving},
-                          {"ncc_before", found.affine->ncc_before},
-                          {"ncc_after", found.affine->ncc_after},
-                          {"overlap", found.affine->overlap}};
-    }
-    record["place"] = place_json(found, moving);
-    record["outside"] = {{"value", outside.value}, {"from", outside.from}, {"share", outside.share}};
-    record["preprocessing"] = write_options(trained.preprocess);
-    write_file_atomically(output_ / kRecord, dump_pretty(record));
-  }
-
-  void print(const Registration& found, const Volume& moving, const Outside& outside, double seconds) const {
-    const Placement& place = found.placement;
-    std::vector<std::string> others;
-    for (const auto& [rule, overlap] : place.overlaps) {
-      if (rule != place.rule) {
-        others.push_back(str(rule, ' ', fixed_text(overlap, 2)));
-      }
-    }
-    std::cout << "moving scan's place " << place.rule << ": foregrounds overlap " << fixed_text(place.overlap, 2)
-              << (others.empty() ? "" : str(" (", join(others, ", "), ")")) << '\n';
-    if (outside.share > 0.0) {
-      std::cout << "outside the moving  " << fixed_text(100.0 * outside.share, 1)
-                << " % of the warped image: " << to_text(double{outside.value}) << " there (" << outside.from << ")\n";
-    }
-    if (found.affine) {
-      std::cout << "affine: local correlation " << to_text(found.affine->ncc_before) << " -> "
-                << to_text(found.affine->ncc_after) << '\n';
-      const std::string doubt = alignment_doubt(found.affine->ncc_after, found.affine->fixed_to_moving);
-      if (!doubt.empty()) {
-        log_warning("the affine alignment is doubtful: ", doubt);
-      }
-    }
-    for (const auto& [name, value] : found.after) {
-      std::cout << name << (found.affine ? ", aligned, " : " ") << to_text(found.before.at(name)) << " -> "
-                << to_text(value) << '\n';
-    }
-    std::cout << "network " << duration_text(found.network_s) << ", in all " << duration_text(seconds) << '\n'
-              << "warped image        " << (output_ / "warped.nii.gz").string() << '\n'
-              << "displacement field  " << field_path().string() << '\n';
-    if (!labels_.empty()) {
-      std::cout << "warped labels       " << (output_ / "warped_labels.nii.gz").string() << '\n';
-    }
-    if (was_given_space(found, moving)) {
-      std::cout << "moving scan, placed " << (output_ / kPlaced).string() << ": the field leads to it\n";
-    }
-    std::cout << "picture             " << (output_ / "registration.png").string() << '\n';
-  }
-
-  std::string model_;
-  std::string fixed_;
-  std::string moving_;
-  std::string labels_;
-  int fixed_frame_ = -1;
-  int moving_frame_ = -1;
-  bool affine_ = false;
-  bool no_affine_ = false;
-  std::string initial_;
-  double outside_ = std::numeric_limits<double>::quiet_NaN();  ///< NaN: not given
+  std::vector<std::string> models_;
+  RegisterSettings settings_;
+  PairFiles pair_;
+  std::string pairs_;
+  std::string archive_;
+  std::string split_ = "test";
+  std::string refine_loss_;
   fs::path output_;
-  std::string field_format_ = "itk";
-  std::string device_ = "auto";
-  std::string backend_ = "auto";
-  std::string npz_orientation_ = "RAS";
 };
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "regatta/base/error.hpp"
 #include "regatta/nn/device.hpp"
 #include "regatta/nn/metric.hpp"
+#include "regatta/nn/warp.hpp"
 #include "regatta/nn/weight_edit.hpp"
 #include "regatta/nn/weights.hpp"
 #include "regatta/train/backend_choice.hpp"
@@ -23,18 +24,23 @@ at::Tensor as_batch(std::vector<float>& voxels, const Shape3& shape, const at::D
       .to(device, at::kFloat, false, true);
 }
 
+at::Tensor labels_as_batch(const std::vector<std::uint8_t>& labels, const Shape3& shape, const at::Device& device) {
+  auto* const values = const_cast<std::uint8_t*>(labels.data());  // NOLINT: LibTorch takes no constant memory
+  return at::from_blob(values, {1, 1, shape[0], shape[1], shape[2]}, at::kByte).to(device, at::kByte, false, true);
+}
+
 std::vector<float> host_values(const at::Tensor& tensor) {
   const at::Tensor host = tensor.to(at::kCPU, at::kFloat).contiguous();
   return {host.const_data_ptr<float>(), host.const_data_ptr<float>() + host.numel()};
 }
 
-/// The recipe's metrics of one state; those that need labels or key-points are left out.
+/// The recipe's metrics of one state; those whose inputs are missing are left out.
 std::map<std::string, double> measure_pair(const Recipe& recipe, const PairState& pair) {
   std::map<std::string, double> measured;
   for (const std::string& name : recipe.validation.metrics) {
     const MetricRow& row = find_metric(name);
     const std::string_view needs = row.needs;
-    if (needs.empty() || needs == "images") {
+    if (needs.empty() || needs == "images" || (needs == "labels" && pair.fixed_labels.defined())) {
       measured[name] = row.make()->measure(pair).front().second;
     }
   }
@@ -80,9 +86,48 @@ Recipe read_recipe_record(const SafetensorsFile& file, const std::filesystem::pa
   return recipe;
 }
 
+/// Of the networks of an ensemble, the mean of their fields; of one, what it says.
+ModelOutput mean_output(TrainedModel& trained, const PairState& pair) {
+  ModelOutput first = trained.model->forward(pair.moving, pair.fixed);
+  if (trained.others.empty()) {
+    return first;
+  }
+  ModelOutput mean;
+  mean.flow = first.flow.clone();
+  for (const auto& other : trained.others) {
+    mean.flow.add_(other->forward(pair.moving, pair.fixed).flow);
+  }
+  mean.flow.div_(static_cast<double>(trained.others.size() + 1));
+  mean.regularised = mean.flow;
+  WarpOptions warping;
+  warping.backend = trained.model->context().backend;
+  mean.warped = warp(pair.moving, mean.flow, warping);
+  return mean;
+}
+
+/// The network's field improved, and the metrics again.
+void refine_output(const TrainedModel& trained, const PairState& pair, const RefineOptions& refine,
+                   Registration& registration, ModelOutput& output) {
+  const at::Device device = pair.fixed.device();
+  const double start = system_clock().monotonic_s();
+  registration.refinement.emplace();
+  ModelOutput refined;
+  refined.flow = refine_field(pair, output.flow, trained.recipe.losses, refine, trained.model->context().backend,
+                              *registration.refinement);
+  refined.regularised = refined.flow;
+  WarpOptions warping;
+  warping.backend = trained.model->context().backend;
+  refined.warped = warp(pair.moving, refined.flow, warping);
+  output = refined;
+  synchronize(device);
+  registration.refinement_s = system_clock().monotonic_s() - start;
+  registration.unrefined = registration.after;
+  registration.after = measure_pair(trained.recipe, with_output(pair, output));
+}
+
 /// Both scans on the fixed one's packed grid, the moving one where it lies at first.
-void prepare_scans(const TrainedModel& trained, const Volume& fixed, const Volume& moving_file, bool affine,
-                   const std::string& initial, Registration& out) {
+void prepare_scans(const TrainedModel& trained, const Volume& fixed, const Volume& moving_file,
+                   const RegistrationStart& start, Registration& out) {
   const DataOptions& data = trained.recipe.data;
   const auto intensity = [&](const std::string& modality) { return intensity_of(trained.preprocess, modality); };
   out.fixed = prepare_image(fixed, map_to_packed_grid(fixed, trained.preprocess), trained.preprocess,
@@ -94,8 +139,11 @@ void prepare_scans(const TrainedModel& trained, const Volume& fixed, const Volum
   }
   const Volume& moving = given_space ? *given_space : moving_file;
   out.moving_grid = moving.grid;
-  out.placement = place_moving(fixed, moving, trained.preprocess, initial);
-  if (affine) {
+  out.placement = place_moving(fixed, moving, trained.preprocess, start.rule);
+  if (start.given) {
+    move_placement(out.placement, fixed, moving, *start.given);
+    out.placement.rule = "file";
+  } else if (start.affine) {
     out.affine = register_affine(fixed, moving);
     move_placement(out.placement, fixed, moving, out.affine->fixed_to_moving);
   }
@@ -129,34 +177,95 @@ TrainedModel load_trained_model(const std::filesystem::path& path, const std::st
   return trained;
 }
 
-Registration register_scans(TrainedModel& trained, const Volume& fixed, const Volume& moving,
-                            const std::string& device_text, bool affine, const std::string& initial) {
+TrainedModel load_trained_ensemble(const std::vector<std::filesystem::path>& paths, const std::string& device,
+                                   const std::string& backend) {
+  REGATTA_REQUIRE(!paths.empty(), BugError, "load_trained_ensemble: no weights");
+  TrainedModel all = load_trained_model(paths.front(), device, backend);
+  for (std::size_t i = 1; i < paths.size(); ++i) {
+    TrainedModel one = load_trained_model(paths[i], device, backend);
+    const DataOptions& data = one.recipe.data;
+    const bool alike = write_options(one.preprocess) == write_options(all.preprocess) &&
+                       one.data_aligned == all.data_aligned &&
+                       data.moving_modality == all.recipe.data.moving_modality &&
+                       data.fixed_modality == all.recipe.data.fixed_modality;
+    REGATTA_REQUIRE(alike, DataError, paths[i].string(), ": its training data were prepared otherwise than those of ",
+                    paths.front().string(), ": weights of one ensemble are trained on archives of one preprocessing");
+    all.weights_xxh3 += "+" + one.weights_xxh3;
+    if (!one.converted.empty()) {
+      all.converted += (all.converted.empty() ? "" : "; ") + one.converted;
+    }
+    all.others.push_back(std::move(one.model));
+  }
+  return all;
+}
+
+Registration prepare_registration(const TrainedModel& trained, const Volume& fixed, const Volume& moving,
+                                  const RegistrationStart& start) {
+  Registration out;
+  prepare_scans(trained, fixed, moving, start, out);
+  return out;
+}
+
+Registration packed_registration(const Volume& fixed, const Volume& moving) {
+  REGATTA_REQUIRE(fixed.grid.shape == moving.grid.shape, BugError,
+                  "packed_registration: ", shape_text(fixed.grid.shape), " and ", shape_text(moving.grid.shape));
+  Registration out;
+  out.fixed = {fixed.grid, fixed.voxels};
+  out.moving = {moving.grid, moving.voxels};
+  out.moving_grid = moving.grid;
+  out.placement.rule = "archive";
+  return out;
+}
+
+void run_network(TrainedModel& trained, Registration& registration, const std::string& device_text,
+                 const RefineOptions& refine) {
   const at::Device device = choose_device(device_text);
   set_deterministic(trained.recipe.run.tf32);
   const at::NoGradGuard no_grad;
-  Registration out;
-  prepare_scans(trained, fixed, moving, affine, initial, out);
-  const Shape3& shape = out.fixed.packed.shape;
+  const Shape3& shape = registration.fixed.packed.shape;
   PairState pair;
-  pair.fixed = as_batch(out.fixed.voxels, shape, device);
-  pair.moving = as_batch(out.moving.voxels, shape, device);
+  pair.fixed = as_batch(registration.fixed.voxels, shape, device);
+  pair.moving = as_batch(registration.moving.voxels, shape, device);
+  if (const PreparedLabels& labels = registration.labels; !labels.values.empty()) {
+    pair.fixed_labels = labels_as_batch(labels.fixed, shape, device);
+    pair.moving_labels = labels_as_batch(labels.moving, shape, device);
+    pair.label_count = static_cast<std::int64_t>(labels.values.size());
+    pair.reading.values = labels.values;
+  }
   trained.model->parameters().to_device(device);
+  for (const auto& other : trained.others) {
+    other->parameters().to_device(device);
+  }
 
   synchronize(device);
   const double start = system_clock().monotonic_s();
-  const ModelOutput output = trained.model->forward(pair.moving, pair.fixed);
+  ModelOutput output = mean_output(trained, pair);
   synchronize(device);
-  out.network_s = system_clock().monotonic_s() - start;
+  registration.network_s = system_clock().monotonic_s() - start;
 
   pair.warped = pair.moving;
   pair.flow = at::zeros_like(output.flow);
   pair.regularised = pair.flow;
-  out.before = measure_pair(trained.recipe, pair);
-  pair.network_s = out.network_s;
-  out.after = measure_pair(trained.recipe, with_output(pair, output));
-  out.packed_warped = host_values(output.warped);
-  out.packed_field = host_values(output.flow);
-  out.field = displacement_on_grid(out.packed_field, out.fixed.packed, out.moving.packed.affine, fixed.grid);
+  registration.before = measure_pair(trained.recipe, pair);
+  pair.network_s = registration.network_s;
+  registration.after = measure_pair(trained.recipe, with_output(pair, output));
+  if (refine.iterations > 0) {
+    refine_output(trained, pair, refine, registration, output);
+  }
+  registration.packed_warped = host_values(output.warped);
+  registration.packed_field = host_values(output.flow);
+}
+
+void finish_registration(Registration& registration, const Grid& fixed) {
+  registration.field = displacement_on_grid(registration.packed_field, registration.fixed.packed,
+                                            registration.moving.packed.affine, fixed);
+}
+
+Registration register_scans(TrainedModel& trained, const Volume& fixed, const Volume& moving,
+                            const std::string& device_text, bool affine, const std::string& initial) {
+  Registration out = prepare_registration(trained, fixed, moving, {affine, initial, std::nullopt});
+  run_network(trained, out, device_text);
+  finish_registration(out, fixed.grid);
   return out;
 }
 

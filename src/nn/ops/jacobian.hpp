@@ -1,18 +1,14 @@
-// The Jacobian determinant of p + u(p), by which folding and smoothness of a field are judged.
+// How metrics judge folding and smoothness of a field by the Jacobian determinant of p + u(p).
 #pragma once
 
 #include <optional>
 
 #include <ATen/core/Tensor.h>
 
+#include "regatta/nn/jacobian.hpp"
 #include "regatta/nn/metric.hpp"
 
 namespace regatta {
-
-/// det(I + du/dp) per voxel: central differences inside, one-sided at the borders (as numpy.gradient).
-/// @param flow  [N, 3, D, H, W] voxels, each size at least 2
-/// @return [N, D, H, W]
-at::Tensor jacobian_determinant(const at::Tensor& flow);
 
 /// How `sdlogj` takes logarithms of the determinant.
 inline constexpr std::int64_t kLogMargin = 2;
