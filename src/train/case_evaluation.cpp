@@ -40,11 +40,6 @@ struct ListFile {
   }
 };
 
-/// Metrics that have a difficulty of each item before registration, of which DSC30 and TRE30 are made.
-bool ranks_difficulty(const std::string& metric) {
-  return metric == "dice" || metric == "dice_linear" || metric == "tre";
-}
-
 void require_both(const std::string& one, const std::string& other, const char* names, const std::string& pointer) {
   REGATTA_REQUIRE(one.empty() == other.empty(), ConfigError, pointer, ": one of ", names, " is missing");
 }
@@ -141,7 +136,7 @@ CaseMeasures measure_case(const CaseList& list, const CaseFiles& files, const st
     for (const auto& [part, value] : metric->measure(inputs.registered)) {
       out.values[part] = value;
     }
-    if (ranks_difficulty(name)) {
+    if (metric->ranks_difficulty()) {
       for (const auto& [part, value] : metric->measure(inputs.initial)) {
         out.initial[part] = value;
       }

@@ -207,10 +207,12 @@ void CaseReader::choose_spacing() {
     }
     // Fields of arrays are often written with the unit matrix, which says nothing.
     const bool is_known = found != candidates.end() || (has_spacing(from) && from.grid.affine != identity_affine());
-    const bool is_wanted = std::find(list_.metrics.begin(), list_.metrics.end(), "tre") != list_.metrics.end() &&
-                           !files_.moving_keypoints.empty();
-    REGATTA_REQUIRE(is_known || !is_wanted, ConfigError, case_text(),
-                    "'tre' needs millimetres, and no file of the case says how large the moving scan's voxels are: "
+    const auto metric = std::find_if(list_.metrics.begin(), list_.metrics.end(), [](const std::string& name) {
+      return find_metric(name).make()->in_millimetres();
+    });
+    const bool is_wanted = metric != list_.metrics.end() && !files_.moving_keypoints.empty();
+    REGATTA_REQUIRE(is_known || !is_wanted, ConfigError, case_text(), "'", *metric,
+                    "' needs millimetres, and no file of the case says how large the moving scan's voxels are: "
                     "add 'moving', the moving scan, or /spacing_mm to the list");
   }
   spacing_mm_ = spacing_of(from.grid.affine);

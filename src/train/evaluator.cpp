@@ -15,7 +15,7 @@ Evaluator::Evaluator(const std::vector<std::string>& metrics, Backend backend) :
   for (const std::string& name : metrics) {
     names_.push_back(name);
     metrics_.push_back(find_metric(name).make());
-    measures_forward_ = measures_forward_ || name == "runtime" || name == "memory";
+    measures_forward_ = measures_forward_ || metrics_.back()->measures_forward();
   }
 }
 

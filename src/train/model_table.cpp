@@ -3,9 +3,9 @@
 #include <nlohmann/json.hpp>
 
 #include "regatta/base/error.hpp"
+#include "regatta/config/baseline.hpp"
 #include "regatta/nn/model.hpp"
 #include "regatta/nn/work.hpp"
-#include "regatta/train/baseline.hpp"
 #include "regatta/train/memory_forecast.hpp"
 
 namespace regatta {

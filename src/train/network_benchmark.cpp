@@ -6,12 +6,12 @@
 
 #include "regatta/base/error.hpp"
 #include "regatta/base/host_memory.hpp"
+#include "regatta/config/baseline.hpp"
 #include "regatta/nn/device.hpp"
 #include "regatta/nn/model.hpp"
 #include "regatta/nn/weight_edit.hpp"
 #include "regatta/nn/weights.hpp"
 #include "regatta/train/backend_choice.hpp"
-#include "regatta/train/baseline.hpp"
 #include "regatta/train/inference.hpp"
 #include "regatta/train/step_benchmark.hpp"
 #include "train/benchmark_parts.hpp"

@@ -42,9 +42,9 @@ void resolve_losses(ResolvedRecipe& resolved, Json& identity) {
   for (auto& [name, term] : resolved.recipe.losses) {
     const auto loss = make_loss(name, term.options);
     check_needs(resolved, name, term, *loss);
-    REGATTA_REQUIRE(name != "keypoint" || resolved.recipe.train.batch == 1, ConfigError,
-                    "/train/batch: ", resolved.recipe.train.batch,
-                    ", 1 expected: the loss 'keypoint' takes one pair at a time");
+    REGATTA_REQUIRE(!loss->takes_one_pair() || resolved.recipe.train.batch == 1, ConfigError,
+                    "/train/batch: ", resolved.recipe.train.batch, ", 1 expected: the loss '", name,
+                    "' takes one pair at a time");
     term.options = loss->options();
     Json& entry = identity["losses"][name];
     entry.erase("options");

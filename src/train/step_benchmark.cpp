@@ -14,13 +14,13 @@
 #include <ATen/ops/zeros_like.h>
 
 #include "regatta/base/error.hpp"
+#include "regatta/config/baseline.hpp"
 #include "regatta/kernels/ncc.hpp"
 #include "regatta/nn/chip.hpp"
 #include "regatta/nn/device.hpp"
 #include "regatta/nn/loss.hpp"
 #include "regatta/nn/model.hpp"
 #include "regatta/train/backend_choice.hpp"
-#include "regatta/train/baseline.hpp"
 #include "regatta/train/dataset.hpp"
 #include "train/benchmark_parts.hpp"
 #include "train/skip_guard.hpp"
@@ -32,7 +32,7 @@ namespace {
 Recipe recipe_of(const StepBenchmarkOptions& options) {
   Recipe recipe = options.recipe.value_or(baseline_recipe(options.model, options.model_options));
   if (!options.recipe) {
-    recipe.losses["ncc"].options = {{"window", options.ncc_window}};
+    recipe.losses[kBaselineSimilarity].options = {{"window", options.ncc_window}};
   }
   recipe.run = options.run;
   return recipe;
@@ -151,7 +151,7 @@ std::vector<PhaseTime> phase_times(const Recipe& recipe, const at::Device& devic
 /// NCC's value and its gradient with respect to the warped image, in float64 on the CPU.
 std::pair<double, at::Tensor> ncc_with_gradient(int window, PairState pair) {
   pair.warped = pair.warped.detach().clone().set_requires_grad(true);
-  const at::Tensor value = make_loss("ncc", {{"window", window}})->value(pair);
+  const at::Tensor value = make_loss(kBaselineSimilarity, {{"window", window}})->value(pair);
   value.backward();
   return {value.to(at::kDouble).item<double>(), pair.warped.grad().to(at::kDouble).cpu()};
 }

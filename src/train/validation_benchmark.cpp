@@ -1,12 +1,12 @@
 #include "regatta/train/validation_benchmark.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
 #include <memory>
 
 #include "regatta/base/error.hpp"
+#include "regatta/config/baseline.hpp"
 #include "regatta/nn/metric.hpp"
 #include "train/benchmark_parts.hpp"
 
@@ -14,20 +14,6 @@ namespace regatta {
 namespace {
 
 constexpr int kSlowRepetitions = 2;  ///< of a metric on the CPU
-
-struct Measurement {
-  const char* name;
-  double most_apart;  ///< of one number from the reference: docs/performance.md says where from
-  bool together;
-};
-
-constexpr std::array<Measurement, 7> kMeasurements = {{{"dice", 0.0, true},
-                                                       {"dice_linear", 1e-3, true},
-                                                       {"folding", 0.0, true},
-                                                       {"hd95", 0.0, false},
-                                                       {"mse", 0.0, true},
-                                                       {"ncc", 1e-6, true},
-                                                       {"sdlogj", 1e-10, true}}};
 
 double apart(double value, double reference) {
   if (value == reference || (std::isnan(value) && std::isnan(reference))) {
@@ -56,7 +42,7 @@ ValidationTimes benchmark_validation(const PairState& pair, int steps) {
   ValidationTimes times;
   std::vector<std::unique_ptr<Metric>> made;
   std::vector<const Metric*> together;
-  for (const Measurement& one : kMeasurements) {
+  for (const BaselineMetric& one : kBaselineMetrics) {
     made.push_back(find_metric(one.name).make());
     const Metric& metric = *made.back();
     if (one.together) {

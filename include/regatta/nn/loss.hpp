@@ -99,6 +99,9 @@ class Loss {
   /// What an archive must have for this loss to mean anything: "labels", "masks", "key-points".
   virtual std::vector<std::string> needs() const { return {}; }
 
+  /// Whether a step may hold one pair only: its inputs have no batch.
+  virtual bool takes_one_pair() const { return false; }
+
   /// Why training steps with this loss cannot be replayed as a captured graph; empty: they can. See Model.
   virtual std::string why_not_captured() const { return {}; }
 };

@@ -29,6 +29,16 @@ class Metric {
  public:
   virtual ~Metric() = default;
 
+  /// Whether the forward pass has to be timed, and its memory measured, before `measure`.
+  virtual bool measures_forward() const { return false; }
+
+  /// Whether its details are values of labels or key-points that are known before registration too, so that the 30 %
+  /// that were worst then can be ranked (DSC30, TRE30).
+  virtual bool ranks_difficulty() const { return false; }
+
+  /// Whether its numbers are lengths in millimetres: the size of the moving scan's voxels must be known.
+  virtual bool in_millimetres() const { return false; }
+
   /// @param pair  one pair (N = 1). A metric whose inputs are absent gives NaN.
   virtual Measured measure(const PairState& pair) const = 0;
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "regatta/config/baseline.hpp"
 #include "regatta/config/options.hpp"
 
 namespace regatta {
@@ -48,7 +49,7 @@ struct CaseFiles {
 /// The list of cases that `regatta evaluate` reads.
 struct CaseList {
   std::string method;
-  std::vector<std::string> metrics = {"dice", "hd95", "sdlogj"};
+  std::vector<std::string> metrics = {kCaseMetrics.begin(), kCaseMetrics.end()};
   std::vector<int> labels;
   std::string absent_labels = "protocol";
   std::string label_edge = "centres";

@@ -19,7 +19,7 @@ namespace regatta {
 
 struct StepBenchmarkOptions {
   std::optional<Recipe> recipe;  ///< its network, losses and optimiser; none: `baseline_recipe` of what follows
-  std::string model = "voxelmorph-2";
+  std::string model = ModelChoice().name;
   Json model_options = Json::object();
   Shape3 shape = {160, 192, 224};
   int batch = 1;

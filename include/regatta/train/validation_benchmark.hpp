@@ -15,7 +15,7 @@ struct ValidationTimes {
   std::map<std::string, double> from_reference;  ///< of each metric: the largest difference of one of its numbers
 };
 
-/// dice, dice_linear, folding, hd95, mse, ncc and sdlogj.
+/// The metrics of `kBaselineMetrics`.
 /// @param pair   one pair with labels and a network's output, its backend set
 /// @param steps  repetitions
 /// @throws BugError if a number differs from the reference's by more than its metric may

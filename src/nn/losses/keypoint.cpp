@@ -133,6 +133,8 @@ class Keypoint final : public Loss {
   std::vector<OptionRow> option_table() const override { return option_rows(options_); }
   std::vector<std::string> needs() const override { return {"key-points"}; }
 
+  bool takes_one_pair() const override { return true; }
+
  private:
   /// From voxels to the unit of the result: rows times the matrix of the moving grid's axes, or for the derivative
   /// times its transpose. Row by row, since a matrix product may be rounded to TF32.

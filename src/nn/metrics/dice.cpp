@@ -15,6 +15,8 @@ namespace {
 
 class Dice final : public Metric {
  public:
+  bool ranks_difficulty() const override { return true; }
+
   Measured measure(const PairState& pair) const override {
     if (!has_labels("dice", pair)) {
       return {{"dice", std::numeric_limits<double>::quiet_NaN()}};

@@ -45,6 +45,8 @@ at::Tensor warp_by_weight(const at::Tensor& labels, const at::Tensor& flow) {
 
 class DiceLinear final : public Metric {
  public:
+  bool ranks_difficulty() const override { return true; }
+
   Measured measure(const PairState& pair) const override {
     if (!has_labels("dice_linear", pair)) {
       return {{"dice_linear", std::numeric_limits<double>::quiet_NaN()}};

@@ -7,6 +7,8 @@ namespace {
 
 class Memory final : public Metric {
  public:
+  bool measures_forward() const override { return true; }
+
   Measured measure(const PairState& pair) const override { return {{"memory", pair.peak_bytes}}; }
 };
 

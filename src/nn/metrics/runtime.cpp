@@ -7,6 +7,8 @@ namespace {
 
 class Runtime final : public Metric {
  public:
+  bool measures_forward() const override { return true; }
+
   Measured measure(const PairState& pair) const override { return {{"runtime", pair.network_s}}; }
 };
 

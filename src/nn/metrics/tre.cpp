@@ -19,6 +19,9 @@ namespace {
 
 class Tre final : public Metric {
  public:
+  bool ranks_difficulty() const override { return true; }
+  bool in_millimetres() const override { return true; }
+
   Measured measure(const PairState& pair) const override {
     const double nan = std::numeric_limits<double>::quiet_NaN();
     if (!pair.fixed_keypoints.defined() || !pair.moving_keypoints.defined() || !pair.flow.defined()) {

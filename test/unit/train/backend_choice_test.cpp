@@ -2,7 +2,7 @@
 #include "regatta/train/backend_choice.hpp"
 
 #include "regatta/base/error.hpp"
-#include "regatta/train/baseline.hpp"
+#include "regatta/config/baseline.hpp"
 #include "regatta/train/memory_forecast.hpp"
 #include "support/catch.hpp"
 

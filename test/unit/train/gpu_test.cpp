@@ -10,9 +10,9 @@
 #include <ATen/ops/flip.h>
 #include <ATen/ops/full_like.h>
 
+#include "regatta/config/baseline.hpp"
 #include "regatta/nn/device.hpp"
 #include "regatta/train/backend_choice.hpp"
-#include "regatta/train/baseline.hpp"
 #include "regatta/train/resolve.hpp"
 #include "regatta/train/run_folder.hpp"
 #include "support/catch.hpp"

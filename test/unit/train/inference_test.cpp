@@ -8,9 +8,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "regatta/config/baseline.hpp"
 #include "regatta/nn/device.hpp"
 #include "regatta/train/backend_choice.hpp"
-#include "regatta/train/baseline.hpp"
 #include "support/catch.hpp"
 #include "train/benchmark_parts.hpp"
 #include "train/step.hpp"

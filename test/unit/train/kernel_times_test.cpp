@@ -3,8 +3,8 @@
 
 #include <ATen/ops/rand.h>
 
+#include "regatta/config/baseline.hpp"
 #include "regatta/nn/device.hpp"
-#include "regatta/train/baseline.hpp"
 #include "support/catch.hpp"
 #include "train/step.hpp"
 

@@ -1,7 +1,7 @@
 // The forecast against plain arithmetic, and how it grows.
 #include <nlohmann/json.hpp>
 
-#include "regatta/train/baseline.hpp"
+#include "regatta/config/baseline.hpp"
 #include "regatta/train/memory_forecast.hpp"
 #include "support/catch.hpp"
 #include "support/temporary_folder.hpp"
