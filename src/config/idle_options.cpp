@@ -22,10 +22,11 @@ struct Row {
 constexpr std::array<Row, 4> kRows = {{
     {"/train/epochs", "/train/steps", [](const Recipe& recipe) { return recipe.train.steps > 0; },
      "change /train/steps, or set it to 0 to count in epochs", false},
-    {"/optim/power", "/optim/schedule", [](const Recipe& recipe) { return recipe.optim.schedule == "constant"; },
+    {"/optim/power", "/optim/schedule",
+     [](const Recipe& recipe) { return !find_schedule(recipe.optim.schedule).has_horizon; },
      "leave it out, or choose another schedule", true},
     {"/optim/horizon_epochs", "/optim/schedule",
-     [](const Recipe& recipe) { return recipe.optim.schedule == "constant"; },
+     [](const Recipe& recipe) { return !find_schedule(recipe.optim.schedule).has_horizon; },
      "leave it out, or choose another schedule", true},
     {"/guard/lr_factor", "/guard/rollbacks", [](const Recipe& recipe) { return recipe.guard.rollbacks == 0; },
      "leave it out, or allow roll-backs", true},

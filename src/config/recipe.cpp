@@ -6,6 +6,32 @@
 
 namespace regatta {
 
+const std::vector<OptimizerName>& optimizer_names() {
+  static const std::vector<OptimizerName> rows = {
+#define REGATTA_OPTIMIZER(file, name, amsgrad, help) {#name, amsgrad, help},
+#include "regatta/config/optimizers.def"
+#undef REGATTA_OPTIMIZER
+  };
+  return rows;
+}
+
+const std::vector<ScheduleName>& schedule_names() {
+  static const std::vector<ScheduleName> rows = {
+#define REGATTA_SCHEDULE(name, has_horizon, help) {#name, has_horizon, help},
+#include "regatta/config/schedules.def"
+#undef REGATTA_SCHEDULE
+  };
+  return rows;
+}
+
+const ScheduleName& find_schedule(const std::string& name) {
+  const auto& rows = schedule_names();
+  const auto found = std::find_if(rows.begin(), rows.end(), [&](const ScheduleName& row) { return row.name == name; });
+  REGATTA_REQUIRE(found != rows.end(), ConfigError, "/optim/schedule: '", one_line(name, 60),
+                  "', allowed: ", one_of_rows(rows).text());
+  return *found;
+}
+
 Recipe recipe_from_json(const Json& value, const std::string& source) {
   Recipe recipe;
   try {
@@ -22,8 +48,10 @@ void validate(const Recipe& recipe) {
                   "/data/archive: missing; name an archive made by `regatta pack`");
   REGATTA_REQUIRE(!recipe.losses.empty(), ConfigError,
                   "/losses: empty; name at least one, for example {\"ncc\": {\"weight\": 1}}");
-  REGATTA_REQUIRE(recipe.optim.name != "adamax" || !recipe.optim.amsgrad, ConfigError,
-                  "/optim/amsgrad: true with adamax, which keeps no second moment; false expected");
+  for (const OptimizerName& row : optimizer_names()) {
+    REGATTA_REQUIRE(recipe.optim.name != row.name || row.amsgrad || !recipe.optim.amsgrad, ConfigError,
+                    "/optim/amsgrad: true with ", row.name, ", which keeps no second moment; false expected");
+  }
   const auto& metrics = recipe.validation.metrics;
   REGATTA_REQUIRE(std::find(metrics.begin(), metrics.end(), recipe.validation.best) != metrics.end(), ConfigError,
                   "/validation/best: '", one_line(recipe.validation.best, 60),

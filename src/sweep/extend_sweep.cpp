@@ -9,6 +9,7 @@
 
 #include "regatta/base/error.hpp"
 #include "regatta/base/files.hpp"
+#include "regatta/config/recipe.hpp"
 #include "regatta/sweep/definition.hpp"
 
 namespace regatta {
@@ -115,8 +116,8 @@ void check_schedules(const SweepDefinition& definition, std::int64_t total) {
       continue;
     }
     const Json recipe = trial_recipe(definition.job.recipe, trial.point, 0);
-    const bool ends =
-        *find_pointer(recipe, "/optim/schedule") != "constant" && *find_pointer(recipe, "/optim/horizon_epochs") == 0;
+    const bool ends = find_schedule(find_pointer(recipe, "/optim/schedule")->get<std::string>()).has_horizon &&
+                      *find_pointer(recipe, "/optim/horizon_epochs") == 0;
     REGATTA_REQUIRE(!ends, ConfigError, "the training cannot be made longer: the rate of ", trial_name(number),
                     " (/optim/schedule ", dump_line(*find_pointer(recipe, "/optim/schedule")),
                     ") runs down over the training as born (", definition.base.steps,

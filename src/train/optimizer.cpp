@@ -1,26 +1,13 @@
-// Adam and AdamW by LibTorch's fused kernels (one launch for all parameters), Adamax by its multi-tensor operators, and
-// the schedules.
+// Where parameters and moments lie, what is saved, and the table of update rules.
 #include "regatta/train/optimizer.hpp"
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
+#include <array>
+#include <string_view>
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/_foreach_abs.h>
-#include <ATen/ops/_foreach_add.h>
-#include <ATen/ops/_foreach_clamp_min.h>
 #include <ATen/ops/_foreach_copy.h>
-#include <ATen/ops/_foreach_div.h>
-#include <ATen/ops/_foreach_maximum.h>
-#include <ATen/ops/_foreach_mul.h>
-#include <ATen/ops/_foreach_sub.h>
-#include <ATen/ops/_fused_adam.h>
-#include <ATen/ops/_fused_adamw.h>
-#include <ATen/ops/full.h>
-#include <ATen/ops/pow.h>
-#include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
@@ -28,9 +15,35 @@
 #include "regatta/kernels/adam.hpp"
 #include "regatta/nn/chip.hpp"
 #include "regatta/nn/forms.hpp"
+#include "train/optimizers/update_rule.hpp"
 
 namespace regatta {
+
+#define REGATTA_OPTIMIZER(file, name, amsgrad, help) std::unique_ptr<UpdateRule> make_##file(const OptimOptions&);
+namespace optimizers {
+#include "regatta/config/optimizers.def"
+}  // namespace optimizers
+#undef REGATTA_OPTIMIZER
+
 namespace {
+
+struct RuleMaker {
+  std::string_view name;
+  std::unique_ptr<UpdateRule> (*make)(const OptimOptions&);
+};
+
+constexpr std::array kRules = {
+#define REGATTA_OPTIMIZER(file, name, amsgrad, help) RuleMaker{#name, optimizers::make_##file},
+#include "regatta/config/optimizers.def"
+#undef REGATTA_OPTIMIZER
+};
+
+std::unique_ptr<UpdateRule> make_rule(const OptimOptions& options) {
+  const auto* found =
+      std::find_if(kRules.begin(), kRules.end(), [&](const RuleMaker& row) { return options.name == row.name; });
+  REGATTA_REQUIRE(found != kRules.end(), BugError, "/optim/name: '", options.name, "'");
+  return found->make(options);
+}
 
 constexpr std::int64_t kFlatBlock = 64;  ///< values: parameters begin at multiples of 256 bytes
 
@@ -53,66 +66,52 @@ void copy_moments(std::vector<at::Tensor>& moments, const std::vector<std::strin
 
 }  // namespace
 
-double learning_rate(const OptimOptions& optim, std::int64_t epoch) {
-  if (optim.schedule == "constant") {
-    return optim.lr;
-  }
-  REGATTA_REQUIRE(optim.horizon_epochs > 0, BugError, "schedule without a horizon");
-  const double at = static_cast<double>(std::min(epoch, optim.horizon_epochs - 1));
-  const double rate = optim.lr * std::pow(1.0 - at / static_cast<double>(optim.horizon_epochs), optim.power);
-  return std::nearbyint(rate * 1e8) / 1e8;
-}
-
 Optimizer::Optimizer(const Parameters& parameters, const OptimOptions& options, Backend backend)
-    : options_(options),
-      rule_(options.name == "adamax"  ? Rule::kAdamax
-            : options.name == "adamw" ? Rule::kAdamW
-                                      : Rule::kAdam) {
+    : options_(options), rule_(make_rule(options)), arrays_(std::make_unique<OptimizerArrays>()) {
   const at::NoGradGuard no_gradients;
-  if (rule_ == Rule::kAdamax) {
-    second_.kind = "u";
-  }
+  arrays_->second.kind = rule_->second_kind();
   for (const Parameter& parameter : parameters.items()) {
     names_.push_back(parameter.name);
-    values_.push_back(parameter.value);
-    m_.tensors.push_back(at::zeros_like(parameter.value));
-    second_.tensors.push_back(at::zeros_like(parameter.value));
+    arrays_->values.push_back(parameter.value);
+    arrays_->first.tensors.push_back(at::zeros_like(parameter.value));
+    arrays_->second.tensors.push_back(at::zeros_like(parameter.value));
     if (options_.amsgrad) {
-      vmax_.tensors.push_back(at::zeros_like(parameter.value));
+      arrays_->largest.tensors.push_back(at::zeros_like(parameter.value));
     }
   }
-  REGATTA_REQUIRE(!values_.empty(), BugError, "optimiser over no parameters");
-  REGATTA_REQUIRE(rule_ != Rule::kAdamax || !options_.amsgrad, BugError, "adamax with AMSGrad");
-  updates_.assign(values_.size(), at::zeros({}, values_.front().options()));
-  if (backend == Backend::kFast && rule_ != Rule::kAdamax && fast::has_chip(values_.front())) {
+  REGATTA_REQUIRE(!arrays_->values.empty(), BugError, "optimiser over no parameters");
+  arrays_->updates.assign(arrays_->values.size(), at::zeros({}, arrays_->values.front().options()));
+  if (backend == Backend::kFast && rule_->kernel() && fast::has_chip(arrays_->values.front())) {
     lay_flat_();
   }
 }
 
+Optimizer::~Optimizer() = default;
+
 void Optimizer::lay_flat_() {
   std::int64_t count = 0;
   std::vector<std::int64_t> offsets;
-  for (const at::Tensor& value : values_) {
+  for (const at::Tensor& value : arrays_->values) {
     offsets.push_back(count);
     count += (value.numel() + kFlatBlock - 1) / kFlatBlock * kFlatBlock;
   }
-  const at::TensorOptions options = values_.front().options().requires_grad(false);
+  const at::TensorOptions options = arrays_->values.front().options().requires_grad(false);
   const auto view = [&](const at::Tensor& flat, std::size_t i) {
-    return flat.narrow(0, offsets[i], values_[i].numel()).view(values_[i].sizes());
+    return flat.narrow(0, offsets[i], arrays_->values[i].numel()).view(arrays_->values[i].sizes());
   };
   flat_.value = at::zeros({count}, options);
   flat_.gradient = at::zeros({count}, options);
   flat_.m = at::zeros({count}, options);
   flat_.v = at::zeros({count}, options);
   flat_.vmax = options_.amsgrad ? at::zeros({count}, options) : at::Tensor();
-  for (std::size_t i = 0; i < values_.size(); ++i) {
+  for (std::size_t i = 0; i < arrays_->values.size(); ++i) {
     const at::Tensor value = view(flat_.value, i);
-    value.copy_(values_[i]);
-    values_[i].set_data(value);
-    m_.tensors[i] = view(flat_.m, i);
-    second_.tensors[i] = view(flat_.v, i);
+    value.copy_(arrays_->values[i]);
+    arrays_->values[i].set_data(value);
+    arrays_->first.tensors[i] = view(flat_.m, i);
+    arrays_->second.tensors[i] = view(flat_.v, i);
     if (options_.amsgrad) {
-      vmax_.tensors[i] = view(flat_.vmax, i);
+      arrays_->largest.tensors[i] = view(flat_.vmax, i);
     }
     flat_.gradients.push_back(view(flat_.gradient, i));
   }
@@ -126,31 +125,20 @@ const at::Tensor& Optimizer::flat_gradient_() {
 
 std::vector<at::Tensor> Optimizer::gradients() const {
   std::vector<at::Tensor> gradients;
-  gradients.reserve(values_.size());
-  for (const at::Tensor& value : values_) {
+  gradients.reserve(arrays_->values.size());
+  for (const at::Tensor& value : arrays_->values) {
     gradients.push_back(value.grad().defined() ? value.grad() : at::zeros_like(value));
   }
   return gradients;
 }
 
-const char* Optimizer::name_of(Rule rule) {
-  switch (rule) {
-    case Rule::kAdam: return "Adam";
-    case Rule::kAdamW: return "AdamW";
-    case Rule::kAdamax: break;
-  }
-  return "Adamax";
-}
-
 void Optimizer::step_(const std::vector<at::Tensor>& gradients, const UpdateNumbers& numbers, const at::Tensor& skip) {
   const at::NoGradGuard no_gradients;
-  const StepPart part(is_flat() ? Form::kKernel : Form::kReference, name_of(rule_));
+  const StepPart part(is_flat() ? Form::kKernel : Form::kReference, rule_->title());
   if (is_flat()) {
     flat_step_(numbers, skip);
-  } else if (rule_ == Rule::kAdamax) {
-    adamax_step_(gradients, numbers, skip);
   } else {
-    adam_step_(gradients, numbers, skip);
+    rule_->step_(*arrays_, gradients, numbers, skip);
   }
 }
 
@@ -168,79 +156,20 @@ void Optimizer::flat_step_(const UpdateNumbers& numbers, const at::Tensor& skip)
   arrays.v = flat_.v.mutable_data_ptr<float>();
   arrays.vmax = options_.amsgrad ? flat_.vmax.mutable_data_ptr<float>() : nullptr;
   arrays.count = flat_.value.numel();
-  const kernels::AdamRule rule = {options_.beta1, options_.beta2, options_.eps, options_.weight_decay,
-                                  rule_ == Rule::kAdamW};
-  kernels::adam(arrays, rule, static_cast<const kernels::AdamStep*>(numbers.on_device.const_data_ptr()),
-                skip.const_data_ptr<float>(), chip.capability, chip.stream);
-}
-
-void Optimizer::adam_step_(const std::vector<at::Tensor>& gradients, const UpdateNumbers& numbers,
-                           const at::Tensor& skip) {
-  const auto step_with = [&](const auto& rate) {
-    const auto fused = [&](auto operation) {
-      operation(values_, gradients, m_.tensors, second_.tensors, vmax_.tensors, updates_, rate, options_.beta1,
-                options_.beta2, options_.weight_decay, options_.eps, options_.amsgrad, /*maximize=*/false,
-                std::optional<at::Tensor>(), skip);
-    };
-    if (rule_ == Rule::kAdamW) {
-      fused([](auto&&... all) { at::_fused_adamw_(all...); });
-    } else {
-      fused([](auto&&... all) { at::_fused_adam_(all...); });
-    }
-  };
-  if (numbers.on_device.defined()) {
-    updates_.front().copy_(numbers.on_device.select(0, 1));
-    step_with(numbers.on_device.select(0, 0).to(at::kFloat));
-  } else {
-    updates_.front().fill_(static_cast<double>(numbers.update));
-    step_with(numbers.lr);
-  }
-}
-
-void Optimizer::adamax_step_(const std::vector<at::Tensor>& gradients, const UpdateNumbers& numbers,
-                             const at::Tensor& skip) {
-  // A skipped update multiplies by 1, adds 0 and subtracts 0: the decision stays on the device. Its gradients may be
-  // NaN, which no factor removes, hence the `where`.
-  const at::Tensor skipped = skip.reshape({}).gt(0.5);
-  const auto unless_skipped = [&](double value, double otherwise) {
-    return at::where(skipped, at::full({}, otherwise, skip.options()), at::full({}, value, skip.options()));
-  };
-  std::vector<at::Tensor> usable;  // gradients with the L2 penalty
-  usable.reserve(gradients.size());
-  for (std::size_t i = 0; i < gradients.size(); ++i) {
-    const at::Tensor penalised =
-        options_.weight_decay == 0.0 ? gradients[i] : gradients[i].add(values_[i], options_.weight_decay);
-    usable.push_back(penalised.masked_fill(skipped, 0.0));
-  }
-  at::_foreach_mul_(m_.tensors, unless_skipped(options_.beta1, 1.0));
-  at::_foreach_add_(m_.tensors, at::_foreach_mul(usable, 1.0 - options_.beta1));
-  std::vector<at::Tensor> size = at::_foreach_abs(usable);
-  at::_foreach_add_(size, unless_skipped(options_.eps, 0.0));
-  at::_foreach_mul_(second_.tensors, unless_skipped(options_.beta2, 1.0));
-  at::_foreach_maximum_(second_.tensors, size);
-  // The floor matters only where every gradient so far was 0, and so is m.
-  std::vector<at::Tensor> change =
-      at::_foreach_div(m_.tensors, at::_foreach_clamp_min(second_.tensors, std::numeric_limits<float>::min()));
-  const auto rate_of = [this](const auto& rate, const auto& remaining) { return rate / (1.0 - remaining); };
-  const at::Tensor rate =
-      numbers.on_device.defined()
-          ? rate_of(numbers.on_device.select(0, 0), at::pow(options_.beta1, numbers.on_device.select(0, 1)))
-                .to(at::kFloat)
-          : at::full({}, rate_of(numbers.lr, std::pow(options_.beta1, static_cast<double>(numbers.update))),
-                     skip.options());
-  at::_foreach_mul_(change, rate.masked_fill(skipped, 0.0));
-  at::_foreach_sub_(values_, change);
+  kernels::adam(arrays, rule_->kernel().value(),
+                static_cast<const kernels::AdamStep*>(numbers.on_device.const_data_ptr()), skip.const_data_ptr<float>(),
+                chip.capability, chip.stream);
 }
 
 void Optimizer::clear_gradients_() {
-  for (at::Tensor& value : values_) {
+  for (at::Tensor& value : arrays_->values) {
     value.mutable_grad() = at::Tensor();
   }
 }
 
 NamedTensors Optimizer::state() const {
   NamedTensors state;
-  for (const Moments* moments : {&m_, &second_, &vmax_}) {
+  for (const Moments* moments : {&arrays_->first, &arrays_->second, &arrays_->largest}) {
     for (std::size_t i = 0; i < moments->tensors.size(); ++i) {
       state.emplace_back(moment_name(moments->kind, names_[i]), moments->tensors[i]);
     }
@@ -250,7 +179,7 @@ NamedTensors Optimizer::state() const {
 
 void Optimizer::load_state_(const SafetensorsFile& file, const std::string& source) {
   const at::NoGradGuard no_gradients;
-  for (Moments* moments : {&m_, &second_, &vmax_}) {
+  for (Moments* moments : {&arrays_->first, &arrays_->second, &arrays_->largest}) {
     copy_moments(moments->tensors, names_, moments->kind, file, source);
   }
 }

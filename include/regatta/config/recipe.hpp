@@ -71,6 +71,47 @@ struct LossTerm {
   }
 };
 
+/// One row of optimizers.def.
+struct OptimizerName {
+  std::string name;
+  bool amsgrad = false;  ///< may be asked for: it keeps second moments
+  std::string help;
+};
+
+/// One row of schedules.def.
+struct ScheduleName {
+  std::string name;
+  bool has_horizon = false;  ///< its rates depend on /optim/horizon_epochs
+  std::string help;
+};
+
+const std::vector<OptimizerName>& optimizer_names();
+const std::vector<ScheduleName>& schedule_names();
+
+/// The row of a schedule. @throws ConfigError for an unknown name, listing all
+const ScheduleName& find_schedule(const std::string& name);
+
+/// The allowed names of such rows.
+template <class Row>
+Rule one_of_rows(const std::vector<Row>& rows) {
+  std::vector<std::string> names;
+  names.reserve(rows.size());
+  for (const Row& row : rows) {
+    names.push_back(row.name);
+  }
+  return one_of(std::move(names));
+}
+
+/// "NAME: HELP; NAME: HELP".
+template <class Row>
+std::string help_of_rows(const std::vector<Row>& rows) {
+  std::string text;
+  for (const Row& row : rows) {
+    text += (text.empty() ? "" : "; ") + row.name + ": " + row.help;
+  }
+  return text;
+}
+
 struct OptimOptions {
   std::string name = "adam";
   double lr = 1e-4;
@@ -85,8 +126,7 @@ struct OptimOptions {
 
   template <class Self, class V>
   static void visit(Self& s, V&& v) {
-    v("name", s.name, "adam; adamw: decoupled weight decay; adamax: infinity norm in place of the second moment",
-      one_of({"adam", "adamw", "adamax"}));
+    v("name", s.name, help_of_rows(optimizer_names()).c_str(), one_of_rows(optimizer_names()));
     v("lr", s.lr, "step size of an update", between(1e-10, 10.0));
     v("amsgrad", s.amsgrad, "keep the largest second moment (AMSGrad); adamax has none: false");
     v("beta1", s.beta1, "decay of the first moment", between(0.0, 0.9999999));
@@ -95,8 +135,7 @@ struct OptimOptions {
     v("weight_decay", s.weight_decay,
       "L2 penalty added to the gradient; adamw: an update takes lr times this fraction off the weights",
       between(0.0, 1.0));
-    v("schedule", s.schedule, "poly: lr (1 - epoch/horizon)^power, rounded to 8 decimals, per epoch; or constant",
-      one_of({"poly", "constant"}));
+    v("schedule", s.schedule, help_of_rows(schedule_names()).c_str(), one_of_rows(schedule_names()));
     v("power", s.power, "exponent of `poly`", between(0.0, 10.0));
     v("horizon_epochs", s.horizon_epochs, "epochs of `poly`; 0: the training's total epochs at its first start",
       between(0, 10000000));

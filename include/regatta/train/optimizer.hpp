@@ -1,8 +1,10 @@
-// Adam, AdamW and Adamax over the flat list of parameters, and the learning rate as a function of the epoch. No
+// The update rules over the flat list of parameters, and the learning rate as a function of the epoch. No
 // gradients are computed here, no files are written.
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <string>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
@@ -12,6 +14,9 @@
 #include "regatta/nn/weights.hpp"
 
 namespace regatta {
+
+class UpdateRule;
+struct OptimizerArrays;
 
 /// What changes from update to update.
 struct UpdateNumbers {
@@ -23,20 +28,18 @@ struct UpdateNumbers {
   at::Tensor on_device{};
 };
 
-/// Step size in an epoch (from 0). `poly` is TransMorph's: lr (1 - epoch/horizon)^power, rounded to 8 decimals as
-/// numpy rounds; epochs after the horizon keep the rate of its last one (a training that was extended).
+/// Step size in an epoch (from 0), by the recipe's schedule: a file in src/train/schedules.
 /// @param optim  with horizon_epochs resolved, at least 1
 double learning_rate(const OptimOptions& optim, std::int64_t epoch);
 
-/// The recipe's optimiser, with PyTorch's update rules: Adam (L2 weight decay) and AdamW (decoupled weight decay), both
-/// with AMSGrad if asked for, in the fused kernels; Adamax (L2 weight decay) in operators over all parameters at once.
-/// Adamax divides by max(beta2 u, |g| + eps), as PyTorch does; the paper (Kingma and Ba 2015, algorithm 2) has no eps.
+/// The recipe's optimiser, with PyTorch's update rules: a file in src/train/optimizers.
 class Optimizer {
  public:
   /// Moments start at zero, on the parameters' device.
   /// @param options  checked by validate(Recipe)
   /// @param backend  fast: on a GPU all values lie in one array, and so do their moments; parameters become views of it
   Optimizer(const Parameters& parameters, const OptimOptions& options, Backend backend = Backend::kReference);
+  ~Optimizer();
 
   /// Gradients of all parameters, in their order; zeros where the last backward pass left none.
   std::vector<at::Tensor> gradients() const;
@@ -45,7 +48,7 @@ class Optimizer {
   /// `is_flat`.
   const at::Tensor& flat_gradient_();
 
-  /// Whether one kernel updates all values: the fast backend, unless the rule is Adamax.
+  /// Whether one kernel updates all values: the fast backend, if its kernel knows the rule.
   bool is_flat() const { return flat_.value.defined(); }
 
   /// One update in place.
@@ -63,16 +66,6 @@ class Optimizer {
   void load_state_(const SafetensorsFile& file, const std::string& source);
 
  private:
-  enum class Rule { kAdam, kAdamW, kAdamax };
-
-  static const char* name_of(Rule rule);
-
-  /// A kind of moments, such as "m", one tensor a parameter.
-  struct Moments {
-    std::string kind;
-    std::vector<at::Tensor> tensors;
-  };
-
   /// [count] float32 each.
   struct Flat {
     at::Tensor value;
@@ -85,18 +78,12 @@ class Optimizer {
 
   void lay_flat_();
   void flat_step_(const UpdateNumbers& numbers, const at::Tensor& skip);
-  void adam_step_(const std::vector<at::Tensor>& gradients, const UpdateNumbers& numbers, const at::Tensor& skip);
-  void adamax_step_(const std::vector<at::Tensor>& gradients, const UpdateNumbers& numbers, const at::Tensor& skip);
 
   OptimOptions options_;
-  Rule rule_;
+  std::unique_ptr<UpdateRule> rule_;
   std::vector<std::string> names_;
-  std::vector<at::Tensor> values_;
-  Moments m_ = {"m", {}};        ///< first
-  Moments second_ = {"v", {}};   ///< second; of Adamax "u", the largest gradient
-  Moments vmax_ = {"vmax", {}};  ///< empty without AMSGrad
+  std::unique_ptr<OptimizerArrays> arrays_;
   Flat flat_;
-  std::vector<at::Tensor> updates_;  ///< one tensor, once per parameter: what the fused kernels take
 };
 
 }  // namespace regatta

@@ -1,6 +1,8 @@
 // Adam, AdamW and Adamax against naive double-precision loops, and the schedules against numbers of the reference code.
 #include <cmath>
+#include <filesystem>
 #include <limits>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -252,6 +254,44 @@ TEST_CASE("epochs after the horizon keep the rate of its last one") {
   CHECK(learning_rate(options, 9) > 0.0);
   options.schedule = "constant";
   CHECK(learning_rate(options, 1000) == options.lr);
+}
+
+/// Names of the files in a folder of src/train.
+std::set<std::string> files_of(const std::string& folder) {
+  std::set<std::string> names;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(std::filesystem::path(REGATTA_SOURCE_DIR) / "src" / "train" / folder)) {
+    if (entry.path().extension() == ".cpp") {
+      names.insert(entry.path().stem().string());
+    }
+  }
+  return names;
+}
+
+TEST_CASE("each optimiser and schedule that a recipe may name is made, and each file has a row") {
+  Parameters parameters;
+  parameters.add("w", {3}, Init::constant(1.0));
+  for (const OptimizerName& row : optimizer_names()) {
+    OptimOptions options;
+    options.name = row.name;
+    options.amsgrad = row.amsgrad;
+    CHECK(Optimizer(parameters, options).state().size() == (row.amsgrad ? 3 : 2));
+  }
+  std::set<std::string> files;
+#define REGATTA_OPTIMIZER(file, name, amsgrad, help) files.insert(#file);
+#include "regatta/config/optimizers.def"
+#undef REGATTA_OPTIMIZER
+  CHECK(files == files_of("optimizers"));
+  std::set<std::string> schedules;
+  for (const ScheduleName& row : schedule_names()) {
+    OptimOptions options;
+    options.schedule = row.name;
+    options.horizon_epochs = 10;
+    CHECK(learning_rate(options, 0) == options.lr);
+    CHECK((learning_rate(options, 9) < options.lr) == row.has_horizon);
+    schedules.insert(row.name);
+  }
+  CHECK(schedules == files_of("schedules"));
 }
 
 }  // namespace
