@@ -9,6 +9,7 @@
 
 #include "regatta/base/error.hpp"
 #include "regatta/base/files.hpp"
+#include "regatta/config/record.hpp"
 
 namespace regatta {
 namespace {
@@ -67,13 +68,34 @@ std::optional<Value> value_in(const Table& table, const std::string& name) {
   return std::nullopt;
 }
 
-std::map<std::string, double> numbers_from_json(const Json& object, const std::string& pointer) {
-  require_object(object, pointer);
-  std::map<std::string, double> numbers;
-  for (const auto& member : object.items()) {
-    numbers[member.key()] = number_from_json(member.value(), pointer_to(pointer, member.key()));
-  }
-  return numbers;
+/// The members of result.json, in their order.
+template <class Result, class V>
+void visit(Result& r, V&& v) {
+  v("schema", r.schema);
+  v("status", r.status);
+  v("recipe_hash", r.recipe_hash);
+  v("steps", r.steps);
+  v("epochs", r.epochs);
+  v("parameters", r.parameters);
+  v("best_metric", r.best_metric);
+  v("best_step", r.best_step);
+  v("best", r.best);
+  v("initial", r.initial);
+  v("last", r.last);
+  v("train_s", r.train_s);
+  v("ms_per_step", r.ms_per_step);
+  v("peak_device_bytes", r.peak_device_bytes);
+  v("data", r.data, Presence::kOptional);
+  v("determinism", r.determinism);
+  v("resume", r.resume);
+  v("attempts", r.attempts);
+  v("skipped_steps", r.skipped_steps, Presence::kOptional);
+  v("rollbacks", r.rollbacks, Presence::kOptional);
+  v("lr_factor", r.lr_factor, Presence::kOptional);
+  v("weights_xxh3", r.weights_xxh3);
+  v("init_from", r.init_from, Presence::kWhenSet);
+  v("init_from_xxh3", r.init_from_xxh3, Presence::kWhenSet);
+  v("provenance", r.provenance);
 }
 
 /// A line of metrics.jsonl; nothing if it is torn.
@@ -200,35 +222,9 @@ std::optional<AttemptStatus> attempt_status_from(const std::string& name) {
 }
 
 Json to_json(const TrialResult& result) {
-  Json value;
-  value["schema"] = result.schema;
-  value["status"] = result.status;
-  value["recipe_hash"] = result.recipe_hash;
-  value["steps"] = result.steps;
-  value["epochs"] = result.epochs;
-  value["parameters"] = result.parameters;
-  value["best_metric"] = result.best_metric;
-  value["best_step"] = result.best_step;
-  value["best"] = numbers_to_json(result.best);
-  value["initial"] = numbers_to_json(result.initial);
-  value["last"] = numbers_to_json(result.last);
-  value["train_s"] = number_to_json(result.train_s);
-  value["ms_per_step"] = number_to_json(result.ms_per_step);
-  value["peak_device_bytes"] = result.peak_device_bytes;
-  value["data"] = result.data;
-  value["determinism"] = result.determinism;
-  value["resume"] = result.resume;
-  value["attempts"] = result.attempts;
-  value["skipped_steps"] = result.skipped_steps;
-  value["rollbacks"] = result.rollbacks;
-  value["lr_factor"] = number_to_json(result.lr_factor);
-  value["weights_xxh3"] = result.weights_xxh3;
-  if (!result.init_from.empty()) {
-    value["init_from"] = result.init_from;
-    value["init_from_xxh3"] = result.init_from_xxh3;
-  }
-  value["provenance"] = write_options(result.provenance);
-  return value;
+  RecordWriter writer;
+  visit(result, writer);
+  return writer.value();
 }
 
 TrialResult result_from_json(const Json& value, const std::string& source) {
@@ -238,30 +234,7 @@ TrialResult result_from_json(const Json& value, const std::string& source) {
     result.schema = value.value("schema", 0);
     REGATTA_REQUIRE(result.schema == kResultSchema, ConfigError, "/schema: ", result.schema, ", this build reads ",
                     kResultSchema);
-    result.status = value.at("status").get<std::string>();
-    result.recipe_hash = value.at("recipe_hash").get<std::string>();
-    result.steps = value.at("steps").get<std::int64_t>();
-    result.epochs = value.at("epochs").get<std::int64_t>();
-    result.parameters = value.at("parameters").get<std::int64_t>();
-    result.best_metric = value.at("best_metric").get<std::string>();
-    result.best_step = value.at("best_step").get<std::int64_t>();
-    result.best = numbers_from_json(value.at("best"), "/best");
-    result.initial = numbers_from_json(value.at("initial"), "/initial");
-    result.last = numbers_from_json(value.at("last"), "/last");
-    result.train_s = number_from_json(value.at("train_s"), "/train_s");
-    result.ms_per_step = number_from_json(value.at("ms_per_step"), "/ms_per_step");
-    result.peak_device_bytes = value.at("peak_device_bytes").get<std::int64_t>();
-    result.data = value.value("data", "resident");
-    result.determinism = value.at("determinism").get<std::string>();
-    result.resume = value.at("resume").get<std::string>();
-    result.attempts = value.at("attempts").get<int>();
-    result.skipped_steps = value.value("skipped_steps", std::int64_t{0});
-    result.rollbacks = value.value("rollbacks", 0);
-    result.lr_factor = value.value("lr_factor", 1.0);
-    result.weights_xxh3 = value.at("weights_xxh3").get<std::string>();
-    result.init_from = value.value("init_from", "");
-    result.init_from_xxh3 = value.value("init_from_xxh3", "");
-    read_options(value.at("provenance"), result.provenance, "/provenance");
+    visit(result, RecordReader(value));
     return result;
   } catch (const Json::exception& error) {
     throw DataError(str(source, ": not a trial's result: ", one_line(error.what())));

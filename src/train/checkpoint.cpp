@@ -8,8 +8,8 @@
 #include "regatta/base/error.hpp"
 #include "regatta/base/files.hpp"
 #include "regatta/base/log.hpp"
+#include "regatta/config/record.hpp"
 #include "regatta/nn/weight_edit.hpp"
-#include "train/numbers.hpp"
 
 namespace regatta {
 namespace {
@@ -20,6 +20,23 @@ const std::string& metadata_of(const SafetensorsFile& file, const std::string& k
   const auto found = file.metadata.find(key);
   REGATTA_REQUIRE(found != file.metadata.end(), DataError, source, ": metadata '", key, "' is missing");
   return found->second;
+}
+
+/// The members of a checkpoint's counters, in their order.
+template <class Counters, class V>
+void visit(Counters& c, V&& v) {
+  v("step", c.step);
+  v("validated_step", c.validated_step);
+  v("logged_step", c.logged_step);
+  v("skipped_steps", c.skipped_steps);
+  v("anchor_step", c.anchor_step);
+  v("rollbacks", c.rollbacks);
+  v("lr_factor", c.lr_factor);
+  v("best_step", c.best_step);
+  v("best_value", c.best_value);
+  v("best", c.best);
+  v("initial", c.initial);
+  v("last", c.last);
 }
 
 /// Times are not worth a failure: a manifest that does not know the file gives an empty ledger.
@@ -93,38 +110,16 @@ void require_recipe(const std::string& theirs, const std::string& ours, const fs
 }
 
 Json to_json(const TrainingCounters& counters) {
-  Json value;
-  value["step"] = counters.step;
-  value["validated_step"] = counters.validated_step;
-  value["logged_step"] = counters.logged_step;
-  value["skipped_steps"] = counters.skipped_steps;
-  value["anchor_step"] = counters.anchor_step;
-  value["rollbacks"] = counters.rollbacks;
-  value["lr_factor"] = number_to_json(counters.lr_factor);
-  value["best_step"] = counters.best_step;
-  value["best_value"] = number_to_json(counters.best_value);
-  value["best"] = numbers_to_json(counters.best);
-  value["initial"] = numbers_to_json(counters.initial);
-  value["last"] = numbers_to_json(counters.last);
-  return value;
+  RecordWriter writer;
+  visit(counters, writer);
+  return writer.value();
 }
 
 TrainingCounters counters_from_json(const std::string& text, const std::string& source) {
   try {
     const Json value = parse_json(text, source);
     TrainingCounters counters;
-    counters.step = value.at("step").get<std::int64_t>();
-    counters.validated_step = value.at("validated_step").get<std::int64_t>();
-    counters.logged_step = value.at("logged_step").get<std::int64_t>();
-    counters.skipped_steps = value.at("skipped_steps").get<std::int64_t>();
-    counters.anchor_step = value.at("anchor_step").get<std::int64_t>();
-    counters.rollbacks = value.at("rollbacks").get<int>();
-    counters.lr_factor = number_from_json(value.at("lr_factor"), "/lr_factor");
-    counters.best_step = value.at("best_step").get<std::int64_t>();
-    counters.best_value = number_from_json(value.at("best_value"), "/best_value");
-    counters.best = numbers_from_json(value.at("best"));
-    counters.initial = numbers_from_json(value.at("initial"));
-    counters.last = numbers_from_json(value.at("last"));
+    visit(counters, RecordReader(value));
     return counters;
   } catch (const Json::exception& error) {
     throw DataError(str(source, ": counters: ", one_line(error.what(), 120)));

@@ -15,10 +15,10 @@
 #include "regatta/base/files.hpp"
 #include "regatta/base/process.hpp"
 #include "regatta/base/version.hpp"
+#include "regatta/config/record.hpp"
 #include "regatta/nn/device.hpp"
 #include "regatta/train/backend_choice.hpp"
 #include "regatta/train/weights_file.hpp"
-#include "train/numbers.hpp"
 
 namespace regatta {
 namespace {
@@ -108,7 +108,7 @@ std::optional<BestOnDisk> read_best(const TrialFiles& files) {
     const SafetensorsFile file = read_safetensors(files.best_weights());
     BestOnDisk best;
     best.step = parse_json(file.metadata.at("step"), source).get<std::int64_t>();
-    best.metrics = numbers_from_json(parse_json(file.metadata.at("metrics"), source));
+    best.metrics = numbers_from_json(parse_json(file.metadata.at("metrics"), source), "");
     return best;
   } catch (const Error&) {
     return std::nullopt;
