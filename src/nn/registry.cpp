@@ -9,15 +9,15 @@
 
 namespace regatta {
 
-#define REGATTA_MODEL(file, name, help) \
+#define REGATTA_MODEL(file, name, help, paper)   \
+  constexpr const char* paper_of_##file = paper; \
   std::unique_ptr<Model> make_##file(const std::string&, const Json&, const NetworkContext&);
+#define REGATTA_SIZE(file, name, help)
 namespace models {
 #include "nn/models.def"
-#undef REGATTA_MODEL
-#define REGATTA_PAPER(file, paper) [[maybe_unused]] constexpr const char* paper_of_##file = paper;
-#include "nn/papers.def"
-#undef REGATTA_PAPER
 }  // namespace models
+#undef REGATTA_MODEL
+#undef REGATTA_SIZE
 
 #define REGATTA_LOSS(name, help) std::unique_ptr<Loss> make_##name(const Json&);
 namespace losses {
@@ -51,8 +51,10 @@ const Row& find_row(const std::vector<Row>& rows, const std::string& name, const
 
 const std::vector<ModelRow>& model_rows() {
   static const std::vector<ModelRow> rows = {
-#define REGATTA_MODEL(file, name, help) {name, help, models::paper_of_##file, models::make_##file},
+#define REGATTA_MODEL(file, name, help, paper) {name, help, models::paper_of_##file, models::make_##file},
+#define REGATTA_SIZE(file, name, help) REGATTA_MODEL(file, name, help, )
 #include "nn/models.def"
+#undef REGATTA_SIZE
 #undef REGATTA_MODEL
   };
   return rows;
