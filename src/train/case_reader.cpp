@@ -12,6 +12,7 @@
 
 #include "regatta/base/error.hpp"
 #include "regatta/base/text.hpp"
+#include "regatta/config/name_table.hpp"
 #include "regatta/nn/grid_warp.hpp"
 #include "regatta/nn/metric.hpp"
 #include "regatta/volume/keypoints.hpp"
@@ -24,6 +25,11 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kMostLabels = 32767;
+
+constexpr auto kLabelEdges =
+    name_table<LabelEdge>({{"centres", LabelEdge::kCentres}, {"half_voxel", LabelEdge::kHalfVoxel}});
+constexpr auto kAbsentLabels = name_table<AbsentLabel>(
+    {{"protocol", AbsentLabel::kProtocol}, {"left_out", AbsentLabel::kLeftOut}, {"worst", AbsentLabel::kWorst}});
 
 bool measures_images(const CaseList& list) {
   return std::any_of(list.metrics.begin(), list.metrics.end(),
@@ -273,18 +279,17 @@ void CaseReader::put_labels(PairState& pair) const {
     pair.reading.measured.push_back(std::lower_bound(values.begin(), values.end(), label) - values.begin());
   }
   pair.reading.values = values;
-  pair.reading.edge = list_.label_edge == "half_voxel" ? LabelEdge::kHalfVoxel : LabelEdge::kCentres;
-  pair.reading.absent = list_.absent_labels == "left_out" ? AbsentLabel::kLeftOut
-                        : list_.absent_labels == "worst"  ? AbsentLabel::kWorst
-                                                          : AbsentLabel::kProtocol;
+  pair.reading.edge = kLabelEdges.at(list_.label_edge, "/label_edge");
+  pair.reading.absent = kAbsentLabels.at(list_.absent_labels, "/absent_labels");
 }
 
 /// A point of the file as a voxel of the fixed grid.
 Point3 CaseReader::fixed_point(const Point3& point) const {
-  if (list_.keypoint_space == "voxel") {
+  const KeypointSpace space = kKeypointSpaces.at(list_.keypoint_space, "/keypoint_space");
+  if (space == KeypointSpace::kVoxel) {
     return point;
   }
-  const Point3 ras = list_.keypoint_space == "lps" ? Point3{-point[0], -point[1], point[2]} : point;
+  const Point3 ras = ras_of(point, space);
   if (in_space()) {
     return map_point(invert(field_.grid.affine), ras);
   }
@@ -298,7 +303,8 @@ Point3 CaseReader::fixed_point(const Point3& point) const {
 /// A point of the file as a voxel where the field ends: of the fixed grid if the field is one of space, else of the
 /// moving array.
 Point3 CaseReader::moving_point(const Point3& point) const {
-  if (list_.keypoint_space != "voxel") {
+  const KeypointSpace space = kKeypointSpaces.at(list_.keypoint_space, "/keypoint_space");
+  if (space != KeypointSpace::kVoxel) {
     if (in_space()) {
       return fixed_point(point);
     }
@@ -307,7 +313,7 @@ Point3 CaseReader::moving_point(const Point3& point) const {
     REGATTA_REQUIRE(placed != moving_grids_.end(), ConfigError, case_text(), "/keypoint_space is '",
                     list_.keypoint_space,
                     "', and no file says where the moving scan lies in space: add 'moving', the moving scan");
-    const Point3 ras = list_.keypoint_space == "lps" ? Point3{-point[0], -point[1], point[2]} : point;
+    const Point3 ras = ras_of(point, space);
     return map_point(invert(placed->grid.affine), ras);
   }
   if (!in_space()) {

@@ -1,29 +1,26 @@
 #include "train/objective.hpp"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 
 #include "regatta/base/error.hpp"
+#include "regatta/config/name_table.hpp"
 #include "regatta/nn/forms.hpp"
 
 namespace regatta {
 namespace {
 
-constexpr std::array<std::pair<const char*, Side>, 3> kSideNames = {
-    {{"forward", Side::kForward}, {"backward", Side::kBackward}, {"halfway", Side::kHalfway}}};
+constexpr auto kSides =
+    name_table<Side>({{"forward", Side::kForward}, {"backward", Side::kBackward}, {"halfway", Side::kHalfway}});
 
 std::vector<Side> sides_from(const std::string& loss, const std::vector<std::string>& names) {
   std::vector<Side> sides;
+  sides.reserve(names.size());
   for (const std::string& name : names) {
-    const auto* found =
-        std::find_if(kSideNames.begin(), kSideNames.end(), [&](const auto& row) { return name == row.first; });
-    REGATTA_REQUIRE(found != kSideNames.end(), ConfigError, "/losses/", loss, "/sides: unknown side '",
-                    one_line(name, 60), "', have: forward, backward, halfway");
-    sides.push_back(found->second);
+    sides.push_back(kSides.at(name, str("/losses/", loss, "/sides")));
   }
   return sides;
 }

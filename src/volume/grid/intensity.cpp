@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "regatta/base/error.hpp"
+#include "regatta/config/name_table.hpp"
 
 namespace regatta {
 namespace {
@@ -152,17 +153,26 @@ class Counted {
   std::uint64_t count_ = 0;
 };
 
+enum class IntensityKind { kPercentile, kMinMax, kWindow, kZscore, kNone };
+
+constexpr auto kIntensityKinds = name_table<IntensityKind>({{"percentile", IntensityKind::kPercentile},
+                                                            {"minmax", IntensityKind::kMinMax},
+                                                            {"window", IntensityKind::kWindow},
+                                                            {"zscore", IntensityKind::kZscore},
+                                                            {"none", IntensityKind::kNone}});
+
 template <class Values>
 IntensityRange range_of(Values& all, const std::string& source, const IntensityOptions& options, double above) {
   const auto [least, most] = all.ends();
   REGATTA_REQUIRE(least < most, DataError, source, ": constant: every voxel is ", least);
-  if (options.kind == "none") {
+  const IntensityKind kind = kIntensityKinds.at(options.kind, "/preprocess/intensity/kind");
+  if (kind == IntensityKind::kNone) {
     return {0.0, 1.0};
   }
-  if (options.kind == "minmax") {
+  if (kind == IntensityKind::kMinMax) {
     return {double{least}, double{most}};
   }
-  if (options.kind == "window") {
+  if (kind == IntensityKind::kWindow) {
     return {options.low, options.high};
   }
   if (options.within == "foreground") {
@@ -170,7 +180,7 @@ IntensityRange range_of(Values& all, const std::string& source, const IntensityO
     REGATTA_REQUIRE(!all.is_empty(), DataError, source, ": no voxel is above ", above,
                     " (preprocess.foreground_above)");
   }
-  if (options.kind == "zscore") {
+  if (kind == IntensityKind::kZscore) {
     const auto [mean, deviation] = all.mean_and_deviation();
     REGATTA_REQUIRE(deviation > 0.0, DataError, source, ": constant foreground: every voxel is ", mean);
     return {mean + options.low * deviation, mean + options.high * deviation};

@@ -166,15 +166,12 @@ void add_mask(const PackJob& job, const SubjectEntry& subject, const Placement& 
 }  // namespace
 
 std::vector<Point3> packed_keypoints(const DatasetFile& dataset, const std::string& path, const ArchiveSubject& row) {
-  const std::string& space = dataset.options.keypoint_space;
+  const KeypointSpace space = kKeypointSpaces.at(dataset.options.keypoint_space, "/keypoint_space");
   const Affine to_packed = invert(row.affine);
   std::vector<Point3> points;
   for (Point3 point : read_keypoints(path)) {
-    if (space == "voxel") {
-      point = map_point(row.original_affine, point);
-    } else if (space == "lps") {
-      point = {-point[0], -point[1], point[2]};
-    }
+    const bool in_voxels = space == KeypointSpace::kVoxel;
+    point = in_voxels ? map_point(row.original_affine, point) : ras_of(point, space);
     points.push_back(map_point(to_packed, point));
   }
   return points;

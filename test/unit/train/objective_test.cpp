@@ -51,7 +51,7 @@ TEST_CASE("an objective is the weighted sum of its losses over their sides") {
 TEST_CASE("an objective refuses a side that there is not") {
   std::map<std::string, LossTerm> losses;
   losses["mse"] = {.sides = {"sideways"}};
-  CHECK_THROWS_WITH(Objective(losses), "/losses/mse/sides: unknown side 'sideways', have: forward, backward, halfway");
+  CHECK_THROWS_WITH(Objective(losses), "/losses/mse/sides: unknown value 'sideways', have: forward, backward, halfway");
   const auto [batch, output] = two_directions();
   losses["mse"].sides = {"backward"};
   ModelOutput one_way = output;
