@@ -191,7 +191,7 @@ class Pipeline {
   void register_one(std::size_t pair, std::future<std::unique_ptr<PairWork>> ready) {
     try {
       std::unique_ptr<PairWork> work = ready.get();
-      run_network(trained_, work->found, settings_.device, settings_.refine);
+      run_network(trained_, work->found, network_run(settings_));
       while (writing_.size() >= ahead_) {
         take_first();
       }

@@ -10,6 +10,7 @@
 #include <ATen/ops/from_blob.h>
 #include <nlohmann/json.hpp>
 
+#include "app/registration_inverse.hpp"
 #include "regatta/base/clock.hpp"
 #include "regatta/base/files.hpp"
 #include "regatta/base/log.hpp"
@@ -128,9 +129,13 @@ class PairWriter {
   }
 
   void write_refinement(const Refinement& done) {
-    record_["refinement"] = {{"iterations", done.iterations},   {"converged", done.converged},
-                             {"loss_before", done.loss_before}, {"loss_after", done.loss_after},
-                             {"losses", done.losses},           {"left_out", done.left_out},
+    record_["refinement"] = {{"of", done.of},
+                             {"iterations", done.iterations},
+                             {"converged", done.converged},
+                             {"loss_before", done.loss_before},
+                             {"loss_after", done.loss_after},
+                             {"losses", done.losses},
+                             {"left_out", done.left_out},
                              {"seconds", found_.refinement_s}};
     for (const auto& [name, value] : found_.unrefined) {
       record_["metrics"][name]["network"] = number_to_json(value);
@@ -294,8 +299,7 @@ class PairWriter {
 
   /// The way back, on the moving scan's grid, and the fixed scan seen from there.
   void write_inverse() {
-    const Transform back = Transform::of_field(fixed_.grid, found_.field).inverse();
-    const ComposedField inverse = compose_field(back, found_.moving_grid);
+    const InverseField inverse = inverse_of(found_, fixed_.grid);
     const FileSpace space = was_given_space(found_, moving_) ? FileSpace{} : moving_.space;
     write_displacement(files_.output / "inverse_displacement.nii.gz", inverse.field, found_.moving_grid, space);
     const auto [value, from] = outside_of(fixed_, trained_.recipe.data.fixed_modality);
@@ -304,7 +308,8 @@ class PairWriter {
     write_nifti(files_.output / "inverse_warped.nii.gz", std::span<const float>(warped), found_.moving_grid, space);
     record_["outputs"]["inverse_field"] = "inverse_displacement.nii.gz";
     record_["outputs"]["inverse_warped"] = "inverse_warped.nii.gz";
-    record_["inverse"] = {{"mean_residual_mm", inverse.mean_residual_mm},
+    record_["inverse"] = {{"by", inverse.by},
+                          {"mean_residual_mm", inverse.mean_residual_mm},
                           {"largest_residual_mm", inverse.largest_residual_mm},
                           {"voxels_without", inverse.missing},
                           {"voxels", voxel_count(found_.moving_grid.shape)}};

@@ -86,6 +86,10 @@ std::vector<std::uint8_t> indices_of(const LabelVolume& labels, const std::vecto
 
 }  // namespace
 
+NetworkRun network_run(const RegisterSettings& settings) {
+  return {settings.device, settings.refine, settings.inverse};
+}
+
 Json identity_of_settings(const RegisterSettings& settings) {
   Json out = {{"affine", settings.affine},
               {"no_affine", settings.no_affine},

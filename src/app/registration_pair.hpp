@@ -37,6 +37,9 @@ struct RegisterSettings {
   RefineOptions refine;
 };
 
+/// What of the settings the network is asked for.
+NetworkRun network_run(const RegisterSettings& settings);
+
 /// What of the settings decides the results: part of the record, compared before a pair is left out as done.
 Json identity_of_settings(const RegisterSettings& settings);
 

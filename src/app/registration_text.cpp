@@ -49,15 +49,16 @@ void print_numbers(const Json& record) {
   }
   if (record.contains("inverse")) {
     const Json& inverse = record.at("inverse");
-    std::cout << "inverse: residual " << to_text(inverse.at("mean_residual_mm").get<double>())
-              << " mm on average, at most " << to_text(inverse.at("largest_residual_mm").get<double>())
-              << " mm; none in " << inverse.at("voxels_without").get<std::int64_t>() << " of "
-              << inverse.at("voxels").get<std::int64_t>() << " voxels\n";
+    std::cout << "inverse, by " << (inverse.at("by") == "network" ? "the network" : "iteration") << ": residual "
+              << to_text(inverse.at("mean_residual_mm").get<double>()) << " mm on average, at most "
+              << to_text(inverse.at("largest_residual_mm").get<double>()) << " mm; none in "
+              << inverse.at("voxels_without").get<std::int64_t>() << " of " << inverse.at("voxels").get<std::int64_t>()
+              << " voxels\n";
   }
   if (record.contains("refinement")) {
     const Json& done = record.at("refinement");
-    std::cout << "refined: " << done.at("iterations").get<int>() << " iterations"
-              << (done.at("converged").get<bool>() ? ", converged" : "") << ", loss "
+    std::cout << "refined " << done.at("of").get<std::string>() << ": " << done.at("iterations").get<int>()
+              << " iterations" << (done.at("converged").get<bool>() ? ", converged" : "") << ", loss "
               << to_text(done.at("loss_before").get<double>()) << " -> " << to_text(done.at("loss_after").get<double>())
               << " in " << duration_text(done.at("seconds").get<double>()) << '\n';
   }

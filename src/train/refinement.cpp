@@ -23,24 +23,36 @@ constexpr double kBeta1 = 0.9;
 constexpr double kBeta2 = 0.999;
 constexpr double kEpsilon = 1e-8;
 
-ModelOutput output_of(const PairState& pair, const at::Tensor& field, Backend backend) {
-  WarpOptions warping;
-  warping.backend = backend;
-  ModelOutput output;
-  output.flow = field;
-  output.regularised = field;
-  output.warped = warp(pair.moving, field, warping);
-  return output;
-}
+/// What the losses see of a value that is refined.
+class RefinedOutput {
+ public:
+  RefinedOutput(const PairState& pair, const Refined& start, Backend backend)
+      : pair_(pair), displacement_of_(start.displacement_of), backend_(backend) {}
 
-/// Whether two images and a field give the loss a value that depends on the field.
-bool is_usable_loss(const std::string& name, const LossTerm& term, const PairState& pair, const at::Tensor& field,
+  ModelOutput operator()(const at::Tensor& value) const {
+    WarpOptions warping;
+    warping.backend = backend_;
+    ModelOutput output;
+    output.flow = displacement_of_ ? displacement_of_(value) : value;
+    output.regularised = value;
+    output.warped = warp(pair_.moving, output.flow, warping);
+    return output;
+  }
+
+ private:
+  const PairState& pair_;
+  const std::function<at::Tensor(const at::Tensor&)>& displacement_of_;
+  Backend backend_;
+};
+
+/// Whether two images and what a network says of them give the loss a value that depends on the field.
+bool is_usable_loss(const std::string& name, const LossTerm& term, const PairState& pair, const ModelOutput& output,
                     Backend backend) {
   if (term.weight == 0.0 || !make_loss(name, term.options)->needs().empty()) {
     return false;
   }
   try {
-    const at::Tensor value = Objective({{name, term}}, backend).values(pair, output_of(pair, field, backend)).total;
+    const at::Tensor value = Objective({{name, term}}, backend).values(pair, output).total;
     return value.requires_grad() && std::isfinite(value.item<double>());
   } catch (const ConfigError&) {  // it asks for what networks of another kind have
     return false;
@@ -121,16 +133,18 @@ std::map<std::string, LossTerm> parse_loss_terms(const std::string& text) {
   return out;
 }
 
-at::Tensor refine_field(const PairState& pair, const at::Tensor& flow, const std::map<std::string, LossTerm>& trained,
+at::Tensor refine_field(const PairState& pair, const Refined& start, const std::map<std::string, LossTerm>& trained,
                         const RefineOptions& options, Backend backend, Refinement& done) {
   const at::AutoGradMode with_gradients(true);
-  at::Tensor value = flow.detach().clone().set_requires_grad(true);
+  at::Tensor value = start.value.detach().clone().set_requires_grad(true);
+  const RefinedOutput output_of(pair, start, backend);
+  done.of = start.displacement_of ? "velocity" : "field";
   std::map<std::string, LossTerm> losses;
   for (const auto& [name, asked] : options.losses.empty() ? trained : options.losses) {
     LossTerm term = asked;
     const bool forward = std::find(term.sides.begin(), term.sides.end(), "forward") != term.sides.end();
     term.sides = {"forward"};
-    if (forward && is_usable_loss(name, term, pair, value, backend)) {
+    if (forward && is_usable_loss(name, term, pair, output_of(value), backend)) {
       losses[name] = term;
       done.losses.push_back(name);
     } else {
@@ -140,11 +154,11 @@ at::Tensor refine_field(const PairState& pair, const at::Tensor& flow, const std
   REGATTA_REQUIRE(!losses.empty(), ConfigError, "--refine: none of the losses (", join(done.left_out, ", "),
                   ") can be taken of two images and a field: add --refine-loss ncc:1,grad:1");
   const Objective objective(losses, backend);
-  at::Tensor best = flow.detach().clone();
+  at::Tensor best = start.value.detach().clone();
   FieldAdam adam(value.detach(), options.rate);
   Descent descent;
   for (done.iterations = 0; done.iterations <= options.iterations; ++done.iterations) {
-    const at::Tensor total = objective.values(pair, output_of(pair, value, backend)).total;
+    const at::Tensor total = objective.values(pair, output_of(value)).total;
     const double loss = total.item<double>();
     REGATTA_REQUIRE(std::isfinite(loss), DataError, "--refine: the loss is ", to_text(loss), " in iteration ",
                     done.iterations, ": a smaller --refine-rate may help");

@@ -1,5 +1,7 @@
 #include "regatta/train/registration.hpp"
 
+#include <algorithm>
+
 #include <ATen/core/Tensor.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/from_blob.h>
@@ -9,12 +11,12 @@
 #include "regatta/base/error.hpp"
 #include "regatta/nn/device.hpp"
 #include "regatta/nn/metric.hpp"
-#include "regatta/nn/warp.hpp"
 #include "regatta/nn/weight_edit.hpp"
 #include "regatta/nn/weights.hpp"
 #include "regatta/train/backend_choice.hpp"
 #include "regatta/train/checkpoint.hpp"
 #include "regatta/volume/resample.hpp"
+#include "train/network_answer.hpp"
 
 namespace regatta {
 namespace {
@@ -86,45 +88,6 @@ Recipe read_recipe_record(const SafetensorsFile& file, const std::filesystem::pa
   return recipe;
 }
 
-/// Of the networks of an ensemble, the mean of their fields; of one, what it says.
-ModelOutput mean_output(TrainedModel& trained, const PairState& pair) {
-  ModelOutput first = trained.model->forward(pair.moving, pair.fixed);
-  if (trained.others.empty()) {
-    return first;
-  }
-  ModelOutput mean;
-  mean.flow = first.flow.clone();
-  for (const auto& other : trained.others) {
-    mean.flow.add_(other->forward(pair.moving, pair.fixed).flow);
-  }
-  mean.flow.div_(static_cast<double>(trained.others.size() + 1));
-  mean.regularised = mean.flow;
-  WarpOptions warping;
-  warping.backend = trained.model->context().backend;
-  mean.warped = warp(pair.moving, mean.flow, warping);
-  return mean;
-}
-
-/// The network's field improved, and the metrics again.
-void refine_output(const TrainedModel& trained, const PairState& pair, const RefineOptions& refine,
-                   Registration& registration, ModelOutput& output) {
-  const at::Device device = pair.fixed.device();
-  const double start = system_clock().monotonic_s();
-  registration.refinement.emplace();
-  ModelOutput refined;
-  refined.flow = refine_field(pair, output.flow, trained.recipe.losses, refine, trained.model->context().backend,
-                              *registration.refinement);
-  refined.regularised = refined.flow;
-  WarpOptions warping;
-  warping.backend = trained.model->context().backend;
-  refined.warped = warp(pair.moving, refined.flow, warping);
-  output = refined;
-  synchronize(device);
-  registration.refinement_s = system_clock().monotonic_s() - start;
-  registration.unrefined = registration.after;
-  registration.after = measure_pair(trained.recipe, with_output(pair, output));
-}
-
 /// Both scans on the fixed one's packed grid, the moving one where it lies at first.
 void prepare_scans(const TrainedModel& trained, const Volume& fixed, const Volume& moving_file,
                    const RegistrationStart& start, Registration& out) {
@@ -190,6 +153,8 @@ TrainedModel load_trained_ensemble(const std::vector<std::filesystem::path>& pat
                        data.fixed_modality == all.recipe.data.fixed_modality;
     REGATTA_REQUIRE(alike, DataError, paths[i].string(), ": its training data were prepared otherwise than those of ",
                     paths.front().string(), ": weights of one ensemble are trained on archives of one preprocessing");
+    all.one_network = all.one_network && one.recipe.model.name == all.recipe.model.name &&
+                      one.model->options() == all.model->options();
     all.weights_xxh3 += "+" + one.weights_xxh3;
     if (!one.converted.empty()) {
       all.converted += (all.converted.empty() ? "" : "; ") + one.converted;
@@ -197,6 +162,13 @@ TrainedModel load_trained_ensemble(const std::vector<std::filesystem::path>& pat
     all.others.push_back(std::move(one.model));
   }
   return all;
+}
+
+void move_to(TrainedModel& trained, const at::Device& device) {
+  trained.model->parameters().to_device(device);
+  for (const auto& other : trained.others) {
+    other->parameters().to_device(device);
+  }
 }
 
 Registration prepare_registration(const TrainedModel& trained, const Volume& fixed, const Volume& moving,
@@ -217,9 +189,8 @@ Registration packed_registration(const Volume& fixed, const Volume& moving) {
   return out;
 }
 
-void run_network(TrainedModel& trained, Registration& registration, const std::string& device_text,
-                 const RefineOptions& refine) {
-  const at::Device device = choose_device(device_text);
+void run_network(TrainedModel& trained, Registration& registration, const NetworkRun& run) {
+  const at::Device device = choose_device(run.device);
   set_deterministic(trained.recipe.run.tf32);
   const at::NoGradGuard no_grad;
   const Shape3& shape = registration.fixed.packed.shape;
@@ -232,39 +203,48 @@ void run_network(TrainedModel& trained, Registration& registration, const std::s
     pair.label_count = static_cast<std::int64_t>(labels.values.size());
     pair.reading.values = labels.values;
   }
-  trained.model->parameters().to_device(device);
-  for (const auto& other : trained.others) {
-    other->parameters().to_device(device);
-  }
+  move_to(trained, device);
 
   synchronize(device);
   const double start = system_clock().monotonic_s();
-  ModelOutput output = mean_output(trained, pair);
+  NetworkAnswer answer(trained, pair);
   synchronize(device);
   registration.network_s = system_clock().monotonic_s() - start;
 
   pair.warped = pair.moving;
-  pair.flow = at::zeros_like(output.flow);
+  pair.flow = at::zeros_like(answer.output().flow);
   pair.regularised = pair.flow;
   registration.before = measure_pair(trained.recipe, pair);
   pair.network_s = registration.network_s;
-  registration.after = measure_pair(trained.recipe, with_output(pair, output));
-  if (refine.iterations > 0) {
-    refine_output(trained, pair, refine, registration, output);
+  registration.after = measure_pair(trained.recipe, with_output(pair, answer.output()));
+  if (run.refine.iterations > 0) {
+    const double begin = system_clock().monotonic_s();
+    registration.refinement = answer.refine(run.refine);
+    synchronize(device);
+    registration.refinement_s = system_clock().monotonic_s() - begin;
+    registration.unrefined = registration.after;
+    registration.after = measure_pair(trained.recipe, with_output(pair, answer.output()));
   }
-  registration.packed_warped = host_values(output.warped);
-  registration.packed_field = host_values(output.flow);
+  if (const at::Tensor inverse = run.inverse ? answer.inverse() : at::Tensor(); inverse.defined()) {
+    registration.packed_inverse = host_values(inverse);
+  }
+  registration.packed_warped = host_values(answer.output().warped);
+  registration.packed_field = host_values(answer.output().flow);
 }
 
 void finish_registration(Registration& registration, const Grid& fixed) {
   registration.field = displacement_on_grid(registration.packed_field, registration.fixed.packed,
                                             registration.moving.packed.affine, fixed);
+  if (!registration.packed_inverse.empty()) {
+    registration.network_inverse = displacement_on_grid(registration.packed_inverse, registration.moving.packed,
+                                                        registration.fixed.packed.affine, registration.moving_grid);
+  }
 }
 
 Registration register_scans(TrainedModel& trained, const Volume& fixed, const Volume& moving,
                             const std::string& device_text, bool affine, const std::string& initial) {
   Registration out = prepare_registration(trained, fixed, moving, {affine, initial, std::nullopt});
-  run_network(trained, out, device_text);
+  run_network(trained, out, {device_text});
   finish_registration(out, fixed.grid);
   return out;
 }

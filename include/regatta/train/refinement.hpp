@@ -1,6 +1,8 @@
-// Instance optimisation: a field improved on its own pair from where the network left it, without the network.
+// Instance optimisation: a field or velocity improved on its own pair from where the network left it, without the
+// network.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -20,6 +22,7 @@ struct RefineOptions {
 
 /// What it did.
 struct Refinement {
+  std::string of = "field";  ///< or "velocity"
   int iterations = 0;
   bool converged = false;  ///< it ended before the last, see `refine_field`
   double loss_before = 0.0;
@@ -31,16 +34,21 @@ struct Refinement {
 /// "ncc:1,grad:0.5" -> losses with these weights and default options. @throws ConfigError naming the part
 std::map<std::string, LossTerm> parse_loss_terms(const std::string& text);
 
-/// Adam on the displacement of every voxel, whatever the network predicts: a velocity's field is refined as a field.
-/// The field with the least loss is kept, so the loss never ends above where it began. Ends before the last
-/// iteration where the least loss of the newest ten iterations is not lower than before them by a part of 1e-3.
+/// What is refined: a velocity, or where `displacement_of` is empty the field itself.
+struct Refined {
+  at::Tensor value;  ///< [1, 3, d, h, w] voxels of its own grid, where it begins
+  std::function<at::Tensor(const at::Tensor&)> displacement_of = {};  ///< differentiable, [1, 3, D, H, W] voxels
+};
+
+/// Adam on every value of a field or velocity. The values with the least loss are kept, so the loss never ends above
+/// where it began. Ends before the last iteration where the least loss of the newest ten iterations is not lower than
+/// before them by a part of 1e-3.
 /// @param pair     fixed and moving, [1, 1, D, H, W]
-/// @param flow     [1, 3, D, H, W] voxels
 /// @param trained  the training's losses; those that a pair of images alone gives no value of are left out
-/// @return the field, [1, 3, D, H, W]
+/// @return the refined values, as `start.value`
 /// @throws ConfigError if no loss is left; DataError if the loss stops being a number; DeviceError
 /// Deterministic: the same bits on the same machine.
-at::Tensor refine_field(const PairState& pair, const at::Tensor& flow, const std::map<std::string, LossTerm>& trained,
+at::Tensor refine_field(const PairState& pair, const Refined& start, const std::map<std::string, LossTerm>& trained,
                         const RefineOptions& options, Backend backend, Refinement& done);
 
 }  // namespace regatta

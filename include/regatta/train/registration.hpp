@@ -24,7 +24,8 @@ struct TrainedModel {
   PreprocessOptions preprocess;  ///< shape and spacing as the archive had them
   bool data_aligned = false;     ///< the training data were, to an atlas
   std::unique_ptr<Model> model;
-  std::vector<std::unique_ptr<Model>> others;  ///< of an ensemble: the mean of all fields is the ensemble's
+  std::vector<std::unique_ptr<Model>> others;  ///< of an ensemble: its answer is the mean
+  bool one_network = true;                     ///< they differ by their weights only
   std::string weights_xxh3;                    ///< of the file; several are joined by +
   std::string converted;                       ///< what `load_parameters` converted
 };
@@ -53,9 +54,11 @@ struct Registration {
   std::vector<float> field;  ///< [3, D, H, W] on the fixed scan's grid, in its voxels, pull-back
   PreparedImage fixed;       ///< on the packed grid ...
   PreparedImage moving;
-  PreparedLabels labels;                 ///< empty: none
-  std::vector<float> packed_warped;      ///< [D, H, W]
-  std::vector<float> packed_field;       ///< [3, D, H, W], packed voxels
+  PreparedLabels labels;               ///< empty: none
+  std::vector<float> packed_warped;    ///< [D, H, W]
+  std::vector<float> packed_field;     ///< [3, D, H, W], packed voxels
+  std::vector<float> packed_inverse;   ///< the same from the moving array to the fixed one; empty: the network has none
+  std::vector<float> network_inverse;  ///< that, on the moving file's grid, in its voxels
   std::map<std::string, double> before;  ///< the recipe's validation metrics that the pair has the inputs of, without
                                          ///< the network's field: where asked for, of the affinely aligned scans
   std::map<std::string, double> after;
@@ -84,13 +87,18 @@ Registration prepare_registration(const TrainedModel& trained, const Volume& fix
 /// @param fixed, moving  on packed grids of one shape, each with its own affine
 Registration packed_registration(const Volume& fixed, const Volume& moving);
 
-/// The network on what was prepared, instance optimisation where it is asked for, and the metrics.
-/// @param device  "auto", "cpu" or "cuda:N"
-/// @throws DeviceError; of the refinement, see `refine_field`
-void run_network(TrainedModel& trained, Registration& registration, const std::string& device,
-                 const RefineOptions& refine = {});
+struct NetworkRun {
+  std::string device = "auto";  ///< "auto", "cpu" or "cuda:N"
+  RefineOptions refine = {};
+  bool inverse = false;  ///< what a two-directional network, or the negated velocity, says of the way back
+};
 
-/// The field on the fixed scan's grid; any thread may call it.
+/// The network on what was prepared, instance optimisation where it is asked for, and the metrics. A velocity is
+/// refined as one, and of an ensemble of one network's trainings the mean of the velocities is integrated.
+/// @throws DeviceError; of the refinement, see `refine_field`
+void run_network(TrainedModel& trained, Registration& registration, const NetworkRun& run);
+
+/// The field on the fixed scan's grid, and the network's inverse on the moving one's; any thread may call it.
 void finish_registration(Registration& registration, const Grid& fixed);
 
 /// All three, one after the other.

@@ -8,6 +8,7 @@
 #include "nn/models/parts/unet_skeleton.hpp"
 #include "regatta/config/options.hpp"
 #include "regatta/nn/model.hpp"
+#include "regatta/nn/velocity_model.hpp"
 #include "regatta/nn/warp.hpp"
 
 namespace regatta::models {
@@ -31,7 +32,7 @@ struct FourierNetOptions {
   }
 };
 
-class FourierNet final : public Model {
+class FourierNet final : public Model, public VelocityModel {
  public:
   FourierNet(const FourierNetOptions& options, const NetworkContext& context)
       : Model(options, context, HasFastForm{}),
@@ -54,6 +55,12 @@ class FourierNet final : public Model {
   }
 
   int size_multiple() const override { return UnetSkeleton::kSizeMultiple; }
+
+  bool regularises_velocity() const override { return chosen_.diffeomorphic; }
+
+  at::Tensor displacement_of(const at::Tensor& velocity, const at::Tensor&) const override {
+    return integrate_within_borders(velocity, chosen_.int_steps, context().backend);
+  }
 
   bool numerical_on_cuda() const override {  // by reference a sampled field wants a gradient
     return context().backend == Backend::kReference && chosen_.diffeomorphic;

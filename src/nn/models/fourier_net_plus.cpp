@@ -14,6 +14,7 @@
 #include "nn/models/parts/unet_skeleton.hpp"
 #include "regatta/config/options.hpp"
 #include "regatta/nn/model.hpp"
+#include "regatta/nn/velocity_model.hpp"
 #include "regatta/nn/warp.hpp"
 
 namespace regatta::models {
@@ -34,7 +35,7 @@ struct FourierNetPlusOptions {
   }
 };
 
-class FourierNetPlus final : public Model {
+class FourierNetPlus final : public Model, public VelocityModel {
  public:
   FourierNetPlus(const FourierNetPlusOptions& options, const NetworkContext& context)
       : Model(options, context, HasFastForm{}), chosen_(options) {
@@ -74,6 +75,12 @@ class FourierNetPlus final : public Model {
   }
 
   int size_multiple() const override { return kSizeMultiple; }
+
+  bool regularises_velocity() const override { return chosen_.diffeomorphic; }
+
+  at::Tensor displacement_of(const at::Tensor& velocity, const at::Tensor&) const override {
+    return integrate_within_borders(velocity, chosen_.int_steps, context().backend);
+  }
 
   bool numerical_on_cuda() const override {  // by reference a sampled field wants a gradient
     return context().backend == Backend::kReference && chosen_.diffeomorphic;

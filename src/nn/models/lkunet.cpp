@@ -11,6 +11,7 @@
 #include "nn/layers/resize.hpp"
 #include "nn/models/common.hpp"
 #include "regatta/nn/model.hpp"
+#include "regatta/nn/velocity_model.hpp"
 #include "regatta/nn/warp.hpp"
 
 namespace regatta::models {
@@ -43,7 +44,7 @@ struct LkunetOptions {
   }
 };
 
-class Lkunet final : public Model {
+class Lkunet final : public Model, public VelocityModel {
  public:
   Lkunet(const LkunetOptions& options, const NetworkContext& context)
       : Model(options, context, HasFastForm{}), choices_(options), prefix_(options.cascade > 1 ? "net1." : "") {
@@ -85,13 +86,11 @@ class Lkunet final : public Model {
     check_sizes("lkunet", moving, fixed, kSizeMultiple);
     at::Tensor regularised = predict(moving, fixed);  // voxels, or voxels per unit time
     const WarpOptions of_images = {.backend = context().backend};
-    const WarpOptions of_fields = {.outside = Outside::kBorder, .backend = context().backend};
-    const IntegrateOptions integration = {.steps = 7, .scale = true, .warp = of_fields};
-    at::Tensor flow = choices_.diffeomorphic ? integrate(regularised, integration) : regularised;
+    at::Tensor flow = choices_.diffeomorphic ? integrated(regularised) : regularised;
     at::Tensor warped = warp(moving, flow, of_images);
     for (int run = 1; run < choices_.cascade; ++run) {
       const at::Tensor next = predict(warped, fixed);
-      flow = compose(flow, choices_.diffeomorphic ? integrate(next, integration) : next, of_fields);
+      flow = compose(flow, choices_.diffeomorphic ? integrated(next) : next, warping_of_fields());
       regularised = choices_.diffeomorphic ? regularised + next : flow;
       warped = warp(moving, flow, of_images);
     }
@@ -100,12 +99,24 @@ class Lkunet final : public Model {
 
   int size_multiple() const override { return kSizeMultiple; }
 
+  bool regularises_velocity() const override { return choices_.diffeomorphic && choices_.cascade == 1; }
+
+  at::Tensor displacement_of(const at::Tensor& velocity, const at::Tensor&) const override {
+    return integrated(velocity);
+  }
+
   bool numerical_on_cuda() const override {  // by reference: integration samples a field that wants a gradient
     return context().backend == Backend::kReference && (choices_.diffeomorphic || choices_.cascade > 1);
   }
 
  private:
   using Block = std::unique_ptr<Conv3d>;
+
+  WarpOptions warping_of_fields() const { return {.outside = Outside::kBorder, .backend = context().backend}; }
+
+  at::Tensor integrated(const at::Tensor& velocity) const {
+    return integrate(velocity, {.steps = 7, .scale = true, .warp = warping_of_fields()});
+  }
 
   Block encoder(const std::string& name, std::int64_t in, std::int64_t out, std::int64_t stride) {
     return std::make_unique<Conv3d>(parameters_, str(prefix_, name, ".0"),

@@ -13,6 +13,7 @@
 #include "nn/models/parts/shifted_grid.hpp"
 #include "nn/models/parts/transmorph_parts.hpp"
 #include "regatta/nn/forms.hpp"
+#include "regatta/nn/velocity_model.hpp"
 #include "regatta/nn/warp.hpp"
 
 namespace regatta::models {
@@ -53,7 +54,7 @@ at::Tensor dense_velocity(at::Tensor control, const std::array<std::int64_t, 3>&
   return control;
 }
 
-class TransmorphBspl final : public Model {
+class TransmorphBspl final : public Model, public VelocityModel {
  public:
   TransmorphBspl(const TransmorphBsplOptions& options, const NetworkContext& context)
       : Model(options, context, HasFastForm{}),
@@ -95,20 +96,29 @@ class TransmorphBspl final : public Model {
       control = conv({control});
     }
     const at::Tensor velocity = dense_velocity(control.value(), grid_of(moving), spacing_);
-    const at::Tensor field = reference_
-                                 ? reference_integral(velocity)
-                                 : integrate(velocity, {.steps = kSteps, .warp = {.backend = context().backend}});
+    const at::Tensor field = reference_ ? reference_integral(velocity) : integrated(velocity);
     return {.warped = sample(moving, field),
             .flow = reference_ ? follow_shifted_grid(sampling_units(field)) : field,
             .regularised = velocity};
   }
 
   int size_multiple() const override { return kSwinMultiple; }
+
+  bool regularises_velocity() const override { return !reference_; }
+
+  at::Tensor displacement_of(const at::Tensor& velocity, const at::Tensor&) const override {
+    return integrated(velocity);
+  }
+
   bool numerical_on_cuda() const override {  // by reference integration samples a field that wants a gradient
     return context().backend == Backend::kReference || reference_;
   }
 
  private:
+  at::Tensor integrated(const at::Tensor& velocity) const {
+    return integrate(velocity, {.steps = kSteps, .warp = {.backend = context().backend}});
+  }
+
   /// The published grid takes a voxel as 2 / N of the volume and a position as 2 / (N - 1).
   static at::Tensor sampling_units(const at::Tensor& field) {
     std::array<double, 3> factors{};

@@ -7,6 +7,7 @@
 #include "nn/models/common.hpp"
 #include "nn/models/parts/transmorph_parts.hpp"
 #include "nn/models/parts/velocity_head.hpp"
+#include "regatta/nn/velocity_model.hpp"
 
 namespace regatta::models {
 namespace {
@@ -27,7 +28,7 @@ struct TransmorphDiffOptions : SwinSize, SwinChoices {
   }
 };
 
-class TransmorphDiff final : public Model {
+class TransmorphDiff final : public Model, public VelocityModel {
  public:
   TransmorphDiff(const TransmorphDiffOptions& options, const NetworkContext& context)
       : Model(options, context, HasFastForm{}),
@@ -63,6 +64,13 @@ class TransmorphDiff final : public Model {
   }
 
   int size_multiple() const override { return kSwinMultiple; }
+
+  bool regularises_velocity() const override { return head_->gives_velocity(); }
+
+  at::Tensor displacement_of(const at::Tensor& velocity, const at::Tensor& volume) const override {
+    return head_->displacement_of(velocity, volume);
+  }
+
   bool numerical_on_cuda() const override {  // by reference integration samples a field that wants a gradient
     return context().backend == Backend::kReference;
   }

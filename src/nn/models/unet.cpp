@@ -7,6 +7,7 @@
 #include "nn/models/parts/unet_skeleton.hpp"
 #include "regatta/config/options.hpp"
 #include "regatta/nn/model.hpp"
+#include "regatta/nn/velocity_model.hpp"
 #include "regatta/nn/warp.hpp"
 
 namespace regatta::models {
@@ -25,7 +26,7 @@ struct UnetOptions {
   }
 };
 
-class Unet final : public Model {
+class Unet final : public Model, public VelocityModel {
  public:
   Unet(const UnetOptions& options, const NetworkContext& context)
       : Model(options, context, HasFastForm{}),
@@ -43,6 +44,12 @@ class Unet final : public Model {
   }
 
   int size_multiple() const override { return UnetSkeleton::kSizeMultiple; }
+
+  bool regularises_velocity() const override { return chosen_.diffeomorphic; }
+
+  at::Tensor displacement_of(const at::Tensor& velocity, const at::Tensor&) const override {
+    return integrate_within_borders(velocity, chosen_.int_steps, context().backend);
+  }
 
   bool numerical_on_cuda() const override {  // by reference a sampled field wants a gradient
     return context().backend == Backend::kReference && chosen_.diffeomorphic;

@@ -14,6 +14,7 @@
 #include "regatta/base/error.hpp"
 #include "regatta/config/options.hpp"
 #include "regatta/nn/model.hpp"
+#include "regatta/nn/velocity_model.hpp"
 
 namespace regatta::models {
 namespace {
@@ -36,7 +37,7 @@ struct VoxelmorphDiffOptions {
   }
 };
 
-class VoxelmorphDiff final : public Model {
+class VoxelmorphDiff final : public Model, public VelocityModel {
  public:
   VoxelmorphDiff(const VoxelmorphDiffOptions& options, const NetworkContext& context)
       : Model(options, context, HasFastForm{}),
@@ -59,6 +60,12 @@ class VoxelmorphDiff final : public Model {
   }
 
   int size_multiple() const override { return kSizeMultiple; }
+
+  bool regularises_velocity() const override { return head_.gives_velocity(); }
+
+  at::Tensor displacement_of(const at::Tensor& velocity, const at::Tensor& volume) const override {
+    return head_.displacement_of(velocity, volume);
+  }
 
   bool numerical_on_cuda() const override {  // by reference integration samples a field that wants a gradient
     return context().backend == Backend::kReference;

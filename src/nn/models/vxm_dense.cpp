@@ -14,6 +14,7 @@
 #include "regatta/base/error.hpp"
 #include "regatta/config/options.hpp"
 #include "regatta/nn/model.hpp"
+#include "regatta/nn/velocity_model.hpp"
 #include "regatta/nn/warp.hpp"
 
 namespace regatta::models {
@@ -57,7 +58,7 @@ void check_options(const VxmDenseOptions& options) {
                   options.int_downsize, " and ", options.int_steps);
 }
 
-class VxmDense final : public Model {
+class VxmDense final : public Model, public VelocityModel {
  public:
   VxmDense(const VxmDenseOptions& options, const NetworkContext& context)
       : Model(options, context, HasFastForm{}), chosen_(options) {
@@ -94,6 +95,12 @@ class VxmDense final : public Model {
   }
 
   int size_multiple() const override { return 1 << encoder_.size(); }
+
+  bool regularises_velocity() const override { return chosen_.int_steps > 0; }
+
+  at::Tensor displacement_of(const at::Tensor& velocity, const at::Tensor& volume) const override {
+    return integrated(velocity, volume);
+  }
 
   bool numerical_on_cuda() const override {  // by reference a sampled field wants a gradient
     return context().backend == Backend::kReference && chosen_.int_steps > 0;

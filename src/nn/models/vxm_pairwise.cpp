@@ -14,6 +14,7 @@
 #include "regatta/base/error.hpp"
 #include "regatta/config/options.hpp"
 #include "regatta/nn/model.hpp"
+#include "regatta/nn/velocity_model.hpp"
 #include "regatta/nn/warp.hpp"
 
 namespace regatta::models {
@@ -63,7 +64,7 @@ void check_options(const VxmPairwiseOptions& options) {
                   "/bidirectional: true needs int_steps above 0");
 }
 
-class VxmPairwise final : public Model {
+class VxmPairwise final : public Model, public VelocityModel {
  public:
   VxmPairwise(const VxmPairwiseOptions& options, const NetworkContext& context)
       : Model(options, context, HasFastForm{}),
@@ -105,6 +106,12 @@ class VxmPairwise final : public Model {
   }
 
   int size_multiple() const override { return 1 << down_.size(); }
+
+  bool regularises_velocity() const override { return chosen_.int_steps > 0 && chosen_.regularised != kDisplacement; }
+
+  at::Tensor displacement_of(const at::Tensor& velocity, const at::Tensor&) const override {
+    return integrated(velocity);
+  }
 
   bool numerical_on_cuda() const override {  // by reference integration samples a field that wants a gradient
     return context().backend == Backend::kReference && chosen_.int_steps > 0;

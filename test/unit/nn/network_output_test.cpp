@@ -1,13 +1,16 @@
 // What every network's output promises: the warped volume is the moving one, read where the field points. Labels,
 // points and the files of `regatta register` follow the field alone.
 #include <algorithm>
+#include <numbers>
 #include <set>
 #include <string>
 #include <vector>
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/ones.h>
+#include <ATen/ops/ones_like.h>
 
 #include <nlohmann/json.hpp>
 
@@ -15,6 +18,7 @@
 #include "nn/layers/resize.hpp"
 #include "nn/models/parts/shifted_grid.hpp"
 #include "regatta/nn/model.hpp"
+#include "regatta/nn/velocity_model.hpp"
 #include "regatta/nn/warp.hpp"
 #include "support/catch.hpp"
 #include "unit/nn/network_checks.hpp"
@@ -44,6 +48,7 @@ std::vector<Case> cases() {
           {"voxelmorph-diff", Json::object()},
           {"voxelmorph-diff", {{"reference", true}}},
           {"voxelmorph-pairwise", {{"bidirectional", true}}},
+          {"voxelmorph-pairwise", {{"regularised", "velocity"}}},
           {"voxelmorph-pairwise", {{"features", {0, 4}}, {"int_steps", 0}}},
           {"transmorph", swin},
           {"transmorph", with(swin, "shifted_grid", true)},
@@ -52,11 +57,15 @@ std::vector<Case> cases() {
           {"transmorph-bspl", swin},
           {"transmorph-bspl", with(swin, "reference", true)},
           {"lkunet", {{"channels", 2}, {"cascade", 2}}},
+          {"lkunet", {{"channels", 2}}},
           {"lkunet", {{"channels", 2}, {"head", "half"}, {"diffeomorphic", false}}},
           {"unet", {{"channels", 2}}},
+          {"unet", {{"channels", 2}, {"diffeomorphic", true}}},
           {"symnet", {{"channels", 2}}},
           {"fourier-net", {{"channels", 2}}},
+          {"fourier-net", {{"channels", 2}, {"diffeomorphic", true}}},
           {"fourier-net-plus", {{"channels", 2}}},
+          {"fourier-net-plus", {{"channels", 2}, {"diffeomorphic", true}}},
           {"vfa", {{"start_channels", 2}, {"matching_channels", 2}, {"max_channels", 4}}},
           {"transmorph-affine", affine_swin},
           {"lkunet-affine", {{"channels", 2}, {"size", {32, 64, 32}}}}};
@@ -75,7 +84,45 @@ double difference(const at::Tensor& volume, const at::Tensor& flow, const at::Te
   return warp(volume, flow).sub(warped).mul(seen).abs().max().item<double>();
 }
 
+/// Slow waves of up to 1.5 voxels that leave no border. @param like  [1, 3, D, H, W]
+at::Tensor waves(const at::Tensor& like) {
+  at::Tensor velocity = at::ones_like(like).mul(1.5);
+  for (std::int64_t axis = 2; axis < 5; ++axis) {
+    std::vector<std::int64_t> shape(5, 1);
+    shape[static_cast<std::size_t>(axis)] = like.size(axis);
+    const at::Tensor place = at::arange(like.size(axis), like.options()).div(static_cast<double>(like.size(axis) - 1));
+    velocity = velocity * place.mul(std::numbers::pi).sin().view(shape);
+  }
+  return velocity;
+}
+
 }  // namespace
+
+TEST_CASE("a velocity that a network regularises gives its field, and the negated one the inverse field") {
+  const at::NoGradGuard no_grad;
+  const at::Tensor moving = noise(32, 64, 32, 1).to(at::kFloat);
+  std::set<std::string> families;
+  for (const Case& row : cases()) {
+    INFO(row.model << ' ' << row.options.dump());
+    const auto model = make_model(row.model, row.options);
+    const VelocityModel* const integrates = velocity_model(*model);
+    if (integrates == nullptr) {
+      continue;
+    }
+    families.insert(row.model);
+    set_golden_weights(model->parameters());
+    const ModelOutput out = model->forward(moving, golden_image(32, 64, 32, 1.0));
+    CHECK(integrates->displacement_of(out.regularised, moving).equal(out.flow));
+    const at::Tensor velocity = waves(out.regularised);
+    const at::Tensor there = integrates->displacement_of(velocity, moving);
+    const at::Tensor back = integrates->displacement_of(velocity.neg(), moving);
+    CHECK(there.abs().max().item<double>() > 1.0);
+    CHECK(compose(there, back).abs().mean().item<double>() < 0.02);
+  }
+  CHECK(families == std::set<std::string>{"fourier-net", "fourier-net-plus", "lkunet", "transmorph-bspl",
+                                          "transmorph-diff", "unet", "voxelmorph", "voxelmorph-diff",
+                                          "voxelmorph-pairwise"});
+}
 
 TEST_CASE("the image that a network returns is the moving one read at its field, for every network") {
   const at::NoGradGuard no_grad;

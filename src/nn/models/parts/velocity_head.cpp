@@ -38,17 +38,23 @@ ModelOutput VelocityHead::operator()(const Feature& features, const at::Tensor& 
     const at::Tensor deviation = out.velocity_log_variance.mul(0.5).exp();
     velocity = velocity + deviation * normal_like(velocity, *draw, 0);
   }
-  const at::Tensor field = integrate(
-      velocity, {.scale = !reference_, .warp = {.backend = backend_}});  // [N, 3, d, h, w] voxels of that grid
-  if (grid_of(field) == grid_of(moving)) {
-    out.flow = field;
+  if (reference_) {
+    const at::Tensor field = integrate(velocity, {.scale = false, .warp = {.backend = backend_}});
+    const bool full = grid_of(field) == grid_of(moving);
+    out.flow = full ? field : resize(field, grid_of(moving), {.backend = backend_});
+    out.regularised = field;
   } else {
-    const ResizeOptions options = {.backend = backend_};
-    out.flow = reference_ ? resize(field, grid_of(moving), options) : resize_field(field, grid_of(moving), options);
+    out.flow = displacement_of(velocity, moving);
+    out.regularised = velocity;
   }
-  out.regularised = reference_ ? field : velocity;
   out.warped = warp(moving, out.flow, {.backend = backend_});
   return out;
+}
+
+at::Tensor VelocityHead::displacement_of(const at::Tensor& velocity, const at::Tensor& volume) const {
+  const at::Tensor field = integrate(velocity, {.warp = {.backend = backend_}});  // voxels of the velocity's grid
+  const bool full = grid_of(field) == grid_of(volume);
+  return full ? field : resize_field(field, grid_of(volume), {.backend = backend_});
 }
 
 }  // namespace regatta::models

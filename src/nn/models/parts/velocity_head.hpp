@@ -28,6 +28,10 @@ class VelocityHead {
   ModelOutput operator()(const Feature& features, const at::Tensor& moving,
                          const std::optional<TrainingDraw>& draw) const;
 
+  /// See Model. The reference's form has none: what it regularises is the integrated field.
+  bool gives_velocity() const { return !reference_; }
+  at::Tensor displacement_of(const at::Tensor& velocity, const at::Tensor& volume) const;
+
  private:
   Conv3d mean_;
   Conv3d log_variance_;
