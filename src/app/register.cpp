@@ -8,14 +8,13 @@
 #include <vector>
 
 #include "app/command.hpp"
+#include "app/model_argument.hpp"
 #include "app/pair_list.hpp"
 #include "app/register_many.hpp"
 #include "app/registration_output.hpp"
 #include "app/registration_pair.hpp"
 #include "regatta/base/clock.hpp"
 #include "regatta/base/log.hpp"
-#include "regatta/base/shell.hpp"
-#include "regatta/report/collect.hpp"
 #include "regatta/train/registration.hpp"
 #include "regatta/volume/volume_file.hpp"
 
@@ -28,11 +27,7 @@ class Register final : public Command {
  public:
   void declare(Arguments& app) override {
     RegisterSettings& s = settings_;
-    app.add_option("--model", models_,
-                   "weights of a training: best.safetensors; or a sweep's folder: its best weights; several, each with "
-                   "--model: an ensemble, the mean of their fields")
-        ->required()
-        ->allow_extra_args(false);
+    add_model_option(app, models_)->required();
     app.add_option("--fixed", pair_.fixed, str("scan to align to (", volume_endings(), ")"));
     app.add_option("--moving", pair_.moving, "scan that is warped onto the fixed one");
     app.add_option("--fixed-labels", pair_.fixed_labels,
@@ -108,11 +103,7 @@ class Register final : public Command {
       archive.emplace(Archive::open(archive_));
       settings_.archive_fingerprint = archive->fingerprint();
     }
-    std::vector<PairFiles> pairs = {pair_};
-    pairs.front().output = output_;
-    if (is_many()) {
-      pairs = archive ? archived_pairs(*archive, split_, output_) : read_pair_list(pairs_, output_);
-    }
+    const std::vector<PairFiles> pairs = pairs_of(archive);
     require_points_unit(pairs);
     const double start = system_clock().monotonic_s();
     TrainedModel trained = load();
@@ -121,11 +112,12 @@ class Register final : public Command {
     }
     const PairReader reader(settings_, trained, archive ? &*archive : nullptr);
     if (is_many()) {
-      return register_pairs(trained, reader, pairs, settings_, output_) == 0 ? ExitCode::kOk : ExitCode::kData;
+      const std::size_t failures = register_pairs(trained, reader, pairs, settings_, output_);
+      return failures == 0 ? ExitCode::kOk : ExitCode::kData;
     }
     const LoadedPair loaded = reader.read(pairs.front());
     Registration found = reader.prepare(pairs.front(), loaded);
-    run_network(trained, found, settings_.device, settings_.refine);
+    run_network(trained, found, network_run(settings_));
     finish_registration(found, loaded.fixed.grid);
     const Json record = write_pair(trained, pairs.front(), loaded, settings_, found);
     print_pair(record, pairs.front(), system_clock().monotonic_s() - start);
@@ -134,6 +126,18 @@ class Register final : public Command {
 
  private:
   bool is_many() const { return !pairs_.empty() || !archive_.empty(); }
+
+  std::vector<PairFiles> pairs_of(const std::optional<Archive>& archive) const {
+    if (archive) {
+      return archived_pairs(*archive, split_, output_);
+    }
+    if (!pairs_.empty()) {
+      return read_pair_list(pairs_, output_);
+    }
+    std::vector<PairFiles> out = {pair_};
+    out.front().output = output_;
+    return out;
+  }
 
   void require_arguments() const {
     const bool one = !pair_.fixed.empty() && !pair_.moving.empty();
@@ -155,9 +159,7 @@ class Register final : public Command {
   }
 
   TrainedModel load() {
-    for (const std::string& model : models_) {
-      settings_.models.push_back(weights_of(model));
-    }
+    settings_.models = weights_of(models_);
     TrainedModel trained = load_trained_ensemble(settings_.models, settings_.device, settings_.backend);
     if (!trained.converted.empty()) {
       log_info(join(models_, ", "), ": converted: ", trained.converted);
@@ -171,42 +173,6 @@ class Register final : public Command {
       REGATTA_REQUIRE(!settings_.points_unit.empty() || (pair.fixed_points.empty() && pair.moving_points.empty()),
                       ConfigError, "regatta register: points need --points-unit voxel|ras|lps: no file says it");
     }
-  }
-
-  /// An archive that was packed otherwise than the training's: the network sees what it was not trained on.
-  static void warn_of_preprocessing(const TrainedModel& trained, const Archive& archive) {
-    const Json here = archive.preprocessing();
-    const Json there = write_options(trained.preprocess);
-    std::vector<std::string> differences;
-    for (const char* name : {"orientation", "spacing_mm", "shape", "intensity", "modalities", "place"}) {
-      if (here.contains(name) && there.contains(name) && here.at(name) != there.at(name)) {
-        differences.push_back(str(name, ' ', dump_line(here.at(name)), ", trained on ", dump_line(there.at(name))));
-      }
-    }
-    if (!differences.empty()) {
-      log_warning(archive.path().string(),
-                  ": packed otherwise than what the network was trained on: ", join(differences, "; "));
-    }
-  }
-
-  /// The file itself, or the best weights of a sweep.
-  static fs::path weights_of(const std::string& model) {
-    std::error_code error;
-    if (!fs::is_directory(model, error)) {
-      return model;
-    }
-    const fs::path direct = fs::path(model) / "best.safetensors";
-    if (fs::exists(direct, error)) {
-      return direct;
-    }
-    const Report report = read_report({model});
-    const std::optional<std::size_t> winner = report.winner();
-    const std::string weights = winner ? report.weights_path(*winner) : "";
-    REGATTA_REQUIRE(!weights.empty(), DataError, model,
-                    ": a sweep without best weights yet: no trial has ended better than before its training; ",
-                    "regatta status ", shell_quote(model), " says how far it is");
-    log_info(model, ": best weights: ", weights);
-    return weights;
   }
 
   void report_alignment(const TrainedModel& trained) const {

@@ -223,6 +223,58 @@ def ensemble(folder, weights, others):
     check(off < 1e-4 and apart > 0.01, f"an ensemble's field is the mean of two: off by {off:.1e} mm, they differ by {apart:.2f} mm")
 
 
+def velocities(folder):
+    """A network that predicts a velocity: its inverse is the negated velocity's, and the velocity is refined."""
+    model = {"name": "voxelmorph", "options": {"encoder": [4, 8, 8, 8], "decoder": [8, 8, 8, 8, 8, 4, 4], "int_steps": 7}}
+    weights = []
+    for seed in (0, 3):
+        (folder / f"velocity{seed}.json").write_text(json.dumps({**RECIPE, "model": model, "train": {"steps": 90, "seed": seed}}))
+        run(BIN / "regatta-engine", "train", folder / f"velocity{seed}.json", "-o", folder / f"velocity{seed}")
+        weights.append(folder / f"velocity{seed}")
+    pair = ("--fixed", folder / "f.nii.gz", "--moving", folder / "m1.nii.gz", "--device", "cpu", "--initial", "physical", "--inverse")
+    for name, models, more in (("va", weights[:1], ()), ("vb", weights[1:], ()), ("vboth", weights, ()), ("vrefined", weights[:1], ("--refine", 30))):
+        run(BIN / "regatta-engine", "register", *[part for one in models for part in ("--model", one)], *pair, "-o", folder / name, *more)
+        record = json.loads((folder / name / "registration.json").read_text())
+        inverse = record["inverse"]
+        exact = inverse["by"] == "network" and inverse["mean_residual_mm"] < 0.05  # of voxels of 0.5 mm
+        check(exact or (more and inverse["by"] == "iteration"), f"{name}: the negated velocity is the inverse where it is exact, {inverse}")
+        identity = folder / f"{name}_identity.nii.gz"
+        run(BIN / "regatta", "warp", "-t", folder / name / "inverse_displacement.nii.gz", "-t", folder / name / "displacement.nii.gz", "--compose", identity)
+        moved = numpy.linalg.norm(voxels_of(identity, MOVING), axis=-1)[3:-3, 3:-3, 3:-3]
+        # A field that was refined at the border takes nothing to some of these voxels.
+        check(moved.mean() < 0.1 or more, f"{name}: the inverse and the field move voxels by {moved.mean():.1e} on average")
+    check(record["refinement"]["of"] == "velocity" and record["refinement"]["loss_after"] < record["refinement"]["loss_before"], f"the velocity is refined: {record['refinement']}")
+    check(record["metrics"]["folding"]["after"] == 0, "and does not fold")
+    fields = [nibabel.load(folder / name / "displacement.nii.gz").get_fdata() for name in ("va", "vb", "vboth")]
+    off = numpy.abs((fields[0] + fields[1]) / 2 - fields[2]).max()
+    check(1e-6 < off < 0.5, f"an ensemble of velocities integrates their mean: {off:.1e} mm from the mean of the fields")
+
+
+def split_evaluation(folder, weights):
+    run(BIN / "regatta-engine", "evaluate", "--model", weights, "--archive", folder / "scene.h5", "--split", "val", "-o", folder / "split.json", "--device", "cpu")
+    report = json.loads((folder / "split.json").read_text())
+    lines = map(json.loads, (weights.parent / "a1/metrics.jsonl").read_text().splitlines())
+    best = max((line["values"] for line in lines if line["kind"] == "validation"), key=lambda values: values["ncc"])
+    check(all(abs(report["metrics"][name]["mean"] - value) < 1e-9 for name, value in best.items()), f"evaluate of a split repeats the validation: {best}")
+    record = json.loads((folder / "packed" / report["cases"][0]["name"] / "registration.json").read_text())
+    for name, value in record["metrics"].items():
+        check(abs(report["cases"][0]["values"][name] - value["after"]) < 1e-9, f"evaluate of a split and register agree: {name} {value['after']:.4f}")
+    with open(folder / "split_labels.csv", newline="") as file:
+        labels = list(csv.DictReader(file))
+    check(labels and all(row["metric"] == "dice" and row["initial"] for row in labels), f"{len(labels)} lines of labels")
+    dice = numpy.mean([float(row["value"]) for row in labels])
+    check(abs(dice - report["metrics"]["dice"]["mean"]) < 1e-9, f"whose mean is the Dice, {dice:.4f}")
+    with open(folder / "split_pairs.csv", newline="") as file:
+        pairs = list(csv.DictReader(file))
+    check(len(pairs) == len(report["cases"]) and float(pairs[0]["dice"]) == report["cases"][0]["values"]["dice"], "a line for each pair")
+    said = run(BIN / "regatta-engine", "evaluate", "--model", weights, "--archive", folder / "scene.h5", "--split", "val", "--metrics", "tre", "--device", "cpu", code=2)
+    check("key-points" in said.stderr, "a metric whose inputs the split lacks is refused")
+    run(BIN / "regatta-engine", "evaluate", "--model", weights, "--archive", folder / "scene.h5", "--split", "val", "--refine", 20, "--method", "refined", "-o", folder / "refined.json", "--device", "cpu")
+    refined = json.loads((folder / "refined.json").read_text())
+    check(refined["metrics"]["ncc"]["mean"] > report["metrics"]["ncc"]["mean"], "refinement raises the NCC of the split")
+    run(BIN / "regatta-engine", "evaluate", "--rank", folder / "split.json", folder / "refined.json")
+
+
 def start_from_file(folder, weights):
     shift = numpy.eye(4)
     shift[:3, 3] = (0.8, -1.2, 0.6)
@@ -254,7 +306,9 @@ def main(folder):
     first = many(folder, weights)
     points_and_labels(folder, first)
     archived(folder, weights)
+    split_evaluation(folder, weights)
     way_back(folder, first)
+    velocities(folder)
     refinement(folder, weights)
     start_from_file(folder, weights)
 

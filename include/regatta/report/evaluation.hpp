@@ -61,6 +61,12 @@ MethodEvaluation evaluation_from_json(const Json& json, const std::string& sourc
 /// Mean, std and "30" of each metric, for a terminal.
 std::string evaluation_text(const MethodEvaluation& evaluation);
 
+/// One line for each case: every measure that is not of one label or key-point, then those with a field of zeros.
+std::string evaluation_pairs_csv(const MethodEvaluation& evaluation);
+
+/// One line for each metric, case and label or key-point: its value and the one with a field of zeros; RFC 4180.
+std::string evaluation_labels_csv(const MethodEvaluation& evaluation);
+
 /// A part of the task's score: a metric, a detail of one ("sdlogj/l2r"), or one over the hardest 30 % ("dice30").
 struct ScorePart {
   std::string name;

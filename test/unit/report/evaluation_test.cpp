@@ -1,6 +1,7 @@
 // Evaluations as files, their summaries, and the ranking of methods.
 #include "regatta/report/evaluation.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -55,6 +56,17 @@ MethodEvaluation many(const std::string& method, double gain) {
 }
 
 }  // namespace
+
+TEST_CASE("an evaluation's tables have a line for each case, and one for each label of it") {
+  const MethodEvaluation evaluation = sample("a", 0.1);
+  const std::string pairs = evaluation_pairs_csv(evaluation);
+  CHECK(pairs.starts_with("case,dice,sdlogj,sdlogj/l2r\nc0,0.45,0.09"));
+  CHECK(std::count(pairs.begin(), pairs.end(), '\n') == 3);
+  const std::string labels = evaluation_labels_csv(evaluation);
+  CHECK(labels.starts_with("case,metric,item,value,initial\nc0,dice,1,0.4,0.30000000000000004\n"));
+  CHECK(labels.find("c0,dice,3,,\n") != std::string::npos);  // a label that is nowhere
+  CHECK(std::count(labels.begin(), labels.end(), '\n') == 7);
+}
 
 TEST_CASE("the items of a metric are its labels, else the cases; other details are not items") {
   const MethodEvaluation evaluation = sample("a", 0.1);
