@@ -122,6 +122,7 @@ Json to_json(const StartOrder& order) {
   fields["attempt"] = order.attempt;
   fields["device"] = order.device;
   fields["threads"] = order.threads;
+  fields["until"] = order.until;
   return fields;
 }
 
@@ -131,7 +132,8 @@ StartOrder start_order_from(const Json& message) {
     REGATTA_REQUIRE(version == kProtocolVersion, CommError, "protocol: version ", version, ", this build speaks ",
                     kProtocolVersion);
     return {message.at("root").get<std::string>(), message.at("attempt").get<int>(),
-            message.at("device").get<std::string>(), message.at("threads").get<int>()};
+            message.at("device").get<std::string>(), message.at("threads").get<int>(),
+            message.at("until").get<std::int64_t>()};
   } catch (const Json::exception& error) {
     throw CommError(str("protocol: bad start order: ", one_line(error.what())));
   }

@@ -26,7 +26,8 @@ constexpr double kLastWords_s = 10.0;
 
 class ProtocolObserver final : public TrainObserver {
  public:
-  explicit ProtocolObserver(LineChannel& channel) : channel_(channel) {}
+  ProtocolObserver(LineChannel& channel, const StartOrder& order)
+      : channel_(channel), files_{order.root}, until_(order.until) {}
 
   void on_start(const StartNote& note) override {
     log_info(note.checkpoint.empty() ? str("starting at step 0")
@@ -36,6 +37,9 @@ class ProtocolObserver final : public TrainObserver {
     Json fields;
     fields["step"] = note.step;
     send_progress(std::move(fields));
+    if (until_ > 0 && note.step >= until_) {
+      report_again(note);
+    }
   }
 
   void on_progress(const TrainProgress& progress) override {
@@ -61,6 +65,7 @@ class ProtocolObserver final : public TrainObserver {
       text += str(" ", name, " ", value);
     }
     log_info("step ", note.step, ": validation", text, note.is_best ? ", best so far" : "");
+    leave_ = leave_ || pause_ || (until_ > 0 && note.step >= until_);
   }
 
   void on_checkpoint(const CheckpointNote& note) override {
@@ -74,15 +79,35 @@ class ProtocolObserver final : public TrainObserver {
   bool should_leave() override {
     for (const Json& message : channel_.receive()) {
       leave_ = leave_ || message.at("type") == "leave";
+      pause_ = pause_ || message.at("type") == "pause";
     }
     REGATTA_REQUIRE(!channel_.closed(), CommError, "the supervisor is gone");
     return leave_;
   }
 
  private:
+  /// The checkpoint is of the step at which this slice is to end: an earlier attempt was cut off between its save and
+  /// its last word. If that step has not been validated yet, it is now, and the slice ends then.
+  void report_again(const StartNote& note) {
+    for (const MetricLine& line : read_metric_lines(files_)) {
+      if (line.kind == MetricLine::Kind::kValidation && line.step == until_) {
+        Json fields;
+        fields["step"] = line.step;
+        fields["epoch"] = line.epoch;
+        fields["metrics"] = numbers_to_json(line.values);
+        channel_.send("report", std::move(fields));
+        channel_.send("checkpoint", {{"step", note.step}, {"file", note.checkpoint}});
+        leave_ = true;
+      }
+    }
+  }
+
   void send_progress(Json fields) { channel_.send("progress", std::move(fields), /*may_drop=*/true); }
 
   LineChannel& channel_;
+  TrialFiles files_;
+  std::int64_t until_;
+  bool pause_ = false;  ///< at the next validation
   bool leave_ = false;
 };
 
@@ -181,7 +206,7 @@ ExitCode run_worker(int fd) {
   hello["device"] = with_torch_errors([] { return device_name(choose_device("auto")); });
   channel.send("hello", std::move(hello));
   const StartOrder order = wait_for_start(channel);
-  ProtocolObserver observer(channel);
+  ProtocolObserver observer(channel, order);
   try {
     const TrainOutcome outcome = with_torch_errors([&] { return train_trial(order, observer); });
     log_info("step ", outcome.step, ": ", status_name(outcome.status), outcome.message.empty() ? "" : ", ",

@@ -7,8 +7,9 @@
 //   checkpoint {step, file, save_s}                 published
 //   end        {status, step, message, result}      last line; status is an AttemptStatus name, result only for "ok"
 // supervisor -> child:
-//   start      {protocol, root, attempt, device, threads}
+//   start      {protocol, root, attempt, device, threads, until}
 //   leave      {}                                   save at the next step, then end with "paused"
+//   pause      {}                                   the same after the next validation
 #pragma once
 
 #include <cstdint>
@@ -62,6 +63,7 @@ struct StartOrder {
   int attempt = 1;
   std::string device = "auto";
   int threads = 0;
+  std::int64_t until = 0;  ///< step of a validation after which it saves and ends with "paused"; 0: to its end
 };
 
 Json to_json(const StartOrder& order);

@@ -89,7 +89,9 @@ struct Trial {
     settle_recipe(files, recipe, resolver, Existing::kContinue);
   }
 
-  Json order(int attempt) const { return to_json(StartOrder{files.root.string(), attempt, "cpu", 1}); }
+  Json order(int attempt, std::int64_t until = 0) const {
+    return to_json(StartOrder{files.root.string(), attempt, "cpu", 1, until});
+  }
 
   test::TemporaryFolder folder;
   TrialFiles files;
@@ -127,6 +129,56 @@ std::string train_to_end(const Trial& trial, int attempt) {
   REQUIRE(messages.back().at("status") == "ok");
   const auto kept = list_checkpoints(trial.files);
   return kept.size() == 1 ? read_file(kept[0].path) : "";
+}
+
+/// One slice. @return all messages; the last is "end"
+std::vector<Json> train_until(const Trial& trial, int attempt, std::int64_t until, bool pause = false) {
+  RunningWorker worker;
+  worker.send("start", trial.order(attempt, until));
+  if (pause) {
+    worker.send("pause", Json::object());
+  }
+  auto messages = worker.until("end");
+  REQUIRE_FALSE(messages.empty());
+  REQUIRE(messages.back().at("type") == "end");
+  return messages;
+}
+
+/// Steps of the messages of one type.
+std::vector<std::int64_t> steps_of(const std::vector<Json>& messages, const std::string& type) {
+  std::vector<std::int64_t> steps;
+  for (const Json& message : messages) {
+    if (message.at("type") == type) {
+      steps.push_back(message.at("step").get<std::int64_t>());
+    }
+  }
+  return steps;
+}
+
+TEST_CASE("a slice ends at the validation that it is to end at, and the next one goes on, bit for bit") {
+  const Trial whole(6, true);
+  const std::string expected = train_to_end(whole, 1);
+  REQUIRE_FALSE(expected.empty());
+  const Trial trial(6, true);
+  const auto first = train_until(trial, 1, 3);
+  CHECK(first.back().at("status") == "paused");
+  CHECK(first.back().at("step") == 3);
+  CHECK(steps_of(first, "report") == std::vector<std::int64_t>{0, 3});
+  REQUIRE_FALSE(steps_of(first, "checkpoint").empty());
+  CHECK(steps_of(first, "checkpoint").back() == 3);
+  // Its supervisor was killed before it could tell: the same slice again trains nothing and says the same.
+  const auto again = train_until(trial, 2, 3);
+  CHECK(again.back().at("status") == "paused");
+  CHECK(steps_of(again, "report") == std::vector<std::int64_t>{3});
+  CHECK(steps_of(again, "checkpoint") == std::vector<std::int64_t>{3});
+  CHECK(train_to_end(trial, 3) == expected);
+}
+
+TEST_CASE("a worker that is told to pause ends after its next validation") {
+  const Trial trial(6);
+  const auto messages = train_until(trial, 1, 0, true);
+  CHECK(messages.back().at("status") == "paused");
+  CHECK(steps_of(messages, "report").size() == 1);
 }
 
 TEST_CASE("a finished trial that keeps its final checkpoint continues from it to a longer training, bit for bit") {
