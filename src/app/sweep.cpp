@@ -17,6 +17,10 @@ void show_end(const SweepEnd& end) {
   if (end.finished) {
     print_leaderboard(std::cout, read_report({end.directory}), kRows);
     std::cout << "full report: regatta collect " << shell_quote(end.directory.string()) << std::endl;
+  } else if (!end.spent.empty()) {
+    print_leaderboard(std::cout, read_report({end.directory}), kRows);
+    std::cout << "budget reached: " << end.spent << "; to continue, raise it in the job file and give the same command"
+              << std::endl;
   } else {
     const bool comes_back = std::getenv("REGATTA_BATCH") != nullptr;  // slurm/sweep.sbatch requeues itself
     std::cout << (end.started ? "saved" : "no trial was started")

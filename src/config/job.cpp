@@ -120,6 +120,8 @@ void validate(const JobOptions& job) {
     REGATTA_REQUIRE(point.is_object(), ConfigError, "/enqueue: expected points as objects, axis -> value, got ",
                     type_name(point));
   }
+  REGATTA_REQUIRE(job.target.is_null() || job.target.is_number(), ConfigError,
+                  "/target: expected a number or null, got ", type_name(job.target));
   for (const auto& [pointer, axis] : job.axes) {
     const std::string at = pointer_to("/axes", pointer);
     REGATTA_REQUIRE(pointer.starts_with('/'), ConfigError, at,

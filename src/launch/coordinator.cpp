@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include "regatta/base/error.hpp"
 #include "regatta/base/log.hpp"
@@ -13,6 +14,7 @@ namespace {
 
 constexpr int kBarWidth = 24;
 constexpr double kSayEvery_s = 60.0;
+constexpr int kPrunedAtOnce = 20;  ///< then ranks get their trials first
 
 /// These members of a letter, where it has them: a child cannot put others into the journal.
 Json members(const Json& letter, std::initializer_list<const char*> names) {
@@ -96,15 +98,41 @@ void Coordinator::take(const Letter& letter) {
     note_progress(seat, letter.body);
   } else if (type == "report") {
     record(type, members(letter.body, {"trial", "attempt", "step", "epoch", "metrics"}));
+    note_rung(seat, letter.body);
   } else if (type == "checkpoint") {
     gained_ = true;
     if (const Json* save_s = find_pointer(letter.body, "/save_s"); save_s != nullptr && save_s->is_number()) {
       forecast_.saved(save_s->get<double>());
     }
-    record(type, members(letter.body, {"trial", "attempt", "step"}));
+    Json fields = members(letter.body, {"trial", "attempt", "step"});
+    count_gpu_time(seat, fields);
+    record(type, fields);
   } else {
     take_end(letter.from, letter.body);
   }
+}
+
+/// The validation at which the slice ends says what the trial is worth at its rung.
+void Coordinator::note_rung(const Seat& seat, const Json& letter) {
+  if (seat.until == 0 || letter.at("step") != seat.until) {
+    return;
+  }
+  const Json* value = find_pointer(letter, "/metrics/" + start_.definition.job.objective.metric);
+  record("rung", {{"trial", seat.attempt->first},
+                  {"attempt", seat.attempt->second},
+                  {"rung", seat.rung},
+                  {"step", seat.until},
+                  {"value", value == nullptr ? Json("nan") : *value}});
+}
+
+/// Of all GPUs of the trial, since it was last counted.
+void Coordinator::count_gpu_time(Seat& seat, Json& fields) {
+  const double now_s = clock_.monotonic_s();
+  if (seat.counted_s > 0) {
+    const double spent_s = (now_s - seat.counted_s) * start_.definition.job.gpus_per_trial;
+    fields["gpu_s"] = std::round(1000.0 * spent_s) / 1000.0;
+  }
+  seat.counted_s = now_s;
 }
 
 void Coordinator::note_progress(Seat& seat, const Json& letter) {
@@ -135,7 +163,10 @@ void Coordinator::take_end(int rank, const Json& letter) {
   seat.attempt.reset();
   running_.erase(trial);
   worked_s_ = clock_.monotonic_s();
-  record("end", members(letter, {"trial", "attempt", "status", "step", "message", "result"}));
+  Json fields = members(letter, {"trial", "attempt", "status", "step", "message", "result"});
+  count_gpu_time(seat, fields);
+  seat.counted_s = 0.0;
+  record("end", fields);
 }
 
 void Coordinator::begin_leave(const std::string& reason, ExitCode code) {
@@ -178,6 +209,7 @@ void Coordinator::step() {
     return;
   }
   look_at_journal();
+  look_at_budget();
   hand_out();
   close_when_over();
   show_progress();
@@ -206,11 +238,48 @@ void Coordinator::look_at_journal() {
   }
 }
 
+/// Running trials pause at their next validation once a budget is used up: no GPU time is lost.
+void Coordinator::look_at_budget() {
+  if (leaving_ || !spent_.empty() || is_waiting() || !changed_) {
+    return;
+  }
+  spent_ = sweep_.state().spent_text();
+  if (spent_.empty()) {
+    return;
+  }
+  log_info("budget reached, ", spent_, ": running trials pause at their next validation, no new ones begin");
+  for (int rank = 0; rank < ranks_.size(); ++rank) {
+    if (seats_[static_cast<std::size_t>(rank)].attempt) {
+      ranks_.send(rank, make_letter("pause"));
+    }
+  }
+}
+
+void Coordinator::prune_hopeless() {
+  const bool is_idle = std::any_of(seats_.begin(), seats_.end(), [](const Seat& seat) { return seat.idle; });
+  for (int count = 0; count < kPrunedAtOnce; ++count) {
+    const auto prune = sweep_.prune_next(owner_, is_idle);
+    if (!prune) {
+      return;
+    }
+    const TrialFiles files = sweep_.files().trial(prune->trial);
+    record("prune", prune_fields(*prune), [this, files] { start_.book.drop_checkpoints(files); });
+  }
+}
+
+/// The step at which a trial's next slice ends; 0: at its end.
+std::int64_t Coordinator::slice_end(const NextTrial& next) {
+  const SweepState& state = sweep_.state();
+  const auto rung = next.promotion ? std::optional(next.promotion->rung + 1) : state.next_rung(next.trial);
+  return rung && *rung < state.standings().rungs() ? start_.book.rung_step(next.trial, *rung) : 0;
+}
+
 void Coordinator::hand_out() {
-  if (leaving_ || draining_ || is_waiting() || !changed_) {
+  if (leaving_ || draining_ || !spent_.empty() || is_waiting() || !changed_) {
     return;
   }
   changed_ = false;
+  prune_hopeless();
   for (int rank = 0; rank < ranks_.size(); ++rank) {
     if (seats_[static_cast<std::size_t>(rank)].idle && !hand_out_to(rank)) {
       return;
@@ -226,7 +295,8 @@ std::optional<NextTrial> Coordinator::claim_in_time() {
   }
   return sweep_.claim_next(owner_, [&](const NextTrial& next) {
     start_.book.follow(sweep_.state());
-    const std::int64_t steps_left = start_.book.steps(next.trial) - next.resume_step;
+    const std::int64_t until = slice_end(next);
+    const std::int64_t steps_left = (until > 0 ? until : start_.book.steps(next.trial)) - next.resume_step;
     return forecast_.fits_whole(*left_s - times_.signal_early_s, steps_left);
   });
 }
@@ -249,16 +319,24 @@ bool Coordinator::hand_out_to(int rank) {
     return true;
   }
   Seat& seat = seats_[static_cast<std::size_t>(rank)];
+  seat.until = slice_end(*next);
+  seat.rung = next->promotion ? next->promotion->rung + 1 : sweep_.state().next_rung(next->trial).value_or(0);
+  if (next->promotion) {
+    record("promote", promote_fields(*next, seat.until > 0 ? seat.until : start_.book.steps(next->trial)));
+  }
   seat.idle = false;
   seat.attempt = {next->trial, next->attempt};
   started_ = true;
   running_[next->trial] = {};
-  const Json letter = make_letter(
-      "assign",
-      {{"trial", next->trial}, {"attempt", next->attempt}, {"root", files.root.string()}, {"threads", threads}});
+  const Json letter = make_letter("assign", {{"trial", next->trial},
+                                             {"attempt", next->attempt},
+                                             {"root", files.root.string()},
+                                             {"threads", threads},
+                                             {"until", seat.until}});
   record("start", fields, [this, rank, letter] {
     if (!leaving_) {
-      seats_[static_cast<std::size_t>(rank)].assigned_s = clock_.monotonic_s();
+      Seat& at_work = seats_[static_cast<std::size_t>(rank)];
+      at_work.assigned_s = at_work.counted_s = clock_.monotonic_s();
       ranks_.send(rank, letter);
       return;
     }
@@ -352,6 +430,9 @@ void Coordinator::leave_if_idle() {
   const bool all_idle = std::all_of(seats_.begin(), seats_.end(), [](const Seat& seat) { return seat.idle; });
   if (all_idle && draining_) {
     begin_leave("`regatta stop --drain`: nothing runs any more", ExitCode::kOk);
+  }
+  if (all_idle && !spent_.empty()) {
+    begin_leave(str("budget reached, ", spent_), ExitCode::kOk);
   }
   if (!all_idle || changed_ || leaving_) {
     return;

@@ -63,6 +63,9 @@ class Coordinator {
     bool left = false;
     std::optional<std::pair<std::int64_t, int>> attempt;  ///< trial, attempt
     double assigned_s = 0.0;                              ///< when it was told to start; 0: its first word has come
+    double counted_s = 0.0;                               ///< up to when its GPU time is in the journal
+    std::int64_t until = 0;  ///< step of the rung at which its slice ends; 0: at the trial's end
+    int rung = 0;
   };
   struct Pending {
     std::int64_t record = 0;
@@ -77,6 +80,11 @@ class Coordinator {
   std::optional<NextTrial> claim_in_time();
   void note_progress(Seat& seat, const Json& letter);
   bool note_refusal(const NextTrial& next);
+  std::int64_t slice_end(const NextTrial& next);
+  void prune_hopeless();
+  void note_rung(const Seat& seat, const Json& letter);
+  void count_gpu_time(Seat& seat, Json& fields);
+  void look_at_budget();
   bool adopt_result(const NextTrial& next, const TrialFiles& files, const std::string& recipe_hash);
   void take_end(int rank, const Json& letter);
   void begin_leave(const std::string& reason, ExitCode code);
@@ -106,6 +114,7 @@ class Coordinator {
   SliceForecast forecast_;
   bool leaving_ = false;
   bool draining_ = false;  ///< no new trials: `regatta stop --drain`
+  std::string spent_;      ///< which budget is used up: no new trials, running ones pause
   ExitCode leave_code_ = ExitCode::kRequeue;
   bool started_ = false;
   bool gained_ = false;  ///< a checkpoint or a finished trial more than at the start

@@ -32,6 +32,7 @@ struct Supervisor::Attempt {
   bool greeted = false;
   bool exited = false;
   bool told_to_leave = false;
+  bool told_to_pause = false;
   double leave_s = 0.0;
   double leave_sent_s = -1e9;
   double end_s = 0.0;       ///< when "end" came, 0 before
@@ -58,6 +59,8 @@ void Supervisor::take(const Json& letter) {
     begin(letter);
   } else if (type == "leave") {
     leave();
+  } else if (type == "pause") {
+    pause();
   } else if (type == "alive") {
     last_durable_s_ = clock_.monotonic_s() - letter.at("durable_age_s").get<double>();
   } else if (type == "finish") {
@@ -81,6 +84,16 @@ void Supervisor::leave() {
   }
 }
 
+/// The child ends after its next validation. One that has not greeted yet is told when it does.
+void Supervisor::pause() {
+  if (attempt_) {
+    attempt_->told_to_pause = true;
+    if (attempt_->greeted) {
+      attempt_->channel.send("pause", Json::object());
+    }
+  }
+}
+
 /// Said again and again: a child that reads "start" and "leave" at once may take the first and drop the second.
 void Supervisor::repeat_leave() {
   const double now_s = clock_.monotonic_s();
@@ -101,7 +114,7 @@ void Supervisor::begin(const Json& letter) {
   attempt->trial = letter.at("trial").get<std::int64_t>();
   attempt->number = letter.at("attempt").get<int>();
   attempt->order = {letter.at("root").get<std::string>(), attempt->number, seat_.gpu.device,
-                    letter.at("threads").get<int>()};
+                    letter.at("threads").get<int>(), letter.value("until", std::int64_t{0})};
 
   const TrialFiles files{attempt->order.root};
   make_directories(files.attempt(attempt->number));
@@ -181,6 +194,9 @@ void Supervisor::handle(Json message) {
                     "; this is build '", build_id(), "', protocol ", kProtocolVersion);
     attempt_->greeted = true;
     attempt_->channel.send("start", to_json(attempt_->order));
+    if (attempt_->told_to_pause) {
+      attempt_->channel.send("pause", Json::object());
+    }
     return;
   }
   attempt_->evidence.last_step = std::max(attempt_->evidence.last_step, message.value("step", std::int64_t{0}));

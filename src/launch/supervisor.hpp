@@ -3,7 +3,8 @@
 //
 // Letters to the coordinator: ask {}, progress/report/checkpoint {trial, attempt, ...as the child said},
 //   end {trial, attempt, status, step, message[, result]}, leaving {signal}, left {}
-// Letters from it: assign {trial, attempt, root, threads}, leave {}, alive {durable_age_s}, finish {code}
+// Letters from it: assign {trial, attempt, root, threads, until}, pause {}, leave {}, alive {durable_age_s},
+//   finish {code}
 #pragma once
 
 #include <functional>
@@ -72,6 +73,7 @@ class Supervisor {
 
   void begin(const Json& letter);
   void leave();
+  void pause();
   void repeat_leave();
   void listen();
   void handle(Json message);

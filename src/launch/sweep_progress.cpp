@@ -52,6 +52,9 @@ std::string sweep_progress_text(const SweepState& state, const TrialBook& book, 
                                 const std::map<std::int64_t, RunningTrial>& running) {
   const SweepCounts counts = state.counts();
   std::string text = str(counts.done, "/", counts.total, " done, ", counts.running, " running");
+  if (counts.held > 0) {
+    text += str(", ", counts.held, " at rungs");
+  }
   std::optional<TrialState> best = state.best();
   if (best && best->best) {
     text += str(", best trial ", trial_name(best->number), " ", metric, " ", short_number(*best->best));
@@ -62,7 +65,7 @@ std::string sweep_progress_text(const SweepState& state, const TrialBook& book, 
     }
   }
   const SweepWork work = work_of(state, book, running);
-  if (work.left_steps > 0 && work.steps_per_s > 0) {
+  if (work.left_steps > 0 && work.steps_per_s > 0 && !state.standings().is_on()) {
     text += str(", about ", duration_text(work.left_steps / work.steps_per_s), " left");
   }
   return text;

@@ -60,7 +60,7 @@ Roster call_the_roll(Ranks& ranks, const LauncherPlace& place, const SweepStart*
   if (start != nullptr) {
     const Json* device = find_pointer(start->definition.job.recipe, "/run/device");
     own["device"] = run.device.empty() && device != nullptr ? *device : Json(run.device);
-    own["finished"] = start->is_finished();
+    own["finished"] = start->is_finished() || !start->sweep->state().spent_text().empty();
   }
   std::vector<Json> all;
   for (const std::string& text : ranks.gather(dump_line(own))) {
@@ -266,7 +266,7 @@ ExitCode run_sweep(const SweepRun& run, const std::function<void(const SweepEnd&
       work.code = exit_code_of(start->sweep->state());
     }
     const std::filesystem::path& root = start->sweep->files().root;
-    at_end({root, finished, work.started, command_text(work.again, root)});
+    at_end({root, finished, start->sweep->state().spent_text(), work.started, command_text(work.again, root)});
   }
   ranks->leave(kPartTimeout_s);
   return work.code;

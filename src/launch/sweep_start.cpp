@@ -47,6 +47,9 @@ SweepStart::SweepStart(const SweepRun& run, Describer& describer, JobProbe& prob
   said.insert(said.end(), lent.begin(), lent.end());
   definition = extend_sweep(files, std::move(opened), read_state, describer, said);
   sweep->decide_settings(definition.job);
+  if (!given.sweep && extend_budget(files, job, sweep->state(), definition.maximise())) {
+    sweep->refresh();
+  }
   if (given.sweep) {
     said.clear();  // a folder asks for no more and no less than the sweep has
   }

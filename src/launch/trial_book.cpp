@@ -86,6 +86,14 @@ std::int64_t TrialBook::steps(std::int64_t trial) const {
   return found == plans_.end() ? 0 : found->second.description.steps;
 }
 
+std::int64_t TrialBook::rung_step(std::int64_t trial, int rung) {
+  return rungs_of(definition_).at(static_cast<std::size_t>(rung)) * epoch_steps(plan(trial).description);
+}
+
+void TrialBook::drop_checkpoints(const TrialFiles& files) {
+  retire_checkpoints(files, false, 0);
+}
+
 double TrialBook::mean_steps() const {
   return plans_.empty() ? 0.0 : all_steps_ / static_cast<double>(plans_.size());
 }

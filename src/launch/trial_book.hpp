@@ -41,6 +41,12 @@ class TrialBook {
   /// Steps of a trial, 0 if it has not been described.
   virtual std::int64_t steps(std::int64_t trial) const;
 
+  /// The step of a rung at which a trial pauses.
+  virtual std::int64_t rung_step(std::int64_t trial, int rung);
+
+  /// Deletes the checkpoints of a trial that was pruned.
+  virtual void drop_checkpoints(const TrialFiles& files);
+
   /// Of the trials that have been described, on average.
   virtual double mean_steps() const;
 

@@ -202,7 +202,7 @@ SweepStatus read_status(const fs::path& sweep, const Clock& clock) {
   status.skipped_lines = view.skipped;
   status.finished = view.state.finished();
   for (const TrialState& state : view.state.trials()) {
-    if (state.phase == TrialPhase::kRunning || state.phase == TrialPhase::kPaused) {
+    if (state.phase != TrialPhase::kWaiting && state.phase != TrialPhase::kDone) {
       status.active.push_back(active_trial(view, list, state));
     } else if (state.status == TrialStatus::kOk) {
       ++status.ok;
@@ -235,12 +235,14 @@ SweepStatus read_status(const fs::path& sweep, const Clock& clock) {
 std::string status_text(const SweepStatus& status) {
   const auto running = std::count_if(status.active.begin(), status.active.end(),
                                      [](const ActiveTrial& t) { return t.status == "running"; });
-  const auto paused = static_cast<std::int64_t>(status.active.size()) - running;
+  const auto held = std::count_if(status.active.begin(), status.active.end(),
+                                  [](const ActiveTrial& t) { return t.status == "held"; });
+  const auto paused = static_cast<std::int64_t>(status.active.size()) - running - held;
   std::string text = str("sweep ", status.name, "  ", status.directory, "\n");
   const std::string done = done_text(status);
   text += str(status.ok + status.pruned + static_cast<std::int64_t>(status.lost.size()), " of ", status.total,
               " trials done", done.empty() ? "" : ": ", done, "; ", running, " running, ", paused, " paused, ",
-              status.waiting, " waiting\n");
+              held > 0 ? str(held, " held at rungs, ") : std::string(), status.waiting, " waiting\n");
   text += str(status.best_text, "\n");
   text += status.left_s ? str("about ", duration_text(*status.left_s), " left\n") : std::string();
   if (!status.finished && status.silent_s) {

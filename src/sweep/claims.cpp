@@ -8,8 +8,12 @@
 
 namespace regatta {
 
-bool try_claim(const SweepFiles& files, std::int64_t trial, int attempt, const Owner& owner) {
-  return claim_file(files.claim(trial, attempt), dump_line(to_json(owner)) + "\n");
+bool try_claim(const SweepFiles& files, std::int64_t trial, int attempt, const Owner& owner, const Json& decision) {
+  Json text = to_json(owner);
+  if (!decision.is_null()) {
+    text["decision"] = decision;
+  }
+  return claim_file(files.claim(trial, attempt), dump_line(text) + "\n");
 }
 
 std::optional<Owner> read_claim(const SweepFiles& files, std::int64_t trial, int attempt) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <memory>
 
 #include "regatta/base/error.hpp"
 #include "regatta/base/files.hpp"
@@ -12,6 +13,7 @@
 #include "regatta/config/recipe.hpp"
 #include "regatta/config/settings.hpp"
 #include "regatta/sweep/effect.hpp"
+#include "regatta/sweep/journal.hpp"
 #include "regatta/sweep/repeats.hpp"
 
 namespace regatta {
@@ -155,7 +157,48 @@ void require_no_axis(const JobOptions& job, const std::string& pointer, const Js
 }  // namespace
 
 SweepRules rules_of(const SweepDefinition& definition) {
-  return {definition.trials, definition.job.max_attempts, definition.job.objective.metric, definition.maximise()};
+  SweepRules rules{definition.trials, definition.job.max_attempts, definition.job.objective.metric,
+                   definition.maximise()};
+  rules.budget = budget_of(definition.job);
+  rules.scheduler = definition.job.scheduler;
+  rules.rungs = static_cast<int>(rungs_of(definition).size());
+  rules.replicates = definition.job.replicates;
+  if (rules.rungs > 0 && definition.job.axes.contains(kFoldAxis)) {
+    rules.born = [space = std::make_shared<const Space>(definition.job)](std::int64_t number) {
+      return space->trial(number);
+    };
+  }
+  return rules;
+}
+
+std::int64_t epochs_of(const SweepDefinition& definition) {
+  const std::int64_t per_epoch = epoch_steps(definition.base);
+  return (definition.base.steps + per_epoch - 1) / per_epoch;
+}
+
+std::vector<std::int64_t> rungs_of(const SweepDefinition& definition) {
+  const SchedulerOptions& options = definition.job.scheduler;
+  const Json* every = find_pointer(definition.job.recipe, "/validation/every_epochs");
+  const bool is_known = every != nullptr && every->is_number_integer();
+  return make_scheduler(options.name)
+      ->rungs(options, epochs_of(definition), is_known ? every->get<std::int64_t>() : std::int64_t{1});
+}
+
+Budget budget_of(const JobOptions& job) {
+  return {job.gpu_hours, job.target.is_number() ? std::optional(job.target.get<double>()) : std::nullopt};
+}
+
+bool extend_budget(const SweepFiles& files, const JobOptions& job, const SweepState& state, bool maximise) {
+  const Budget asked = budget_of(job);
+  const auto& recorded = state.recorded_budget();
+  if (recorded ? extended(*recorded, asked, maximise) == *recorded : asked == Budget{}) {
+    return false;
+  }
+  JournalWriter writer(files.journal(), this_job());
+  writer.append("budget", {{"gpu_hours", asked.gpu_hours}, {"target", job.target}});
+  writer.append("leave");
+  writer.commit();
+  return true;
 }
 
 SweepDefinition define_sweep(const JobOptions& job, Describer& describer) {
@@ -170,6 +213,7 @@ SweepDefinition define_sweep(const JobOptions& job, Describer& describer) {
                                    " has no effect with the sampler grid; /recipe/train/seed is "
                                    "the seed of the trainings"));
   }
+  make_scheduler(job.scheduler.name)->check(job);
   const Space space(definition.job);
   add_space_notes(space, definition.notes);
   const Recipe recipe = recipe_from_json(job.recipe, "/recipe");
@@ -188,6 +232,7 @@ SweepDefinition define_sweep(const JobOptions& job, Describer& describer) {
   }
   check_objectives(definition.job, recipe, definition.base);
   fill_directions(definition.job, definition.base);
+  rungs_of(definition);  // refused here if none fits
   definition.identity = make_identity(definition.job, definition.base);
   definition.hash = hash_json(definition.identity);
   definition.trials = space.total_trials();

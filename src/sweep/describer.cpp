@@ -1,6 +1,8 @@
 // Asks another program what it knows about recipes, and reads its answers.
 #include "regatta/sweep/describer.hpp"
 
+#include <algorithm>
+
 #include "regatta/base/error.hpp"
 #include "regatta/base/run_program.hpp"
 
@@ -48,6 +50,9 @@ Description description_from_json(const Json& value, const std::string& source) 
     read_member(value, "notes", source, find("notes").is_array(), answer.notes);
   }
   read_member(value, "steps", source, find("steps").is_number_integer(), answer.steps);
+  if (value.contains("steps_per_epoch")) {
+    read_member(value, "steps_per_epoch", source, find("steps_per_epoch").is_number_integer(), answer.steps_per_epoch);
+  }
   read_member(value, "data", source, find("data").is_object(), answer.data);
   REGATTA_REQUIRE(find("metrics").is_object(), DataError, source, ": 'metrics' is missing or of another type");
   for (const auto& metric : find("metrics").items()) {
@@ -56,6 +61,15 @@ Description description_from_json(const Json& value, const std::string& source) 
     answer.metrics[metric.key()] = metric.value().get<std::string>();
   }
   return answer;
+}
+
+std::int64_t epoch_steps(const Description& description) {
+  if (description.steps_per_epoch > 0) {
+    return description.steps_per_epoch;
+  }
+  const Json* epochs = find_pointer(description.resolved, "/train/epochs");
+  const bool is_known = epochs != nullptr && epochs->is_number_integer() && *epochs > 0;
+  return std::max<std::int64_t>(1, is_known ? description.steps / epochs->get<std::int64_t>() : description.steps);
 }
 
 Json to_json(const Description& description) {
@@ -77,6 +91,7 @@ Json to_json(const Description& description) {
           {"backend", description.backend},
           {"notes", description.notes},
           {"steps", description.steps},
+          {"steps_per_epoch", description.steps_per_epoch},
           {"metrics", metrics},
           {"data", description.data}};
 }

@@ -128,9 +128,9 @@ bool DirectoryStorage::write_whole_shard(const std::string& name, const std::str
   return claim_file(journal_ / name, text);
 }
 
-bool DirectoryStorage::try_claim(std::int64_t trial, int attempt, const Owner& owner) {
+bool DirectoryStorage::try_claim(std::int64_t trial, int attempt, const Owner& owner, const Json& decision) {
   // A lost race is mostly seen by a look, which is far cheaper than the file, its fsync and the link.
-  return !fs::exists(files_.claim(trial, attempt)) && regatta::try_claim(files_, trial, attempt, owner);
+  return !fs::exists(files_.claim(trial, attempt)) && regatta::try_claim(files_, trial, attempt, owner, decision);
 }
 
 std::optional<Owner> DirectoryStorage::read_claim(std::int64_t trial, int attempt) {

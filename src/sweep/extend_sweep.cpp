@@ -130,6 +130,9 @@ void plan_length(const OpenedSweep& opened, Extension& extension, std::vector<st
   const TrainingLength now = length_of(opened.definition);
   const TrainingLength asked = length_of(opened.asked);
   if (asked.base_steps > now.base_steps) {
+    REGATTA_REQUIRE(rungs_of(opened.definition).empty(), ConfigError,
+                    "the training cannot be made longer: trials pause at rungs of the training as born (",
+                    now.base_steps, " steps); give another -o for a sweep of the longer training");
     extension.length = asked;
   } else if (asked.base_steps < now.base_steps) {
     notes.push_back(str("the job asks for trainings of ", asked.base_steps, " steps, the sweep's have ", now.base_steps,

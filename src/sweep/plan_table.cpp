@@ -66,6 +66,61 @@ std::string objective_lines(const JobOptions& job) {
              constraints.empty() ? "" : str("constraints ", constraints, "\n"));
 }
 
+std::string scheduler_names() {
+  std::vector<std::string> names;
+  for (const SchedulerRow& row : scheduler_rows()) {
+    names.emplace_back(row.name);
+  }
+  return join(names, ", ");
+}
+
+/// The rungs of a planned sweep, and how many trials reach each.
+std::vector<RungRow> rungs_of_plan(const SweepDefinition& definition, const std::vector<TrialPlan>& plans) {
+  const std::vector<std::int64_t> rungs = rungs_of(definition);
+  std::set<std::string> points;
+  std::int64_t climbers = 0;
+  for (const TrialPlan& plan : plans) {
+    Point point = plan.trial.point;
+    point.erase(kFoldAxis);
+    points.insert(definition.job.axes.contains(kFoldAxis) ? point_key(point) : str(plan.trial.index));
+    climbers += plan.trial.replicate == 0 ? 1 : 0;
+  }
+  const auto count = static_cast<std::int64_t>(points.size());
+  return rungs.empty() || count == 0
+             ? std::vector<RungRow>()
+             : rung_table(definition.job.scheduler, rungs, epochs_of(definition), count,
+                          std::max<std::int64_t>(1, climbers / count), definition.job.replicates);
+}
+
+/// "rung 1 ..." and what all of it costs, against training everything to its end.
+std::string rungs_text(const SweepDefinition& definition, const std::vector<TrialPlan>& plans) {
+  const std::vector<RungRow> rungs = rungs_of_plan(definition, plans);
+  if (rungs.empty()) {
+    return "";
+  }
+  const SchedulerOptions& options = definition.job.scheduler;
+  const std::int64_t per_epoch = epoch_steps(definition.base);
+  std::vector<std::vector<std::string>> rows = {{"rung", "epochs", "steps", "points", "trials", "epochs trained"}};
+  std::int64_t epochs = 0;
+  for (std::size_t i = 0; i < rungs.size(); ++i) {
+    const bool is_end = i + 1 == rungs.size();
+    rows.push_back({is_end ? "end" : str(i), str(rungs[i].epochs),
+                    str(is_end ? definition.base.steps : rungs[i].epochs * per_epoch), str(rungs[i].points),
+                    str(rungs[i].trials), str(rungs[i].epochs_more)});
+    epochs += rungs[i].epochs_more;
+  }
+  const std::int64_t whole = static_cast<std::int64_t>(plans.size()) * epochs_of(definition);
+  return str("scheduler ", options.name, ", eta ", options.eta, ", form ", options.form,
+             options.form == "stop" ? ": a trial that reaches a rung continues if it is in the best 1/"
+                                    : ": trials wait at a rung with a checkpoint; the best 1/",
+             options.eta,
+             options.form == "stop" ? " there then, else it ends\n" : " continue, in whichever job is next\n",
+             table_text(rows), "cost    ", epochs, " epochs, ", 100 * epochs / std::max<std::int64_t>(1, whole),
+             " % of the ", whole,
+             " that all trials take to their end; promotions made before all results are in can "
+             "add some\n\n");
+}
+
 std::string data_text(const SweepDefinition& definition) {
   const Json& data = definition.base.data;
   const auto member = [&data](const char* pointer) {
@@ -220,8 +275,9 @@ std::string plan_text(const SweepDefinition& definition, const std::vector<Trial
     notes += str("note: ", note, '\n');
   }
   return str("sweep ", job.name, "  experiment ", definition.hash, "\n", objective_lines(job), "sampler ", job.sampler,
-             " (available: ", sampler_names(), ")  replicates ", job.replicates, "\ndata ", data_text(definition),
-             "\n\n", table_text(rows), rest, "\n", totals_text(plan_totals(plans), backend_text(plans), time), notes);
+             " (available: ", sampler_names(), ")  scheduler ", job.scheduler.name, " (available: ", scheduler_names(),
+             ")  replicates ", job.replicates, "\ndata ", data_text(definition), "\n\n", table_text(rows), rest, "\n",
+             rungs_text(definition, plans), totals_text(plan_totals(plans), backend_text(plans), time), notes);
 }
 
 std::string models_text(const Json& answer) {
@@ -292,6 +348,15 @@ Json plan_json(const SweepDefinition& definition, const std::vector<TrialPlan>& 
   for (const SamplerRow& row : sampler_rows()) {
     samplers[row.name] = row.help;
   }
+  Json schedulers = Json::object();
+  for (const SchedulerRow& row : scheduler_rows()) {
+    schedulers[row.name] = row.help;
+  }
+  Json rungs = Json::array();
+  for (const RungRow& row : rungs_of_plan(definition, plans)) {
+    rungs.push_back(
+        {{"epochs", row.epochs}, {"points", row.points}, {"trials", row.trials}, {"epochs_trained", row.epochs_more}});
+  }
   return {{"schema", kPlanSchema},
           {"name", definition.job.name},
           {"hash", definition.hash},
@@ -311,6 +376,8 @@ Json plan_json(const SweepDefinition& definition, const std::vector<TrialPlan>& 
             {"files", totals.files}}},
           {"time", time ? to_json(*time) : Json()},
           {"samplers", samplers},
+          {"schedulers", schedulers},
+          {"rungs", rungs},
           {"trials", trials}};
 }
 

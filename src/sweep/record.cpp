@@ -16,8 +16,9 @@ namespace {
 
 constexpr std::int64_t kMostTrials = 10000000;
 constexpr std::int64_t kMostAttempts = 1000000;
+constexpr std::int64_t kMostRungs = 100;
 
-constexpr std::array<std::pair<const char*, RecordType>, 14> kTypes = {{{"join", RecordType::kJoin},
+constexpr std::array<std::pair<const char*, RecordType>, 18> kTypes = {{{"join", RecordType::kJoin},
                                                                         {"extend", RecordType::kExtend},
                                                                         {"extension", RecordType::kExtension},
                                                                         {"proposal", RecordType::kProposal},
@@ -27,6 +28,10 @@ constexpr std::array<std::pair<const char*, RecordType>, 14> kTypes = {{{"join",
                                                                         {"report", RecordType::kReport},
                                                                         {"end", RecordType::kEnd},
                                                                         {"retry", RecordType::kRetry},
+                                                                        {"rung", RecordType::kRung},
+                                                                        {"promote", RecordType::kPromote},
+                                                                        {"prune", RecordType::kPrune},
+                                                                        {"budget", RecordType::kBudget},
                                                                         {"submit", RecordType::kSubmit},
                                                                         {"stop", RecordType::kStop},
                                                                         {"heartbeat", RecordType::kHeartbeat},
@@ -68,6 +73,9 @@ bool decode_trial_record(const Json& json, JournalRecord& record) {
   record.trial = *trial;
   record.attempt = static_cast<std::int32_t>(*attempt);
   record.step = step_in(json, record.type == RecordType::kStart ? "resume_step" : "step");
+  if (const auto seconds = json.find("gpu_s"); seconds != json.end() && seconds->is_number()) {
+    record.gpu_s = seconds->get<float>();
+  }
   RecordDetails details;
   if (record.type == RecordType::kStart) {
     details.rank = static_cast<int>(integer_in(json, "rank", -1, 1 << 30).value_or(-1));
@@ -87,6 +95,17 @@ bool decode_trial_record(const Json& json, JournalRecord& record) {
     record.status = *status;
     details.message = text_in(json, "message");
     details.values = value_in(json, "result");
+  } else if (record.type == RecordType::kRung || record.type == RecordType::kPromote ||
+             record.type == RecordType::kPrune) {
+    const auto rung = integer_in(json, "rung", 0, kMostRungs);
+    if (!rung) {
+      return false;
+    }
+    record.epoch = *rung;
+    if (record.type != RecordType::kRung) {
+      return true;
+    }
+    details.values = value_in(json, "value");
   } else {
     return true;
   }
@@ -117,7 +136,11 @@ bool decode(const Json& json, JournalRecord& record) {
     case RecordType::kCheckpoint:
     case RecordType::kReport:
     case RecordType::kEnd:
-    case RecordType::kRetry: return decode_trial_record(json, record);
+    case RecordType::kRetry:
+    case RecordType::kRung:
+    case RecordType::kPromote:
+    case RecordType::kPrune: return decode_trial_record(json, record);
+    case RecordType::kBudget:
     case RecordType::kSubmit:
     case RecordType::kStop: record.details = details_of(json); return true;
     case RecordType::kLeave: record.details = details_of(value_in(json, "gained")); return true;

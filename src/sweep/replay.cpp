@@ -3,6 +3,7 @@
 #include "regatta/sweep/replay.hpp"
 
 #include <algorithm>
+#include <tuple>
 
 #include <nlohmann/json.hpp>
 
@@ -65,7 +66,9 @@ void judge(const AttemptList& attempts, const ReplayContext& context, TrialOutco
   Charges charges;
   for (std::size_t i = 0; i < attempts.started.size(); ++i) {
     const AttemptRecords& attempt = attempts.started[i];
-    outcome.checkpoint_step = std::max(outcome.checkpoint_step, attempt.checkpoint_step);
+    if (attempt.number > attempts.pruned_attempt) {  // those of a pruned trial are deleted
+      outcome.checkpoint_step = std::max(outcome.checkpoint_step, attempt.checkpoint_step);
+    }
     outcome.last_status.reset();
     if (attempt.end == nullptr || !end_counts(attempts.started, i)) {
       continue;
@@ -118,6 +121,48 @@ void replay_reports(const TrialHistory& history, const std::vector<AttemptRecord
   }
 }
 
+/// Records that are no attempt's own. @return false for others
+bool gather_decision(const JournalRecord& record, AttemptList& attempts) {
+  if (record.type == RecordType::kRetry) {
+    attempts.retried_up_to = std::max<int>(attempts.retried_up_to, record.attempt);
+  } else if (record.type == RecordType::kRung) {
+    const Json& value = record.details->values;
+    attempts.rungs.push_back({&record, value.is_number() ? std::optional(value.get<double>()) : std::nullopt});
+  } else if (record.type == RecordType::kPrune) {
+    if (record.attempt > attempts.pruned_attempt) {
+      attempts.pruned_attempt = record.attempt;
+      attempts.pruned_rung = -1;
+    }
+    if (record.attempt == attempts.pruned_attempt) {
+      attempts.pruned_rung = std::max(attempts.pruned_rung, static_cast<int>(record.epoch));
+    }
+  }
+  return record.type == RecordType::kRetry || record.type == RecordType::kRung || record.type == RecordType::kPromote ||
+         record.type == RecordType::kPrune;
+}
+
+/// Of each rung the record of the earliest attempt, up to the first rung that has none.
+void keep_first_rungs(const RecordStore& store, std::vector<RungRecord>& rungs) {
+  std::sort(rungs.begin(), rungs.end(), [&store](const RungRecord& a, const RungRecord& b) {
+    return std::tuple(a.record->epoch, a.record->attempt, store.shard_name(a.record->shard), a.record->seq) <
+           std::tuple(b.record->epoch, b.record->attempt, store.shard_name(b.record->shard), b.record->seq);
+  });
+  rungs.erase(std::unique(rungs.begin(), rungs.end(),
+                          [](const RungRecord& a, const RungRecord& b) { return a.record->epoch == b.record->epoch; }),
+              rungs.end());
+  std::size_t count = 0;
+  while (count < rungs.size() && rungs[count].record->epoch == static_cast<std::int64_t>(count)) {
+    ++count;
+  }
+  rungs.resize(count);
+}
+
+/// At the rung of its level, with a checkpoint to go on from.
+bool is_held(const AttemptList& attempts, std::int64_t checkpoint_step, const ReplayContext& context, int level) {
+  return level < context.rules.rungs && static_cast<std::size_t>(level) < attempts.rungs.size() &&
+         checkpoint_step >= attempts.rungs[static_cast<std::size_t>(level)].record->step;
+}
+
 }  // namespace
 
 const char* phase_name(TrialPhase phase) {
@@ -125,6 +170,7 @@ const char* phase_name(TrialPhase phase) {
     case TrialPhase::kWaiting: return "waiting";
     case TrialPhase::kRunning: return "running";
     case TrialPhase::kPaused: return "paused";
+    case TrialPhase::kHeld: return "held";
     case TrialPhase::kDone: return "done";
   }
   return "unknown";
@@ -133,10 +179,11 @@ const char* phase_name(TrialPhase phase) {
 void gather_attempts(const TrialHistory& history, AttemptList& attempts) {
   std::vector<AttemptRecords>& list = attempts.started;
   list.clear();
-  attempts.retried_up_to = 0;
+  attempts.rungs.clear();
+  attempts.retried_up_to = attempts.pruned_attempt = 0;
+  attempts.pruned_rung = -1;
   history.for_each([&](const JournalRecord& record) {
-    if (record.type == RecordType::kRetry) {
-      attempts.retried_up_to = std::max<int>(attempts.retried_up_to, record.attempt);
+    if (gather_decision(record, attempts)) {
       return;
     }
     auto of = std::find_if(list.rbegin(), list.rend(), [&record](const AttemptRecords& each) {
@@ -161,11 +208,18 @@ void gather_attempts(const TrialHistory& history, AttemptList& attempts) {
   list.erase(std::unique(list.begin(), list.end(),
                          [](const AttemptRecords& a, const AttemptRecords& b) { return a.number == b.number; }),
              list.end());
+  keep_first_rungs(history.store(), attempts.rungs);
 }
 
-TrialOutcome outcome_of(const AttemptList& attempts, const ReplayContext& context) {
+TrialOutcome outcome_of(const AttemptList& attempts, const ReplayContext& context, int level) {
   TrialOutcome outcome;
   judge(attempts, context, outcome);
+  const int newest_started = attempts.started.empty() ? 0 : attempts.started.back().number;
+  outcome.attempts = std::max(newest_started, attempts.pruned_attempt);
+  if (!outcome.status && attempts.pruned_attempt > newest_started && attempts.pruned_rung >= level) {
+    outcome.status = TrialStatus::kPruned;
+    outcome.phase = TrialPhase::kDone;
+  }
   if (attempts.started.empty()) {
     return outcome;
   }
@@ -178,15 +232,17 @@ TrialOutcome outcome_of(const AttemptList& attempts, const ReplayContext& contex
     outcome.phase = TrialPhase::kDone;
   } else {
     const bool is_over = newest.end != nullptr || context.has_left(newest.shard);
-    outcome.phase = is_over ? TrialPhase::kPaused : TrialPhase::kRunning;
+    outcome.phase = !is_over                                                     ? TrialPhase::kRunning
+                    : is_held(attempts, outcome.checkpoint_step, context, level) ? TrialPhase::kHeld
+                                                                                 : TrialPhase::kPaused;
   }
   return outcome;
 }
 
-TrialState replay_trial(std::int64_t number, const TrialHistory& history, const ReplayContext& context) {
+TrialState replay_trial(std::int64_t number, const TrialHistory& history, const ReplayContext& context, int level) {
   AttemptList attempts;
   gather_attempts(history, attempts);
-  const TrialOutcome outcome = outcome_of(attempts, context);
+  const TrialOutcome outcome = outcome_of(attempts, context, level);
   TrialState state;
   state.number = number;
   state.phase = outcome.phase;
@@ -207,6 +263,10 @@ TrialState replay_trial(std::int64_t number, const TrialHistory& history, const 
     state.recipe_hash = start.recipe_hash;
     state.started_utc = start.time;
   }
+  for (const RungRecord& rung : attempts.rungs) {
+    state.rungs.push_back(rung.value);
+  }
+  state.recalls = attempts.pruned_attempt > 0 && outcome.status != TrialStatus::kPruned ? 1 : 0;
   replay_reports(history, attempts.started, context.rules, state);
   if (const auto value = outcome.result == nullptr ? std::nullopt : final_objective(*outcome.result, context.rules)) {
     state.best = value;

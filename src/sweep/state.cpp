@@ -1,5 +1,5 @@
 // Records taken in, the indexes that follow from them, and the questions that a coordinator asks at every event. What
-// one trial's records mean is in replay.cpp.
+// one trial's records mean is in replay.cpp; points at rungs, budgets and decisions are in state_standings.cpp.
 #include "regatta/sweep/state.hpp"
 
 #include <algorithm>
@@ -54,6 +54,7 @@ void SweepState::apply(std::span<const RecordStore::Id> records) {
 void SweepState::apply_one(RecordStore::Id id) {
   const JournalRecord& record = (*records_)[id];
   note_search_cut(record);
+  note_decision(record);
   switch (record.type) {
     case RecordType::kJoin: joins_[record.shard] = id; break;
     case RecordType::kExtend: extend(record.trial); break;
@@ -73,7 +74,16 @@ void SweepState::apply_one(RecordStore::Id id) {
     case RecordType::kCheckpoint:
     case RecordType::kReport:
     case RecordType::kEnd:
-    case RecordType::kRetry: apply_to_trial(id, record); break;
+    case RecordType::kRetry:
+    case RecordType::kRung:
+    case RecordType::kPrune: apply_to_trial(id, record); break;
+    case RecordType::kPromote:
+      standings_.promote(record.trial, static_cast<int>(record.epoch));
+      if (const auto point = standings_.point_of(record.trial)) {
+        settle_point(*point);
+      }
+      break;
+    case RecordType::kBudget: apply_budget(record.details->values); break;
     case RecordType::kHeartbeat: break;
     case RecordType::kUnknown: ++ignored_; break;
   }
@@ -89,6 +99,9 @@ void SweepState::note_search_cut(const JournalRecord& record) {
     case RecordType::kReport:
     case RecordType::kEnd:
     case RecordType::kRetry:
+    case RecordType::kRung:
+    case RecordType::kPromote:
+    case RecordType::kPrune:
     case RecordType::kLeave: break;
     default: return;
   }
@@ -155,9 +168,9 @@ void SweepState::settle(std::int64_t number, Trial& trial) {
     running_.erase({trial.shard, number});
   }
   gather_attempts(history_of(trial), scratch_);
-  const TrialOutcome outcome = outcome_of(scratch_, context());
+  const TrialOutcome outcome = outcome_of(scratch_, context(), standings_.level_of(number));
   trial.step = outcome.step;
-  trial.attempts = scratch_.started.empty() ? 0 : scratch_.started.back().number;
+  trial.attempts = outcome.attempts;
   trial.shard = scratch_.started.empty() ? 0 : scratch_.started.back().shard;
   trial.phase = outcome.phase;
   trial.status = outcome.status.value_or(TrialStatus::kOk);
@@ -177,6 +190,7 @@ void SweepState::settle(std::int64_t number, Trial& trial) {
   }
   count(number, trial, +1);
   note_best(number, trial, outcome);
+  note_point(number);
 }
 
 void SweepState::count(std::int64_t number, const Trial& trial, int sign) {
@@ -242,6 +256,17 @@ void SweepState::recount() {
   by_status_ = {};
   active_steps_ = 0;
   for_each_trial([this](std::int64_t number, const Trial& trial) { count(number, trial, +1); });
+  if (!standings_.is_on()) {
+    return;
+  }
+  standings_.place(total(), extensions_);
+  ready_.clear();
+  abandoned_.clear();
+  std::vector<std::int64_t> known;
+  for_each_trial([&known](std::int64_t number, const Trial&) { known.push_back(number); });
+  for (const std::int64_t number : known) {
+    settle(number, trial_at(number));
+  }
 }
 
 void SweepState::leave(std::uint32_t shard, const Json& gained) {
@@ -273,7 +298,7 @@ void SweepState::consider_best(std::int64_t number, const Trial& trial, const Jo
   }
   std::optional<double> value = result == nullptr ? std::nullopt : final_objective(*result, rules_);
   if (!value) {
-    value = replay_trial(number, history_of(trial), context()).best;
+    value = replay_trial(number, history_of(trial), context(), standings_.level_of(number)).best;
   }
   if (value &&
       (!best_ || rules_.is_better(*value, best_->first) || (*value == best_->first && number < best_->second))) {
@@ -319,7 +344,7 @@ std::int64_t SweepState::total() const {
 
 TrialState SweepState::trial(std::int64_t number) const {
   if (const Trial* trial = find(number)) {
-    return replay_trial(number, history_of(*trial), context());
+    return replay_trial(number, history_of(*trial), context(), standings_.level_of(number));
   }
   TrialState waiting;
   waiting.number = number;
@@ -341,8 +366,7 @@ int SweepState::attempts(std::int64_t number) const {
 
 std::optional<std::int64_t> SweepState::active_step(std::int64_t number) const {
   const Trial* trial = find(number);
-  const bool is_active =
-      trial != nullptr && (trial->phase == TrialPhase::kRunning || trial->phase == TrialPhase::kPaused);
+  const bool is_active = trial != nullptr && trial->phase != TrialPhase::kWaiting && trial->phase != TrialPhase::kDone;
   return is_active ? std::optional(trial->step) : std::nullopt;
 }
 
@@ -362,7 +386,8 @@ SweepCounts SweepState::counts() const {
   counts.running = by_phase_[static_cast<std::size_t>(TrialPhase::kRunning)];
   counts.paused = by_phase_[static_cast<std::size_t>(TrialPhase::kPaused)];
   counts.done = by_phase_[static_cast<std::size_t>(TrialPhase::kDone)];
-  counts.waiting = counts.total - counts.running - counts.paused - counts.done;
+  counts.held = by_phase_[static_cast<std::size_t>(TrialPhase::kHeld)];
+  counts.waiting = counts.total - counts.running - counts.paused - counts.held - counts.done;
   for (const TrialStatus status : kStatuses) {
     if (const std::int64_t count = by_status_[static_cast<std::size_t>(status)]; count > 0) {
       counts.by_status[status_name(status)] = count;
@@ -440,7 +465,7 @@ NextTrial SweepState::attempt_after(std::int64_t number, const Trial* trial) con
   if (trial != nullptr) {
     AttemptList attempts;
     gather_attempts(history_of(*trial), attempts);
-    const TrialOutcome outcome = outcome_of(attempts, context());
+    const TrialOutcome outcome = outcome_of(attempts, context(), standings_.level_of(number));
     next.attempt = trial->attempts + 1;
     next.resume_step = outcome.checkpoint_step;
     if (trial->attempts > 0) {
@@ -450,14 +475,18 @@ NextTrial SweepState::attempt_after(std::int64_t number, const Trial* trial) con
   return next;
 }
 
-std::optional<NextTrial> SweepState::claimable(std::int64_t number, const IsStale& is_stale) const {
+std::optional<NextTrial> SweepState::claimable(std::int64_t number, const IsStale& is_stale, bool promoted) const {
   if (number < 0 || number >= total()) {
     return std::nullopt;
   }
   const Trial* trial = find(number);
-  if (trial != nullptr && (trial->phase == TrialPhase::kDone ||
-                           (trial->phase == TrialPhase::kRunning && !is_stale(records_->shard_name(trial->shard))))) {
-    return std::nullopt;
+  if (trial != nullptr) {
+    const bool is_taken = trial->phase == TrialPhase::kRunning && !is_stale(records_->shard_name(trial->shard));
+    const bool is_pruned = trial->phase == TrialPhase::kDone && trial->status == TrialStatus::kPruned;
+    const bool is_over = trial->phase == TrialPhase::kDone && !(promoted && is_pruned);
+    if (is_taken || is_over || (trial->phase == TrialPhase::kHeld && !promoted)) {
+      return std::nullopt;
+    }
   }
   return attempt_after(number, trial);
 }
@@ -470,24 +499,6 @@ std::vector<std::uint32_t> SweepState::gone_shards(const std::function<bool(std:
     }
   }
   return gone;
-}
-
-std::optional<NextTrial> SweepState::next_claimable(const std::set<std::int64_t>& exclude, const IsStale& is_stale,
-                                                    std::int64_t from) const {
-  const auto gone = gone_shards([&](std::uint32_t shard) { return is_stale(records_->shard_name(shard)); });
-  return next_claimable(exclude, gone, from);
-}
-
-std::optional<NextTrial> SweepState::next_claimable(const std::set<std::int64_t>& exclude,
-                                                    const std::vector<std::uint32_t>& gone, std::int64_t from) const {
-  for (const bool interrupted : {true, false}) {
-    for (const std::int64_t begin : {from, std::int64_t{0}}) {
-      if (const auto number = interrupted ? next_interrupted(exclude, gone, begin) : next_new(exclude, begin)) {
-        return attempt_after(*number, find(*number));
-      }
-    }
-  }
-  return std::nullopt;
 }
 
 std::optional<std::int64_t> SweepState::next_interrupted(const std::set<std::int64_t>& exclude,
@@ -529,7 +540,7 @@ std::optional<std::int64_t> SweepState::next_new(const std::set<std::int64_t>& e
       continue;
     }
     number += std::countr_zero(open);
-    if (number < all && !exclude.contains(number)) {
+    if (number < all && !exclude.contains(number) && !standings_.is_follower(number)) {
       return number;
     }
     ++number;

@@ -9,6 +9,7 @@
 #include "regatta/base/checksum.hpp"
 #include "regatta/base/process.hpp"
 #include "regatta/base/text.hpp"
+#include "regatta/sweep/work_queue.hpp"
 
 namespace regatta {
 namespace {
@@ -138,7 +139,7 @@ std::optional<NextTrial> Sweep::claim_next(const Owner& owner, const std::functi
   drop_old_taken();
   std::set<std::int64_t> exclude = excluded_;
   int refused = 0;
-  while (const auto next = state_.next_claimable(exclude, gone_shards(), search_ ? 0 : from_)) {
+  while (auto next = next_in_line(state_, exclude, gone_shards(), search_ ? 0 : from_)) {
     if (search_ && search_->trial(next->trial).open) {
       if (!decide_next_setting()) {
         return std::nullopt;
@@ -147,13 +148,20 @@ std::optional<NextTrial> Sweep::claim_next(const Owner& owner, const std::functi
     }
     exclude.insert(next->trial);
     if (accept && !accept(*next)) {
-      if (++refused == kMostRefused || search_) {  // no settings are decided on only to be refused
+      // No settings are decided on only to be refused.
+      if (++refused == kMostRefused || search_ || state_.standings().is_on()) {
         return std::nullopt;
       }
       continue;
     }
-    if (auto claimed = claim(*next, owner)) {
+    const RecordCut cut = state_.cut();
+    const Json decision = next->promotion ? promote_fields(*next, 0) : Json();
+    if (next->promotion) {
+      next->promotion->cut = state_.cut_since(cut_);
+    }
+    if (auto claimed = claim(*next, owner, decision)) {
       ++costs_.claims;
+      cut_ = claimed->promotion ? cut : cut_;
       note_taken(claimed->trial, claimed->attempt, owner.shard, std::numeric_limits<double>::infinity());
       return claimed;
     }
@@ -163,10 +171,11 @@ std::optional<NextTrial> Sweep::claim_next(const Owner& owner, const std::functi
 
 /// Takes the first attempt number from `next.attempt` on that is free; passes over claims whose owners are gone (they
 /// claimed, but never journalled a start).
-std::optional<NextTrial> Sweep::claim(const NextTrial& next, const Owner& owner) {
+std::optional<NextTrial> Sweep::claim(const NextTrial& next, const Owner& owner, const Json& decision) {
   const double again_s = clock_.monotonic_s() + kClaimAgain_s;
   for (int attempt = next.attempt;; ++attempt) {
-    const bool is_ours = unused_.erase({next.trial, attempt}) > 0 || storage_->try_claim(next.trial, attempt, owner);
+    const bool is_ours =
+        unused_.erase({next.trial, attempt}) > 0 || storage_->try_claim(next.trial, attempt, owner, decision);
     if (!is_ours) {
       const auto holder = storage_->read_claim(next.trial, attempt);
       if (holder && is_gone(*holder)) {
@@ -182,15 +191,44 @@ std::optional<NextTrial> Sweep::claim(const NextTrial& next, const Owner& owner)
       return next;  // nobody can have begun it: that takes this claim
     }
     refresh();
-    auto now = state_.claimable(next.trial, [this](const std::string& shard) { return is_stale(shard); });
+    auto now = state_.claimable(
+        next.trial, [this](const std::string& shard) { return is_stale(shard); }, !decision.is_null());
     if (!now || now->attempt > attempt) {
       unused_.insert({next.trial, attempt});
       note_taken(next.trial, attempt, owner.shard, again_s);
       return std::nullopt;
     }
     now->attempt = attempt;
+    now->promotion = next.promotion;
     return now;
   }
+}
+
+std::optional<Prune> Sweep::prune_next(const Owner& owner, bool is_idle) {
+  for (const std::int64_t number : state_.hopeless()) {
+    const std::string& keeper = state_.keeper(number);
+    const bool is_own = keeper == owner.shard;
+    if (excluded_.contains(number) || (!is_own && !(is_idle && is_stale(keeper)))) {
+      continue;
+    }
+    const RecordCut cut = state_.cut();
+    Prune prune{number, 1, state_.standings().level_of(number), state_.cut_since(cut_)};
+    const auto claimed = claim(state_.attempt_after(number), owner, {{"prune", prune.rung}});
+    if (!claimed) {
+      continue;
+    }
+    note_taken(number, claimed->attempt, owner.shard, std::numeric_limits<double>::infinity());
+    const std::vector<std::int64_t> still = state_.hopeless();
+    if (std::find(still.begin(), still.end(), number) == still.end()) {
+      unused_.insert({number, claimed->attempt});  // somebody has promoted it meanwhile
+      continue;
+    }
+    ++costs_.claims;
+    cut_ = cut;
+    prune.attempt = claimed->attempt;
+    return prune;
+  }
+  return std::nullopt;
 }
 
 void Sweep::note_taken(std::int64_t trial, int attempt, const std::string& holder, double again_s) {
@@ -219,6 +257,16 @@ Json start_fields(const NextTrial& next, int rank, const std::string& host, cons
     fields["length"] = length;
   }
   return fields;
+}
+
+Json promote_fields(const NextTrial& next, std::int64_t until) {
+  const Promotion& promotion = *next.promotion;
+  return {{"trial", next.trial},    {"attempt", next.attempt},      {"rung", promotion.rung}, {"until", until},
+          {"rank", promotion.rank}, {"results", promotion.results}, {"cut", promotion.cut}};
+}
+
+Json prune_fields(const Prune& prune) {
+  return {{"trial", prune.trial}, {"attempt", prune.attempt}, {"rung", prune.rung}, {"cut", prune.cut}};
 }
 
 }  // namespace regatta

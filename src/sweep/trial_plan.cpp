@@ -79,6 +79,7 @@ std::vector<TrialPlan> plan_trials(const SweepDefinition& definition, std::int64
     keep_horizons(definition, plans, describer, recipes);
   }
   const auto answers = describe_all(recipes, describer);
+  const std::vector<std::int64_t> rungs = rungs_of(definition);
   for (std::size_t i = 0; i < plans.size(); ++i) {
     plans[i].description = answers[i];
     if (!answers[i].error.empty()) {
@@ -86,6 +87,10 @@ std::vector<TrialPlan> plan_trials(const SweepDefinition& definition, std::int64
           static_cast<ExitCode>(answers[i].error_code),
           str("trial ", plans[i].trial.number, " (", point_text(plans[i].trial.point), "): ", answers[i].error));
     }
+    const std::int64_t last = rungs.empty() ? 0 : rungs.back() * epoch_steps(answers[i]);
+    REGATTA_REQUIRE(rungs.empty() || last < answers[i].steps, ConfigError, "/scheduler: the last rung, after ",
+                    rungs.back(), " epochs, is step ", last, " of trial ", plans[i].trial.number, ", which has ",
+                    answers[i].steps, "; count the training in epochs (/train/steps 0), or lower /scheduler/most");
   }
   return plans;
 }

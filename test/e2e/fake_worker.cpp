@@ -115,6 +115,11 @@ class Training {
     take_lock();
     weights_ = newest_checkpoint();
     std::ofstream(files_.root / "starts.log", std::ios::app) << order_.attempt << ' ' << weights_.step << '\n';
+    if (order_.until > 0 && weights_.step >= order_.until) {  // saved, but nobody may have heard of it
+      report();
+      channel_.send("checkpoint", {{"step", weights_.step}, {"file", ""}});
+      return end("paused", ExitCode::kRequeue);
+    }
     while (weights_.step < script_.steps) {
       if (asked_to_leave()) {
         save();
@@ -131,9 +136,17 @@ class Training {
       channel_.send("progress",
                     {{"step", weights_.step}, {"steps", script_.steps}, {"loss", 1.0}, {"ms_per_step", script_.ms}},
                     true);
+      if (weights_.step == order_.until) {
+        report();
+        save();
+        return end("paused", ExitCode::kRequeue);
+      }
       if (weights_.step % script_.checkpoint_every == 0) {
         save();
-        channel_.send("report", {{"step", weights_.step}, {"epoch", 1}, {"metrics", {{"dice", dice()}}}});
+        report();
+        if (pause_) {
+          return end("paused", ExitCode::kRequeue);
+        }
       }
     }
     return finish();
@@ -144,6 +157,8 @@ class Training {
     return static_cast<double>(std::stoull(xxh3_text(recipe_hash_).substr(0, 8), nullptr, 16)) / 4294967296.0 *
            static_cast<double>(weights_.step) / static_cast<double>(script_.steps);
   }
+
+  void report() { channel_.send("report", {{"step", weights_.step}, {"epoch", 1}, {"metrics", {{"dice", dice()}}}}); }
 
   void take_lock() const {
     const int fd = ::open((files_.root / "lock").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0666);
@@ -182,6 +197,7 @@ class Training {
   bool asked_to_leave() {
     for (const Json& message : channel_.receive()) {
       leave_ = leave_ || message.at("type") == "leave";
+      pause_ = pause_ || message.at("type") == "pause";
     }
     REGATTA_REQUIRE(!channel_.closed(), CommError, "the supervisor is gone");
     return leave_;
@@ -242,6 +258,7 @@ class Training {
   std::int64_t mode_step_ = -1;
   std::int64_t saved_step_ = 0;
   Weights weights_;
+  bool pause_ = false;
   bool leave_ = false;
 };
 

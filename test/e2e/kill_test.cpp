@@ -8,9 +8,11 @@
 #include <numeric>
 
 #include "e2e/sweep_process.hpp"
+#include "regatta/base/files.hpp"
 #include "regatta/base/random.hpp"
 #include "regatta/base/text.hpp"
 #include "regatta/report/collect.hpp"
+#include "regatta/sweep/journal.hpp"
 #include "regatta/sweep/layout.hpp"
 #include "regatta/sweep/space.hpp"
 #include "support/catch.hpp"
@@ -215,6 +217,82 @@ void check_kills(int ranks, const std::vector<Victim>& victims, int kills) {
   CHECK(dump_line(masked_report(sweep)) == dump_line(masked_report(calm)));
   CHECK_FALSE(has_violation(sweep, subject.trials));
   check_starts(sweep, subject.trials);
+}
+
+/// 16 points, of which one in two goes on from an eighth, a quarter and a half of the training.
+Subject make_halving(const fs::path& folder, int kills) {
+  constexpr int kEpochs = 500;  // of the recipe
+  const int steps = 8 * std::max(6, kStepsPerKill * kills / 16);
+  const int least = steps / std::max(1, steps / kEpochs) / 8;
+  const std::string scheduler = str(R"(, "scheduler": {"name": "asha", "eta": 2, "least": )", least, "}");
+  return {write_job(folder, 4, scheduler), 16, "fake_worker", fake(steps, 1), fake(steps, kStepMs)};
+}
+
+/// Trial and rung of each promotion, in the order in which they were made (by one writer at a time).
+std::vector<std::pair<std::int64_t, std::int64_t>> promotions(const fs::path& sweep) {
+  std::vector<Json> records = JournalReader(SweepFiles{sweep}.journal()).poll();
+  std::erase_if(records, [](const Json& record) { return record.at("type") != "promote"; });
+  const auto place = [&](const Json& record) {  // "time" has whole seconds, and a killed sweep is soon back
+    const fs::path shard = SweepFiles{sweep}.journal() / record.at("shard").get<std::string>();
+    return std::pair(fs::last_write_time(shard), record.at("seq").get<int>());
+  };
+  std::sort(records.begin(), records.end(), [&](const Json& a, const Json& b) { return place(a) < place(b); });
+  std::vector<std::pair<std::int64_t, std::int64_t>> made;
+  for (const Json& record : records) {
+    made.emplace_back(record.at("trial").get<std::int64_t>(), record.at("rung").get<std::int64_t>());
+  }
+  return made;
+}
+
+/// @param ranks  with one the decisions of the killed sweep must be those of the calm one
+void check_halving(int ranks, const std::vector<Victim>& victims, int kills) {
+  const TemporaryFolder folder;
+  const Subject subject = make_halving(folder.path(), kills);
+  const fs::path calm = folder / "calm";
+  REQUIRE(SweepProcess({"sweep", subject.job.string(), "-o", calm.string()}, subject.calm, folder / "calm.txt")
+              .wait(kRunTimeout_s) == 0);
+  CHECK(promotions(calm).size() >= 8 + 4 + 2);
+  const fs::path whole = folder / "whole";  // every trial to its end: what any of them would come to
+  write_file_atomically(folder / "whole.json", text_of(write_job(folder.path(), 4)));
+  REQUIRE(SweepProcess({"sweep", (folder / "whole.json").string(), "-o", whole.string(), "--ranks", "4"}, subject.calm,
+                       folder / "whole.txt")
+              .wait(kRunTimeout_s) == 0);
+  make_halving(folder.path(), kills);  // the job file as it was
+
+  const fs::path sweep = folder / "sweep";
+  Killing killing(subject, ranks, victims, kills);
+  killing.run(sweep, folder / "output.txt");
+  INFO(text_of(folder / "output.txt"));
+  std::cout << killing.done() << " kills\n";
+  CHECK(killing.done() > 0);
+  if (ranks == 1) {
+    CHECK(promotions(sweep) == promotions(calm));
+    CHECK(results(sweep, subject.trials) == results(calm, subject.trials));
+  }
+  const auto expected = results(whole, subject.trials);
+  const auto reached = results(sweep, subject.trials);
+  int finished = 0;
+  for (std::size_t trial = 0; trial < reached.size(); ++trial) {
+    finished += reached[trial].empty() ? 0 : 1;
+    CHECK((reached[trial].empty() || reached[trial] == expected[trial]));
+  }
+  CHECK(finished >= 1);
+  CHECK(finished < subject.trials);
+  CHECK_FALSE(has_violation(sweep, subject.trials));
+  check_starts(sweep, subject.trials);
+}
+
+TEST_CASE("asynchronous halving on 1 rank is killed again and again: decisions and bytes of the undisturbed sweep",
+          "[kill]") {
+  check_halving(1, {Victim::kWorker, Victim::kParent, Victim::kSpawner},
+                static_cast<int>(number_from_environment("REGATTA_E2E_KILLS", 6)));
+}
+
+TEST_CASE(
+    "asynchronous halving on 4 ranks is killed again and again: every trial has the bytes of one that ran through",
+    "[kill]") {
+  check_halving(4, {Victim::kWorker, Victim::kRank, Victim::kCoordinator, Victim::kAll},
+                static_cast<int>(number_from_environment("REGATTA_E2E_KILLS", 6)));
 }
 
 TEST_CASE(

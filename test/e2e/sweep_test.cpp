@@ -45,6 +45,30 @@ bool all_started_once(const fs::path& sweep) {
   return true;
 }
 
+TEST_CASE("at a budget's end running trials pause at a validation and the sweep ends with 0; a larger one goes on") {
+  const Bench bench;
+  write_job(bench.folder.path(), 2, R"(, "target": 0.1)");
+  {
+    SweepProcess run(bench.command(2), fake(200, 5), bench.output);
+    INFO(text_of(bench.output));
+    REQUIRE(run.wait() == 0);
+  }
+  CHECK(text_of(bench.output).find("budget reached") != std::string::npos);
+  CHECK_FALSE(bench.state().finished());
+  CHECK(bench.state().counts().paused > 0);
+  CHECK(bench.state().counts().running == 0);
+  const std::size_t begun = starts(bench.sweep, 0).size();
+  {
+    SweepProcess again(bench.command(2), fake(200, 5), bench.output);
+    REQUIRE(again.wait() == 0);
+    CHECK(starts(bench.sweep, 0).size() == begun);
+  }
+  write_job(bench.folder.path(), 2, R"(, "target": 2.0)");
+  SweepProcess more(bench.command(4), fake(200, 1), bench.output);
+  REQUIRE(more.wait() == 0);
+  CHECK(bench.state().finished());
+}
+
 TEST_CASE("4 ranks do 8 trials, each once, and leave nothing behind") {
   const Bench bench;
   {

@@ -6,6 +6,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "decisions.hpp"
+#include "job_life.hpp"
 #include "unit/sweep/reference_state.hpp"
 
 namespace regatta::simulation {
@@ -37,7 +39,7 @@ struct AttemptFacts {
 using Facts = std::map<std::int64_t, std::map<int, AttemptFacts>>;
 
 SweepRules rules(const World& world) {
-  return {world.options.trials, 3, "dice", true};
+  return rules_of(definition_of(world.options));
 }
 
 void note(const Json& record, const std::string& shard, double durable_s, Facts& facts) {
@@ -107,6 +109,7 @@ Verdict check(const World& world) {
   test::ReferenceState reference(rules(world));
   std::vector<Json> all;
   Facts facts;
+  Decisions decisions;
   for (const SharedFiles::Shard& shard : world.files.shards()) {
     ShardLines lines(shard.name);
     std::size_t append = 0;
@@ -114,6 +117,7 @@ Verdict check(const World& world) {
       while (append + 1 < shard.appends.size() && shard.appends[append].bytes < end) {
         ++append;
       }
+      decisions.note(record);
       note(record, shard.name, shard.appends[append].time_s, facts);
       state.apply(std::span<const Json>(&record, 1));
       if (is_small) {
@@ -124,6 +128,11 @@ Verdict check(const World& world) {
     verdict.torn_lines += lines.progress().skipped;
   }
   check_attempts(facts, verdict);
+  for (std::string& fault : decisions.faults(world.options)) {
+    verdict.faults.push_back(std::move(fault));
+  }
+  verdict.promotions = decisions.promotions();
+  verdict.pruned = decisions.pruned();
   std::vector<TrialState> trials = state.trials();
   for (const TrialState& trial : trials) {
     check_trial(trial, world.truth[static_cast<std::size_t>(trial.number)], verdict);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "regatta/sweep/state.hpp"
@@ -15,8 +16,10 @@ struct Verdict {
   SweepCounts counts;
   std::int64_t records = 0;
   std::int64_t torn_lines = 0;
-  std::int64_t attempts = 0;  ///< started
-  std::int64_t resumed = 0;   ///< of these: from a checkpoint
+  std::int64_t attempts = 0;                             ///< started
+  std::int64_t resumed = 0;                              ///< of these: from a checkpoint
+  std::int64_t pruned = 0;                               ///< records
+  std::vector<std::pair<std::int64_t, int>> promotions;  ///< trial and rung, in order
 };
 
 Verdict check(const World& world);

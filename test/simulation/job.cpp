@@ -64,7 +64,7 @@ void Job::handle(const Event& event) {
     case Kind::kTimeLimit: time_is_up(); break;
     case Kind::kKill:
       ++world_.measures.job_kills;
-      die(world_.draw(kKillKind, id(), lives_) < 0.5);
+      die(world_.draw(kKillKind, id(), lives_) < world_.options.kills_requeued);
       break;
     case Kind::kCutOff:
       ++world_.measures.cut_offs;
@@ -111,7 +111,7 @@ void Job::ready() {
     if (!truth.claimed) {
       truth.claimed = true;
       world_.account();
-      --world_.unclaimed;
+      world_.unclaimed -= trial % world_.options.replicates == 0 ? 1 : 0;
     }
   };
   life_->committing = true;  // "join" was queued while there was no life to see to it

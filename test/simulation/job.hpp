@@ -14,6 +14,7 @@ namespace regatta::simulation {
 
 /// Steps of every trial; its time is in the step.
 inline constexpr std::int64_t kSteps = 1000;
+inline constexpr std::int64_t kStepsPerEpoch = 10;
 
 class Job {
  public:
@@ -25,7 +26,7 @@ class Job {
  private:
   struct Life;
   struct Child {
-    enum class Next { kFirstStep, kReport, kCheckpoint, kFail, kDiverge, kEnd, kKilled, kSaved };
+    enum class Next { kFirstStep, kReport, kCheckpoint, kFail, kDiverge, kRung, kEnd, kKilled, kSaved };
     std::int64_t trial = -1;  ///< none
     int attempt = 0;
     bool training = false;  ///< its first step has come
@@ -36,6 +37,7 @@ class Job {
     std::int64_t fails_at = 0;  ///< 0: never
     std::int64_t saved = 0;     ///< step of the newest checkpoint
     int reported = 0;
+    std::int64_t until = 0;  ///< step of the rung at which its slice ends; 0: at the trial's end
     Next next = Next::kFirstStep;
     std::int64_t next_step = 0;
     std::uint64_t ticket = 0;  ///< of its next event
@@ -57,6 +59,7 @@ class Job {
   void plan_child(int rank);
   void plan_child(int rank, Child::Next next, std::int64_t step, double time_s);
   void child_event(int rank);
+  void report(int rank);
   void save(int rank);
   void end_child(int rank, const std::string& status, const Json& result = nullptr);
   void leave(int rank);

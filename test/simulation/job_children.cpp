@@ -12,12 +12,16 @@ void Job::begin_child(int rank, const Json& letter) {
   Child child;
   child.trial = letter.at("trial").get<std::int64_t>();
   child.attempt = letter.at("attempt").get<int>();
+  child.until = letter.at("until").get<std::int64_t>();
   child.step_s = step_seconds(world_, child.trial);
   const double now_s = world_.clock.now_s;
   const auto trial = static_cast<std::uint64_t>(child.trial);
   TrialTruth& truth = world_.truth[static_cast<std::size_t>(child.trial)];
   if (truth.living > 0) {
     ++world_.measures.overlaps;
+  }
+  if (truth.dropped) {
+    world_.faults.push_back(str("trial ", child.trial, " goes on without the checkpoints that it was entitled to"));
   }
   world_.account();
   ++truth.living;
@@ -64,6 +68,9 @@ void Job::plan_child(int rank) {
   if (const std::int64_t save = (child.saved / every + 1) * every; save < kSteps) {
     consider(Child::Next::kCheckpoint, save);
   }
+  if (child.until > 0) {
+    consider(Child::Next::kRung, std::max(child.until, child.step));
+  }
   if (child.fails_at > 0) {
     consider(Child::Next::kFail, child.fails_at);
   }
@@ -91,7 +98,6 @@ void Job::child_event(int rank) {
   const double now_s = world_.clock.now_s;
   constexpr std::array<AttemptStatus, 4> kFailures = {AttemptStatus::kFailed, AttemptStatus::kSignal,
                                                       AttemptStatus::kDevice, AttemptStatus::kHang};
-  const Json place = {{"trial", child.trial}, {"attempt", child.attempt}, {"step", child.next_step}};
   child.step = child.next_step;
   child.since_s = now_s;
   switch (child.next) {
@@ -102,16 +108,15 @@ void Job::child_event(int rank) {
         return;
       }
       break;
-    case Child::Next::kReport: {
+    case Child::Next::kReport:
       ++child.reported;
-      Json report = place;
-      report["epoch"] = child.step / 10;
-      report["metrics"] = {{"dice", 0.5 + 0.2 * world_.draw(kDice, trial, static_cast<std::uint64_t>(child.step))},
-                           {"folding", 0.001},
-                           {"ncc", -0.3}};
-      tell(rank, "report", report);
+      report(rank);
       break;
-    }
+    case Child::Next::kRung:  // a validation, a checkpoint, and the GPU is free
+      report(rank);
+      save(rank);
+      end_child(rank, status_name(AttemptStatus::kPaused));
+      return;
     case Child::Next::kCheckpoint: save(rank); break;
     case Child::Next::kFail:
       end_child(rank, status_name(kFailures.at(static_cast<std::size_t>(
@@ -137,6 +142,21 @@ void Job::child_event(int rank) {
       return;
   }
   plan_child(rank);
+}
+
+/// The objective is better the longer a trial trains, and noisy.
+void Job::report(int rank) {
+  const Child& child = life_->seats[static_cast<std::size_t>(rank)].child;
+  const auto trial = static_cast<std::uint64_t>(child.trial);
+  const double share = static_cast<double>(child.step) / static_cast<double>(kSteps);
+  const double dice = 0.6 + 0.2 * world_.draw(kDice, trial) - 0.1 / std::sqrt(1.0 + 100.0 * share) +
+                      0.02 * world_.draw(kDice, trial, static_cast<std::uint64_t>(child.step));
+  tell(rank, "report",
+       {{"trial", child.trial},
+        {"attempt", child.attempt},
+        {"step", child.step},
+        {"epoch", child.step / kStepsPerEpoch},
+        {"metrics", {{"dice", dice}, {"folding", 0.001}, {"ncc", -0.3}}}});
 }
 
 void Job::save(int rank) {

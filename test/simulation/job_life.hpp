@@ -20,6 +20,14 @@ inline SweepDefinition definition_of(const SimulationOptions& options) {
   definition.job.name = "simulated";
   definition.job.objective.metric = "dice";
   definition.job.objective.direction = "maximise";
+  definition.job.replicates = options.replicates;
+  definition.job.scheduler.name = options.scheduler;
+  if (options.scheduler != "none") {
+    definition.job.scheduler.eta = options.eta;
+    definition.job.scheduler.form = options.form;
+  }
+  definition.base.steps = kSteps;
+  definition.base.steps_per_epoch = kStepsPerEpoch;
   return definition;
 }
 
@@ -31,7 +39,7 @@ struct Job::Life {
         start(definition_of(world.options).job, definition_of(world.options),
               std::make_unique<Sweep>(SweepFiles{}, files, world.journal, rules_of(definition_of(world.options)), place,
                                       probe, world.clock),
-              std::make_unique<SimulatedBook>(world, view_number)),
+              std::make_unique<SimulatedBook>(world, view_number, rungs_of(definition_of(world.options)))),
         ranks(world.options.ranks),
         writer(*files, place, str(view_number), world.clock),
         journal(writer, std::move(wake)),

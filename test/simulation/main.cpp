@@ -6,6 +6,7 @@
 //
 // Exits with 1 if an invariant is broken (check.cpp) or ranks had living children for less than 97 % of the time in
 // which there were trials that nobody had claimed.
+#include <algorithm>
 #include <fstream>
 #include <iostream>
 
@@ -57,6 +58,7 @@ Json report(const World& world, const Verdict& verdict) {
     out["faults"].push_back(verdict.faults[i]);
   }
   out["trials"] = {{"done", verdict.counts.done}, {"by_status", verdict.counts.by_status}};
+  out["decisions"] = {{"promoted", verdict.promotions.size()}, {"pruned", verdict.pruned}};
   out["attempts"] = {{"started", verdict.attempts}, {"from_a_checkpoint", verdict.resumed}};
   out["cluster"] = {{"hours", hours},
                     {"job_starts", m.job_starts},
@@ -85,12 +87,33 @@ Json report(const World& world, const Verdict& verdict) {
 }
 
 void show(const Json& report) {
-  for (const char* section :
-       {"trials", "attempts", "cluster", "ranks_with_a_child", "coordinators", "claims", "journal", "simulation"}) {
+  for (const char* section : {"trials", "decisions", "attempts", "cluster", "ranks_with_a_child", "coordinators",
+                              "claims", "journal", "simulation"}) {
     std::cout << section << ": " << dump_line(report.at(section)) << "\n";
   }
   for (const Json& fault : report.at("faults")) {
     std::cout << "BROKEN: " << fault.get<std::string>() << "\n";
+  }
+}
+
+/// With one rank kills change nothing: the same promotions in the same order.
+void compare_undisturbed(const SimulationOptions& options, Verdict& verdict) {
+  SimulationOptions calm = options;
+  calm.job_killed_h = calm.child_killed_h = calm.cut_off_h = 1e9;
+  calm.attempt_fails = calm.write_torn = 0;
+  calm.time_limit_s = 1e9;
+  World world(calm);
+  world.run();
+  const Verdict wanted = check(world);
+  verdict.faults.insert(verdict.faults.end(), wanted.faults.begin(), wanted.faults.end());
+  if (wanted.promotions != verdict.promotions) {
+    const auto differ = std::mismatch(wanted.promotions.begin(), wanted.promotions.end(), verdict.promotions.begin(),
+                                      verdict.promotions.end());
+    verdict.faults.push_back(str("promotion ", differ.first - wanted.promotions.begin(), " of ",
+                                 wanted.promotions.size(), " differs from the undisturbed sweep's"));
+  }
+  if (wanted.counts.by_status != verdict.counts.by_status) {
+    verdict.faults.emplace_back("trials end otherwise than in the undisturbed sweep");
   }
 }
 
@@ -103,7 +126,9 @@ int run(int argc, char** argv) {
     if (name == "--json") {
       json_file = argv[i + 1];
     } else {
-      given[name.substr(2)] = parse_json(argv[i + 1], name);
+      const std::string value = argv[i + 1];
+      const bool is_word = value.find_first_not_of("abcdefghijklmnopqrstuvwxyz") == std::string::npos;
+      given[name.substr(2)] = is_word && value != "true" && value != "false" ? Json(value) : parse_json(value, name);
     }
   }
   REGATTA_REQUIRE(argc % 2 == 1, ConfigError, "'", argv[argc - 1], "': expected --NAME VALUE");
@@ -117,6 +142,9 @@ int run(int argc, char** argv) {
   if (living < kWantedShare) {
     verdict.faults.push_back(
         str("ranks had a living child for ", living, " of the time in which trials were unclaimed"));
+  }
+  if (options.undisturbed) {
+    compare_undisturbed(options, verdict);
   }
   const Json out = report(world, verdict);
   show(out);

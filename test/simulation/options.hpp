@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "regatta/config/options.hpp"
 
@@ -12,6 +13,11 @@ struct SimulationOptions {
   int ranks = 256;
   std::int64_t trials = 10000;
   std::int64_t seed = 1;
+  std::string scheduler = "none";
+  int eta = 3;
+  std::string form = "promote";
+  int replicates = 1;
+  bool undisturbed = false;
 
   double join_within_s = 600;
   double job_start_s = 20;
@@ -26,6 +32,7 @@ struct SimulationOptions {
   double save_s = 4;
 
   double job_killed_h = 24;
+  double kills_requeued = 0.5;
   double child_killed_h = 100;
   double attempt_fails = 0.02;
   double trial_diverges = 0.005;
@@ -48,6 +55,12 @@ struct SimulationOptions {
     v("ranks", s.ranks, "of a job", between(1, 65536));
     v("trials", s.trials, "of the sweep", between(1, 10000000));
     v("seed", s.seed, "of all that is random", at_least(0));
+    v("scheduler", s.scheduler, "of the sweep", one_of({"none", "asha"}));
+    v("eta", s.eta, "of asha", between(2, 100));
+    v("form", s.form, "of asha", one_of({"promote", "stop"}));
+    v("replicates", s.replicates, "of a point", between(1, 100));
+    v("undisturbed", s.undisturbed,
+      "compare the decisions with those of the same sweep without kills, failures and time limits: for one rank");
     v("join_within_s", s.join_within_s, "jobs first start uniformly within this time", at_least(0));
     v("job_start_s", s.job_start_s, "from a job's start to its event loop: 0.5 to 1.5 times this", at_least(0));
     v("time_limit_s", s.time_limit_s, "of a job", at_least(600));
@@ -60,8 +73,9 @@ struct SimulationOptions {
     v("checkpoint_every_s", s.checkpoint_every_s, "of training", at_least(1));
     v("reports", s.reports, "validations of a trial, evenly spread", at_least(0));
     v("save_s", s.save_s, "a child's time to save when told to leave: 0.5 to 1.5 times this", at_least(0));
-    v("job_killed_h", s.job_killed_h, "mean hours until a whole job is killed; half are requeued, half are gone",
-      at_least(0.01));
+    v("job_killed_h", s.job_killed_h, "mean hours until a whole job is killed", at_least(0.01));
+    v("kills_requeued", s.kills_requeued, "share of killed jobs that Slurm requeues; the others are gone",
+      between(0, 1));
     v("child_killed_h", s.child_killed_h, "mean hours until a child is killed", at_least(0.01));
     v("attempt_fails", s.attempt_fails, "share of attempts that fail at a random place", between(0, 1));
     v("trial_diverges", s.trial_diverges, "share of trials that diverge at a random place", between(0, 1));

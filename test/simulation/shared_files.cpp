@@ -131,7 +131,7 @@ bool FileView::write_whole_shard(const std::string& name, const std::string& tex
   return true;
 }
 
-bool FileView::try_claim(std::int64_t trial, int attempt, const Owner& owner) {
+bool FileView::try_claim(std::int64_t trial, int attempt, const Owner& owner, const Json& /*decision*/) {
   const std::uint64_t key = static_cast<std::uint64_t>(trial) << 20 | static_cast<std::uint64_t>(attempt);
   const bool won = files_.claims_.try_emplace(key, owner).second;
   busy_s += won ? files_.options_.claim_s : files_.options_.look_us * 1e-6;

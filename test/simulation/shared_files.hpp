@@ -68,7 +68,7 @@ class FileView final : public SweepStorage {
   std::string read_shard(std::size_t shard, std::int64_t offset) override;
   std::unique_ptr<ShardFile> create_shard(const std::string& name) override;
   bool write_whole_shard(const std::string& name, const std::string& text) override;
-  bool try_claim(std::int64_t trial, int attempt, const Owner& owner) override;
+  bool try_claim(std::int64_t trial, int attempt, const Owner& owner, const Json& decision) override;
   std::optional<Owner> read_claim(std::int64_t trial, int attempt) override;
 
   /// Told of every claim that is made.

@@ -101,7 +101,23 @@ class SimulatedJournal final : public DurableJournal {
 /// Trials without folders: what stands there is the simulation's truth, seen as late as anything else.
 class SimulatedBook final : public TrialBook {
  public:
-  SimulatedBook(const World& world, std::uint64_t view) : world_(world), view_(view) {}
+  SimulatedBook(World& world, std::uint64_t view, std::vector<std::int64_t> rungs)
+      : world_(world), view_(view), rungs_(std::move(rungs)) {}
+
+  std::int64_t rung_step(std::int64_t, int rung) override {
+    return rungs_.at(static_cast<std::size_t>(rung)) * kStepsPerEpoch;
+  }
+
+  /// Gone for all at once; nobody may be at the trial.
+  void drop_checkpoints(const TrialFiles& files) override {
+    const std::int64_t trial = std::stoll(files.root.filename().string().substr(1));
+    TrialTruth& truth = world_.truth[static_cast<std::size_t>(trial)];
+    if (truth.living > 0) {
+      world_.faults.push_back(str("trial ", trial, " lost its checkpoints while a child was at it"));
+    }
+    truth.saved.clear();
+    truth.dropped = true;
+  }
 
   std::string recipe_hash(std::int64_t) override { return kRecipeHash; }
   std::int64_t steps(std::int64_t) const override { return kSteps; }
@@ -117,8 +133,9 @@ class SimulatedBook final : public TrialBook {
   }
 
  private:
-  const World& world_;
+  World& world_;
   std::uint64_t view_;
+  std::vector<std::int64_t> rungs_;
 };
 
 class SimulatedProbe final : public JobProbe {

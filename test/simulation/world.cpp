@@ -18,7 +18,10 @@ constexpr std::uint64_t kJoinStream = 10;
 }  // namespace
 
 World::World(const SimulationOptions& given)
-    : options(given), files(given, clock), truth(static_cast<std::size_t>(given.trials)), unclaimed(given.trials) {
+    : options(given),
+      files(given, clock),
+      truth(static_cast<std::size_t>(given.trials)),
+      unclaimed(given.trials / given.replicates) {
   for (int job = 0; job < options.coordinators; ++job) {
     jobs_.push_back(std::make_unique<Job>(*this, job));
     schedule(options.join_within_s * draw(kJoinStream, static_cast<std::uint64_t>(job)), Event::Kind::kStart, job);
@@ -32,12 +35,16 @@ void World::run() {
   while (!events_.empty()) {
     const Event event = events_.top();
     events_.pop();
+    if (event.time_s >= kLongest_s && ranks_up == 0) {
+      break;  // kills and time limits that are yet to come, of jobs that have ended
+    }
     REGATTA_REQUIRE(event.time_s < kLongest_s, BugError, "simulation: not over after ", duration_text(event.time_s));
     clock.now_s = event.time_s;
     ++measures.events;
     if (clock.now_s >= told_s && ranks_up > 0) {
-      std::cerr << str("simulated ", duration_text(clock.now_s), ": ", options.trials - unclaimed, " of ",
-                       options.trials, " trials claimed, ", ranks_living, " of ", ranks_up, " ranks at work\n");
+      std::cerr << str("simulated ", duration_text(clock.now_s), ": ", options.trials / options.replicates - unclaimed,
+                       " of ", options.trials / options.replicates, " points claimed, ", ranks_living, " of ", ranks_up,
+                       " ranks at work\n");
       told_s = clock.now_s + kTellEvery_s;
     }
     jobs_[static_cast<std::size_t>(event.job)]->handle(event);

@@ -45,6 +45,7 @@ struct TrialTruth {
   int completed = 0;         ///< children that wrote a result
   Saved result;              ///< step 0: none
   bool claimed = false;
+  bool dropped = false;  ///< its checkpoints were deleted: it was pruned
 };
 
 /// Whether squeue lists a job: it runs, waits for its next start, or ended a short while ago.
@@ -96,7 +97,7 @@ class World {
   std::shared_ptr<DecodedJournal> journal = std::make_shared<DecodedJournal>();
   std::vector<TrialTruth> truth;
   Measures measures;
-  std::int64_t unclaimed;  ///< trials that nobody has claimed ever
+  std::int64_t unclaimed;  ///< points that nobody has claimed ever
   std::int64_t ranks_up = 0;
   std::int64_t ranks_living = 0;
   std::map<std::string, Listing> queue;  ///< by job number

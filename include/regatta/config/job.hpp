@@ -74,6 +74,27 @@ struct TpeOptions {
   }
 };
 
+struct SchedulerOptions {
+  std::string name = "none";
+  int eta = 3;
+  std::int64_t least = 0;
+  std::int64_t most = 0;
+  std::string form = "promote";
+
+  template <class Self, class V>
+  static void visit(Self& s, V&& v) {
+    v("name", s.name, "which trials train further; `regatta plan` lists the schedulers");
+    v("eta", s.eta, "asha: the best 1/eta of the points at a rung continue", between(2, 100));
+    v("least", s.least, "asha: the first rung is after N epochs, rounded up to a validation; 0: 1/81 of the training",
+      between(0, 10000000));
+    v("most", s.most, "asha: no rung after N epochs; 0: rungs up to the end of the training", between(0, 10000000));
+    v("form", s.form,
+      "promote: trials wait at a rung and continue once they are among the best; stop: decided once, when they reach "
+      "it",
+      one_of({"promote", "stop"}));
+  }
+};
+
 struct JobOptions {
   int schema = kJobSchema;
   std::string name = "sweep";
@@ -86,7 +107,10 @@ struct JobOptions {
   std::vector<std::string> warm_start;
   std::int64_t seed = 0;
   std::int64_t trials = 0;
+  double gpu_hours = 0.0;
+  Json target;
   int replicates = 1;
+  SchedulerOptions scheduler;
   ObjectiveOptions objective;
   Json objectives = Json::array();    ///< read by `objectives_of`
   Json constraints = Json::object();  ///< read by `constraints_of`
@@ -112,7 +136,14 @@ struct JobOptions {
       between(0, 9007199254740991.0));
     v("trials", s.trials, "trials in total; 0: all points of the grid, times replicates",
       between(0, 10000000).not_identity());
+    v("gpu_hours", s.gpu_hours,
+      "GPU time of all trials in total, after which no training starts or continues; 0: no limit",
+      between(0, 1e9).not_identity());
+    v("target", s.target,
+      "value of the objective: once a validation reaches it, no training starts or continues; null: none",
+      not_identity());
     v("replicates", s.replicates, "trainings of each point, with different seeds", between(1, 1000));
+    v("scheduler", s.scheduler, "");
     v("objective", s.objective, "");
     v("objectives", s.objectives,
       "instead of `objective` several metrics: a list of {metric, direction, reference}; the first is the recipe's "

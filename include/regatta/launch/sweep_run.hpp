@@ -28,6 +28,7 @@ struct SweepRun {
 struct SweepEnd {
   std::filesystem::path directory;
   bool finished = false;     ///< every trial is done
+  std::string spent;         ///< which budget is used up, "2.01 of 2 GPU-hours are used"; empty: none
   bool started = false;      ///< a trial was begun or continued by this job
   std::string next_command;  ///< continues it; empty if it was finished before
 };
@@ -36,8 +37,9 @@ struct SweepEnd {
 /// SIGUSR2, SIGTERM or SIGINT at any rank: all trials save, all ranks leave together.
 /// Call it while the process has one thread, before MPI_Init: it forks the spawner, then starts MPI.
 /// @param at_end  called on rank 0 before the ranks part, with the sweep's files complete
-/// @return kOk: all trials done and none failed, or stopped, or nothing was left to do here; kFailure: all done, some
-/// failed; kRequeue: saved, to be continued; kNoGain: the same, but this Slurm job gains nothing
+/// @return kOk: all trials done and none failed, or a budget is used up, or stopped, or nothing was left to do here;
+/// kFailure: all done, some failed; kRequeue: saved, to be continued; kNoGain: the same, but this Slurm job gains
+/// nothing
 /// @throws ConfigError, DataError, DeviceError, CommError; then call `abort_ranks`, or the other ranks wait for ever
 ExitCode run_sweep(const SweepRun& run, const std::function<void(const SweepEnd&)>& at_end);
 

@@ -15,7 +15,7 @@ namespace regatta {
 /// A trial that has begun and is not done.
 struct ActiveTrial {
   std::string name;    ///< "t00042"
-  std::string status;  ///< running, or paused (also: its process is gone)
+  std::string status;  ///< running, paused (also: its process is gone), or held at a rung
   std::string point;   ///< axis values, "lr 0.001  weight 2"
   std::string host;
   int attempt = 1;

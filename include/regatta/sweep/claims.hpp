@@ -11,8 +11,10 @@
 
 namespace regatta {
 
-/// Creates claims/tNNNNN.aK with the owner's text. @return false if somebody has it @throws DataError
-bool try_claim(const SweepFiles& files, std::int64_t trial, int attempt, const Owner& owner);
+/// Creates claims/tNNNNN.aK with the owner's text. @param decision  its "decision", if there is one @return false if
+/// somebody has it @throws DataError
+bool try_claim(const SweepFiles& files, std::int64_t trial, int attempt, const Owner& owner,
+               const Json& decision = nullptr);
 
 /// Who holds a claim; nothing if nobody does. @throws DataError if the file cannot be read or parsed
 std::optional<Owner> read_claim(const SweepFiles& files, std::int64_t trial, int attempt);

@@ -12,6 +12,7 @@
 #include "regatta/sweep/describer.hpp"
 #include "regatta/sweep/extension.hpp"
 #include "regatta/sweep/layout.hpp"
+#include "regatta/sweep/scheduler.hpp"
 #include "regatta/sweep/space.hpp"
 #include "regatta/sweep/state.hpp"
 
@@ -35,6 +36,19 @@ struct SweepDefinition {
 
 /// What the replay must know of a definition.
 SweepRules rules_of(const SweepDefinition& definition);
+
+/// Epochs at which every trial pauses, before its end; empty: none. @throws ConfigError if no rung fits
+std::vector<std::int64_t> rungs_of(const SweepDefinition& definition);
+
+/// Epochs of the base recipe's training as born, begun ones included.
+std::int64_t epochs_of(const SweepDefinition& definition);
+
+/// The budgets that the job gives.
+Budget budget_of(const JobOptions& job);
+
+/// Records the budgets of a job that ask for more than is recorded. Any number of processes may do so.
+/// @return whether a record was written
+bool extend_budget(const SweepFiles& files, const JobOptions& job, const SweepState& state, bool maximise);
 
 /// The trials by number, those that extensions have added too. Only while the definition lives.
 TrialList trials_of(const SweepDefinition& definition);

@@ -28,10 +28,14 @@ struct Description {
   std::int64_t least_bytes = 0;                ///< the same if volumes take turns there
   std::string backend;                         ///< that is priced: "fast, all 16 parts", "reference"
   std::int64_t steps = 0;                      ///< optimiser steps of the whole training
+  std::int64_t steps_per_epoch = 0;            ///< 0: not told, see `epoch_steps`
   std::map<std::string, std::string> metrics;  ///< name -> "maximise" or "minimise"
   std::vector<std::string> notes;              ///< what a person should know of it: one line each
   Json data = Json::object();                  ///< fingerprint, shape, train_pairs, val_pairs, label_count
 };
+
+/// Steps per epoch; by the epochs of the resolved recipe if it is not told.
+std::int64_t epoch_steps(const Description& description);
 
 /// @throws DataError naming `source` if a member is missing or of another type
 Description description_from_json(const Json& value, const std::string& source);

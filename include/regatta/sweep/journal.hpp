@@ -10,12 +10,16 @@
 //   proposal    setting, axes, ended, cut                see sweep/proposal.hpp; alone in a shard of its number
 //   history     from, hash, points                       what another sweep lends; alone in a shard of its hash
 //   start       trial, attempt, rank, host, recipe_hash, resume_step, seen[, length]   before the trial is handed out
-//   checkpoint  trial, attempt, step
+//   checkpoint  trial, attempt, step[, gpu_s]            GPU time since the attempt's last record that has it
 //   report      trial, attempt, step, epoch, metrics     a validation; numbers as number_to_json gives them
-//   end         trial, attempt, status, step, message[, result]   status: an AttemptStatus name; result with "ok"
-//   retry       trial, attempt                           attempts up to this one no longer count
-//   submit      cluster, jobs                            Slurm jobs that will work here, by `regatta submit`
-//   stop        shards, jobs, drain                      `regatta stop`: these writers and jobs leave, also at later
+//   end         trial, attempt, status, step, message[, result, gpu_s]   status: an AttemptStatus name; result with
+//   "ok" rung        trial, attempt, rung, step, value        what a trial is worth where it pauses promote     trial,
+//   attempt, rung, until, rank, results, cut   its point leaves the rung; before its "start" prune       trial,
+//   attempt, rung, cut                it never goes on; before its checkpoints are deleted budget      gpu_hours,
+//   target                        totals that only grow retry       trial, attempt                           attempts
+//   up to this one no longer count submit      cluster, jobs                            Slurm jobs that will work here,
+//   by `regatta submit` stop        shards, jobs, drain                      `regatta stop`: these writers and jobs
+//   leave, also at later
 //                                                        starts; jobs as "<cluster>/<id>"
 //   heartbeat                                            shows that the writer lives
 //   leave       gained                                   last record of an orderly end; whether there is a checkpoint

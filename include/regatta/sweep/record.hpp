@@ -26,6 +26,10 @@ enum class RecordType : std::uint8_t {
   kReport,
   kEnd,
   kRetry,
+  kRung,
+  kPromote,
+  kPrune,
+  kBudget,
   kSubmit,
   kStop,
   kHeartbeat,
@@ -42,17 +46,18 @@ struct RecordDetails {
   std::int64_t length = 0;  ///< start: number of the extension to whose length it trains; 0: the length at birth
   std::string time;         ///< start
   std::string message;      ///< end
-  Json values;  ///< report: metrics; end: result; leave: gained; extension, proposal, history, submit, stop: all of
-                ///< it; else null
+  Json values;  ///< report: metrics; end: result; leave: gained; rung: value; extension, proposal, history, submit,
+                ///< stop, budget: all of it; else null
   Owner owner;  ///< join
 };
 
 struct JournalRecord {
   std::int64_t trial = 0;  ///< extend: the total
   std::int64_t step = 0;   ///< start: resume_step
-  std::int64_t epoch = 0;  ///< report
+  std::int64_t epoch = 0;  ///< report; rung, promote, prune: the rung
   std::shared_ptr<const RecordDetails> details;
   std::uint32_t seq = 0;    ///< in its shard
+  float gpu_s = 0.0F;       ///< checkpoint, end: GPU time since the attempt's last record that has some
   std::uint32_t shard = 0;  ///< number in the store, see `RecordStore::shard_name`
   std::int32_t attempt = 0;
   RecordType type = RecordType::kUnknown;

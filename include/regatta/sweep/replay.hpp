@@ -11,11 +11,13 @@
 
 #include "regatta/config/trial_files.hpp"
 #include "regatta/sweep/record.hpp"
+#include "regatta/sweep/space.hpp"
 
 namespace regatta {
 
 /// Where a trial stands. kPaused: it has begun, is not done and nobody is at it; it continues from its checkpoint.
-enum class TrialPhase : std::uint8_t { kWaiting, kRunning, kPaused, kDone };
+/// kHeld: it waits at a rung for others, with a checkpoint, and goes on only if it is promoted.
+enum class TrialPhase : std::uint8_t { kWaiting, kRunning, kPaused, kHeld, kDone };
 const char* phase_name(TrialPhase phase);
 
 /// What the journal says about one trial.
@@ -36,10 +38,20 @@ struct TrialState {
   std::string host;     ///< of the newest attempt
   int rank = -1;
   std::string recipe_hash;
-  std::string started_utc;  ///< of the newest attempt
-  Json result;              ///< the TrialResult of an ok end; null otherwise
+  std::string started_utc;                     ///< of the newest attempt
+  Json result;                                 ///< the TrialResult of an ok end; null otherwise
+  std::vector<std::optional<double>> rungs{};  ///< objective at each rung that it has reached; nothing: not finite
+  int recalls = 0;  ///< how often it was pruned and then promoted after all, to train again from its beginning
 
   bool operator==(const TrialState&) const = default;
+};
+
+/// Totals at which a sweep ends early.
+struct Budget {
+  double gpu_hours = 0.0;        ///< 0: no limit
+  std::optional<double> target;  ///< of the objective
+
+  bool operator==(const Budget&) const = default;
 };
 
 /// What a replay must know that is not in the journal.
@@ -48,6 +60,11 @@ struct SweepRules {
   int max_attempts = 3;
   std::string metric;  ///< the objective
   bool maximise = true;
+  Budget budget{};  ///< as given; records of the journal go before it
+  SchedulerOptions scheduler{};
+  int rungs = 0;                                   ///< at which trials pause
+  int replicates = 1;                              ///< of a point at birth
+  std::function<TrialPoint(std::int64_t)> born{};  ///< trials as born; empty unless folds of a point are trials of it
 
   bool is_better(double a, double b) const { return maximise ? a > b : a < b; }
 };
@@ -86,10 +103,19 @@ struct AttemptRecords {
   std::int64_t step = 0;  ///< newest of its reports
 };
 
-/// The attempts of a trial that have a start, ascending; one shard each.
+/// The first that reached a rung says what the trial is worth there.
+struct RungRecord {
+  const JournalRecord* record = nullptr;
+  std::optional<double> value;  ///< nothing: not finite
+};
+
+/// What was recorded about a trial, by noun.
 struct AttemptList {
-  std::vector<AttemptRecords> started;
+  std::vector<AttemptRecords> started;  ///< attempts that have a start, ascending; one shard each
+  std::vector<RungRecord> rungs;        ///< 0, 1, ... without a gap
   int retried_up_to = 0;
+  int pruned_attempt = 0;  ///< the newest; 0: never
+  int pruned_rung = -1;
 };
 
 /// What a trial is judged by besides its own records.
@@ -107,6 +133,7 @@ struct TrialOutcome {
   int charged = 0;
   std::int64_t step = 0;
   std::int64_t checkpoint_step = 0;
+  int attempts = 0;                             ///< highest number that has been used
   const JournalRecord* last_message = nullptr;  ///< the newest end that had a message
   const JournalRecord* result = nullptr;        ///< the ok end
 };
@@ -116,10 +143,12 @@ struct TrialOutcome {
 /// counts. @param list  is filled again; its memory is used again
 void gather_attempts(const TrialHistory& history, AttemptList& list);
 
-TrialOutcome outcome_of(const AttemptList& attempts, const ReplayContext& context);
+/// @param level  the rung at which the trial is to pause next: as many as its point was promoted from; the number of
+/// rungs: it trains to its end
+TrialOutcome outcome_of(const AttemptList& attempts, const ReplayContext& context, int level = 0);
 
 /// Everything, for people and reports.
-TrialState replay_trial(std::int64_t number, const TrialHistory& history, const ReplayContext& context);
+TrialState replay_trial(std::int64_t number, const TrialHistory& history, const ReplayContext& context, int level = 0);
 
 /// The objective of an ok end; nothing if its result has none.
 std::optional<double> final_objective(const JournalRecord& end, const SweepRules& rules);

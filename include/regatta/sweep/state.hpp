@@ -19,8 +19,17 @@
 
 #include "regatta/sweep/extension.hpp"
 #include "regatta/sweep/replay.hpp"
+#include "regatta/sweep/standings.hpp"
 
 namespace regatta {
+
+/// A decision that is recorded before it is acted on.
+struct Promotion {
+  int rung = 0;              ///< that the trial's point leaves
+  std::int64_t rank = 1;     ///< there
+  std::int64_t results = 0;  ///< there
+  Json cut;                  ///< newest records that it was decided from, by shard; see `SweepState::cut`
+};
 
 /// What may be started next.
 struct NextTrial {
@@ -28,6 +37,7 @@ struct NextTrial {
   int attempt = 1;
   std::string seen;              ///< for the start record: status of the previous attempt, "lost", or ""
   std::int64_t resume_step = 0;  ///< for the start record: newest checkpoint seen
+  std::optional<Promotion> promotion{};
 };
 
 struct SweepCounts {
@@ -35,9 +45,16 @@ struct SweepCounts {
   std::int64_t waiting = 0;
   std::int64_t running = 0;
   std::int64_t paused = 0;
+  std::int64_t held = 0;
   std::int64_t done = 0;
   std::map<std::string, std::int64_t> by_status;  ///< of the done, by trial status name
 };
+
+/// The larger of both: budgets are totals that only grow.
+Budget extended(const Budget& a, const Budget& b, bool maximise);
+
+/// Newest record that mattered to decisions, by shard number.
+using RecordCut = std::vector<std::uint32_t>;
 
 /// What `regatta stop` asks of a writer: kDrain lets its running trials end.
 enum class StopRequest { kNone, kDrain, kSave };
@@ -49,7 +66,9 @@ class SweepState {
  public:
   /// @param records  the store that `apply` takes its records from; may be shared
   explicit SweepState(SweepRules rules, std::shared_ptr<RecordStore> records = std::make_shared<RecordStore>())
-      : rules_(std::move(rules)), records_(std::move(records)) {}
+      : rules_(std::move(rules)), records_(std::move(records)), standings_(rules_) {
+    standings_.place(total(), extensions_);
+  }
 
   /// Takes records in, each once; any order of shards, any split into calls. Records of unknown types or with wrong
   /// fields are counted, not fatal (a later version may have written them).
@@ -106,22 +125,54 @@ class SweepState {
   const std::set<std::pair<std::uint32_t, std::int64_t>>& running() const { return running_; }
   const std::string& shard_name(std::uint32_t shard) const { return records_->shard_name(shard); }
 
-  /// What to start next: interrupted trials first (they hold invested work), then new ones, both by number from `from`
-  /// on and then from 0.
-  /// @param exclude   trials that the caller may not take (claimed by somebody alive)
-  /// @param is_stale  a shard for which it is true: its running trials are interrupted
-  std::optional<NextTrial> next_claimable(const std::set<std::int64_t>& exclude, const IsStale& is_stale,
-                                          std::int64_t from = 0) const;
+  // What `next_in_line` (sweep/work_queue.hpp) chooses from; all by number, from `from` on.
 
-  /// The same, with the shards that are gone as `gone_shards` found them.
-  std::optional<NextTrial> next_claimable(const std::set<std::int64_t>& exclude, const std::vector<std::uint32_t>& gone,
-                                          std::int64_t from = 0) const;
+  /// An interrupted trial that is not excluded. @param gone  shards whose running trials are interrupted
+  std::optional<std::int64_t> next_interrupted(const std::set<std::int64_t>& exclude,
+                                               const std::vector<std::uint32_t>& gone, std::int64_t from) const;
+
+  /// A trial that nobody has begun; no replicate that waits for its point.
+  std::optional<std::int64_t> next_new(const std::set<std::int64_t>& exclude, std::int64_t from) const;
+
+  /// A replicate whose point has reached the end.
+  std::optional<std::int64_t> next_follower(const std::set<std::int64_t>& exclude) const;
+
+  /// Held trials that never go on, and replicates that wait for such a point: they are to be pruned.
+  std::vector<std::int64_t> hopeless() const;
+
+  /// The shard whose writer was the last to train a trial, or, of a replicate that waits, its point.
+  const std::string& keeper(std::int64_t number) const;
+
+  const Standings& standings() const { return standings_; }
+
+  /// What a new attempt at a trial would be now.
+  NextTrial attempt_after(std::int64_t number) const { return attempt_after(number, find(number)); }
+
+  /// The rung at which a trial pauses next; nothing: it trains to its end.
+  std::optional<int> next_rung(std::int64_t number) const;
+
+  /// The newest record of each shard that mattered to decisions.
+  const RecordCut& cut() const { return cut_; }
+
+  /// What the cut has beyond an earlier one: {"SHARD": seq, ...}.
+  Json cut_since(const RecordCut& before) const;
+
+  /// GPU time of all trials that is known.
+  double gpu_hours() const { return static_cast<double>(gpu_ms_) / 3.6e6; }
+
+  /// As recorded; where nothing is, as given.
+  Budget budget() const { return budget_.value_or(rules_.budget); }
+  const std::optional<Budget>& recorded_budget() const { return budget_; }
+
+  /// Which budget is used up, in words: "2.01 of 2 GPU-hours are used"; empty: none.
+  std::string spent_text() const;
 
   /// Of the shards with running trials those of which it is said that their writers are gone.
   std::vector<std::uint32_t> gone_shards(const std::function<bool(std::uint32_t shard)>& is_gone) const;
 
-  /// What a new attempt at this trial would be now, or nothing if it is done or somebody is at it.
-  std::optional<NextTrial> claimable(std::int64_t number, const IsStale& is_stale) const;
+  /// What a new attempt at this trial would be now, or nothing if it is done, waits at a rung, or somebody is at it.
+  /// @param promoted  it has just been promoted, and need not wait
+  std::optional<NextTrial> claimable(std::int64_t number, const IsStale& is_stale, bool promoted = false) const;
 
   /// Writers by shard, as their "join" says.
   std::map<std::string, Owner> owners() const;
@@ -174,14 +225,17 @@ class SweepState {
   void settle(std::int64_t number, Trial& trial);
   void count(std::int64_t number, const Trial& trial, int sign);
   NextTrial attempt_after(std::int64_t number, const Trial* trial) const;
+  void note_point(std::int64_t number);
+  PointFacts facts_of(std::int32_t point) const;
+  void settle_point(std::int32_t point);
+  void apply_budget(const Json& record);
+  void note_decision(const JournalRecord& record);
+  void note_value(const std::optional<double>& value);
   void note_best(std::int64_t number, const Trial& trial, const TrialOutcome& outcome);
   void consider_best(std::int64_t number, const Trial& trial, const JournalRecord* result) const;
   Trial& trial_at(std::int64_t number);
   const Trial* find(std::int64_t number) const;
   void for_each_trial(const std::function<void(std::int64_t, const Trial&)>& look) const;
-  std::optional<std::int64_t> next_interrupted(const std::set<std::int64_t>& exclude,
-                                               const std::vector<std::uint32_t>& gone, std::int64_t from) const;
-  std::optional<std::int64_t> next_new(const std::set<std::int64_t>& exclude, std::int64_t from) const;
 
   TrialHistory history_of(const Trial& trial) const { return {*records_, before_, trial.newest}; }
   ReplayContext context() const {
@@ -204,7 +258,7 @@ class SweepState {
   std::vector<std::uint64_t> begun_;            ///< one bit a trial
   std::set<std::int64_t> paused_;
   std::set<std::pair<std::uint32_t, std::int64_t>> running_;  ///< shard, trial
-  std::array<std::int64_t, 4> by_phase_{};                    ///< of the trials below the total; waiting is not counted
+  std::array<std::int64_t, 5> by_phase_{};                    ///< of the trials below the total; waiting is not counted
   std::array<std::int64_t, 6> by_status_{};
   std::int64_t active_steps_ = 0;
   mutable std::optional<std::pair<double, std::int64_t>> best_;  ///< objective, trial
@@ -216,6 +270,13 @@ class SweepState {
   std::map<std::string, StopRequest> stops_;  ///< by shard, and by "<cluster>/<id>"
   std::int64_t ignored_ = 0;
   AttemptList scratch_;
+  Standings standings_;
+  std::set<std::int64_t> ready_;      ///< replicates whose points have reached the end
+  std::set<std::int64_t> abandoned_;  ///< replicates whose points never will
+  RecordCut cut_;
+  std::int64_t gpu_ms_ = 0;
+  std::optional<Budget> budget_;
+  std::optional<double> best_value_;  ///< of all validations
 };
 
 }  // namespace regatta

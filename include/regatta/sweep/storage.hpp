@@ -51,8 +51,9 @@ class SweepStorage {
   /// Makes a shard that is whole from the start. @return false if the name is taken @throws DataError
   virtual bool write_whole_shard(const std::string& name, const std::string& text) = 0;
 
+  /// @param decision  what is claimed besides the attempt, a promotion or a prune; null: nothing
   /// @return false if somebody has the claim @throws DataError
-  virtual bool try_claim(std::int64_t trial, int attempt, const Owner& owner) = 0;
+  virtual bool try_claim(std::int64_t trial, int attempt, const Owner& owner, const Json& decision) = 0;
 
   /// Who holds a claim; nothing if nobody does. @throws DataError if it cannot be read
   virtual std::optional<Owner> read_claim(std::int64_t trial, int attempt) = 0;
@@ -72,7 +73,7 @@ class DirectoryStorage final : public SweepStorage {
   std::string read_shard(std::size_t shard, std::int64_t offset) override;
   std::unique_ptr<ShardFile> create_shard(const std::string& name) override;
   bool write_whole_shard(const std::string& name, const std::string& text) override;
-  bool try_claim(std::int64_t trial, int attempt, const Owner& owner) override;
+  bool try_claim(std::int64_t trial, int attempt, const Owner& owner, const Json& decision) override;
   std::optional<Owner> read_claim(std::int64_t trial, int attempt) override;
 
  private:

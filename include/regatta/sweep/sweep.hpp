@@ -32,6 +32,14 @@ struct SweepCosts {
   std::int64_t claims_lost = 0;  ///< somebody else had it
 };
 
+/// A trial to be pruned, claimed.
+struct Prune {
+  std::int64_t trial = 0;
+  int attempt = 1;
+  int rung = 0;
+  Json cut;
+};
+
 /// The parts of a sweep together, as a coordinator or a reader uses them: journal, state, claims.
 ///
 ///   Sweep sweep(files, rules_of(definition), this_job(), probe);   // reads everything
@@ -66,13 +74,19 @@ class Sweep {
   const SweepState& state() const { return state_; }
   const SweepCosts& costs() const { return costs_; }
 
-  /// Claims the next trial for `owner`, after a `look`: interrupted ones first, then new ones, by number. Once a race
+  /// Claims the next trial for `owner`, after a `look`: in the order of `next_in_line`. Once a race
   /// is lost it continues from another place among the trials, so that many coordinators do not want the same ones. A
   /// claim that follows an attempt is checked against the journal once it is made, so that a trial which another job
   /// has just finished is not run again. The caller then appends the "start" record (`start_fields`) and commits it
-  /// before anything runs. @param accept  trials for which it is false are left to others; after 100 it gives up
+  /// before anything runs. @param accept  trials for which it is false are left to others; after 100 it gives up,
+  /// at once where trials pause at rungs (what is decided must not depend on what fits)
   /// @return nothing if no trial may be started now
   std::optional<NextTrial> claim_next(const Owner& owner, const std::function<bool(const NextTrial&)>& accept = {});
+
+  /// A trial that never goes on (`SweepState::hopeless`), claimed for `owner`, so that nobody promotes it meanwhile.
+  /// The caller then appends "prune" (`prune_fields`), commits it, and deletes the trial's checkpoints. Each job sees
+  /// to the trials that it was the last to train. @param is_idle  also those of jobs that are gone
+  std::optional<Prune> prune_next(const Owner& owner, bool is_idle);
 
   /// The shard's writer is gone, by the rules of StaleWatch.
   bool is_stale(const std::string& shard);
@@ -91,7 +105,7 @@ class Sweep {
   bool is_far(std::uint32_t shard);
   const std::vector<std::uint32_t>& gone_shards();
   bool decide_next_setting();
-  std::optional<NextTrial> claim(const NextTrial& next, const Owner& owner);
+  std::optional<NextTrial> claim(const NextTrial& next, const Owner& owner, const Json& decision);
   void note_taken(std::int64_t trial, int attempt, const std::string& holder, double again_s);
 
   SweepFiles files_;
@@ -107,6 +121,7 @@ class Sweep {
   std::optional<std::vector<std::uint32_t>> gone_;  ///< shards with running trials whose writers are gone
   std::vector<signed char> far_;  ///< by shard: 1 if only silence tells that its writer is gone, -1 not known yet
   double looked_s_ = -1e9;
+  RecordCut cut_;  ///< of the last decision that was recorded
   std::map<std::int64_t, Taken> taken_;
   std::set<std::int64_t> excluded_;                ///< the trials of `taken_`
   std::set<std::pair<std::int64_t, int>> unused_;  ///< claims of ours that were made too late to be used; still ours
@@ -119,5 +134,11 @@ class Sweep {
 /// The fields of "start". @param length  number of the extension to whose length the recipe trains; 0: that at birth
 Json start_fields(const NextTrial& next, int rank, const std::string& host, const std::string& recipe_hash,
                   std::int64_t length = 0);
+
+/// The fields of "promote". @param until  step to which the trial goes on
+Json promote_fields(const NextTrial& next, std::int64_t until);
+
+/// The fields of "prune".
+Json prune_fields(const Prune& prune);
 
 }  // namespace regatta

@@ -1,6 +1,7 @@
 // The coordinator with ranks that the test plays.
 #include "launch/coordinator.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <sstream>
 #include <thread>
@@ -113,6 +114,89 @@ TEST_CASE("trials are handed out one by one to the ranks that ask, each claimed 
   office.ask(2);
   CHECK(office.wait_for(2, "assign").at("trial") == 3);
   CHECK(office.start.sweep->state().trial(0).status == TrialStatus::kOk);
+}
+
+/// A slice that ends at its rung.
+void reach_rung(Office& office, int rank, const Json& given, double dice) {
+  const Json place = {{"trial", given.at("trial")}, {"attempt", given.at("attempt")}, {"step", given.at("until")}};
+  Json report = place;
+  report["epoch"] = 1;
+  report["metrics"] = {{"dice", dice}};
+  office.tell(rank, "report", report);
+  office.tell(rank, "checkpoint", place);
+  office.end(rank, given, "paused");
+}
+
+TEST_CASE(
+    "slices end at rungs; what a trial is worth there, promotions and prunes are journalled before they are acted on") {
+  StubSweep stub(4, R"(, "scheduler": {"name": "asha", "eta": 2, "least": 25})");  // rungs at steps 25 and 50 of 100
+  Office office(stub);
+  std::vector<Json> given;
+  for (int trial = 0; trial < 3; ++trial) {
+    office.ask(0);
+    given.push_back(office.wait_for(0, "assign"));
+    REQUIRE_FALSE(given.back().is_null());
+    CHECK(given.back().at("until") == (trial < 2 ? 25 : 50));
+    reach_rung(office, 0, given.back(), 0.5 + 0.1 * trial);
+  }
+  // Of two results the best one is promoted, before trial 2 begins: so these were trials 0, 1 and 1 again.
+  CHECK(given[1].at("trial") == 1);
+  CHECK(given[2].at("trial") == 1);
+  CHECK(given[2].at("attempt") == 2);
+  office.ask(1);
+  CHECK(office.wait_for(1, "assign").at("trial") == 2);
+  const std::vector<std::string> types = office.record_types();
+  const auto promote = std::find(types.begin(), types.end(), "promote");
+  REQUIRE(promote != types.end());
+  CHECK(*std::next(promote) == "start");
+  CHECK(std::count(types.begin(), types.end(), "rung") == 3);
+}
+
+TEST_CASE("a trial that never goes on is pruned: a record first, then its checkpoints are deleted") {
+  StubSweep stub(2, R"(, "scheduler": {"name": "asha", "eta": 2, "least": 50})");
+  Office office(stub);
+  office.ask(0);
+  const Json first = office.wait_for(0, "assign");
+  const TrialFiles files = stub.files().trial(0);
+  make_directories(files.checkpoints(1));
+  write_file_atomically(files.checkpoints(1) / checkpoint_name(50), "weights");
+  Json manifest = Json::object();
+  manifest["checkpoints"] = Json::array();
+  manifest["checkpoints"].push_back(Json{{"file", checkpoint_name(50)}, {"step", 50}});
+  write_file_atomically(files.manifest(1), dump_pretty(manifest));
+  reach_rung(office, 0, first, 0.4);
+  office.ask(0);
+  const Json second = office.wait_for(0, "assign");
+  CHECK(list_checkpoints(files).size() == 1);
+  reach_rung(office, 0, second, 0.6);
+  office.ask(0);
+  const Json last = office.wait_for(0, "assign");
+  CHECK(last.at("trial") == 1);
+  CHECK(last.at("until") == 0);
+  office.end(0, last, "ok", kResult);
+  REQUIRE_FALSE(office.wait_for(1, "finish").is_null());
+  CHECK(list_checkpoints(files).empty());
+  CHECK(std::filesystem::exists(stub.files().claim(0, 2)));
+  CHECK(office.start.sweep->state().trial(0).status == TrialStatus::kPruned);
+}
+
+TEST_CASE("when a budget is used up running trials are told to pause, none begins, and the job leaves with 0") {
+  StubSweep stub(3, R"(, "target": 0.7)");
+  Office office(stub);
+  office.ask(0);
+  const Json running = office.wait_for(0, "assign");
+  office.tell(0, "report", {{"trial", 0}, {"attempt", 1}, {"step", 10}, {"epoch", 1}, {"metrics", {{"dice", 0.75}}}});
+  CHECK_FALSE(office.wait_for(0, "pause").is_null());
+  office.ask(1);
+  CHECK(office.wait_for(1, "assign", 0.2).is_null());
+  office.end(0, running, "paused");
+  office.ask(0);
+  office.ask(2);
+  for (int rank = 0; rank < 3; ++rank) {
+    REQUIRE_FALSE(office.wait_for(rank, "leave").is_null());
+    office.tell(rank, "left", Json::object());
+  }
+  CHECK(office.wait_for(0, "finish").at("code") == static_cast<int>(ExitCode::kOk));
 }
 
 TEST_CASE("when the last trial has ended, every rank is told how the sweep ended") {

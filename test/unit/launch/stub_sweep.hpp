@@ -77,14 +77,15 @@ class StubRanks final : public Ranks {
 
 /// A job of `trials` trials over /optim/lr, opened.
 struct StubSweep {
-  explicit StubSweep(int trials) {
+  /// @param more  further members of the job, each after a comma
+  explicit StubSweep(int trials, const std::string& more = "") {
     std::vector<std::string> values;
     for (int i = 1; i <= trials; ++i) {
       values.push_back(str(i * 0.001));
     }
     write_file_atomically(folder / "job.json",
                           str(R"({"name": "stub", "recipe": {"data": {"archive": "none.h5"}, "losses": {"ncc": {}}},)",
-                              R"( "axes": {"/optim/lr": {"list": [)", join(values, ", "), "]}}}"));
+                              R"( "axes": {"/optim/lr": {"list": [)", join(values, ", "), "]}}", more, "}"));
   }
 
   SweepStart open() {

@@ -6,6 +6,7 @@
 #include "regatta/sweep/journal.hpp"
 #include "regatta/sweep/repeats.hpp"
 #include "regatta/sweep/sweep.hpp"
+#include "regatta/sweep/work_queue.hpp"
 #include "support/catch.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -278,7 +279,7 @@ TEST_CASE("longer trainings: finished trials that kept their final checkpoint co
   CHECK_FALSE(state.finished());
   CHECK(state.counts().paused == 6);
   CHECK_FALSE(state.best());
-  const auto next = state.next_claimable({}, [](const std::string&) { return false; });
+  const auto next = next_in_line(state, {}, [](const std::string&) { return false; });
   REQUIRE(next);
   CHECK(next->trial == 0);
   CHECK(next->attempt == 2);

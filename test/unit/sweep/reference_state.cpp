@@ -1,6 +1,7 @@
 #include "reference_state.hpp"
 
 #include <algorithm>
+#include <tuple>
 
 #include <nlohmann/json.hpp>
 
@@ -36,6 +37,8 @@ void ReferenceState::apply(std::span<const Json> records) {
       totals_.push_back(record);
     } else if (type == "leave") {
       left_.insert(text(record, "shard"));
+    } else if (type == "promote") {
+      promotions_.push_back(record);
     } else if (record.contains("trial")) {
       of_trial_[record.at("trial").get<std::int64_t>()].push_back(record);
     }
@@ -52,7 +55,7 @@ bool ReferenceState::is_understood(const Json& record) const {
       return false;
     }
   }
-  if (type == "heartbeat" || type == "leave" || type == "submit" || type == "stop") {
+  if (type == "heartbeat" || type == "leave" || type == "submit" || type == "stop" || type == "budget") {
     return true;
   }
   if (type == "extend") {
@@ -65,7 +68,59 @@ bool ReferenceState::is_understood(const Json& record) const {
                                       "failed", "signal", "oom",     "device",    "hang",     "lost"};
   const bool has_place = number(record, "trial", -1) >= 0 && number(record, "attempt", -1) >= (type == "retry" ? 0 : 1);
   const std::set<std::string> of_trials = {"start", "checkpoint", "report", "retry"};
+  if (type == "rung" || type == "promote" || type == "prune") {
+    return has_place && number(record, "rung", -1) >= 0;
+  }
   return has_place && (of_trials.contains(type) || (type == "end" && ends.contains(text(record, "status"))));
+}
+
+/// As many rungs as the trial's point was promoted from: the point's trials have one index in the space.
+std::int64_t ReferenceState::level_of(std::int64_t trial) const {
+  std::int64_t level = 0;
+  for (const Json& record : promotions_) {
+    if (record.at("trial").get<std::int64_t>() / rules_.replicates == trial / rules_.replicates) {
+      level = std::max(level, record.at("rung").get<std::int64_t>() + 1);
+    }
+  }
+  return level;
+}
+
+/// What the earliest attempt recorded there.
+std::optional<Json> ReferenceState::rung_of(std::int64_t trial, std::int64_t rung) const {
+  std::optional<Json> first;
+  const auto found = of_trial_.find(trial);
+  for (const Json& record : found == of_trial_.end() ? std::vector<Json>() : found->second) {
+    if (text(record, "type") != "rung" || record.at("rung") != rung) {
+      continue;
+    }
+    const auto place = [](const Json& each) {
+      return std::tuple(each.at("attempt").get<int>(), text(each, "shard"), number(each, "seq", 0));
+    };
+    first = !first || place(record) < place(*first) ? record : *first;
+  }
+  return first;
+}
+
+std::int64_t ReferenceState::pruned_attempt(std::int64_t trial) const {
+  std::int64_t newest = 0;
+  const auto found = of_trial_.find(trial);
+  for (const Json& record : found == of_trial_.end() ? std::vector<Json>() : found->second) {
+    newest = text(record, "type") == "prune" ? std::max(newest, record.at("attempt").get<std::int64_t>()) : newest;
+  }
+  return newest;
+}
+
+/// A prune counts until the trial's point is promoted from that rung after all, or somebody begins the trial again.
+std::optional<Json> ReferenceState::prune_in_force(std::int64_t trial, const std::map<int, Attempt>& attempts) const {
+  const std::int64_t started = attempts.empty() ? 0 : attempts.rbegin()->first;
+  const auto found = of_trial_.find(trial);
+  for (const Json& record : found == of_trial_.end() ? std::vector<Json>() : found->second) {
+    if (text(record, "type") == "prune" && record.at("attempt").get<std::int64_t>() > started &&
+        record.at("attempt") == pruned_attempt(trial) && record.at("rung").get<std::int64_t>() >= level_of(trial)) {
+      return record;
+    }
+  }
+  return std::nullopt;
 }
 
 /// Those of which no earlier one is missing.
@@ -187,6 +242,14 @@ void ReferenceState::judge(const std::map<int, Attempt>& attempts, TrialState& s
       state.status = TrialStatus::kQuarantined;
     }
   }
+  if (!state.status && prune_in_force(state.number, attempts)) {
+    state.status = TrialStatus::kPruned;
+    state.phase = TrialPhase::kDone;
+  }
+  state.recalls = pruned_attempt(state.number) > 0 && state.status != TrialStatus::kPruned ? 1 : 0;
+  for (std::int64_t rung = 0; rung_of(state.number, rung); ++rung) {
+    state.rungs.push_back(metric(*rung_of(state.number, rung), "value"));
+  }
 }
 
 void ReferenceState::describe_newest(const std::map<int, Attempt>& attempts, TrialState& state) const {
@@ -209,14 +272,23 @@ void ReferenceState::describe_newest(const std::map<int, Attempt>& attempts, Tri
   }
   state.step = *std::max_element(steps.begin(), steps.end());
   for (const auto& [each, of] : attempts) {
-    state.checkpoint_step = std::max(state.checkpoint_step, of.checkpoint);
+    if (each > pruned_attempt(state.number)) {  // a prune deletes what there was
+      state.checkpoint_step = std::max(state.checkpoint_step, of.checkpoint);
+    }
     const std::string end = heard_end(attempts, each);
     state.last_status = attempt_status_from(end);
     const std::string message = end.empty() ? std::string() : text(of.end, "message");
     state.message = message.empty() ? state.message : message;
   }
   const bool nobody_is_at_it = !facts.end.is_null() || left_.contains(state.shard);
-  state.phase = state.status ? TrialPhase::kDone : nobody_is_at_it ? TrialPhase::kPaused : TrialPhase::kRunning;
+  const std::int64_t level = level_of(state.number);
+  const auto rung = level < rules_.rungs ? rung_of(state.number, level) : std::nullopt;
+  const bool waits = rung && static_cast<std::int64_t>(state.rungs.size()) > level &&
+                     state.checkpoint_step >= number(*rung, "step", 0);
+  state.phase = state.status       ? TrialPhase::kDone
+                : !nobody_is_at_it ? TrialPhase::kRunning
+                : waits            ? TrialPhase::kHeld
+                                   : TrialPhase::kPaused;
 }
 
 /// A report counts unless a later attempt went back to an earlier step and trained that part again.
@@ -278,6 +350,7 @@ SweepCounts ReferenceState::counts() const {
     counts.waiting += state.phase == TrialPhase::kWaiting ? 1 : 0;
     counts.running += state.phase == TrialPhase::kRunning ? 1 : 0;
     counts.paused += state.phase == TrialPhase::kPaused ? 1 : 0;
+    counts.held += state.phase == TrialPhase::kHeld ? 1 : 0;
     if (state.phase == TrialPhase::kDone) {
       ++counts.done;
       ++counts.by_status[status_name(*state.status)];

@@ -48,7 +48,13 @@ class ReferenceState {
   void find_best(const std::map<int, Attempt>& attempts, TrialState& state) const;
 
   SweepRules rules_;
+  std::optional<Json> prune_in_force(std::int64_t number, const std::map<int, Attempt>& attempts) const;
+  std::optional<Json> rung_of(std::int64_t number, std::int64_t rung) const;
+  std::int64_t level_of(std::int64_t number) const;
+  std::int64_t pruned_attempt(std::int64_t number) const;
+
   std::map<std::int64_t, std::vector<Json>> of_trial_;
+  std::vector<Json> promotions_;
   std::vector<Json> totals_;  ///< "extend" and "extension"
   std::set<std::string> left_;
   std::int64_t ignored_ = 0;

@@ -8,6 +8,7 @@
 #include "regatta/base/checksum.hpp"
 #include "regatta/base/random.hpp"
 #include "regatta/sweep/state.hpp"
+#include "regatta/sweep/work_queue.hpp"
 #include "support/catch.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -19,6 +20,15 @@ using Shards = std::vector<std::vector<Json>>;
 
 const SweepRules kRules{8, 3, "dice", true};
 
+/// Trials pause after 10 and 20 steps; the best half goes on.
+SweepRules rules_with_rungs() {
+  SweepRules rules = kRules;
+  rules.scheduler.name = "asha";
+  rules.scheduler.eta = 2;
+  rules.rungs = 2;
+  return rules;
+}
+
 SweepState empty_state() {
   return SweepState(kRules);
 }
@@ -27,7 +37,7 @@ const std::vector<std::string> kEnds = {"ok", "paused", "signal", "oom", "diverg
 
 /// Three jobs at one sweep: attempts go from shard to shard, some ends come late, some attempts never end. Up to two
 /// extensions, each in its own shard: trials that it lists, a larger total, a longer training.
-Shards random_history(std::uint64_t seed) {
+Shards random_history(std::uint64_t seed, bool with_rungs = false) {
   const CounterRng rng(seed, RandomPurpose::kSynthetic);
   std::uint64_t draw = 0;
   const auto below = [&](std::uint64_t n) { return static_cast<std::size_t>(rng.below(n, ++draw)); };
@@ -69,6 +79,13 @@ Shards random_history(std::uint64_t seed) {
       for (std::size_t i = below(4); i > 0; --i) {
         step += 10;
         add(shard, test::report("", 0, trial, attempt, step, rng.uniform(++draw)));
+        if (with_rungs && step <= 20) {
+          const Json value = below(6) == 0 ? Json("nan") : Json(rng.uniform(++draw));
+          add(shard,
+              test::record(
+                  "", 0, "rung",
+                  {{"trial", trial}, {"attempt", attempt}, {"rung", step / 10 - 1}, {"step", step}, {"value", value}}));
+        }
         if (below(2) == 0) {
           add(shard, test::checkpoint("", 0, trial, attempt, step));
           resume_step = step;
@@ -77,6 +94,10 @@ Shards random_history(std::uint64_t seed) {
       const std::string ending = kEnds[below(kEnds.size())];
       if (!ending.empty()) {
         add(shard, test::end("", 0, trial, attempt, ending, step));
+      }
+      if (with_rungs && below(3) == 0) {
+        const char* type = below(2) == 0 ? "promote" : "prune";
+        add(below(3), test::record("", 0, type, {{"trial", trial}, {"attempt", attempt + 1}, {"rung", below(2)}}));
       }
       seen = ending.empty() || below(4) == 0 ? "lost" : ending;
     }
@@ -92,20 +113,22 @@ Shards random_history(std::uint64_t seed) {
 }
 
 void check_equal(const SweepState& a, const SweepState& b) {
+  REQUIRE(a.hopeless() == b.hopeless());
   REQUIRE(a.total() == b.total());
   REQUIRE(a.trials() == b.trials());
   const auto stale = [](const std::string& shard) { return shard == "s1.jsonl"; };
-  const auto next_a = a.next_claimable({}, stale);
-  const auto next_b = b.next_claimable({}, stale);
+  const auto next_a = next_in_line(a, {}, stale);
+  const auto next_b = next_in_line(b, {}, stale);
   REQUIRE(next_a.has_value() == next_b.has_value());
   if (next_a) {
     REQUIRE(next_a->trial == next_b->trial);
     REQUIRE(next_a->attempt == next_b->attempt);
+    REQUIRE(next_a->promotion.has_value() == next_b->promotion.has_value());
   }
 }
 
-/// Every question, asked of both.
-void check_like_reference(const SweepState& state, const test::ReferenceState& reference) {
+/// All but the question what is next.
+void check_trials(const SweepState& state, const test::ReferenceState& reference) {
   REQUIRE(state.total() == reference.total());
   REQUIRE(state.trials() == reference.trials());
   REQUIRE(state.finished() == reference.finished());
@@ -113,9 +136,15 @@ void check_like_reference(const SweepState& state, const test::ReferenceState& r
   REQUIRE(state.ignored() == reference.ignored());
   const SweepCounts counts = state.counts();
   const SweepCounts expected = reference.counts();
-  REQUIRE(std::tuple(counts.total, counts.waiting, counts.running, counts.paused, counts.done, counts.by_status) ==
-          std::tuple(expected.total, expected.waiting, expected.running, expected.paused, expected.done,
-                     expected.by_status));
+  REQUIRE(std::tuple(counts.total, counts.waiting, counts.running, counts.paused, counts.held, counts.done,
+                     counts.by_status) == std::tuple(expected.total, expected.waiting, expected.running,
+                                                     expected.paused, expected.held, expected.done,
+                                                     expected.by_status));
+}
+
+/// Every question, asked of both.
+void check_like_reference(const SweepState& state, const test::ReferenceState& reference) {
+  check_trials(state, reference);
   std::int64_t active_steps = 0;
   std::int64_t first_not_done = reference.total();
   for (const TrialState& trial : reference.trials()) {
@@ -131,16 +160,16 @@ void check_like_reference(const SweepState& state, const test::ReferenceState& r
   const auto stale = [](const std::string& shard) { return shard == "s1.jsonl"; };
   std::set<std::int64_t> given;
   while (const auto next = reference.next_claimable(given, stale)) {
-    const auto same = state.next_claimable(given, stale);
+    const auto same = next_in_line(state, given, stale);
     REQUIRE(same);
     REQUIRE(std::tuple(same->trial, same->attempt, same->seen, same->resume_step) ==
             std::tuple(next->trial, next->attempt, next->seen, next->resume_step));
-    const auto turned = state.next_claimable(given, stale, 5);
+    const auto turned = next_in_line(state, given, stale, 5);
     REQUIRE(turned);
     REQUIRE(!given.contains(turned->trial));
     given.insert(next->trial);
   }
-  REQUIRE_FALSE(state.next_claimable(given, stale));
+  REQUIRE_FALSE(next_in_line(state, given, stale));
 }
 
 }  // namespace
@@ -163,6 +192,33 @@ TEST_CASE("after every record the state with indexes answers like the reference"
       reference.apply(one);
       check_like_reference(state, reference);
     }
+  }
+}
+
+TEST_CASE("trials that pause at rungs, are promoted and pruned stand as the reference says, in any order of records") {
+  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    const Shards shards = random_history(seed, true);
+    SweepState whole(rules_with_rungs());
+    test::ReferenceState reference(rules_with_rungs());
+    for (const auto& shard : shards) {
+      whole.apply(shard);
+      reference.apply(shard);
+    }
+    check_trials(whole, reference);
+    const CounterRng rng(seed, RandomPurpose::kPairOrder);
+    Shards left = shards;
+    SweepState mixed(rules_with_rungs());
+    for (std::uint64_t draw = 0; !left.empty(); ++draw) {
+      const std::size_t shard = rng.below(left.size(), draw);
+      if (left[shard].empty()) {
+        left.erase(left.begin() + static_cast<std::ptrdiff_t>(shard));
+        continue;
+      }
+      mixed.apply(std::span<const Json>(&left[shard].front(), 1));
+      left[shard].erase(left[shard].begin());
+    }
+    check_equal(mixed, whole);
+    REQUIRE(value_key(mixed.cut_since({})) == value_key(whole.cut_since({})));
   }
 }
 

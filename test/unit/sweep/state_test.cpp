@@ -3,6 +3,7 @@
 
 #include "fakes.hpp"
 #include "regatta/sweep/state.hpp"
+#include "regatta/sweep/work_queue.hpp"
 #include "support/catch.hpp"
 
 using namespace regatta;
@@ -169,25 +170,25 @@ TEST_CASE("a minimised objective takes the smallest") {
 TEST_CASE("interrupted trials go first, then new ones by number") {
   SweepState state = state_of({start(kA, 1, 0, 1), end(kA, 2, 0, 1, "ok", 9), start(kA, 3, 2, 1),
                                checkpoint(kA, 4, 2, 1, 30), end(kA, 5, 2, 1, "paused", 31)});
-  auto next = state.next_claimable({}, kNobodyIsStale);
+  auto next = next_in_line(state, {}, kNobodyIsStale);
   REQUIRE(next);
   CHECK(next->trial == 2);
   CHECK(next->attempt == 2);
   CHECK(next->seen == "paused");
   CHECK(next->resume_step == 30);
-  next = state.next_claimable({2}, kNobodyIsStale);
+  next = next_in_line(state, {2}, kNobodyIsStale);
   REQUIRE(next);
   CHECK(next->trial == 1);
   CHECK(next->attempt == 1);
   CHECK(next->seen.empty());
-  CHECK(state.next_claimable({1, 2}, kNobodyIsStale)->trial == 3);
-  CHECK_FALSE(state.next_claimable({1, 2, 3}, kNobodyIsStale));
+  CHECK(next_in_line(state, {1, 2}, kNobodyIsStale)->trial == 3);
+  CHECK_FALSE(next_in_line(state, {1, 2, 3}, kNobodyIsStale));
 }
 
 TEST_CASE("a running trial is taken over only if its writer is gone, and is then lost") {
   const SweepState state = state_of({start(kA, 1, 0, 1), checkpoint(kA, 2, 0, 1, 30)}, 1);
-  CHECK_FALSE(state.next_claimable({}, kNobodyIsStale));
-  const auto next = state.next_claimable({}, [](const std::string& shard) { return shard == kA; });
+  CHECK_FALSE(next_in_line(state, {}, kNobodyIsStale));
+  const auto next = next_in_line(state, {}, [](const std::string& shard) { return shard == kA; });
   REQUIRE(next);
   CHECK(next->attempt == 2);
   CHECK(next->seen == "lost");
@@ -198,7 +199,7 @@ TEST_CASE("a writer that left in order has nothing running") {
   const SweepState state = state_of({start(kA, 1, 0, 1), record(kA, 2, "leave")}, 1);
   CHECK(state.trial(0).phase == TrialPhase::kPaused);
   CHECK(state.has_left(kA));
-  CHECK(state.next_claimable({}, kNobodyIsStale)->seen == "lost");
+  CHECK(next_in_line(state, {}, kNobodyIsStale)->seen == "lost");
 }
 
 TEST_CASE("larger totals extend, smaller ones change nothing") {
@@ -207,7 +208,7 @@ TEST_CASE("larger totals extend, smaller ones change nothing") {
   state.apply(std::vector<Json>{record(kA, 3, "extend", {{"trials", 3}}), record(kB, 1, "extend", {{"trials", 2}})});
   CHECK(state.total() == 3);
   CHECK_FALSE(state.finished());
-  CHECK(state.next_claimable({}, kNobodyIsStale)->trial == 1);
+  CHECK(next_in_line(state, {}, kNobodyIsStale)->trial == 1);
 }
 
 TEST_CASE("a retry forgets the failures up to its attempt") {
@@ -216,7 +217,7 @@ TEST_CASE("a retry forgets the failures up to its attempt") {
   CHECK(summary(records) == "done infeasible 2");
   records.push_back(record(kB, 1, "retry", {{"trial", 0}, {"attempt", 2}}));
   CHECK(summary(records) == "paused 0");
-  CHECK(state_of(records).next_claimable({}, kNobodyIsStale)->attempt == 3);
+  CHECK(next_in_line(state_of(records), {}, kNobodyIsStale)->attempt == 3);
   records.push_back(start(kB, 2, 0, 3, "oom"));
   records.push_back(end(kB, 3, 0, 3, "oom"));
   CHECK(summary(records) == "paused 1");
