@@ -21,25 +21,32 @@ struct SettingResults {
   std::int64_t least_step = std::numeric_limits<std::int64_t>::max();
 
   void add(const TrialState& trial) {
+    if (trial.phase == TrialPhase::kHeld || trial.status == TrialStatus::kPruned) {
+      is_pruned = true;
+      add_value(trial.rungs.empty() ? std::nullopt : trial.rungs.back(), trial.step);
+      return;
+    }
     if (trial.phase != TrialPhase::kDone || !trial.status) {
       ++waiting;
       return;
     }
     switch (*trial.status) {
-      case TrialStatus::kOk:
-      case TrialStatus::kPruned:
-        is_pruned = is_pruned || *trial.status == TrialStatus::kPruned;
-        is_infeasible = is_infeasible || !trial.best;  // its objective was never a finite number
-        if (trial.best) {
-          ++values;
-          sum += *trial.best;
-          least_step = std::min(least_step, trial.step);
-        }
-        return;
+      case TrialStatus::kOk: add_value(trial.best, trial.step); return;
       case TrialStatus::kDiverged:
       case TrialStatus::kInfeasible: is_infeasible = true; return;
+      case TrialStatus::kPruned:
       case TrialStatus::kFailed:
       case TrialStatus::kQuarantined: return;
+    }
+  }
+
+  /// @param value  nothing: it was never a finite number
+  void add_value(const std::optional<double>& value, std::int64_t step) {
+    is_infeasible = is_infeasible || !value;
+    if (value) {
+      ++values;
+      sum += *value;
+      least_step = std::min(least_step, step);
     }
   }
 
@@ -64,6 +71,14 @@ struct SettingResults {
   }
 };
 
+/// A replicate that waits for its point to reach the end, or was pruned with it, says nothing of its own.
+bool waits_for_point(const SweepState& state, const TrialState& trial) {
+  const bool is_untouched = trial.phase == TrialPhase::kWaiting || trial.status == TrialStatus::kPruned;
+  const auto point = state.standings().point_of(trial.number);
+  return is_untouched && point && state.standings().is_follower(trial.number) &&
+         state.standings().state(*point) != PointState::kFinished;
+}
+
 }  // namespace
 
 History search_history(const SweepState& state, const TrialList& trials) {
@@ -79,7 +94,9 @@ History search_history(const SweepState& state, const TrialList& trials) {
       continue;
     }
     SettingResults& setting = settings[trials.order_of(trial)];
-    setting.add(state.trial(number));
+    if (const TrialState at = state.trial(number); !waits_for_point(state, at)) {
+      setting.add(at);
+    }
     if (setting.point.empty()) {
       if (trials.space().drawn().size() < trials.axes().size()) {
         trial.point.erase(kFoldAxis);

@@ -11,7 +11,7 @@ namespace regatta {
 
 enum class ObservationState : std::uint8_t {
   kComplete,
-  kPruned,      ///< ended early, its value is that of `step`
+  kPruned,      ///< ended early, or waits at a rung and is not among the best there; its value is that of `step`
   kInfeasible,  ///< diverged, or did not fit into memory: worse than any that has a value
   kRunning      ///< proposed, not all of its trials have ended
 };
@@ -43,7 +43,9 @@ class TrialList;
 
 /// What the journal says of a sweep's settings that have been decided: complete once all their trials have ended, by
 /// the mean of those that have a value; infeasible if one of them diverged or did not fit into memory. Settings of
-/// which trials failed otherwise and none has a value are left out. Results that other sweeps lend come first.
+/// which trials failed otherwise and none has a value are left out. A trial that waits at a rung counts as pruned, with
+/// the value of that rung, as with Optuna's pruners: whatever may go on from a rung does so before a new setting is
+/// decided on. Results that other sweeps lend come first.
 /// Cost: a replay of every trial that has begun.
 History search_history(const SweepState& state, const TrialList& trials);
 

@@ -191,6 +191,57 @@ TEST_CASE("one observation per setting: the mean over replicates and folds, once
   CHECK(history.ended() == 2);
 }
 
+TEST_CASE("a trial that waits at a rung reaches tpe as pruned, with the value of that rung and not its best") {
+  JobOptions job = tpe_job(8);
+  job.replicates = 2;
+  SweepRules rules{8, 3, "dice", true};
+  rules.scheduler.name = "asha";
+  rules.scheduler.eta = 4;
+  rules.rungs = 2;
+  rules.replicates = 2;
+  SweepState state(rules);
+  std::vector<Json> records;
+  const auto add = [&records](const std::string& type, const Json& fields) {
+    records.push_back(test::record("a.jsonl", static_cast<int>(records.size()) + 1, type, fields));
+  };
+  const auto reach = [&add](int trial, const Json& value) {
+    const Json attempt = {{"trial", trial}, {"attempt", 1}};
+    const auto with = [&attempt](Json fields) {
+      fields.update(attempt);
+      return fields;
+    };
+    add("start", with({{"resume_step", 0}, {"seen", ""}}));
+    add("report", with({{"step", 5}, {"epoch", 1}, {"metrics", {{"dice", 0.9}}}}));
+    add("rung", with({{"rung", 0}, {"step", 10}, {"value", value}}));
+    add("checkpoint", with({{"step", 10}}));
+    add("end", with({{"status", "paused"}, {"step", 10}, {"message", ""}}));
+  };
+  reach(0, 0.5);
+  reach(2, 0.4);
+  reach(4, "nan");
+  reach(6, 0.8);
+  add("prune", {{"trial", 2}, {"attempt", 2}, {"rung", 0}});
+  add("prune", {{"trial", 3}, {"attempt", 1}, {"rung", 0}});
+  add("promote", {{"trial", 6}, {"attempt", 2}, {"rung", 0}});
+  const Space space(job);
+  for (int setting = 0; setting < 4; ++setting) {
+    Json record = to_json(Proposal{setting, space.setting(setting), 0, {}});
+    record.update({{"type", "proposal"}, {"shard", proposal_shard(setting)}, {"seq", 1}});
+    records.push_back(record);
+  }
+  state.apply(records);
+  CHECK(state.ignored() == 0);
+  const History history = search_history(state, TrialList(job, state.extensions(), state.proposals()));
+  REQUIRE(history.observations.size() == 4);
+  CHECK(history.observations[0].state == ObservationState::kPruned);
+  CHECK(history.observations[0].value == 0.5);
+  CHECK(history.observations[0].step == 10);
+  CHECK(history.observations[1].state == ObservationState::kPruned);
+  CHECK(history.observations[1].value == 0.4);
+  CHECK(history.observations[2].state == ObservationState::kInfeasible);
+  CHECK(history.observations[3].state == ObservationState::kRunning);
+}
+
 TEST_CASE("jobs that work together never decide on a setting twice, and each cut gives its proposal again") {
   Bench bench(tpe_job(48));
   std::vector<std::unique_ptr<Bench::Job>> jobs;
