@@ -133,6 +133,7 @@ Verdict check(const World& world) {
   }
   verdict.promotions = decisions.promotions();
   verdict.pruned = decisions.pruned();
+  verdict.judged = decisions.judged();
   std::vector<TrialState> trials = state.trials();
   for (const TrialState& trial : trials) {
     check_trial(trial, world.truth[static_cast<std::size_t>(trial.number)], verdict);

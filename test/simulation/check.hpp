@@ -19,6 +19,7 @@ struct Verdict {
   std::int64_t attempts = 0;                             ///< started
   std::int64_t resumed = 0;                              ///< of these: from a checkpoint
   std::int64_t pruned = 0;                               ///< records
+  std::int64_t judged = 0;                               ///< promotions and prunes, each from its cut
   std::vector<std::pair<std::int64_t, int>> promotions;  ///< trial and rung, in order
 };
 

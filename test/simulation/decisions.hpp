@@ -1,5 +1,6 @@
 // The scheduler's decisions, judged from the journal alone: each promotion must follow from the records that its cut
-// names, by the rule as the paper has it, without the program's own code.
+// names, by the rule as the paper has it, and no trial may be pruned that its rung could still promote. Without the
+// program's own code.
 #pragma once
 
 #include <map>
@@ -26,6 +27,9 @@ class Decisions {
 
   std::int64_t pruned() const { return static_cast<std::int64_t>(prunes_.size()); }
 
+  /// Promotions and prunes that `faults` looks at.
+  std::int64_t judged() const;
+
  private:
   using Cut = std::map<std::string, std::int64_t>;
   struct Record {
@@ -40,18 +44,30 @@ class Decisions {
       return found != cut.end() && seq <= found->second;
     }
   };
-  struct Promotion {
+  struct Decision {
     Record record;
     Cut cut;  ///< in full
   };
+  /// What a cut holds of one rung.
+  struct Rung {
+    std::map<std::int64_t, double> results;  ///< by trial
+    std::int64_t count = 0;                  ///< results, those without a value too
+    std::int64_t better = 0;                 ///< than the decided trial
+    std::int64_t lost = 0;                   ///< trials that ended before it
+    std::int64_t sent = 0;                   ///< points on their way to it, or beyond
+    int own_level = 0;                       ///< of the decided trial
+  };
 
-  std::string fault_of(const Promotion& promotion, const SimulationOptions& options) const;
+  Rung rung_of(const Decision& decision, int rung, const SimulationOptions& options) const;
+  std::string fault_of(const Decision& promotion, const SimulationOptions& options) const;
+  std::string prune_fault_of(const Decision& prune, const SimulationOptions& options) const;
+  bool has_ended_early(std::int64_t trial) const;
 
   std::vector<Record> rungs_;
   std::vector<Record> diverged_;
   std::vector<Record> lost_;
-  std::vector<Promotion> promotions_;
-  std::vector<Record> prunes_;
+  std::vector<Decision> promotions_;
+  std::vector<Decision> prunes_;
   std::map<std::string, Cut> newest_cut_;  ///< by the shard of the decision
 };
 

@@ -58,7 +58,7 @@ Json report(const World& world, const Verdict& verdict) {
     out["faults"].push_back(verdict.faults[i]);
   }
   out["trials"] = {{"done", verdict.counts.done}, {"by_status", verdict.counts.by_status}};
-  out["decisions"] = {{"promoted", verdict.promotions.size()}, {"pruned", verdict.pruned}};
+  out["decisions"] = {{"promoted", verdict.promotions.size()}, {"pruned", verdict.pruned}, {"judged", verdict.judged}};
   out["attempts"] = {{"started", verdict.attempts}, {"from_a_checkpoint", verdict.resumed}};
   out["cluster"] = {{"hours", hours},
                     {"job_starts", m.job_starts},
