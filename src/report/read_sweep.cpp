@@ -14,6 +14,7 @@
 #include "regatta/sweep/claims.hpp"
 #include "regatta/sweep/next_command.hpp"
 #include "report/pair_values.hpp"
+#include "report/rows.hpp"
 
 namespace regatta {
 namespace {
@@ -258,7 +259,7 @@ ReportTrial read_trial(const JournalView& view, const TrialState& state, const J
   } else {
     trial.objective_so_far = state.best;
   }
-  if (state.status && *state.status != TrialStatus::kOk) {
+  if (has_failed(trial)) {
     trial.message = message_text(state.message, state.step);
     trial.log_tail = last_lines_of(files.log(state.attempts), kLogTail);
     trial.reproduce = reproduce_command(files.recipe(), view.definition.job.name, trial_name(state.number));

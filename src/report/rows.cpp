@@ -127,7 +127,7 @@ bool has_failed(const ReportTrial& trial) {
 std::string counts_text(const std::map<std::string, std::int64_t>& by_status) {
   std::vector<std::string> parts;
   for (const char* status :
-       {"ok", "pruned", "diverged", "infeasible", "failed", "quarantined", "running", "paused", "waiting"}) {
+       {"ok", "pruned", "diverged", "infeasible", "failed", "quarantined", "running", "held", "paused", "waiting"}) {
     if (const auto found = by_status.find(status); found != by_status.end() && found->second > 0) {
       parts.push_back(str(found->second, " ", status));
     }
