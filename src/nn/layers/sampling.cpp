@@ -6,6 +6,7 @@
 
 #include "nn/fast/draw.hpp"
 #include "regatta/base/random.hpp"
+#include "regatta/nn/batch_part.hpp"
 
 namespace regatta {
 
@@ -19,7 +20,11 @@ at::Tensor normal_like(const at::Tensor& tensor, const TrainingDraw& draw, std::
   at::Generator generator = at::globalContext().defaultGenerator(tensor.device()).clone();
   const CounterRng rng(draw.seed, RandomPurpose::kSampling);
   generator.set_current_seed(rng.bits(static_cast<std::uint64_t>(draw.step), stream));
-  return at::randn(tensor.sizes(), generator, tensor.options().memory_format(at::MemoryFormat::Contiguous));
+  const BatchPart part = part_of_batch(tensor.size(0));
+  std::vector<std::int64_t> sizes = tensor.sizes().vec();
+  sizes.front() = part.samples;  // one sequence for the whole batch
+  return at::randn(sizes, generator, tensor.options().memory_format(at::MemoryFormat::Contiguous))
+      .narrow(0, part.first, tensor.size(0));
 }
 
 }  // namespace regatta

@@ -27,6 +27,7 @@
 #include "nn/shapes.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/base/random.hpp"
+#include "regatta/nn/batch_part.hpp"
 #include "regatta/nn/chip.hpp"
 #include "regatta/nn/forms.hpp"
 
@@ -320,8 +321,9 @@ at::Tensor token_attention(const at::Tensor& qkv, const at::Tensor& table, const
 SampleFactors drop_path_factors(const std::optional<TrainingDraw>& draw, double rate, std::int64_t layer,
                                 std::int64_t samples) {
   REGATTA_REQUIRE(samples <= kMostSamples, BugError, samples, " samples, at most ", kMostSamples);
+  const std::int64_t first_sample = part_of_batch(samples).first;
   if (draw && rate > 0.0 && fast::draws_on_device(*draw)) {
-    const auto first = static_cast<std::uint32_t>(layer * kMostSamples);
+    const auto first = static_cast<std::uint32_t>(layer * kMostSamples + first_sample);
     const at::Tensor kept = fast::dropout_uniform(*draw, first, samples).ge(rate);
     return {{}, kept.to(at::kFloat).mul_(1.0 / (1.0 - rate))};
   }
@@ -329,7 +331,7 @@ SampleFactors drop_path_factors(const std::optional<TrainingDraw>& draw, double 
   if (draw && rate > 0.0) {
     const CounterRng rng(draw->seed, RandomPurpose::kDropout);
     for (std::int64_t sample = 0; sample < samples; ++sample) {
-      const auto stream = static_cast<std::uint32_t>(layer * kMostSamples + sample);
+      const auto stream = static_cast<std::uint32_t>(layer * kMostSamples + first_sample + sample);
       const bool kept = rng.uniform(static_cast<std::uint64_t>(draw->step), stream) >= rate;
       factors[static_cast<std::size_t>(sample)] = kept ? 1.0 / (1.0 - rate) : 0.0;
     }
@@ -352,8 +354,9 @@ std::vector<std::array<SampleFactors, 2>> block_factors(const std::optional<Trai
     return all;
   }
   REGATTA_REQUIRE(samples <= kMostSamples, BugError, samples, " samples, at most ", kMostSamples);
-  const at::Tensor drawn =
-      fast::dropout_uniform(*draw, 0, blocks * 2 * kMostSamples).view({blocks, 2, kMostSamples}).narrow(2, 0, samples);
+  const at::Tensor drawn = fast::dropout_uniform(*draw, 0, blocks * 2 * kMostSamples)
+                               .view({blocks, 2, kMostSamples})
+                               .narrow(2, part_of_batch(samples).first, samples);
   const at::Tensor rates = at::arange(blocks, drawn.options()).mul_(most).div_(steps).view({blocks, 1, 1});
   const at::Tensor factors =
       drawn.ge(rates).to(at::kFloat).contiguous().mul_(rates.neg().add_(1.0).reciprocal_().to(at::kFloat));

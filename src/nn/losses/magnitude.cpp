@@ -4,7 +4,9 @@
 #include <ATen/ops/abs.h>
 
 #include "nn/losses/two_fields.hpp"
+#include "regatta/base/error.hpp"
 #include "regatta/config/options.hpp"
+#include "regatta/nn/batch_part.hpp"
 #include "regatta/nn/loss.hpp"
 
 namespace regatta::losses {
@@ -20,6 +22,8 @@ class Magnitude final : public Loss {
   /// Sums in double precision: the value is a small difference of large ones.
   at::Tensor value(const PairState& pair) const override {
     check_two_fields("magnitude", pair);
+    REGATTA_REQUIRE(part_of_batch(pair.flow.size(0)).samples == pair.flow.size(0), ConfigError,
+                    "/losses/magnitude: is taken of a whole batch at once, which no member of a group has");
     const at::Tensor forth = pair.flow.abs().sum(at::kDouble);
     const at::Tensor back = pair.inverse_flow.abs().sum(at::kDouble);
     return (forth - back).abs().div(static_cast<double>(pair.flow.numel())).to(pair.flow.scalar_type());
