@@ -53,6 +53,13 @@ if(_torch_cuda_loads AND REGATTA_TORCH_CUDA AND REGATTA_C10_CUDA AND REGATTA_CUD
 else()
   set(REGATTA_WITH_CUDA OFF)
 endif()
+# NCCL of the wheel's neighbour package, whose library LibTorch loads too.
+set(REGATTA_WITH_NCCL OFF)
+find_path(REGATTA_NCCL_INCLUDE nccl.h PATHS ${REGATTA_TORCH_FOUND}/../nvidia/nccl/include NO_DEFAULT_PATH)
+find_library(REGATTA_NCCL NAMES libnccl.so.2 PATHS ${REGATTA_TORCH_FOUND}/../nvidia/nccl/lib NO_DEFAULT_PATH)
+if(REGATTA_WITH_CUDA AND REGATTA_NCCL_INCLUDE AND REGATTA_NCCL)
+  set(REGATTA_WITH_NCCL ON)
+endif()
 if(REGATTA_REQUIRE_CUDA AND NOT REGATTA_WITH_CUDA)
   message(FATAL_ERROR "LibTorch at ${REGATTA_TORCH_FOUND} is the form for the CPU; env/setup.sh --cuda installs the full form")
 endif()

@@ -123,6 +123,16 @@ Json to_json(const StartOrder& order) {
   fields["device"] = order.device;
   fields["threads"] = order.threads;
   fields["until"] = order.until;
+  if (order.group.size > 1) {
+    fields["group"] = {{"rendezvous", order.group.rendezvous},
+                       {"rank", order.group.rank},
+                       {"size", order.group.size},
+                       {"deadline_s", order.group.deadline_s},
+                       {"patience_s", order.group.patience_s}};
+  }
+  if (order.keeps_checkpoints) {
+    fields["keeps_checkpoints"] = true;
+  }
   return fields;
 }
 
@@ -131,9 +141,20 @@ StartOrder start_order_from(const Json& message) {
     const int version = message.at("protocol").get<int>();
     REGATTA_REQUIRE(version == kProtocolVersion, CommError, "protocol: version ", version, ", this build speaks ",
                     kProtocolVersion);
-    return {message.at("root").get<std::string>(), message.at("attempt").get<int>(),
-            message.at("device").get<std::string>(), message.at("threads").get<int>(),
-            message.at("until").get<std::int64_t>()};
+    StartOrder order;
+    order.root = message.at("root").get<std::string>();
+    order.attempt = message.at("attempt").get<int>();
+    order.device = message.at("device").get<std::string>();
+    order.threads = message.at("threads").get<int>();
+    order.until = message.at("until").get<std::int64_t>();
+    if (message.contains("group")) {
+      const Json& group = message["group"];
+      order.group = {group.at("rendezvous").get<std::string>(), group.at("rank").get<int>(),
+                     group.at("size").get<int>(), group.at("deadline_s").get<double>(),
+                     group.at("patience_s").get<double>()};
+    }
+    order.keeps_checkpoints = message.value("keeps_checkpoints", false);
+    return order;
   } catch (const Json::exception& error) {
     throw CommError(str("protocol: bad start order: ", one_line(error.what())));
   }

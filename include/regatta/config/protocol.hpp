@@ -2,12 +2,14 @@
 //
 // child -> supervisor:
 //   hello      {protocol, build, device}            first line; a build mismatch fails the rank
-//   progress   {step, steps, epoch, loss, ms_per_step, eta_s}   also the heartbeat; may be dropped
-//   report     {step, epoch, metrics{name: number}} a validation
+//   progress   {step, steps, epoch, epochs, loss, losses, ms_per_step, eta_s, validated, to_validate}   also the
+//              heartbeat; may be dropped. The first one is {step, start{...}}: what the attempt starts from
+//   report     {step, epoch, metrics{name: number}, is_best} a validation
 //   checkpoint {step, file, save_s}                 published
 //   end        {status, step, message, result}      last line; status is an AttemptStatus name, result only for "ok"
 // supervisor -> child:
-//   start      {protocol, root, attempt, device, threads, until}
+//   start      {protocol, root, attempt, device, threads, until, group, keeps_checkpoints}   group only where several
+//              train it
 //   leave      {}                                   save at the next step, then end with "paused"
 //   pause      {}                                   the same after the next validation
 #pragma once
@@ -57,6 +59,15 @@ class LineChannel {
   std::string outgoing_;
 };
 
+/// A process's place in the group that trains a trial.
+struct GroupPlace {
+  std::string rendezvous;  ///< where the members meet, a name of this node
+  int rank = 0;
+  int size = 1;
+  double deadline_s = 600.0;  ///< until all have met and the first step is done
+  double patience_s = 60.0;   ///< then a member may keep the others waiting for this time, or for 20 steps
+};
+
 /// The fields of "start".
 struct StartOrder {
   std::string root;
@@ -64,6 +75,8 @@ struct StartOrder {
   std::string device = "auto";
   int threads = 0;
   std::int64_t until = 0;  ///< step of a validation after which it saves and ends with "paused"; 0: to its end
+  GroupPlace group{};
+  bool keeps_checkpoints = false;  ///< once the trial is done: `regatta train`, not a sweep
 };
 
 Json to_json(const StartOrder& order);

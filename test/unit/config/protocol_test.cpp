@@ -18,6 +18,21 @@ struct Pair {
 
 }  // namespace
 
+TEST_CASE("a start order says where a group meets, and nothing of a group where there is none") {
+  StartOrder order{"/x", 3, "cuda:0", 2};
+  CHECK_FALSE(to_json(order).contains("group"));
+  CHECK(start_order_from(to_json(order)).group.size == 1);
+  order.group = {"name", 1, 4, 30.5, 5.0};
+  order.keeps_checkpoints = true;
+  const StartOrder read = start_order_from(to_json(order));
+  CHECK(read.group.rendezvous == "name");
+  CHECK(read.group.rank == 1);
+  CHECK(read.group.size == 4);
+  CHECK(read.group.deadline_s == 30.5);
+  CHECK(read.group.patience_s == 5.0);
+  CHECK(read.keeps_checkpoints);
+}
+
 TEST_CASE("messages arrive whole and in order, also in pieces") {
   const Pair pair;
   LineChannel child(pair.fds[0]);
