@@ -32,27 +32,37 @@ at::Tensor axes_in(const at::Tensor& numbers, std::size_t byte) {
 
 }  // namespace
 
-StepNumbers numbers_of(const PairState& batch, double lr, std::int64_t update) {
+StepNumbers numbers_of(const PairState& batch, double lr, std::int64_t update, const BatchShare& share) {
   const std::int64_t points = batch.fixed_keypoints.defined() ? batch.fixed_keypoints.size(0) : 0;
-  return {lr, static_cast<double>(update), static_cast<double>(points), batch.moving_axes_mm, batch.fixed_axes_mm};
+  return {lr,
+          static_cast<double>(update),
+          static_cast<double>(points),
+          batch.moving_axes_mm,
+          batch.fixed_axes_mm,
+          share.of_fixed_mask,
+          share.of_moving_mask};
 }
 
-std::string kind_of(const PairState& batch) {
+std::string kind_of(const PairState& batch, const BatchShare& share) {
   std::string text = str(batch.label_count, batch.in_unit_range ? " unit " : " ", list_length(batch));
   for (const auto input : kInputs) {
     const at::Tensor& tensor = batch.*input;
     text += tensor.defined() ? str(" ", join(tensor.sizes(), "x")) : " -";
   }
-  return text;
+  return share.is_whole() ? text : str(text, ", ", share.own, " of ", share.pairs);
 }
 
-BatchInputs::BatchInputs(const PairState& first, const at::Tensor& numbers) : inputs_(first) {
+BatchInputs::BatchInputs(const PairState& first, const at::Tensor& numbers, const BatchShare& share)
+    : inputs_(first), share_(share) {
   REGATTA_REQUIRE(numbers.numel() == kStepNumbers && numbers.scalar_type() == at::kDouble, BugError,
                   "numbers of a step: ", numbers.numel(), ", expected ", kStepNumbers, " in float64");
   for (const auto input : kInputs) {
     if ((inputs_.*input).defined()) {
       inputs_.*input = at::empty_like(first.*input, at::MemoryFormat::Contiguous);
     }
+  }
+  if (!share.is_whole()) {
+    share_.of_masks = numbers.narrow(0, offsetof(StepNumbers, of_fixed_mask) / sizeof(double), 2);
   }
   if (const std::int64_t length = list_length(first); length > 0) {
     for (const auto list : kLists) {

@@ -7,6 +7,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "regatta/nn/loss.hpp"
+#include "train/batch_share.hpp"
 
 namespace regatta {
 
@@ -17,14 +18,17 @@ struct StepNumbers {
   double keypoint_count = 0.0;    ///< real points of the batch
   VoxelAxes moving_axes_mm = {};  ///< of the batch's pair
   VoxelAxes fixed_axes_mm = {};
+  double of_fixed_mask = 1.0;  ///< see BatchShare
+  double of_moving_mask = 1.0;
 };
 
 inline constexpr std::int64_t kStepNumbers = sizeof(StepNumbers) / sizeof(double);
 
-StepNumbers numbers_of(const PairState& batch, double lr, std::int64_t update);
+StepNumbers numbers_of(const PairState& batch, double lr, std::int64_t update, const BatchShare& share = {});
 
-/// Batches of one kind differ in nothing but the values of their tensors, and in how many of their key-points are real.
-std::string kind_of(const PairState& batch);
+/// Batches of one kind differ in nothing but the values of their tensors, in how many of their key-points are real, and
+/// in their shares of the masks.
+std::string kind_of(const PairState& batch, const BatchShare& share = {});
 
 /// The tensors of the batches of one kind. Key-points are as many as the data set's longest list has; those after a
 /// batch's own are padding.
@@ -32,15 +36,18 @@ class BatchInputs {
  public:
   /// @param first    a batch of the kind
   /// @param numbers  [kStepNumbers] float64 on the batch's device; views of it are kept
-  BatchInputs(const PairState& first, const at::Tensor& numbers);
+  /// @param share    of that batch
+  BatchInputs(const PairState& first, const at::Tensor& numbers, const BatchShare& share = {});
 
   /// Copies another batch of the kind here. Whoever calls it writes the `numbers_of` that batch too.
   void take_(const PairState& batch);
 
   const PairState& batch() const { return inputs_; }
+  const BatchShare& share() const { return share_; }
 
  private:
   PairState inputs_;
+  BatchShare share_;
 };
 
 }  // namespace regatta

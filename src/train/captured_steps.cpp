@@ -19,7 +19,7 @@ constexpr int kStepsAhead = 32;  ///< of the host before the device
 }  // namespace
 
 struct CapturedSteps::Kind {
-  Kind(const PairState& first, const at::Tensor& numbers) : inputs(first, numbers) {}
+  Kind(const PairState& first, const at::Tensor& numbers, const BatchShare& share) : inputs(first, numbers, share) {}
 
   BatchInputs inputs;
   int steps = 0;
@@ -69,23 +69,24 @@ class CapturedSteps::Numbers {
 };
 
 CapturedSteps::CapturedSteps(const at::Device& device, Capture capture, std::shared_ptr<GraphPool> pool,
-                             std::function<void(const PairState&, const UpdateNumbers&)> work)
+                             std::function<void(const PairState&, const BatchShare&, const UpdateNumbers&)> work)
     : work_(std::move(work)), capture_(capture), numbers_(std::make_unique<Numbers>(device)), pool_(std::move(pool)) {}
 
 CapturedSteps::~CapturedSteps() = default;
 
-void CapturedSteps::run(const PairState& batch, double lr, std::int64_t update) {
-  const UpdateNumbers numbers = numbers_->set(numbers_of(batch, lr, update));
-  std::unique_ptr<Kind>& kind = kinds_[kind_of(batch)];
+void CapturedSteps::run(const PairState& batch, const BatchShare& share, double lr, std::int64_t update) {
+  const UpdateNumbers numbers = numbers_->set(numbers_of(batch, lr, update, share));
+  std::unique_ptr<Kind>& kind = kinds_[kind_of(batch, share)];
   if (kind == nullptr) {
-    kind = std::make_unique<Kind>(batch, numbers_->on_device());
+    kind = std::make_unique<Kind>(batch, numbers_->on_device(), share);
   }
   kind->inputs.take_(batch);
   if (capture_ == Capture::kNever || kind->steps++ < kUncaptured) {
-    work_(kind->inputs.batch(), numbers);
+    work_(kind->inputs.batch(), kind->inputs.share(), numbers);
   } else {
     if (kind->graph == nullptr) {
-      kind->graph = std::make_unique<CapturedGraph>(*pool_, [&] { work_(kind->inputs.batch(), numbers); });
+      kind->graph =
+          std::make_unique<CapturedGraph>(*pool_, [&] { work_(kind->inputs.batch(), kind->inputs.share(), numbers); });
       operations_ = kind->graph->operations();
     }
     kind->graph->replay();

@@ -10,19 +10,21 @@
 #include "regatta/nn/graph_capture.hpp"
 #include "regatta/nn/loss.hpp"
 #include "regatta/train/optimizer.hpp"
+#include "train/batch_share.hpp"
 
 namespace regatta {
 
 class CapturedSteps {
  public:
   /// @param pool  memory of the captured steps
-  /// @param work  one step over a batch and numbers that stay where they are; it must not wait for the device
+  /// @param work  one step over a batch, its share of a larger one and numbers that stay where they are; it must not
+  ///              wait for the device
   CapturedSteps(const at::Device& device, Capture capture, std::shared_ptr<GraphPool> pool,
-                std::function<void(const PairState&, const UpdateNumbers&)> work);
+                std::function<void(const PairState&, const BatchShare&, const UpdateNumbers&)> work);
   ~CapturedSteps();
 
   /// One step. The host may be at most 32 steps ahead of the device, else it waits.
-  void run(const PairState& batch, double lr, std::int64_t update);
+  void run(const PairState& batch, const BatchShare& share, double lr, std::int64_t update);
 
   std::int64_t replays() const { return replays_; }
 
@@ -33,7 +35,7 @@ class CapturedSteps {
   struct Kind;
   class Numbers;
 
-  std::function<void(const PairState&, const UpdateNumbers&)> work_;
+  std::function<void(const PairState&, const BatchShare&, const UpdateNumbers&)> work_;
   Capture capture_;
   std::unique_ptr<Numbers> numbers_;
   std::shared_ptr<GraphPool> pool_;

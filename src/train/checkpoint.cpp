@@ -140,6 +140,15 @@ std::optional<LoadedCheckpoint> load_newest_checkpoint(const TrialFiles& files, 
   return std::nullopt;
 }
 
+LoadedCheckpoint load_checkpoint_file(const TrialFiles& files, const fs::path& path) {
+  for (const CheckpointFile& file : list_checkpoints(files)) {
+    if (file.path == path) {
+      return load_checkpoint(files, file);
+    }
+  }
+  throw DataError(str(path.string(), ": is gone"));
+}
+
 std::optional<LoadedCheckpoint> load_anchor(const TrialFiles& files, const std::string& recipe_hash,
                                             std::int64_t anchor_step) {
   std::vector<CheckpointFile> found = list_checkpoints(files);

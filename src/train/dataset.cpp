@@ -14,9 +14,11 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/flip.h>
 #include <ATen/ops/from_blob.h>
+#include <ATen/ops/ones.h>
 #include <c10/util/Exception.h>
 
 #include "regatta/base/error.hpp"
+#include "train/batch_share.hpp"
 #include "train/keypoint_store.hpp"
 #include "train/torch_errors.hpp"
 #include "train/volume_stream.hpp"
@@ -221,6 +223,7 @@ Dataset::~Dataset() = default;
 Dataset Dataset::load(const Archive& archive, const DatasetParts& parts, const at::Device& device, std::int64_t held,
                       const std::function<void(std::int64_t, std::int64_t)>& on_volume) {
   Dataset data;
+  data.archive_ = &archive;
   data.scale_ = archive.image_scale();
   data.label_count_ = static_cast<std::int64_t>(archive.label_ids().size());
   data.subjects_ = archive.subjects();
@@ -339,11 +342,46 @@ at::Tensor Dataset::gather_kind(const at::Tensor& all, const std::vector<std::in
   return volumes.size() == 1 ? volumes.front() : at::cat(volumes);  // [N, 1, D, H, W]
 }
 
+bool Dataset::any_masked(const std::vector<std::int64_t>& subjects) const {
+  return std::any_of(subjects.begin(), subjects.end(),
+                     [this](std::int64_t subject) { return subjects_[static_cast<std::size_t>(subject)].has_mask; });
+}
+
+/// Voxels that count: all of them where the subject has no mask.
+std::int64_t Dataset::mask_voxels(std::int64_t subject) const {
+  const auto known = mask_voxels_.find(subject);
+  if (known != mask_voxels_.end()) {
+    return known->second;
+  }
+  std::int64_t count = voxel_count(shape_);
+  if (subjects_[static_cast<std::size_t>(subject)].has_mask) {
+    std::vector<std::uint8_t> mask(static_cast<std::size_t>(count));
+    archive_->read_mask(subject, mask);
+    count = static_cast<std::int64_t>(mask.size()) - std::count(mask.begin(), mask.end(), std::uint8_t{0});
+  }
+  mask_voxels_.emplace(subject, count);
+  return count;
+}
+
+/// Of the voxels within the masks of a batch's volumes, those of some of them; 1 voxel at least, as the means have it.
+double Dataset::mask_share(const std::vector<std::int64_t>& subjects, std::size_t begin, std::size_t end) const {
+  std::int64_t own = 0;
+  std::int64_t all = 0;
+  for (std::size_t i = 0; i < subjects.size(); ++i) {
+    const std::int64_t voxels = mask_voxels(subjects[i]);
+    all += voxels;
+    own += i >= begin && i < end ? voxels : 0;
+  }
+  return static_cast<double>(std::max<std::int64_t>(own, 1)) / static_cast<double>(std::max<std::int64_t>(all, 1));
+}
+
+/// @return a mask where the subject has none: 1 everywhere
 at::Tensor Dataset::gather_masks(const std::vector<std::int64_t>& subjects, const std::vector<std::int64_t>& rows,
                                  const std::vector<Flips>& flips) const {
   const auto masked = [&](std::int64_t subject) { return subjects_[static_cast<std::size_t>(subject)].has_mask; };
-  if (std::none_of(subjects.begin(), subjects.end(), masked)) {
-    return {};
+  if (!any_masked(subjects)) {
+    const auto [D, H, W] = shape_;
+    return at::ones({static_cast<std::int64_t>(rows.size()), 1, D, H, W}, volumes_on_device_->masks.options());
   }
   at::Tensor masks = gather_kind(volumes_on_device_->masks, rows, flips);  // [N, 1, D, H, W]
   if (std::all_of(subjects.begin(), subjects.end(), masked)) {
@@ -358,16 +396,38 @@ at::Tensor Dataset::gather_masks(const std::vector<std::int64_t>& subjects, cons
 }
 
 PairState Dataset::gather(const std::vector<ArchivePair>& pairs, const std::vector<Flips>& flips) const {
+  BatchShare whole;
+  return gather_part(pairs, flips, 0, pairs.size(), whole);
+}
+
+PairState Dataset::gather_part(const std::vector<ArchivePair>& pairs, const std::vector<Flips>& all_flips,
+                               std::size_t begin, std::size_t end, BatchShare& share) const {
   const at::NoGradGuard no_gradients;
-  std::vector<std::int64_t> subjects;  // the moving ones, then the fixed ones
+  std::vector<std::int64_t> all_moving;
+  std::vector<std::int64_t> all_fixed;
   for (const ArchivePair& pair : pairs) {
-    subjects.push_back(pair.moving);
+    all_moving.push_back(pair.moving);
+    all_fixed.push_back(pair.fixed);
   }
-  for (const ArchivePair& pair : pairs) {
-    subjects.push_back(pair.fixed);
+  share.first = static_cast<std::int64_t>(begin);
+  share.own = static_cast<std::int64_t>(end - begin);
+  share.pairs = static_cast<std::int64_t>(pairs.size());
+  PairState state;
+  state.label_count = label_count_;
+  if (begin == end) {
+    return state;
   }
+  const auto part_of = [&](const auto& all) {
+    return std::vector(all.begin() + static_cast<std::ptrdiff_t>(begin),
+                       all.begin() + static_cast<std::ptrdiff_t>(end));
+  };
+  const std::vector<std::int64_t> moving_subjects = part_of(all_moving);
+  const std::vector<std::int64_t> fixed_subjects = part_of(all_fixed);
+  const std::vector<Flips> flips = all_flips.empty() ? all_flips : part_of(all_flips);
+  std::vector<std::int64_t> subjects = moving_subjects;  // the moving ones, then the fixed ones
+  subjects.insert(subjects.end(), fixed_subjects.begin(), fixed_subjects.end());
   const std::vector<std::int64_t> rows = rows_of(subjects);
-  const auto half = static_cast<std::ptrdiff_t>(pairs.size());
+  const auto half = static_cast<std::ptrdiff_t>(moving_subjects.size());
   const std::vector<std::int64_t> moving(rows.begin(), rows.begin() + half);
   const std::vector<std::int64_t> fixed(rows.begin() + half, rows.end());
   const auto labelled = [&](std::int64_t subject) { return subjects_[static_cast<std::size_t>(subject)].has_labels; };
@@ -375,22 +435,27 @@ PairState Dataset::gather(const std::vector<ArchivePair>& pairs, const std::vect
     const at::Tensor all = volumes_on_device_->images.narrow(1, static_cast<std::int64_t>(channel), 1);
     return gather_kind(all, of, flips).to(at::kFloat).mul(scale_);
   };
-  PairState state;
   state.moving = image(moving_channel_, moving);
   state.fixed = image(fixed_channel_, fixed);
   state.in_unit_range = std::none_of(rows.begin(), rows.end(), [this](std::int64_t row) {
     return volumes_on_device_->outside[static_cast<std::size_t>(row)] != 0;
   });
-  if (std::all_of(subjects.begin(), subjects.end(), labelled)) {
+  if (std::all_of(all_moving.begin(), all_moving.end(), labelled) &&
+      std::all_of(all_fixed.begin(), all_fixed.end(), labelled)) {
     state.moving_labels = gather_kind(volumes_on_device_->labels, moving, flips);
     state.fixed_labels = gather_kind(volumes_on_device_->labels, fixed, flips);
   }
-  state.moving_mask = gather_masks({subjects.begin(), subjects.begin() + half}, moving, flips);
-  state.fixed_mask = gather_masks({subjects.begin() + half, subjects.end()}, fixed, flips);
+  if (any_masked(all_moving)) {
+    state.moving_mask = gather_masks(moving_subjects, moving, flips);
+    share.of_moving_mask = share.is_whole() ? 1.0 : mask_share(all_moving, begin, end);
+  }
+  if (any_masked(all_fixed)) {
+    state.fixed_mask = gather_masks(fixed_subjects, fixed, flips);
+    share.of_fixed_mask = share.is_whole() ? 1.0 : mask_share(all_fixed, begin, end);
+  }
   if (pairs.size() == 1) {
     keypoints_->gather(subjects_, pairs.front(), flips.empty() ? Flips{} : flips.front(), state);
   }
-  state.label_count = label_count_;
   return state;
 }
 

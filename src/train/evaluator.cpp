@@ -64,19 +64,25 @@ std::optional<Evaluation> Evaluator::evaluate(Inference& inference, const Datase
     }
     evaluation.pairs.push_back(std::move(measures));
   }
+  evaluation.means = means(evaluation.pairs);
+  return evaluation;
+}
+
+std::map<std::string, double> Evaluator::means(const std::vector<PairMeasures>& pairs) const {
+  std::map<std::string, double> means;
   for (const std::string& name : names_) {
     double sum = 0.0;
     int count = 0;
-    for (const PairMeasures& measures : evaluation.pairs) {
+    for (const PairMeasures& measures : pairs) {
       const auto found = measures.values.find(name);
       if (found != measures.values.end() && !std::isnan(found->second)) {
         sum += found->second;
         ++count;
       }
     }
-    evaluation.means[name] = count > 0 ? sum / count : std::numeric_limits<double>::quiet_NaN();
+    means[name] = count > 0 ? sum / count : std::numeric_limits<double>::quiet_NaN();
   }
-  return evaluation;
+  return means;
 }
 
 bool is_better(double value, double best, Direction direction) {

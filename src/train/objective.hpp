@@ -10,6 +10,7 @@
 #include "regatta/config/recipe.hpp"
 #include "regatta/nn/loss.hpp"
 #include "regatta/nn/model.hpp"
+#include "train/batch_share.hpp"
 
 namespace regatta {
 
@@ -27,8 +28,9 @@ class Objective {
   explicit Objective(const std::map<std::string, LossTerm>& losses, Backend backend = Backend::kReference);
 
   /// Of one forward pass. A loss of weight 0 is a part, but not of the sum.
+  /// @param share  where the batch is a part of a larger one: what each loss adds to its mean over all of it
   /// @throws ConfigError if the network's output lacks a side that a loss is taken of
-  ObjectiveValues values(const PairState& batch, const ModelOutput& output) const;
+  ObjectiveValues values(const PairState& batch, const ModelOutput& output, const BatchShare& share = {}) const;
 
   /// Which loss keeps steps from being captured, and why; empty: none.
   std::string why_not_captured() const;
@@ -42,9 +44,11 @@ class Objective {
     double weight;
     std::unique_ptr<Loss> loss;
     std::vector<Side> sides;
+    bool is_masked;  ///< a mean over the voxels within the masks, where there are some
   };
 
-  at::Tensor value_of(const Term& term, const PairState& batch, const ModelOutput& output) const;
+  at::Tensor value_of(const Term& term, const PairState& batch, const ModelOutput& output,
+                      const BatchShare& share) const;
 
   Backend backend_;
   std::vector<Term> terms_;

@@ -5,12 +5,15 @@
 #include <cmath>
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
 
 #include "regatta/base/error.hpp"
+#include "regatta/nn/batch_part.hpp"
 #include "regatta/train/backend_choice.hpp"
+#include "train/gradient_buckets.hpp"
 
 namespace regatta {
 namespace {
@@ -34,8 +37,9 @@ std::string reason_against_capture(const std::string& name, const Model& model, 
 
 }  // namespace
 
-TrainingStep::TrainingStep(const Recipe& recipe, const at::Device& device, Backend backend, Capture capture)
+TrainingStep::TrainingStep(const Recipe& recipe, const at::Device& device, Backend backend, Capture capture, Comm* comm)
     : seed_(static_cast<std::uint64_t>(recipe.train.seed)),
+      comm_(comm != nullptr && !comm->is_alone() ? comm : nullptr),
       model_(make_model(recipe.model.name, recipe.model.options, network_context(recipe.run, device, backend))),
       objective_(recipe.losses, backend),
       guard_(device, recipe.guard.max_skips) {
@@ -48,18 +52,19 @@ TrainingStep::TrainingStep(const Recipe& recipe, const at::Device& device, Backe
   if (backend == Backend::kFast && device.is_cuda()) {
     pool = std::make_shared<GraphPool>(device);
     why_not_captured_ = reason_against_capture(recipe.model.name, *model_, objective_);
-    captured_ = std::make_unique<CapturedSteps>(
-        device, why_not_captured_.empty() ? capture : Capture::kNever, pool,
-        [this](const PairState& batch, const UpdateNumbers& numbers) { work_on_(batch, numbers); });
+    captured_ =
+        std::make_unique<CapturedSteps>(device, why_not_captured_.empty() ? capture : Capture::kNever, pool,
+                                        [this](const PairState& batch, const BatchShare& share,
+                                               const UpdateNumbers& numbers) { work_on_(batch, share, numbers); });
   }
   inference_ = std::make_unique<Inference>(*model_, backend, capture, std::move(pool));
 }
 
-void TrainingStep::run_(const PairState& batch, double lr, std::int64_t update) {
+void TrainingStep::run_(const PairState& batch, double lr, std::int64_t update, const BatchShare& share) {
   if (captured_ == nullptr) {
-    work_on_(batch, {.lr = lr, .update = update});
+    work_on_(batch, share, {.lr = lr, .update = update});
   } else {
-    captured_->run(batch, lr, update);
+    captured_->run(batch, share, lr, update);
   }
 }
 
@@ -71,35 +76,61 @@ std::int64_t TrainingStep::captured_operations() const {
   return captured_ == nullptr ? 0 : captured_->operations();
 }
 
-void TrainingStep::work_on_(const PairState& batch, const UpdateNumbers& numbers) {
+void TrainingStep::work_on_(const PairState& batch, const BatchShare& share, const UpdateNumbers& numbers) {
+  auto [total, parts] = pass_(batch, share, numbers);
+  update_(total, std::move(parts), numbers);
+  end_phase("update");
+}
+
+/// Forward and backward pass over the pairs that this process has; zeros if it has none.
+ObjectiveValues TrainingStep::pass_(const PairState& batch, const BatchShare& share, const UpdateNumbers& numbers) {
+  if (!batch.moving.defined()) {
+    const at::Tensor zero = at::zeros({}, one_.options());
+    return {zero, std::vector<at::Tensor>(objective_.size(), zero)};
+  }
   const bool on_device = numbers.on_device.defined();
+  const PartOfBatch part({share.first, share.pairs});
   model_->set_training({seed_, numbers.update, on_device ? numbers.on_device.select(0, 1) : at::Tensor()});
-  auto [total, parts] = [&] {  // the backward pass keeps of the output what it needs, not all
+  ObjectiveValues values = [&] {  // the backward pass keeps of the output what it needs, not all
     const ModelOutput output = model_->forward(batch.moving, batch.fixed);
     model_->set_evaluation();
     end_phase("forward");
-    return objective_.values(batch, output);
+    return objective_.values(batch, output, share);
   }();
   end_phase("losses");
-  total.backward();
+  values.total.backward();
   end_phase("backward");
-  update_(total, std::move(parts), numbers);
-  end_phase("update");
+  return values;
 }
 
 void TrainingStep::update_(const at::Tensor& total, std::vector<at::Tensor> parts, const UpdateNumbers& numbers) {
   const at::NoGradGuard no_gradients;
   parts.push_back(total.detach());
-  parts.push_back(one_);
+  at::Tensor losses;
   std::vector<at::Tensor> gradients;
-  at::Tensor skip;
+  at::Tensor flat;
   if (optimizer_->is_flat()) {
-    skip = guard_.check_flat_(total.detach(), optimizer_->flat_gradient_(), numbers);
+    flat = optimizer_->flat_gradient_();
   } else {
     gradients = optimizer_->gradients();
-    skip = guard_.check_(total.detach(), gradients, numbers);
   }
-  loss_sums_.add_(at::stack(parts).masked_fill(skip.gt(0.5), 0.0));
+  at::Tensor whole = total.detach();
+  if (comm_ == nullptr) {
+    parts.push_back(one_);
+    losses = at::stack(parts);
+  } else {
+    const at::Tensor sums = at::stack(parts);
+    if (flat.defined()) {
+      sum_flat_over_members_(*comm_, flat, sums);
+    } else {
+      sum_over_members_(*comm_, gradients, sums);
+    }
+    whole = sums.select(0, sums.size(0) - 1);
+    losses = at::cat({sums, one_.view({1})});
+  }
+  const at::Tensor skip =
+      flat.defined() ? guard_.check_flat_(whole, flat, numbers) : guard_.check_(whole, gradients, numbers);
+  loss_sums_.add_(losses.masked_fill(skip.gt(0.5), 0.0));
   optimizer_->step_(gradients, numbers, skip);
   optimizer_->clear_gradients_();
 }

@@ -14,7 +14,9 @@
 #include "regatta/nn/weights.hpp"
 #include "regatta/train/inference.hpp"
 #include "regatta/train/optimizer.hpp"
+#include "train/batch_share.hpp"
 #include "train/captured_steps.hpp"
+#include "train/comm.hpp"
 #include "train/objective.hpp"
 #include "train/skip_guard.hpp"
 
@@ -23,7 +25,9 @@ namespace regatta {
 class TrainingStep {
  public:
   /// The network with weights drawn from the recipe's seed, on the device.
-  TrainingStep(const Recipe& recipe, const at::Device& device, Backend backend, Capture capture = Capture::kAllowed);
+  /// @param comm  of the group over which each batch is spread, which outlives this object; null: none
+  TrainingStep(const Recipe& recipe, const at::Device& device, Backend backend, Capture capture = Capture::kAllowed,
+               Comm* comm = nullptr);
 
   Model& model() { return *model_; }
   const Objective& objective() const { return objective_; }
@@ -31,8 +35,11 @@ class TrainingStep {
   /// One step without host synchronisation; on the fast backend replayed from a captured graph where it can be. If its
   /// loss or a gradient is not finite, weights, optimiser state and loss sums stay as they are; after `guard.max_skips`
   /// such steps in a row they do so for ever.
+  /// In a group, gradients and losses are those of the whole batch, the same bits in all members.
+  /// @param batch   images undefined: this process has no pair of it
   /// @param update  number of the update, from 1
-  void run_(const PairState& batch, double lr, std::int64_t update);
+  /// @param share   of a batch that is spread over a group
+  void run_(const PairState& batch, double lr, std::int64_t update, const BatchShare& share = {});
 
   /// Forward passes by the weights as they are, which share the memory of captured steps.
   Inference& inference() { return *inference_; }
@@ -73,7 +80,8 @@ class TrainingStep {
   std::int64_t captured_operations() const;
 
  private:
-  void work_on_(const PairState& batch, const UpdateNumbers& numbers);
+  void work_on_(const PairState& batch, const BatchShare& share, const UpdateNumbers& numbers);
+  ObjectiveValues pass_(const PairState& batch, const BatchShare& share, const UpdateNumbers& numbers);
   void update_(const at::Tensor& total, std::vector<at::Tensor> parts, const UpdateNumbers& numbers);
   void end_phase(const char* phase) const {
     if (after_phase_) {
@@ -82,6 +90,7 @@ class TrainingStep {
   }
 
   std::uint64_t seed_;
+  Comm* comm_;  ///< null: no group
   std::unique_ptr<Model> model_;
   Objective objective_;
   std::unique_ptr<Optimizer> optimizer_;

@@ -10,6 +10,7 @@
 
 #include "regatta/base/error.hpp"
 #include "regatta/base/log.hpp"
+#include "train/batch_share.hpp"
 #include "train/run_record.hpp"
 #include "train/torch_errors.hpp"
 #include "train/trainer_impl.hpp"
@@ -46,7 +47,9 @@ TrainOutcome Trainer::Impl::run(const Archive& given) {
 
 TrainOutcome Trainer::Impl::train() {
   clock.start(ledger);
-  saves->start();
+  if (saves) {
+    saves->start();
+  }
   logged_steps_s = clock.steps_s();
   while (true) {
     if (skips.is_bad() && !roll_back()) {
@@ -59,13 +62,15 @@ TrainOutcome Trainer::Impl::train() {
         return leave();
       }
     }
-    if (handle_saves() == Course::kBad) {
+    const Orders orders = agree();
+    if (!orders.refused.empty()) {
+      skips.refuse(orders.refused_step, orders.refused);
       continue;
     }
     if (counters.step >= steps) {
       return finish();
     }
-    if (observer.should_leave()) {
+    if (orders.leave) {
       if (look_at_skips() == Course::kBad) {
         continue;
       }
@@ -75,14 +80,15 @@ TrainOutcome Trainer::Impl::train() {
       continue;
     }
     const bool is_anchor = at_anchor() && skips.in_row() == 0;
-    if (is_anchor || saves->due(counters.step)) {
+    if (is_anchor || orders.save) {
       if (look_at_skips() == Course::kBad) {
         continue;
       }
       counters.anchor_step = is_anchor ? counters.step : counters.anchor_step;
+      require_same_weights();
       save();
     }
-    run_step();
+    run_step(orders.look);
   }
 }
 
@@ -95,7 +101,7 @@ std::vector<ArchivePair> Trainer::Impl::pairs_at(std::int64_t number) const {
   return pairs;
 }
 
-Course Trainer::Impl::run_step() {
+Course Trainer::Impl::run_step(bool look) {
   clock.enter_steps();
   const std::vector<ArchivePair> pairs = pairs_at(counters.step);
   std::vector<Flips> flips;
@@ -104,22 +110,28 @@ Course Trainer::Impl::run_step() {
       flips.push_back(order.flips_of(counters.step, static_cast<int>(slot)));
     }
   }
-  log->write_step(counters.step + 1, *data, pairs, flips);
-  const PairState batch = data->gather(pairs, flips);
-  if (counters.step + 1 < steps) {
-    data->prefetch(pairs_at(counters.step + 1));
+  if (log) {
+    log->write_step(counters.step + 1, *data, pairs, flips);
   }
-  step->run_(batch, rate_of(order.epoch_of(counters.step)), counters.step + 1);
+  const auto begin = slot_of(comm.rank(), pairs.size());
+  const auto end = slot_of(comm.rank() + 1, pairs.size());
+  BatchShare share;
+  const PairState batch = data->gather_part(pairs, flips, begin, end, share);
+  if (counters.step + 1 < steps) {
+    const std::vector<ArchivePair> next = pairs_at(counters.step + 1);
+    const auto at = [&](int rank) { return next.begin() + static_cast<std::ptrdiff_t>(slot_of(rank, next.size())); };
+    data->prefetch({at(comm.rank()), at(comm.rank() + 1)});
+  }
+  step->run_(batch, rate_of(order.epoch_of(counters.step)), counters.step + 1, share);
   ++counters.step;
   ++steps_run;
 
   // On a GPU the numbers are fetched only now and then: fetching waits for the device.
   const bool line_due = counters.step % log_every == 0 || counters.step == steps;
-  const bool progress_due = clock.progress_due();
-  if ((setup.device.is_cpu() || line_due || progress_due) && look_at_skips() == Course::kBad) {
+  if ((setup.device.is_cpu() || line_due || look) && look_at_skips() == Course::kBad) {
     return Course::kBad;
   }
-  if (progress_due) {
+  if (look) {
     note_progress(0, 0);
   }
   if (line_due) {
@@ -135,7 +147,7 @@ void Trainer::Impl::write_loss_line() {
   line.values = step->mean_losses();
   const std::int64_t timed = counters.step - std::max(counters.logged_step, first_step);
   line.ms_per_step = 1000.0 * (spent_s - logged_steps_s) / static_cast<double>(std::max<std::int64_t>(timed, 1));
-  if (!line.values.empty()) {  // every step since the last line may have been skipped
+  if (log && !line.values.empty()) {  // every step since the last line may have been skipped
     log->write(line);
   }
   step->clear_sums_();
@@ -158,18 +170,14 @@ Course Trainer::Impl::validate() {
     return Course::kBad;
   }
   clock.leave_steps();
-  const auto keep_going = [&](std::int64_t done, std::int64_t all) {
-    if (clock.progress_due()) {
-      note_progress(done, all);
-    }
-    return !observer.should_leave();
-  };
-  const auto evaluation = evaluator.evaluate(step->inference(), *data, data->pairs(recipe.data.val_split), keep_going);
+  const auto evaluation = evaluate_together();
   if (!evaluation) {
     return Course::kLeave;
   }
   const std::int64_t epoch = counters.step / order.steps_per_epoch();
-  log->write_validation(counters.step, epoch, *data, *evaluation);
+  if (log) {
+    log->write_validation(counters.step, epoch, *data, *evaluation);
+  }
   counters.validated_step = counters.step;
   counters.last = evaluation->means;
   if (counters.initial.empty()) {
@@ -210,6 +218,8 @@ void Trainer::Impl::note_progress(std::int64_t validated, std::int64_t to_valida
   progress.validated = validated;
   progress.to_validate = to_validate;
   clock.progress_shown();
+  comm.set_patience_s(steps_run > 0 ? std::max(setup.patience_s, kStepsSilent * progress.ms_per_step / 1000.0)
+                                    : setup.deadline_s);
   observer.on_progress(progress);
 }
 
@@ -221,6 +231,9 @@ bool Trainer::Impl::at_anchor() const {
 
 void Trainer::Impl::save() {
   clock.leave_steps();
+  if (!saves) {
+    return;
+  }
   Snapshot snapshot;
   snapshot.counters = counters;
   snapshot.ledger = clock.ledger(ledger);
@@ -230,12 +243,17 @@ void Trainer::Impl::save() {
 }
 
 void Trainer::Impl::save_best() {
-  saves->submit(
-      BestWeights{counters.best_step, to_host(step->weights()), best_metadata(setup.resolved, *archive, counters)});
+  if (saves) {
+    saves->submit(
+        BestWeights{counters.best_step, to_host(step->weights()), best_metadata(setup.resolved, *archive, counters)});
+  }
 }
 
 /// Looks at the saves that have ended.
 Course Trainer::Impl::handle_saves() {
+  if (!saves) {
+    return Course::kOn;
+  }
   if (const auto refused = saves->look(observer)) {
     skips.refuse(refused->step, refused->error);
     return Course::kBad;

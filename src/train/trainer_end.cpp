@@ -21,6 +21,10 @@ constexpr double kFirstPause_s = 0.1;  ///< then twice as long each time
 
 /// Waits for the writer; saves what is not saved yet.
 Course Trainer::Impl::save_at_end() {
+  require_same_weights();
+  if (!saves) {
+    return Course::kOn;
+  }
   saves->drain();
   if (handle_saves() == Course::kBad) {
     return Course::kBad;
@@ -47,6 +51,9 @@ TrainOutcome Trainer::Impl::leave() {
   if (save_at_end() == Course::kBad) {
     return diverged();
   }
+  if (!saves) {
+    return {AttemptStatus::kPaused, counters.step, "left with member 0", std::nullopt};
+  }
   std::string message = str("saved at step ", saves->published_step());
   if (saves->published_step() < 0) {
     message = counters.step > 0 ? str("could not save: ", saves->error()) : "nothing to save before the first step";
@@ -57,7 +64,9 @@ TrainOutcome Trainer::Impl::leave() {
 }
 
 TrainOutcome Trainer::Impl::diverged() {
-  saves->drain();
+  if (saves) {
+    saves->drain();
+  }
   handle_saves();
   std::string message = skips.refused();
   if (message.empty()) {
@@ -95,9 +104,15 @@ TrainOutcome Trainer::Impl::finish() {
   if (save_at_end() == Course::kBad) {
     return diverged();
   }
+  if (!saves) {
+    return {AttemptStatus::kOk, counters.step, "ended with member 0", std::nullopt};
+  }
   REGATTA_REQUIRE(saves->error().empty(), DataError, "the final checkpoint could not be written: ", saves->error());
   settle_best();
   TrialResult result = make_result(setup, counters, clock.ledger(ledger), backend, backend_parts);
+  if (!comm.is_alone()) {
+    result.provenance.device = str(comm.size(), " x ", result.provenance.device);
+  }
   result.data = data->is_streamed() ? "streamed" : "resident";
   write_file_atomically(setup.files.result(), dump_pretty(to_json(result)));
   return {AttemptStatus::kOk, counters.step, "", std::move(result)};

@@ -37,7 +37,9 @@ Course Trainer::Impl::look_at_skips() {
 
 void Trainer::Impl::note_skip(std::int64_t update) {
   const MetricLine line{MetricLine::Kind::kSkip, update, order.epoch_of(update - 1), 0.0, 0.0, {}, pairs_text(update)};
-  log->write(line);
+  if (log) {
+    log->write(line);
+  }
   if (const std::int64_t warning = skips.count_warning(); warning <= kSkipsShown) {
     log_warning("step ", update, ": skipped, loss or gradient is not finite; ", line.note,
                 warning == kSkipsShown ? "; further ones stand in metrics.jsonl alone" : "");
@@ -50,11 +52,14 @@ bool Trainer::Impl::roll_back() {
     return false;
   }
   clock.leave_steps();
-  saves->drain();
-  if (handle_saves() == Course::kBad) {
+  if (saves) {
+    saves->drain();
+  }
+  if (agreed(handle_saves()) == Course::kBad) {
     return false;
   }
-  const auto anchor = load_anchor(setup.files, setup.resolved.hash, counters.anchor_step);
+  const auto anchor =
+      loaded_by_all([&] { return load_anchor(setup.files, setup.resolved.hash, counters.anchor_step); });
   if (!anchor) {
     return false;
   }
@@ -77,8 +82,10 @@ bool Trainer::Impl::roll_back() {
                   " steps in a row skipped; back to step ", counters.step, ", learning rate times ", counters.lr_factor,
                   "; ", pairs_text(skips.bad_step()));
   log_warning(line.note);
-  log->write_everywhere(line);
-  saves->go_back_to(counters);
+  if (comm.is_first()) {
+    log->write_everywhere(line);
+    saves->go_back_to(counters);
+  }
   first_step = std::min(first_step, counters.step);
   skips.forgive();
   return true;

@@ -1,8 +1,11 @@
 // The state of one training and the functions over it; their sources are trainer.cpp (the loop), trainer_start.cpp,
 // trainer_guard.cpp (skipped steps, roll-back) and trainer_end.cpp. What is kept of each of its sides is in
-// save_policy.hpp, step_clock.hpp, training_log.hpp and skip_history.hpp.
+// save_policy.hpp, step_clock.hpp, training_log.hpp and skip_history.hpp. In a group each member runs the same loop
+// over its part of every batch. What depends on time, on files or on a request to leave is decided by member 0, the
+// only one that writes files, and the others do as it says (trainer_group.cpp).
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +17,7 @@
 #include "regatta/train/evaluator.hpp"
 #include "regatta/train/pair_order.hpp"
 #include "regatta/train/trainer.hpp"
+#include "train/comm.hpp"
 #include "train/save_policy.hpp"
 #include "train/skip_history.hpp"
 #include "train/step.hpp"
@@ -31,10 +35,21 @@ enum class Course {
   kBad     ///< numbers are not finite: SkipHistory says where
 };
 
+/// What member 0 decides between two steps.
+struct Orders {
+  std::string refused;            ///< why a checkpoint was refused; empty: none was
+  std::int64_t refused_step = 0;  ///< whose checkpoint
+  bool leave = false;
+  bool save = false;
+  bool look = false;  ///< fetch what the device has noted after the next step, and show progress
+};
+
 struct Trainer::Impl {
   Impl(TrainSetup given, TrainObserver& watcher)
       : setup(std::move(given)),
         observer(watcher),
+        alone(setup.comm == nullptr ? make_self_comm() : nullptr),
+        comm(setup.comm == nullptr ? *alone : *setup.comm),
         recipe(setup.resolved.recipe),
         order(recipe.train.seed, setup.resolved.data.train.pairs, recipe.train.batch, recipe.train.epoch_pairs,
               recipe.train.order == "listed" ? PairSequence::kListed : PairSequence::kShuffled),
@@ -65,8 +80,17 @@ struct Trainer::Impl {
   std::vector<ArchivePair> pairs_at(std::int64_t step) const;
   std::string pairs_text(std::int64_t update) const;
 
+  // Between the members of a group.
+  Orders agree();
+  Course agreed(Course course);
+  bool agreed(bool yes);
+  std::optional<LoadedCheckpoint> loaded_by_all(const std::function<std::optional<LoadedCheckpoint>()>& load);
+  std::optional<Evaluation> evaluate_together();
+  void require_same_weights();
+  std::size_t slot_of(int rank, std::size_t pairs) const;
+
   // In the loop.
-  Course run_step();
+  Course run_step(bool look);
   void write_loss_line();
   Course validate();
   void note_best(const Evaluation& evaluation, ValidationNote& note);
@@ -84,6 +108,8 @@ struct Trainer::Impl {
 
   TrainSetup setup;
   TrainObserver& observer;
+  std::unique_ptr<Comm> alone;
+  Comm& comm;
   const Recipe& recipe;
   PairOrder order;
   Evaluator evaluator;
@@ -102,8 +128,8 @@ struct Trainer::Impl {
   RunLedger ledger;  ///< as it was when this attempt started
   StepClock clock;
   SkipHistory skips;
-  std::unique_ptr<TrainingLog> log;
-  std::unique_ptr<SavePolicy> saves;
+  std::unique_ptr<TrainingLog> log;   ///< of member 0 alone
+  std::unique_ptr<SavePolicy> saves;  ///< of member 0 alone
 
   std::int64_t first_step = 0;  ///< at which this attempt started
   std::int64_t steps_run = 0;   ///< of this attempt

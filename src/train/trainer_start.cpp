@@ -10,9 +10,11 @@
 #include "regatta/base/error.hpp"
 #include "regatta/base/files.hpp"
 #include "regatta/base/log.hpp"
+#include "regatta/config/record.hpp"
 #include "regatta/config/settings.hpp"
 #include "regatta/nn/device.hpp"
 #include "regatta/train/backend_choice.hpp"
+#include "regatta/train/group_run.hpp"
 #include "regatta/train/memory_forecast.hpp"
 #include "train/data_place.hpp"
 #include "train/initial_weights.hpp"
@@ -20,28 +22,61 @@
 #include "train/trainer_impl.hpp"
 
 namespace regatta {
+namespace {
+
+template <class Note, class V>
+void visit_start(Note& n, V&& v) {
+  v("step", n.step);
+  v("checkpoint", n.checkpoint);
+  v("resume", n.resume);
+  v("resume_reason", n.resume_reason);
+  v("volumes", n.volumes);
+  v("data_bytes", n.data_bytes);
+  v("streamed", n.streamed);
+  v("threads", n.threads);
+  v("backend", n.backend);
+  v("parts", n.parts);
+  v("members", n.members);
+}
+
+}  // namespace
 
 std::string StartNote::data_text() const {
   const std::string size = bytes_text(static_cast<double>(data_bytes));
   return streamed ? str(volumes, " volumes take turns in ", size, " of the device") : str(volumes, " volumes, ", size);
 }
 
+Json to_json(const StartNote& note) {
+  RecordWriter writer;
+  visit_start(note, writer);
+  return writer.value();
+}
+
+StartNote start_note_from(const Json& json) {
+  StartNote note;
+  visit_start(note, RecordReader(json));
+  return note;
+}
+
 void Trainer::Impl::prepare(const Archive& given) {
   archive = &given;
+  require_group(setup.resolved, comm.size());
   for (const std::string& line : setup.resolved.notes) {
     log_warning(line);
   }
-  const auto loaded = load_newest_checkpoint(setup.files, setup.resolved.hash);
+  const auto loaded = loaded_by_all([&] { return load_newest_checkpoint(setup.files, setup.resolved.hash); });
   choose_environment(loaded ? &*loaded : nullptr);
   data.emplace(Dataset::load(given, parts_of(recipe), setup.device, subjects_to_hold(setup.resolved, setup.device)));
   backend_parts = step_forms(setup.resolved, backend, setup.device, data->in_unit_range());
-  step = std::make_unique<TrainingStep>(recipe, setup.device, backend);
+  step = std::make_unique<TrainingStep>(recipe, setup.device, backend, Capture::kAllowed, &comm);
   setup.resolved.numerical_on_cuda = step->model().numerical_on_cuda();  // the backend has a say
   if (!step->why_not_captured().empty()) {
     log_warning("steps are not captured, each costs the host hundreds of orders: ", step->why_not_captured());
   }
 
-  check_room();
+  if (comm.is_first()) {
+    check_room();
+  }
   StartNote note;
   ledger.started_utc = system_clock().utc_text();
   if (loaded) {
@@ -50,11 +85,14 @@ void Trainer::Impl::prepare(const Archive& given) {
     start_from_weights();
   }
   first_step = counters.step;
-  remove_leftovers();
-  open_files();
-  if (loaded) {
+  if (comm.is_first()) {
+    remove_leftovers();
+    open_files();
+  }
+  if (loaded && saves) {
     saves->start_from(loaded->counters);
   }
+  note.members = comm.size();
   note.step = counters.step;
   note.resume = ledger.resume;
   note.volumes = data->volumes();
@@ -83,6 +121,9 @@ void Trainer::Impl::choose_environment(const LoadedCheckpoint* loaded) {
   set_deterministic(recipe.run.tf32);
   reset_peak(setup.device);
   environment = environment_of(setup.device, backend, threads);
+  if (!comm.is_alone()) {  // checkpoints of one process do not say it
+    environment["members"] = comm.size();
+  }
 }
 
 void Trainer::Impl::go_on_from(const LoadedCheckpoint& loaded, StartNote& note) {

@@ -2,8 +2,11 @@
 #include "regatta/train/worker.hpp"
 #include "regatta/config/json.hpp"
 
+#include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <filesystem>
+#include <memory>
 #include <new>
 
 #include <poll.h>
@@ -17,6 +20,7 @@
 #include "regatta/config/protocol.hpp"
 #include "regatta/nn/device.hpp"
 #include "regatta/train/trainer.hpp"
+#include "train/comm.hpp"
 #include "train/torch_errors.hpp"
 
 namespace regatta {
@@ -36,7 +40,8 @@ class ProtocolObserver final : public TrainObserver {
              note.parts, "; ", note.data_text());
     Json fields;
     fields["step"] = note.step;
-    send_progress(std::move(fields));
+    fields["start"] = to_json(note);
+    channel_.send("progress", std::move(fields));
     if (until_ > 0 && note.step >= until_) {
       report_again(note);
     }
@@ -48,7 +53,11 @@ class ProtocolObserver final : public TrainObserver {
     fields["steps"] = progress.steps;
     fields["epoch"] = progress.epoch;
     const auto total = progress.losses.find("total");
+    fields["epochs"] = progress.epochs;
     fields["loss"] = total == progress.losses.end() ? Json("nan") : number_to_json(total->second);
+    fields["losses"] = numbers_to_json(progress.losses);
+    fields["validated"] = progress.validated;
+    fields["to_validate"] = progress.to_validate;
     fields["ms_per_step"] = number_to_json(progress.ms_per_step);
     fields["eta_s"] = number_to_json(progress.eta_s);
     send_progress(std::move(fields));
@@ -59,6 +68,7 @@ class ProtocolObserver final : public TrainObserver {
     fields["step"] = note.step;
     fields["epoch"] = note.epoch;
     fields["metrics"] = numbers_to_json(note.metrics);
+    fields["is_best"] = note.is_best;
     channel_.send("report", std::move(fields));
     std::string text;
     for (const auto& [name, value] : note.metrics) {
@@ -135,6 +145,15 @@ void drop_checkpoints(const TrialFiles& files, const Recipe& recipe) {
   }
 }
 
+/// The group that the order names; null: none.
+std::unique_ptr<Comm> group_of(const StartOrder& order, const c10::Device& device) {
+  if (order.group.size == 1) {
+    return nullptr;
+  }
+  log_info("member ", order.group.rank, " of ", order.group.size, " at ", device.is_cuda() ? nccl_text() : "sockets");
+  return device.is_cuda() ? meet_over_nccl(order.group, device) : meet_over_sockets(order.group);
+}
+
 TrainOutcome train_trial(const StartOrder& order, TrainObserver& observer) {
   const TrialFiles files{order.root};
   RecipeResolver resolver;
@@ -150,9 +169,16 @@ TrainOutcome train_trial(const StartOrder& order, TrainObserver& observer) {
     return {AttemptStatus::kOk, steps, "was finished already", std::move(result)};
   }
   setup.device = choose_device(order.device);
+  const std::unique_ptr<Comm> comm = group_of(order, setup.device);
+  if (comm != nullptr) {
+    setup.comm = comm.get();
+    setup.resolved.recipe.run.threads = order.threads;  // its part of those of the recipe
+  }
+  setup.deadline_s = order.group.deadline_s;
+  setup.patience_s = order.group.patience_s;
   const Archive& archive = resolver.archive(recipe.data.archive);
   TrainOutcome outcome = Trainer(std::move(setup), observer).run(archive);
-  if (outcome.status == AttemptStatus::kOk) {
+  if (outcome.status == AttemptStatus::kOk && !order.keeps_checkpoints && order.group.rank == 0) {
     drop_checkpoints(files, recipe);
   }
   return outcome;
@@ -194,6 +220,14 @@ ExitCode end_with_error(LineChannel& channel, ExitCode code, const std::string& 
   return end_with(channel, code, {status_of(code), 0, text, std::nullopt});
 }
 
+/// A group that has lost a member: what the device still waits for would never come, so nothing is taken down.
+[[noreturn]] void end_without_cleaning(LineChannel& channel, AttemptStatus status, const Error& error) {
+  log_error(error.what());
+  end_with(channel, error.code(), {status, 0, error.what(), std::nullopt});
+  std::fflush(nullptr);
+  std::_Exit(static_cast<int>(error.code()));
+}
+
 }  // namespace
 
 ExitCode run_worker(int fd) {
@@ -212,8 +246,15 @@ ExitCode run_worker(int fd) {
     log_info("step ", outcome.step, ": ", status_name(outcome.status), outcome.message.empty() ? "" : ", ",
              outcome.message);
     return end_with(channel, exit_code_of(outcome.status), outcome);
-  } catch (const CommError&) {
-    throw;  // nobody is left to report to
+  } catch (const CommError& error) {
+    if (channel.closed()) {
+      throw;  // nobody is left to report to
+    }
+    end_without_cleaning(channel, AttemptStatus::kDevice, error);  // of NCCL
+  } catch (const MemberGone& error) {
+    end_without_cleaning(channel, AttemptStatus::kLost, error);
+  } catch (const MemberHangs& error) {
+    end_without_cleaning(channel, AttemptStatus::kHang, error);
   } catch (const Error& error) {
     return end_with_error(channel, error.code(), error.what());
   } catch (const std::bad_alloc&) {

@@ -150,6 +150,9 @@ void require_recipe(const std::string& theirs, const std::string& ours, const st
 /// @throws Error with exit code 30 if there were checkpoints and none verifies
 std::optional<LoadedCheckpoint> load_newest_checkpoint(const TrialFiles& files, const std::string& recipe_hash);
 
+/// That one. @throws DataError if it is gone or does not verify
+LoadedCheckpoint load_checkpoint_file(const TrialFiles& files, const std::filesystem::path& path);
+
 /// The checkpoint to which a roll-back goes: that of `anchor_step` or, if it is missing or damaged, the newest one
 /// before it. Nothing if none verifies.
 std::optional<LoadedCheckpoint> load_anchor(const TrialFiles& files, const std::string& recipe_hash,

@@ -19,6 +19,7 @@
 namespace regatta {
 
 class KeypointStore;
+struct BatchShare;
 class VolumeStream;
 
 /// What of an archive is needed.
@@ -59,6 +60,13 @@ class Dataset {
   /// @throws DataError from the archive, where volumes are streamed
   PairState gather(const std::vector<ArchivePair>& pairs, const std::vector<Flips>& flips = {}) const;
 
+  /// The same of the pairs begin .. end - 1 alone, for a batch that is spread over several processes. What a pair
+  /// brings does not depend on who has it: labels and masks are there where the whole batch has them, key-points are
+  /// not where it has several pairs. @param share  becomes how much the pairs count. Without pairs, images are
+  /// undefined
+  PairState gather_part(const std::vector<ArchivePair>& pairs, const std::vector<Flips>& flips, std::size_t begin,
+                        std::size_t end, BatchShare& share) const;
+
   /// Says what `gather` will be asked for next, so that it is brought meanwhile. Nothing where all is held.
   void prefetch(const std::vector<ArchivePair>& pairs) const;
 
@@ -77,8 +85,11 @@ class Dataset {
   at::Tensor gather_kind(const at::Tensor& all, const std::vector<std::int64_t>& rows,
                          const std::vector<Flips>& flips) const;
   std::vector<std::int64_t> rows_of(const std::vector<std::int64_t>& subjects) const;
+  bool any_masked(const std::vector<std::int64_t>& subjects) const;
   at::Tensor gather_masks(const std::vector<std::int64_t>& subjects, const std::vector<std::int64_t>& rows,
                           const std::vector<Flips>& flips) const;
+  double mask_share(const std::vector<std::int64_t>& subjects, std::size_t begin, std::size_t end) const;
+  std::int64_t mask_voxels(std::int64_t subject) const;
 
   std::map<std::string, std::vector<ArchivePair>> pairs_;
   std::map<std::int64_t, std::int64_t> row_of_;  ///< archive subject -> row, where all is held
@@ -86,6 +97,8 @@ class Dataset {
   std::unique_ptr<Volumes> volumes_on_device_;
   std::unique_ptr<VolumeStream> stream_;
   std::unique_ptr<KeypointStore> keypoints_;
+  const Archive* archive_ = nullptr;
+  mutable std::map<std::int64_t, std::int64_t> mask_voxels_;  ///< of the subjects that were asked for
   std::int64_t volumes_ = 0;
   std::size_t moving_channel_ = 0;
   std::size_t fixed_channel_ = 0;

@@ -39,6 +39,9 @@ class Evaluator {
   std::optional<Evaluation> evaluate(Inference& inference, const Dataset& data, const std::vector<ArchivePair>& pairs,
                                      const std::function<bool(std::int64_t, std::int64_t)>& keep_going = {}) const;
 
+  /// Of each metric, over the pairs where it is a number; NaN if there is none.
+  std::map<std::string, double> means(const std::vector<PairMeasures>& pairs) const;
+
  private:
   PairState registered(Inference& inference, const PairState& batch) const;
 

@@ -15,6 +15,8 @@
 
 namespace regatta {
 
+class Comm;
+
 /// Where a training stands.
 struct TrainProgress {
   std::int64_t step = 0;
@@ -53,10 +55,17 @@ struct StartNote {
   int threads = 1;
   std::string backend;  ///< fast or reference
   std::string parts;    ///< that it runs and those by reference: "fast, all 16 parts", "reference"; see forms_text
+  int members = 1;      ///< processes that train together
 
   /// "400 volumes, 5.2 GiB"
   std::string data_text() const;
 };
+
+/// For the line between a member of a group and the process that started it.
+Json to_json(const StartNote& note);
+
+/// @throws ConfigError or Json::exception naming the member that is missing or of another type
+StartNote start_note_from(const Json& json);
 
 /// All calls come from the thread that runs the trainer.
 class TrainObserver {
@@ -78,6 +87,9 @@ struct TrainSetup {
   c10::Device device = c10::Device(c10::kCPU);
   int threads = 0;  ///< if the recipe does not say; 0: those of the checkpoint, else all cores that we may use
   double give_up_s = 7200.0;  ///< ends with an error once every save has failed for so long
+  double deadline_s = 600.0;  ///< of a group: until its first step is done
+  double patience_s = 60.0;   ///< of a group: then a member may be silent for this time, or for 20 steps
+  Comm* comm = nullptr;       ///< of the group that trains together, which outlives the trainer; null: none
 };
 
 /// How it ended: kOk, kPaused or kDiverged; everything else is an error that is thrown.
@@ -95,7 +107,8 @@ class Trainer {
   Trainer(const Trainer&) = delete;
   Trainer& operator=(const Trainer&) = delete;
 
-  /// Loads the data, continues from the newest checkpoint and trains. Call once.
+  /// Loads the data, continues from the newest checkpoint and trains. Call once. In a group all members do so; member 0
+  /// writes the files, and the outcomes of the others carry no result.
   /// @throws DataError, DeviceError; Error with exit code 12 (memory) or 30 (no checkpoint verifies)
   TrainOutcome run(const Archive& archive);
 
