@@ -1,5 +1,6 @@
 // `regatta train recipe.json`: one training in its own folder; the same command again continues it. The training is in
 // train/trainer, the folder's rules in train/run_folder.
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
@@ -14,6 +15,7 @@
 #include "regatta/config/idle_options.hpp"
 #include "regatta/config/settings.hpp"
 #include "regatta/nn/device.hpp"
+#include "regatta/train/group_run.hpp"
 #include "regatta/train/memory_forecast.hpp"
 #include "regatta/train/run_folder.hpp"
 #include "regatta/train/trainer.hpp"
@@ -50,6 +52,9 @@ class TerminalObserver final : public TrainObserver {
     } else {
       log_info("resume: step ", note.step, " from ", note.checkpoint, ", ", note.resume,
                note.resume_reason.empty() ? "" : ": ", note.resume_reason);
+    }
+    if (note.members > 1) {
+      log_info("batches are spread over ", note.members, " processes, what each prints is in log.txt and log-N.txt");
     }
     log_info("data on the device: ", note.data_text(), "; ", note.threads, " CPU threads; backend ", note.parts);
     bar_.emplace("train", steps_, options_, note.step);
@@ -96,7 +101,14 @@ class Train final : public Command {
     app.add_option("-o,--output", output_, "the run's folder; default: runs/NAME of the recipe file");
     app.add_option("--set", sets_, "change an option: /optim/lr=1e-3; may be given several times");
     app.add_option("--device", device_, "auto, cpu or cuda:N; default: the recipe's /run/device");
+    app.add_option("--gpus", gpus_,
+                   "train on N GPUs of this machine, the batch spread over them; with --device cpu: over N processes")
+        ->range(1, 64);
     app.add_option("--threads", threads_, "CPU threads; default: the recipe's /run/threads")->range(1, 1024);
+    app.add_option("--patience", patience_s_,
+                   "with --gpus: seconds that a process may give no sign of life once the first step is done, or 20 "
+                   "steps if that is longer")
+        ->range(1.0, 86400.0);
     app.add_flag("--log-pairs", log_pairs_,
                  "write the pairs of each step to a1/steps.jsonl of the run's folder (/run/log_pairs)");
     app.add_flag("--fresh", fresh_, "start from the beginning, even if the folder holds checkpoints");
@@ -110,7 +122,10 @@ class Train final : public Command {
     Recipe recipe = read_recipe(fresh_ || !fs::exists(files.recipe()));
     std::int64_t forecast_bytes = 0;
     try {  // everything that can be wrong with it is said before a folder is made
-      forecast_bytes = MemoryForecast().bytes(resolver.resolve(recipe));
+      const ResolvedRecipe resolved = resolver.resolve(recipe);
+      require_group(resolved, gpus_);
+      require_group_device(recipe);
+      forecast_bytes = MemoryForecast().bytes(of_one_member(resolved));
     } catch (const ConfigError& error) {
       throw ConfigError(str(recipe_path_, ": ", error.what()));
     }
@@ -125,9 +140,12 @@ class Train final : public Command {
       return ExitCode::kOk;
     }
     setup.attempt = next_attempt(files);
+    TerminalObserver observer(setup.resolved.steps, setup.resolved.recipe.run.log_every_s);
+    if (gpus_ > 1) {
+      return end(files, train_together(std::move(setup), forecast_bytes, observer));
+    }
     setup.device = choose_device(setup.resolved.recipe.run.device);
     print_start(setup, forecast_bytes);
-    TerminalObserver observer(setup.resolved.steps, setup.resolved.recipe.run.log_every_s);
     const Archive& archive = resolver.archive(setup.resolved.recipe.data.archive);
     const TrainOutcome outcome = Trainer(std::move(setup), observer).run(archive);
     observer.finish(outcome.step, status_name(outcome.status));
@@ -135,6 +153,42 @@ class Train final : public Command {
   }
 
  private:
+  /// What one process has of the batch.
+  ResolvedRecipe of_one_member(ResolvedRecipe resolved) const {
+    resolved.recipe.train.batch = (resolved.recipe.train.batch + gpus_ - 1) / gpus_;
+    return resolved;
+  }
+
+  void require_group_device(const Recipe& recipe) const {
+    const std::string& device = recipe.run.device;
+    REGATTA_REQUIRE(gpus_ == 1 || device == "auto" || device == "cpu", ConfigError, "--gpus ", gpus_, " beside ",
+                    device_.empty() ? "/run/device " : "--device ", device,
+                    ": takes the first GPUs that are visible; allowed beside it: auto, cpu");
+    if (gpus_ > 1 && device == "auto") {
+      gpus_of_members(gpus_, visible_gpus());
+    }
+  }
+
+  /// By several processes, of which this one is none.
+  TrainOutcome train_together(TrainSetup setup, std::int64_t forecast_bytes, TerminalObserver& observer) const {
+    const Recipe& recipe = setup.resolved.recipe;
+    GroupOrder order;
+    order.program = {std::filesystem::read_symlink("/proc/self/exe").string(), "worker"};
+    order.files = setup.files;
+    order.attempt = setup.attempt;
+    order.members = gpus_;
+    order.threads = std::max(1, recipe.run.threads / gpus_);
+    if (recipe.run.device != "cpu") {
+      order.gpus = gpus_of_members(gpus_, visible_gpus());
+      setup.device = choose_device("cuda:0");
+    }
+    order.patience_s = patience_s_;
+    print_start(setup, forecast_bytes);
+    TrainOutcome outcome = run_group(order, observer);
+    observer.finish(outcome.step, status_name(outcome.status));
+    return outcome;
+  }
+
   Recipe read_recipe(bool is_new) const {
     const fs::path path(recipe_path_);
     Json json = read_json(path);
@@ -179,7 +233,15 @@ class Train final : public Command {
     return changed;
   }
 
-  static void print_start(const TrainSetup& setup, std::int64_t forecast_bytes) {
+  std::string device_text(const TrainSetup& setup) const {
+    if (gpus_ == 1) {
+      return str(setup.device.str(), " (", device_name(setup.device), ")");
+    }
+    return setup.device.is_cpu() ? str(gpus_, " processes on the cpu")
+                                 : str(gpus_, " GPUs (", device_name(setup.device), ")");
+  }
+
+  void print_start(const TrainSetup& setup, std::int64_t forecast_bytes) const {
     const ResolvedRecipe& resolved = setup.resolved;
     const Recipe& recipe = resolved.recipe;
     std::vector<std::string> losses;
@@ -202,9 +264,9 @@ class Train final : public Command {
                      resolved.data.train.pairs, " + ", resolved.data.val.pairs, " pairs, ",
                      bytes_text(static_cast<double>(resolved.data.resident_bytes)), ", fingerprint ",
                      resolved.data.fingerprint, '\n',  //
-                     "memory     ", bytes_text(static_cast<double>(forecast_bytes)), " by forecast\n", "device     ",
-                     setup.device.str(), " (", device_name(setup.device), "), ", recipe.run.threads,
-                     " threads\n",  //
+                     "memory     ", bytes_text(static_cast<double>(forecast_bytes)), " by forecast",
+                     gpus_ > 1 ? ", for each process" : "", "\n", "device     ", device_text(setup), ", ",
+                     recipe.run.threads, " threads\n",  //
                      "versions   regatta ", build_id(), ", ", torch_version_text(), '\n')
               << std::flush;
   }
@@ -243,6 +305,8 @@ class Train final : public Command {
   std::vector<std::string> sets_;
   std::string device_;
   int threads_ = 0;
+  int gpus_ = 1;
+  double patience_s_ = 60.0;
   bool log_pairs_ = false;
   bool fresh_ = false;
 };

@@ -2,7 +2,8 @@
 # Checks and measurements on a machine that has a GPU and cannot build. It needs the checkout, LibTorch (of a Python
 # package, or in REGATTA_TORCH_ROOT) and the bundle.
 #   tools/dev/on_gpu.sh bundle FILE [BUILD]        here: programs and tests of BUILD (default build/gpu), stripped
-#   tools/dev/on_gpu.sh run FILE OUT [PART...]     there: tests sanitizer bench demo register kills; default: all of them
+#   tools/dev/on_gpu.sh run FILE OUT [PART...]     there: tests sanitizer bench demo register kills; default: all of them;
+#                                                  group, on a machine with two GPUs
 # What each part prints is in OUT/PART.txt, its figures in OUT/*.json. The exit code is 1 if a part failed.
 set -euo pipefail
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -128,6 +129,19 @@ dataset["preprocess"] = {**dataset.get("preprocess", {}), "spacing_mm": [2, 2, 2
 PYTHON
   regatta pack "$work/population/small.json" -o "$work/small.h5"
   "$repository/test/faults/kills_on_gpu.py" "$work/small.h5" -o "$out/kills.json"
+}
+
+part_group() {   # one training on two GPUs, at 160x192x224
+  regatta-demo-data "$work/scans" brain
+  python3 - "$work/scans" <<'PYTHON'
+import json, pathlib, sys
+folder = pathlib.Path(sys.argv[1])
+dataset = json.loads((folder / "dataset.json").read_text())
+dataset["preprocess"] = {**dataset.get("preprocess", {}), "spacing_mm": [1, 1, 1], "shape": [160, 192, 224]}
+(folder / "large.json").write_text(json.dumps(dataset))
+PYTHON
+  regatta pack "$work/scans/large.json" -o "$work/large.h5"
+  "$repository/test/faults/group_on_gpus.py" "$work/large.h5" -o "$out/group.json" --seconds "${REGATTA_GROUP_SECONDS:-480}"
 }
 
 run() {   # FILE OUT PART...
