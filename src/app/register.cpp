@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "app/command.hpp"
+#include "app/learn2reg.hpp"
 #include "app/model_argument.hpp"
 #include "app/pair_list.hpp"
 #include "app/register_many.hpp"
@@ -49,7 +50,16 @@ class Register final : public Command {
                    "wanted name, fixed_labels, moving_labels, fixed_points, moving_points, fixed_frame, moving_frame. "
                    "Each gets a folder in the output; the same command again continues where it stopped");
     app.add_option("--archive", archive_, "many pairs instead: those of a split of this archive, as they are packed");
-    app.add_option("--split", split_, "with --archive: the split")->capture_default_str();
+    app.add_option("--learn2reg", learn2reg_,
+                   "many pairs instead: those of a Learn2Reg task's NAME_dataset.json; the folder to submit is written "
+                   "and checked");
+    app.add_option("--learn2reg-form", learn2reg_form_,
+                   "with --learn2reg: nifti: as since 2022; npz: float16 at half resolution, as in 2021; auto: npz for "
+                   "OASIS, else nifti")
+        ->one_of({"auto", "nifti", "npz"})
+        ->capture_default_str();
+    app.add_option("--split", split_,
+                   "with --archive: the split, default test; with --learn2reg: val (the default) or test");
     Argument* affine = app.add_flag("--affine", s.affine,
                                     "align the moving scan to the fixed one with 12 parameters first; automatic "
                                     "where the training data were aligned (affine: to_atlas) and of one modality");
@@ -89,12 +99,13 @@ class Register final : public Command {
     app.add_option("--backend", s.backend, "backend of the network: auto, fast or reference")
         ->one_of({"auto", "fast", "reference"})
         ->capture_default_str();
-    app.add_option("--npz-orientation", s.npz_orientation, "axes of .npz files, which carry no affine")
-        ->capture_default_str();
+    app.add_option("--npz-orientation", npz_orientation_,
+                   "axes of .npz files, which carry no affine; default RAS, with a warning");
   }
 
   ExitCode run() override {
     require_arguments();
+    settings_.npz_orientation = npz_orientation_.empty() ? settings_.npz_orientation : npz_orientation_;
     if (!refine_loss_.empty()) {
       settings_.refine.losses = parse_loss_terms(refine_loss_);
     }
@@ -103,8 +114,10 @@ class Register final : public Command {
       archive.emplace(Archive::open(archive_));
       settings_.archive_fingerprint = archive->fingerprint();
     }
-    const std::vector<PairFiles> pairs = pairs_of(archive);
+    Learn2RegTask task;
+    const std::vector<PairFiles> pairs = pairs_of(archive, task);
     require_points_unit(pairs);
+    warn_of_npz(pairs);
     const double start = system_clock().monotonic_s();
     TrainedModel trained = load();
     if (archive) {
@@ -113,6 +126,11 @@ class Register final : public Command {
     const PairReader reader(settings_, trained, archive ? &*archive : nullptr);
     if (is_many()) {
       const std::size_t failures = register_pairs(trained, reader, pairs, settings_, output_);
+      REGATTA_REQUIRE(learn2reg_.empty() || failures == 0, DataError, output_.string(),
+                      ": no submission is written: ", failures, " of its ", pairs.size(), " pairs failed");
+      if (!learn2reg_.empty()) {
+        write_submission(task, output_, settings_.npz_orientation);
+      }
       return failures == 0 ? ExitCode::kOk : ExitCode::kData;
     }
     const LoadedPair loaded = reader.read(pairs.front());
@@ -125,14 +143,22 @@ class Register final : public Command {
   }
 
  private:
-  bool is_many() const { return !pairs_.empty() || !archive_.empty(); }
+  bool is_many() const { return !pairs_.empty() || !archive_.empty() || !learn2reg_.empty(); }
 
-  std::vector<PairFiles> pairs_of(const std::optional<Archive>& archive) const {
+  std::vector<PairFiles> pairs_of(const std::optional<Archive>& archive, Learn2RegTask& task) {
     if (archive) {
-      return archived_pairs(*archive, split_, output_);
+      return archived_pairs(*archive, split_.empty() ? "test" : split_, output_);
     }
     if (!pairs_.empty()) {
       return read_pair_list(pairs_, output_);
+    }
+    if (!learn2reg_.empty()) {
+      REGATTA_REQUIRE(split_.empty() || split_ == "val" || split_ == "test", ConfigError, "regatta register: --split '",
+                      split_, "': val or test expected with --learn2reg");
+      task = read_learn2reg_task(learn2reg_, split_.empty() ? "val" : split_, learn2reg_form_, output_);
+      settings_.field_format = "learn2reg";
+      settings_.points_unit = "voxel";  // as the challenge's key-points are
+      return task.pairs;
     }
     std::vector<PairFiles> out = {pair_};
     out.front().output = output_;
@@ -141,12 +167,14 @@ class Register final : public Command {
 
   void require_arguments() const {
     const bool one = !pair_.fixed.empty() && !pair_.moving.empty();
-    REGATTA_REQUIRE(pairs_.empty() || archive_.empty(), ConfigError,
-                    "regatta register: --pairs and --archive: one of them per call");
-    REGATTA_REQUIRE(is_many() ? files_of(pair_).empty() : one, ConfigError, "regatta register: ",
-                    is_many()
-                        ? "--pairs and --archive name the scans: no --fixed, --moving, labels or points beside them"
-                        : "--fixed and --moving are needed, or --pairs LIST, or --archive A --split S");
+    const int sources = (pairs_.empty() ? 0 : 1) + (archive_.empty() ? 0 : 1) + (learn2reg_.empty() ? 0 : 1);
+    REGATTA_REQUIRE(sources <= 1, ConfigError,
+                    "regatta register: --pairs, --archive and --learn2reg: one of them per call");
+    REGATTA_REQUIRE(
+        is_many() ? files_of(pair_).empty() : one, ConfigError, "regatta register: ",
+        is_many()
+            ? "--pairs, --archive and --learn2reg name the scans: no --fixed, --moving, labels or points beside them"
+            : "--fixed and --moving are needed, or --pairs LIST, --archive A or --learn2reg LIST");
     REGATTA_REQUIRE(pair_.fixed_labels.empty() || !pair_.moving_labels.empty(), ConfigError,
                     "regatta register: --fixed-labels without --moving-labels: nothing to compare them with");
     REGATTA_REQUIRE(archive_.empty() || (!settings_.affine && settings_.initial.empty()), ConfigError,
@@ -166,6 +194,19 @@ class Register final : public Command {
     }
     report_alignment(trained);
     return trained;
+  }
+
+  /// Taken wrongly, the network sees a head that lies on its side.
+  void warn_of_npz(const std::vector<PairFiles>& pairs) const {
+    for (const PairFiles& pair : pairs) {
+      for (const std::string& file : files_of(pair)) {
+        if (npz_orientation_.empty() && file.ends_with(".npz")) {
+          log_warning(file, ": an npz file does not say where its axes lead: ", settings_.npz_orientation,
+                      " is assumed; --npz-orientation says it, as LIA");
+          return;
+        }
+      }
+    }
   }
 
   void require_points_unit(const std::vector<PairFiles>& pairs) const {
@@ -190,7 +231,10 @@ class Register final : public Command {
   PairFiles pair_;
   std::string pairs_;
   std::string archive_;
-  std::string split_ = "test";
+  std::string npz_orientation_;
+  std::string learn2reg_;
+  std::string learn2reg_form_ = "auto";
+  std::string split_;
   std::string refine_loss_;
   fs::path output_;
 };

@@ -37,6 +37,14 @@ Displacement read_displacement(const std::filesystem::path& path);
 /// @param field  [3, D, H, W] of this shape
 std::vector<float> doubled_displacement(std::span<const float> field, const Shape3& shape);
 
+/// A field of half the size along each axis, its values kept, which `doubled_displacement` doubles again: linear,
+/// corners on corners. @param field  [3, D, H, W] of this shape. @throws DataError for an odd size
+std::vector<float> halved_displacement(std::span<const float> field, const Shape3& shape);
+
+/// Writes a field as Learn2Reg of 2021 reads it: npz, one array `arr_0`, float16, [3, D, H, W], values in voxels.
+/// Atomic. @throws DataError if a value does not fit float16 (65504), or the disk refuses
+void write_npz_displacement(const std::filesystem::path& path, std::span<const float> field, const Shape3& shape);
+
 /// A displacement of space as one between two arrays: M^-1 F (x + u) - x. Ends that rounding alone puts beyond the
 /// centres of the moving grid's outer voxels, by up to 1e-4 voxels, are put on them.
 /// @param field   [3, D, H, W] in voxels of `fixed`

@@ -184,6 +184,55 @@ TEST_CASE("a field of half the resolution is doubled as SciPy's zoom does it") {
   }
 }
 
+TEST_CASE("a field is written as float16 npz, which comes back to half a step of float16") {
+  const TemporaryFolder folder;
+  std::vector<float> field = counting_field();
+  const float exact[] = {0.5F, -3.25F, 65504.0F, -1024.0F, 6.103515625e-05F, 5.9604644775390625e-08F, 0.0F, -0.0F};
+  std::copy(std::begin(exact), std::end(exact),
+            field.begin());   // the smallest normal and the smallest number among them
+  field[8] = 1.00048828125F;  // half a step above 1: to even
+  field[9] = 2047.9F;         // rounds up to the next power of two
+  write_npz_displacement(folder / "disp.npz", field, kShape);
+  const Displacement read = read_displacement(folder / "disp.npz");
+  CHECK(read.grid.shape == kShape);
+  CHECK(read.form == FieldForm::kArrays);
+  for (std::size_t i = 0; i < std::size(exact); ++i) {
+    CHECK(read.field[i] == exact[i]);
+  }
+  CHECK(read.field[8] == 1.0F);
+  CHECK(read.field[9] == 2048.0F);
+  for (std::size_t i = 10; i < field.size(); ++i) {
+    CHECK(std::abs(read.field[i] - field[i]) <= field[i] / 2048.0F);
+  }
+  field[3] = 70000.0F;
+  CHECK_THAT(error_text([&] { write_npz_displacement(folder / "no.npz", field, kShape); }),
+             Catch::Contains("a displacement of 70000 voxels does not fit float16"));
+  CHECK(!std::filesystem::exists(folder / "no.npz"));
+}
+
+TEST_CASE("a field that is halved and doubled again stays what it was, and odd sizes are refused") {
+  const Shape3 shape = {16, 20, 12};
+  std::vector<float> field;
+  const auto wave = [&](std::int64_t index, std::size_t axis) {  // level at the borders, as the spline wants it
+    return std::cos(3.14159265 * static_cast<double>(index) / static_cast<double>(shape[axis] - 1));
+  };
+  for (int c = 0; c < 3; ++c) {
+    for (std::int64_t i = 0; i < shape[0]; ++i) {
+      for (std::int64_t j = 0; j < shape[1]; ++j) {
+        for (std::int64_t k = 0; k < shape[2]; ++k) {
+          field.push_back(static_cast<float>(c + 2.0 * wave(i, 0) + wave(j, 1) - 3.0 * wave(k, 2)));
+        }
+      }
+    }
+  }
+  const std::vector<float> half = halved_displacement(field, shape);
+  REQUIRE(half.size() == 3 * 8 * 10 * 6);
+  CHECK(half.front() == field.front());
+  CHECK(half.back() == field.back());
+  CHECK(largest_difference(doubled_displacement(half, {8, 10, 6}), field) < 0.05);
+  CHECK_THAT(error_text([&] { halved_displacement(field, {16, 20, 11}); }), Catch::Contains("16x20x11 has no half"));
+}
+
 TEST_CASE("a field that we write for Learn2Reg is 4-D, float32, in voxels, and comes back") {
   const TemporaryFolder folder;
   const std::vector<float> field = counting_field();
