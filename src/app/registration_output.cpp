@@ -124,6 +124,9 @@ class PairWriter {
         log_warning(files_.fixed, " and ", files_.moving, ": the affine alignment is doubtful: ", doubt);
       }
     }
+    if (!found_.doubts.empty()) {
+      record_["doubts"] = found_.doubts;
+    }
     record_["place"] = place_json();
     record_["preprocessing"] = write_options(trained_.preprocess);
   }

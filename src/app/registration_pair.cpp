@@ -9,12 +9,18 @@
 #include "regatta/base/error.hpp"
 #include "regatta/base/log.hpp"
 #include "regatta/base/text.hpp"
+#include "regatta/base/text_table.hpp"
 #include "regatta/volume/nifti.hpp"
 #include "regatta/volume/transform_file.hpp"
 #include "regatta/volume/volume_file.hpp"
 
 namespace regatta::app {
 namespace {
+
+constexpr double kCoarseVoxel = 1.5;  ///< of the training's edge
+constexpr double kFineVoxel = 1.0 / 3.0;
+constexpr double kLargeView = 2.0;
+constexpr double kSmallView = 0.5;
 
 bool is_rule(const std::string& initial) {
   return initial.empty() || initial == "physical" || initial == "centre" || initial == "foreground";
@@ -131,6 +137,34 @@ bool aligns_automatically(const TrainedModel& trained, const RegisterSettings& s
   return trained.recipe.data.moving_modality == trained.recipe.data.fixed_modality;
 }
 
+std::string scan_doubt(const Volume& scan, const PreprocessOptions& trained) {
+  const GridMap map = map_to_packed_grid(scan, trained);
+  const Spacing3 source = spacing_of(map.source.affine);
+  const Spacing3 packed = spacing_of(map.packed.affine);
+  std::vector<std::string> spacing;
+  std::vector<std::string> view;
+  bool is_spacing_far = false;
+  bool is_view_far = false;
+  for (std::size_t a = 0; a < 3; ++a) {
+    const auto from = static_cast<std::size_t>(map.axis[a]);
+    const double ratio = source[from] / packed[a];
+    const double seen = source[from] * static_cast<double>(map.source.shape[from]);
+    const double expected = packed[a] * static_cast<double>(map.packed.shape[a]);
+    is_spacing_far = is_spacing_far || ratio > kCoarseVoxel || ratio < kFineVoxel;
+    is_view_far = is_view_far || seen > kLargeView * expected || seen < kSmallView * expected;
+    spacing.push_back(str(fixed_text(source[from], 2), " (", fixed_text(packed[a], 2), ')'));
+    view.push_back(str(fixed_text(seen, 0), " (", fixed_text(expected, 0), ')'));
+  }
+  std::vector<std::string> doubts;
+  if (is_spacing_far) {
+    doubts.push_back(str("voxels of ", join(spacing, " x "), " mm"));
+  }
+  if (is_view_far) {
+    doubts.push_back(str("a view of ", join(view, " x "), " mm"));
+  }
+  return doubts.empty() ? "" : str(join(doubts, " and "), ": far from what the network was trained on, in brackets");
+}
+
 bool was_given_space(const Registration& found, const Volume& moving) {
   return !same_grid(moving.grid.affine, found.moving_grid.affine, moving.grid.shape);
 }
@@ -232,6 +266,12 @@ Registration PairReader::prepare(const PairFiles& files, const LoadedPair& loade
                     ": --initial takes affines only; apply fields with regatta warp first");
   }
   Registration out = prepare_registration(trained_, loaded.fixed, loaded.moving, start);
+  for (const auto& [file, scan] : {std::pair(&files.fixed, &loaded.fixed), std::pair(&files.moving, &loaded.moving)}) {
+    if (const std::string doubt = scan_doubt(*scan, trained_.preprocess); !doubt.empty()) {
+      log_warning(*file, ": ", doubt);
+      out.doubts.push_back(str(*file, ": ", doubt));
+    }
+  }
   warn_of_place(out, files, settings_);
   return out;
 }

@@ -102,6 +102,11 @@ class PairReader {
 /// alignment maximises a correlation, which scans of two modalities do not have).
 bool aligns_automatically(const TrainedModel& trained, const RegisterSettings& settings);
 
+/// What a network that was trained on scans of this spacing and view may make little of: one line, "" for nothing.
+/// Voxels more than 1.5 times as long as those of the training along an axis (or a third as long), fields of view below
+/// half or above twice the training's.
+std::string scan_doubt(const Volume& scan, const PreprocessOptions& trained);
+
 /// A scan without a place in space was given one.
 bool was_given_space(const Registration& found, const Volume& moving);
 

@@ -275,6 +275,25 @@ def split_evaluation(folder, weights):
     run(BIN / "regatta-engine", "evaluate", "--rank", folder / "split.json", folder / "refined.json")
 
 
+def doubts(folder, weights):
+    """Scans unlike those of the training are named."""
+    call = (BIN / "regatta-engine", "register", "--model", weights, "--fixed", folder / "f.nii.gz", "--device", "cpu")
+    said = run(*call, "--moving", folder / "m1.nii.gz", "-o", folder / "usual")
+    check("trained on" not in said.stderr and "doubts" not in json.loads((folder / "usual/registration.json").read_text()), "usual scans are not")
+    write_scan(folder / "coarse.nii.gz", (8, 16, 8), numpy.diag([2.0, 2, 2, 1]), (0, 0, 0))
+    said = run(*call, "--moving", folder / "coarse.nii.gz", "-o", folder / "coarse")
+    check("coarse.nii.gz: voxels of 2.00 (1.00) x 2.00 (1.00) x 2.00 (1.00) mm: far from" in said.stderr, "thick voxels are named")
+    check(len(json.loads((folder / "coarse/registration.json").read_text())["doubts"]) == 1, "also in the record")
+    write_scan(folder / "wide.nii.gz", (40, 70, 40), numpy.diag([1.0, 1, 1, 1]), (0, 0, 0))
+    said = run(*call, "--moving", folder / "wide.nii.gz", "-o", folder / "wide")
+    check("wide.nii.gz: a view of 40 (16) x 70 (32) x 40 (16) mm: far from" in said.stderr, "a large view is named")
+    numpy.savez(folder / "m.npz", vol=nibabel.load(folder / "f.nii.gz").get_fdata())
+    said = run(*call, "--moving", folder / "m.npz", "-o", folder / "npz")
+    check("m.npz: an npz file does not say where its axes lead: RAS is assumed" in said.stderr, "npz without axes is named")
+    said = run(*call, "--moving", folder / "m.npz", "-o", folder / "npz", "--npz-orientation", "RAS")
+    check("where its axes lead" not in said.stderr, "with axes it is not")
+
+
 def start_from_file(folder, weights):
     shift = numpy.eye(4)
     shift[:3, 3] = (0.8, -1.2, 0.6)
@@ -310,6 +329,7 @@ def main(folder):
     way_back(folder, first)
     velocities(folder)
     refinement(folder, weights)
+    doubts(folder, weights)
     start_from_file(folder, weights)
 
 

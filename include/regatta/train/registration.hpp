@@ -69,6 +69,7 @@ struct Registration {
   Placement placement;                       ///< where the moving scan lay at first
   Grid moving_grid;                          ///< the moving file's; in the fixed scan's space where none was common
   std::optional<AffineRegistration> affine;  ///< what was found first, where it was asked for
+  std::vector<std::string> doubts;           ///< what the caller found doubtful about the scans, for the record
 };
 
 /// Where the moving scan lies before the network sees it.
