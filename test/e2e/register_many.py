@@ -275,6 +275,23 @@ def split_evaluation(folder, weights):
     run(BIN / "regatta-engine", "evaluate", "--rank", folder / "split.json", folder / "refined.json")
 
 
+def sweep_folder(folder):
+    """A sweep's folder stands for its winner's weights."""
+    if not (BIN / "regatta-launch").exists():
+        print("SKIPPED: register_many: sweep_folder: no regatta-launch in this build", flush=True)
+        return
+    job = {"recipe": "recipe.json", "axes": {"/optim/lr": {"list": [0.005, 0.002]}}, "objective": {"metric": "ncc", "direction": "maximise"}}
+    (folder / "job.json").write_text(json.dumps(job))
+    run(BIN / "regatta", "sweep", folder / "job.json", "-o", folder / "sweep", "--ranks", 1)
+    run(BIN / "regatta", "collect", folder / "sweep", "-o", folder / "collected")
+    winner = json.loads((folder / "collected/report.json").read_text())["winner"]["weights"]
+    run(BIN / "regatta", "register", "--model", folder / "sweep", "--archive", folder / "scene.h5", "--split", "val", "-o", folder / "won", "--device", "cpu")
+    record = json.loads(next((folder / "won").glob("*/registration.json")).read_text())
+    check(pathlib.Path(record["model"]).resolve() == pathlib.Path(winner).resolve(), f"the weights are the winner's: {record['model'][-40:]}")
+    said = run(BIN / "regatta", "register", "--model", folder / "images", "--archive", folder / "scene.h5", "--split", "val", "-o", folder / "won", "--device", "cpu", code=3)
+    check("images" in said.stderr, "a folder that is none is refused by name")
+
+
 def doubts(folder, weights):
     """Scans unlike those of the training are named."""
     call = (BIN / "regatta-engine", "register", "--model", weights, "--fixed", folder / "f.nii.gz", "--device", "cpu")
@@ -302,6 +319,15 @@ def start_from_file(folder, weights):
     run(*pair, "-o", folder / "given", "--initial", folder / "greedy.mat")
     place = json.loads((folder / "given/registration.json").read_text())["place"]
     check(place["rule"] == "file" and numpy.allclose(numpy.reshape(place["fixed_to_moving"], (4, 4)), shift), "--initial FILE is where the moving scan lies at first")
+    itk = "#Insight Transform File V1.0\n#Transform 0\nTransform: AffineTransform_double_3_3\nParameters: 1 0 0 0 1 0 0 0 1 {} {} {}\nFixedParameters: 0 0 0\n"
+    (folder / "itk.txt").write_text(itk.format(-0.8, 1.2, 0.6))  # LPS
+    (folder / "back.tfm").write_text(itk.format(0.8, -1.2, -0.6))
+    fields = [nibabel.load(folder / "given/displacement.nii.gz").get_fdata()]
+    for name, given in (("itk", folder / "itk.txt"), ("inverted", f"[{folder / 'back.tfm'},1]")):
+        run(*pair, "-o", folder / name, "--initial", given, "--save-affine")
+        fields.append(nibabel.load(folder / name / "displacement.nii.gz").get_fdata())
+    check(all(numpy.abs(field - fields[0]).max() < 1e-5 for field in fields), "ITK's affine, and an inverted one, give what greedy's does")
+    check((folder / "itk/affine.mat").exists(), "the given affine is written for ANTs too")
     said = run(*pair, "-o", folder / "no", "--initial", folder / "given/displacement.nii.gz", code=3)
     check("affines only" in said.stderr, "a field is refused there")
     run(*pair, "-o", folder / "aligned", "--affine", "--save-affine")
@@ -330,6 +356,8 @@ def main(folder):
     velocities(folder)
     refinement(folder, weights)
     doubts(folder, weights)
+    (folder / "images").mkdir()
+    sweep_folder(folder)
     start_from_file(folder, weights)
 
 
