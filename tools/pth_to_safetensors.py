@@ -5,7 +5,7 @@ usage: pth_to_safetensors.py IN.pth[.tar] OUT.safetensors
 
 Reads with torch.load(weights_only=True): a file with anything but tensors and plain values is refused. The state dict
 is taken as it is, or out of a wrapper such as {"epoch": ..., "state_dict": {...}, "optimizer": ...}. Then:
-regatta convert OUT.safetensors --model NAME --preprocess dataset.json -o weights.safetensors
+regatta convert edit OUT.safetensors --model NAME --preprocess dataset.json -o weights.safetensors
 """
 import collections.abc
 import os

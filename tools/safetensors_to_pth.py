@@ -6,7 +6,7 @@ usage: safetensors_to_pth.py IN.safetensors OUT.pth [--wrap KEY] [--buffers] [--
 --wrap state_dict makes the wrapper {"state_dict": ...} of TransMorph's programs. --buffers adds what the original saves
 besides its parameters, as the network that the file names needs it: sampling grids of volumes of --size (where it is not
 given: of the training's) and TransMorph's tables of offsets within a window. A checkpoint of ours goes through
-`regatta convert --weights-only` first, another program's file through `regatta convert --model`.
+`regatta convert edit --weights-only` first, another program's file through `regatta convert edit --model`.
 """
 import argparse
 import collections
@@ -94,9 +94,9 @@ def network_of(metadata, path):
 def check_for_original(tensors, network, options, path):
     """Ends the program where the original cannot load the file; warns where it would compute another field."""
     if network == "vfa" and any(FORMER_VFA.fullmatch(name) for name in tensors):
-        refuse(f"{path}: has names of an earlier version; regatta convert {os.path.basename(path)} -o NEW.safetensors gives them today's")
+        refuse(f"{path}: has names of an earlier version; regatta convert edit {os.path.basename(path)} -o NEW.safetensors gives them today's")
     if any(".folded." in name for name in tensors):
-        refuse(f"{path}: its parallel kernels are folded (regatta convert --fold), the original needs them apart")
+        refuse(f"{path}: its parallel kernels are folded (regatta convert edit --fold), the original needs them apart")
     option = AS_PUBLISHED.get(network)
     if option and not options.get(option, False):
         print(f"warning: {path}: trained with {option} false: the original computes another field of these weights (docs/weights.md)", file=sys.stderr)
@@ -114,14 +114,14 @@ def main(arguments=None):
         refuse(f"{options.target}: already exists")
     read, metadata = safetensors_io.read(options.source)
     if metadata.get("format", "").startswith("regatta checkpoint"):
-        refuse(f"{options.source}: is a checkpoint; make weights of it: regatta convert --weights-only")
+        refuse(f"{options.source}: is a checkpoint; make weights of it: regatta convert edit --weights-only")
     network, network_options = network_of(metadata, options.source)
     tensors = collections.OrderedDict(read)
     check_for_original(tensors, network, network_options, options.source)
     added = []
     if options.buffers:
         if not network:
-            refuse(f"{options.source}: does not name its network; regatta convert {os.path.basename(options.source)} --model NAME -o NEW.safetensors does")
+            refuse(f"{options.source}: does not name its network; regatta convert edit {os.path.basename(options.source)} --model NAME -o NEW.safetensors does")
         added = add_buffers(tensors, network, network_options, options.size or json.loads(metadata.get("shape", "[]")), options.source)
     torch.save({options.wrap: tensors} if options.wrap else tensors, options.target)
     print(f"{options.target}: {len(tensors)} tensors, {sum(tensor.numel() for tensor in tensors.values())} values" +

@@ -1,12 +1,37 @@
 // The command line, by CLI11. The only source that includes it.
 #include "app/arguments.hpp"
 
+#include <algorithm>
+
 #include <CLI/CLI.hpp>
 
 #include "regatta/base/error.hpp"
 #include "regatta/base/text.hpp"
 
 namespace regatta::app {
+namespace {
+
+/// The parser lists the options that one excludes in the order of their addresses: by name instead, so that help and
+/// docs/cli.md do not depend on the build.
+std::string with_sorted_exclusions(const std::string& help) {
+  const std::string mark = "Excludes: ";
+  std::string result;
+  for (const std::string& line : split(help, '\n')) {
+    const std::size_t at = line.find(mark);
+    if (at == std::string::npos) {
+      result += line + '\n';
+      continue;
+    }
+    std::vector<std::string> words = split(line.substr(at + mark.size()), ' ');
+    std::sort(words.begin(),
+              std::find_if(words.begin(), words.end(), [](const auto& w) { return !w.starts_with('-'); }));
+    result += line.substr(0, at) + mark + join(words, " ") + '\n';
+  }
+  result.pop_back();
+  return result;
+}
+
+}  // namespace
 
 Argument* Argument::required() {
   option_->required();
@@ -97,9 +122,7 @@ Argument* Arguments::add_flag(const std::string& name, bool& variable, const std
 }
 
 Arguments* Arguments::add_subcommand(const std::string& name, const std::string& summary) {
-  CLI::App* subcommand = app_->add_subcommand(name, summary);
-  subcommand->fallthrough();
-  return &subcommands_.emplace_back(subcommand);
+  return &subcommands_.emplace_back(app_->add_subcommand(name, summary));
 }
 
 bool Arguments::parsed() const {
@@ -107,7 +130,11 @@ bool Arguments::parsed() const {
 }
 
 std::string Arguments::help() const {
-  return app_->help();
+  return with_sorted_exclusions(app_->help());
+}
+
+std::string Arguments::help_of_all() const {
+  return with_sorted_exclusions(app_->help("", CLI::AppFormatMode::All));
 }
 
 bool Arguments::parse(int argc, const char* const* argv) {

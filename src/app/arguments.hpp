@@ -60,13 +60,17 @@ class Arguments {
   Argument* add_option(const std::string& name, std::vector<std::string>& variable, const std::string& help = "");
   Argument* add_flag(const std::string& name, bool& variable, const std::string& help = "");
 
-  /// `regatta COMMAND NAME`, which knows the command's own options too.
+  /// `regatta COMMAND NAME`
   Arguments* add_subcommand(const std::string& name, const std::string& summary);
 
   /// True if the subcommand was given.
   bool parsed() const;
 
+  /// Of the subcommand that was given, else of the command.
   std::string help() const;
+
+  /// With the options of every subcommand.
+  std::string help_of_all() const;
 
   /// Fills the variables. @return false if help was asked for (and nothing is to be run)
   /// @throws ConfigError in one line, from "regatta NAME: ..."

@@ -71,7 +71,8 @@ void print_markdown(Program self) {
   for (const CommandRow& row : command_rows()) {
     if (row.program == self) {
       const auto command = row.make();
-      std::cout << "\n## regatta " << row.name << "\n\n```\n" << make_arguments(row, *command)->help() << "```\n";
+      std::cout << "\n## regatta " << row.name << "\n\n```\n"
+                << make_arguments(row, *command)->help_of_all() << "```\n";
     }
   }
 }

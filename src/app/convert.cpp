@@ -1,5 +1,5 @@
-// `regatta convert`: weights files listed, reduced, renamed, folded, halved, wrapped for `register`, or made again. The
-// edits are in nn/weight_edit, the metadata in train/weights_file.
+// `regatta convert`: weights files listed; reduced, renamed, folded, halved, wrapped for `register`; or made. The edits
+// are in nn/weight_edit, the metadata in train/weights_file.
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
@@ -8,7 +8,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "app/command.hpp"
+#include "app/command_group.hpp"
 #include "regatta/base/log.hpp"
 #include "regatta/nn/model.hpp"
 #include "regatta/nn/published.hpp"
@@ -50,17 +50,171 @@ std::string metadata_of(const SafetensorsFile& file, const std::string& key) {
   return found == file.metadata.end() ? "" : found->second;
 }
 
-class Convert final : public Command {
+/// "/model" of the recipe that a file of ours carries, else null. @param source  named in messages
+Json recorded_model(const SafetensorsFile& file, const std::string& source) {
+  const std::string text = metadata_of(file, kRecipe);
+  if (text.empty() || metadata_of(file, kFormatKey) != kWeightsFormat) {
+    return nullptr;
+  }
+  const Json recipe = parse_json(text, str(source, ": metadata 'recipe'"));
+  const Json* model = find_pointer(recipe, "/model");
+  return model == nullptr ? Json(nullptr) : *model;
+}
+
+void print_list(const SafetensorsFile& file) {
+  std::size_t width = 4;
+  for (const auto& [name, tensor] : file.tensors) {
+    width = std::max(width, std::min<std::size_t>(one_line(name).size(), 80));
+  }
+  for (const auto& [name, tensor] : file.tensors) {
+    std::string shown = one_line(name);
+    shown.resize(std::max(shown.size(), width), ' ');
+    std::string type = safetensors_type(tensor, name);
+    type.resize(5, ' ');
+    std::cout << shown << "  " << type << "[" << join(tensor.sizes(), ", ") << "]\n";
+  }
+  for (const auto& [key, value] : file.metadata) {
+    std::cout << one_line(key) << ": " << one_line(value, kLongestValue) << '\n';
+  }
+  SafetensorsFile parameters = file;
+  const std::int64_t state = drop_training_state(parameters);
+  const auto buffers = static_cast<std::int64_t>(drop_reference_buffers(parameters).size());
+  std::cout << size_text(file) << "; parameters: " << size_of(parameters).values << " in "
+            << size_of(parameters).tensors << " tensors";
+  if (state + buffers > 0) {
+    std::cout << " (without " << state << " of training state and " << buffers << " buffers)";
+  }
+  std::cout << '\n';
+}
+
+/// Where the result goes.
+struct Output {
+  std::string path;
+  bool force = false;
+
+  void declare(Arguments& app) {
+    app.add_option("-o,--output", path, "file to write")->required();
+    app.add_flag("--force", force, "replace the output file if it exists");
+  }
+
+  void require_free() const {
+    REGATTA_REQUIRE(force || !fs::exists(path), DataError, path, ": already exists; use --force to replace it");
+  }
+
+  void write(const SafetensorsFile& file) const {
+    write_safetensors(path, file.tensors, file.metadata);
+    std::cout << path << ": " << size_text(file) << '\n';
+  }
+};
+
+/// How `regatta register` will prepare scans for the weights.
+class Preparation {
+ public:
+  void declare(Arguments& app) {
+    auto* const archive = app.add_option("--preprocess-from", archive_,
+                                         "archive whose preprocessing `regatta register` will use with these weights");
+    app.add_option("--preprocess", dataset_,
+                   "data set file (dataset.json) whose `preprocess` it will use; no archive is needed")
+        ->excludes(archive);
+  }
+
+  /// The archive or data set file; empty: none
+  const std::string& given() const { return archive_.empty() ? dataset_ : archive_; }
+
+  /// @param source  the file's name
+  void apply(SafetensorsFile& file, const std::string& source, std::vector<std::string>& done) const {
+    const bool packed = !archive_.empty();
+    const auto metadata =
+        packed ? data_metadata(Archive::open(archive_)) : data_metadata(read_stated_preprocess(dataset_));
+    for (const auto& [key, value] : metadata) {
+      file.metadata[key] = value;
+    }
+    require_multiples(file, source);
+    done.push_back(str("scans will be prepared as in ", fs::path(packed ? archive_ : dataset_).filename().string()));
+  }
+
+ private:
+  /// The prepared scans must fit the file's own network.
+  void require_multiples(const SafetensorsFile& file, const std::string& source) const {
+    const Json model = recorded_model(file, source);
+    if (!model.is_object()) {
+      return;
+    }
+    const std::string name = model.value("name", "");
+    const int multiple = make_model(name, model.value("options", Json::object()), kNamesAndShapes)->size_multiple();
+    const Json shape = parse_json(metadata_of(file, "shape"), "shape");
+    for (const Json& size : shape) {
+      REGATTA_REQUIRE(size.get<std::int64_t>() % multiple == 0, ConfigError, given(), ": shape ", dump_line(shape),
+                      ", '", name, "' takes multiples of ", multiple);
+    }
+  }
+
+  std::string archive_;
+  std::string dataset_;
+};
+
+class ConvertList final : public Command {
  public:
   void declare(Arguments& app) override {
-    app.add_option("input", input_, "a .safetensors file: weights or a checkpoint, ours or another program's");
-    app.add_option("-o,--output", output_, "file to write");
-    app.add_flag("--force", force_, "replace the output file if it exists");
-    app.add_flag("--list", list_, "print names, types, shapes, metadata and the number of parameters");
+    app.add_option("input", input_, "a .safetensors file: weights or a checkpoint, ours or another program's")
+        ->required();
+  }
+
+  ExitCode run() override {
+    print_list(read_safetensors(input_));
+    return ExitCode::kOk;
+  }
+
+ private:
+  std::string input_;
+};
+
+class ConvertNew final : public Command {
+ public:
+  void declare(Arguments& app) override {
+    app.add_option("network", network_, "`regatta plan --models` lists them")->required();
+    app.add_option("--model-options", model_options_, "its options, as JSON")->capture_default_str();
+    app.add_option("--seed", seed_, "of the weights, as /train/seed")->capture_default_str();
+    preparation_.declare(app);
+    output_.declare(app);
+  }
+
+  ExitCode run() override {
+    output_.require_free();
+    const auto model = make_model(network_, parse_json(model_options_, "--model-options"));
+    model->parameters().initialise(seed_);
+    SafetensorsFile file;
+    for (const Parameter& parameter : model->parameters().items()) {
+      file.tensors.emplace_back(parameter.name, parameter.value.detach());
+    }
+    file.metadata = network_metadata(network_, model->options());
+    file.metadata["seed"] = str(seed_);
+    if (!preparation_.given().empty()) {
+      std::vector<std::string> done;
+      preparation_.apply(file, output_.path, done);
+      log_info(done.front());
+    }
+    output_.write(file);
+    return ExitCode::kOk;
+  }
+
+ private:
+  std::string network_;
+  std::string model_options_ = "{}";
+  std::uint64_t seed_ = 0;
+  Preparation preparation_;
+  Output output_;
+};
+
+class ConvertEdit final : public Command {
+ public:
+  void declare(Arguments& app) override {
+    app.add_option("input", input_, "a .safetensors file: weights or a checkpoint, ours or another program's")
+        ->required();
     app.add_flag("--weights-only", weights_only_, "leave out the training state of a checkpoint");
     app.add_option("--drop", drops_, "leave out tensors whose names start with this; may be given several times")
         ->allow_extra_args(false);
-    app.add_option("--rename", renames_, "FROM=TO: put TO in the place of the prefix FROM; may be given several times")
+    app.add_option("--rename", renames_, "FROM=TO: replace the prefix FROM with TO; may be given several times")
         ->allow_extra_args(false);
     app.add_flag("--fold", fold_, "merge the parallel kernels of LKU-Net's blocks: the same results, faster");
     Argument* half = app.add_flag("--half", half_, "float16: half the bytes, 3 decimal digits");
@@ -69,58 +223,23 @@ class Convert final : public Command {
     app.add_option("--model-options", model_options_, "its options, as JSON")->capture_default_str();
     app.add_flag("--as-published", as_published_,
                  "with --model: the weights are the authors'; the network computes as their code does");
-    auto* const archive = app.add_option("--preprocess-from", archive_,
-                                         "archive whose preprocessing `regatta register` will use with these weights");
-    app.add_option("--preprocess", dataset_,
-                   "data set file (dataset.json) whose `preprocess` it will use; no archive is needed")
-        ->excludes(archive);
-    app.add_option("--new", new_, "instead of an input: initial weights of this network, as a training draws them");
-    app.add_option("--seed", seed_, "of --new")->capture_default_str();
+    preparation_.declare(app);
+    output_.declare(app);
   }
 
   ExitCode run() override {
-    check_options();
-    SafetensorsFile file = new_.empty() ? read_safetensors(input_) : fresh_weights();
-    if (list_) {  // as it stands there
-      print_list(file);
-    }
-    if (output_.empty()) {
-      return ExitCode::kOk;
-    }
-    REGATTA_REQUIRE(force_ || !fs::exists(output_), DataError, output_, ": already exists; use --force to replace it");
+    REGATTA_REQUIRE(!model_.empty() || model_options_ == "{}", ConfigError,
+                    "convert edit: --model-options without --model");
+    REGATTA_REQUIRE(!model_.empty() || !as_published_, ConfigError, "convert edit: --as-published without --model");
+    SafetensorsFile file = read_safetensors(input_);
+    output_.require_free();
     change(file);
-    write_safetensors(output_, file.tensors, file.metadata);
-    std::cout << output_ << ": " << size_text(file) << '\n';
+    output_.write(file);
     return ExitCode::kOk;
   }
 
  private:
-  void check_options() const {
-    REGATTA_REQUIRE(input_.empty() != new_.empty(), ConfigError, "convert: give an input file or --new MODEL, not ",
-                    input_.empty() ? "none" : "both");
-    REGATTA_REQUIRE(list_ || !output_.empty(), ConfigError, "convert: nothing to do; give -o OUT or --list");
-    const bool changes = weights_only_ || fold_ || half_ || float_ || !drops_.empty() || !renames_.empty() ||
-                         !model_.empty() || !archive_.empty() || !dataset_.empty();
-    REGATTA_REQUIRE(!changes || !output_.empty(), ConfigError, "convert: where to? give -o OUT");
-    REGATTA_REQUIRE(new_.empty() || model_.empty(), ConfigError, "convert: --new names the network; leave out --model");
-    REGATTA_REQUIRE(!model_.empty() || !new_.empty() || model_options_ == "{}", ConfigError,
-                    "convert: --model-options without --model or --new");
-    REGATTA_REQUIRE(!model_.empty() || !as_published_, ConfigError, "convert: --as-published without --model");
-  }
-
-  SafetensorsFile fresh_weights() const {
-    const auto model = make_model(new_, parse_json(model_options_, "--model-options"));
-    model->parameters().initialise(seed_);
-    SafetensorsFile file;
-    for (const Parameter& parameter : model->parameters().items()) {
-      file.tensors.emplace_back(parameter.name, parameter.value.detach());
-    }
-    file.metadata = network_metadata(new_, model->options());
-    file.metadata["seed"] = str(seed_);
-    return file;
-  }
-
-  /// Everything that was asked for, in the order in which the help lists it.
+  /// Everything requested, in the order in which the help lists it.
   void change(SafetensorsFile& file) const {
     std::vector<std::string> done;
     if (!metadata_of(file, kFormatKey).empty() || !model_.empty()) {
@@ -153,8 +272,8 @@ class Convert final : public Command {
     if (!model_.empty()) {
       set_network(file, done);
     }
-    if (!archive_.empty() || !dataset_.empty()) {
-      set_preprocessing(file, done);
+    if (!preparation_.given().empty()) {
+      preparation_.apply(file, input_, done);
     }
     for (const std::string& text : done) {
       log_info(text);
@@ -216,7 +335,7 @@ class Convert final : public Command {
         form != nullptr && model->options().at(form->option) == true) {
       done.push_back(str("computes as published: ", form->effect));
     }
-    if (archive_.empty() && dataset_.empty() && metadata_of(file, "preprocessing").empty()) {
+    if (preparation_.given().empty() && metadata_of(file, "preprocessing").empty()) {
       log_warning(
           "without --preprocess or --preprocess-from the file serves /model/init_from, but `regatta register` cannot "
           "prepare scans for it");
@@ -225,7 +344,7 @@ class Convert final : public Command {
 
   /// A file of ours that was made for this network says how it computes.
   bool is_recorded(const SafetensorsFile& file) const {
-    const Json own = recorded_model(file);
+    const Json own = recorded_model(file, input_);
     return own.is_object() && own.value("name", "") == model_;
   }
 
@@ -235,11 +354,11 @@ class Convert final : public Command {
     const PublishedForm* form = published_form(model_);
     if (as_published_ && form != nullptr) {
       REGATTA_REQUIRE(!options.contains(form->option) || options[form->option] == true, ConfigError,
-                      "convert: --as-published beside --model-options with ", form->option, " false: which?");
+                      "convert edit: --as-published beside --model-options with ", form->option, " false: which?");
       options[form->option] = true;
     }
     if (is_recorded(file)) {
-      const Json recorded = recorded_model(file).value("options", Json::object());
+      const Json recorded = recorded_model(file, input_).value("options", Json::object());
       for (const auto& item : recorded.items()) {
         if (!options.contains(item.key())) {
           options[item.key()] = item.value();
@@ -272,43 +391,6 @@ class Convert final : public Command {
     }
   }
 
-  /// "/model" of the recipe that a file of ours carries, else null.
-  Json recorded_model(const SafetensorsFile& file) const {
-    const std::string text = metadata_of(file, kRecipe);
-    if (text.empty() || metadata_of(file, kFormatKey) != kWeightsFormat) {
-      return nullptr;
-    }
-    const Json recipe = parse_json(text, str(input_, ": metadata 'recipe'"));
-    const Json* model = find_pointer(recipe, "/model");
-    return model == nullptr ? Json(nullptr) : *model;
-  }
-
-  void set_preprocessing(SafetensorsFile& file, std::vector<std::string>& done) const {
-    const bool packed = !archive_.empty();
-    const auto metadata =
-        packed ? data_metadata(Archive::open(archive_)) : data_metadata(read_stated_preprocess(dataset_));
-    for (const auto& [key, value] : metadata) {
-      file.metadata[key] = value;
-    }
-    require_multiples(file);
-    done.push_back(str("scans will be prepared as in ", fs::path(packed ? archive_ : dataset_).filename().string()));
-  }
-
-  /// The prepared scans must fit the file's own network.
-  void require_multiples(const SafetensorsFile& file) const {
-    const Json model = recorded_model(file);
-    if (!model.is_object()) {
-      return;
-    }
-    const std::string name = model.value("name", "");
-    const int multiple = make_model(name, model.value("options", Json::object()), kNamesAndShapes)->size_multiple();
-    const Json shape = parse_json(metadata_of(file, "shape"), "shape");
-    for (const Json& size : shape) {
-      REGATTA_REQUIRE(size.get<std::int64_t>() % multiple == 0, ConfigError, archive_.empty() ? dataset_ : archive_,
-                      ": shape ", dump_line(shape), ", '", name, "' takes multiples of ", multiple);
-    }
-  }
-
   void note_history(SafetensorsFile& file, const std::vector<std::string>& done) const {
     if (done.empty()) {
       return;
@@ -318,10 +400,8 @@ class Convert final : public Command {
       history = parse_json(before, str(input_, ": metadata '", kHistory, "'"));
     }
     Json step;
-    if (!input_.empty()) {
-      step["from"] = fs::path(input_).filename().string();
-      step["from_xxh3"] = file.xxh3;
-    }
+    step["from"] = fs::path(input_).filename().string();
+    step["from_xxh3"] = file.xxh3;
     step["done"] = done;
     history.push_back(step);
     file.metadata[kHistory] = dump_line(history);
@@ -340,42 +420,13 @@ class Convert final : public Command {
       REGATTA_REQUIRE(name != nullptr && name->is_string() && options != nullptr, DataError,
                       "the recipe names no network");
       const auto model = make_model(name->get<std::string>(), *options, kNamesAndShapes);
-      check_parameters(model->parameters(), file, output_);
+      check_parameters(model->parameters(), file, output_.path);
     } catch (const Error& error) {
       log_warning("the network of the file's own recipe cannot load it as it is now: ", error.what());
     }
   }
 
-  void print_list(const SafetensorsFile& file) const {
-    std::size_t width = 4;
-    for (const auto& [name, tensor] : file.tensors) {
-      width = std::max(width, std::min<std::size_t>(one_line(name).size(), 80));
-    }
-    for (const auto& [name, tensor] : file.tensors) {
-      std::string shown = one_line(name);
-      shown.resize(std::max(shown.size(), width), ' ');
-      std::string type = safetensors_type(tensor, name);
-      type.resize(5, ' ');
-      std::cout << shown << "  " << type << "[" << join(tensor.sizes(), ", ") << "]\n";
-    }
-    for (const auto& [key, value] : file.metadata) {
-      std::cout << one_line(key) << ": " << one_line(value, kLongestValue) << '\n';
-    }
-    SafetensorsFile parameters = file;
-    const std::int64_t state = drop_training_state(parameters);
-    const auto buffers = static_cast<std::int64_t>(drop_reference_buffers(parameters).size());
-    std::cout << size_text(file) << "; parameters: " << size_of(parameters).values << " in "
-              << size_of(parameters).tensors << " tensors";
-    if (state + buffers > 0) {
-      std::cout << " (without " << state << " of training state and " << buffers << " buffers)";
-    }
-    std::cout << '\n';
-  }
-
   std::string input_;
-  std::string output_;
-  bool force_ = false;
-  bool list_ = false;
   bool weights_only_ = false;
   bool fold_ = false;
   bool half_ = false;
@@ -385,16 +436,18 @@ class Convert final : public Command {
   std::string model_;
   std::string model_options_ = "{}";
   bool as_published_ = false;
-  std::string archive_;
-  std::string dataset_;
-  std::string new_;
-  std::uint64_t seed_ = 0;
+  Preparation preparation_;
+  Output output_;
 };
 
 }  // namespace
 
 std::unique_ptr<Command> make_convert() {
-  return std::make_unique<Convert>();
+  auto group = std::make_unique<CommandGroup>();
+  group->add("list", "names, types, shapes, metadata and the number of parameters", std::make_unique<ConvertList>());
+  group->add("edit", "rename, merge kernels, halve, import from another program", std::make_unique<ConvertEdit>());
+  group->add("new", "initial weights of a network, as a training draws them", std::make_unique<ConvertNew>());
+  return group;
 }
 
 }  // namespace regatta::app

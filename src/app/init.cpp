@@ -94,7 +94,8 @@ class Init final : public Command {
       return str("next         two scans: nothing to train on. Trained weights register them:\n",
                  "             regatta register --model best.safetensors --fixed FIXED --moving MOVING -o OUT\n",
                  "             Weights of other programs first need this preprocessing:\n",
-                 "             regatta convert WEIGHTS --preprocess ", quoted(paths[0]), " -o model.safetensors\n");
+                 "             regatta convert edit WEIGHTS --preprocess ", quoted(paths[0]),
+                 " -o model.safetensors\n");
     }
     const int gpus = count_visible_gpus();
     return str("next         regatta pack ", quoted(paths[0]), "\n             regatta plan ", quoted(paths[2]),

@@ -25,7 +25,7 @@ class PlanCommand : public Command {
     app.add_flag("--measure", measure_,
                  "train a few steps of each kind of trial on this machine, to forecast the time of all");
     app.add_option("--measure-steps", measure_steps_, "timed steps of --measure (default: 5)")->range(1, 1000);
-    app.add_option("--bench", bench_, "forecast the time from this file of `regatta bench --networks` instead");
+    app.add_option("--bench", bench_, "forecast the time from this file of `regatta bench networks` instead");
     app.add_flag("--json", json_, "print JSON, with every resolved recipe");
     app.add_flag("--models", models_, "list the networks instead: parameters, multiplications-and-additions, memory");
     app.add_option("--size", size_, "with --models: size of the volumes, DxHxW")->capture_default_str();

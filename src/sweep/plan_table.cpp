@@ -194,7 +194,7 @@ std::string totals_text(const PlanTotals& totals, const std::string& backend, co
               " files at the end; until then up to ", bytes(totals.running_bytes), " more per running trial\n");
   return text + (time ? plan_time_text(*time)
                       : std::string("time    not known; --measure trains a few steps here to forecast it, --bench FILE "
-                                    "uses a file of `regatta bench --networks`\n"));
+                                    "uses a file of `regatta bench networks`\n"));
 }
 
 }  // namespace

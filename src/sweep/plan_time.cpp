@@ -130,7 +130,7 @@ std::optional<TrainingCost> cost_from_bench(const Json& bench, const TrialPlan& 
   const Json* shape = find_pointer(plan.description.data, "/shape");
   const Json* rows = find_pointer(bench, "/rows");
   REGATTA_REQUIRE(size != nullptr && size->is_string() && rows != nullptr && rows->is_array(), DataError,
-                  "expected a file of `regatta bench --networks ... -o FILE` with \"size\" and \"rows\"");
+                  "expected a file of `regatta bench networks ... -o FILE` with \"size\" and \"rows\"");
   double voxels = 1.0;
   for (const Json& edge : shape != nullptr && shape->is_array() ? *shape : Json::array()) {
     voxels *= edge.is_number() ? edge.get<double>() : 1.0;
@@ -162,7 +162,7 @@ PlanTime time_from_bench(const Json& bench, const std::string& source, const std
   }
   for (const std::string& model : missing) {
     time.notes.push_back(str("time: ", source, " has no training step of ", model,
-                             "; `regatta bench --networks` measures networks with default options, plan --measure "
+                             "; `regatta bench networks` measures networks with default options, plan --measure "
                              "measures any"));
   }
   return time;

@@ -53,7 +53,7 @@ Json metadata_json(const SafetensorsFile& file, const std::string& key, const st
   const auto found = file.metadata.find(key);
   REGATTA_REQUIRE(found != file.metadata.end(), DataError, path.string(), ": metadata '", key, "' is missing",
                   key == "preprocessing"
-                      ? "; regatta convert --preprocess-from ARCHIVE.h5 (or --preprocess DATASET.json) adds it"
+                      ? "; regatta convert edit --preprocess-from ARCHIVE.h5 (or --preprocess DATASET.json) adds it"
                       : "");
   return parse_json(found->second, str(path.string(), ": metadata '", key, "'"));
 }
@@ -65,7 +65,7 @@ void require_weights_format(const SafetensorsFile& file, const std::filesystem::
                            : format == kCheckpointFormat ? "a checkpoint"
                                                          : str("format '", one_line(format, 60), "'");
   REGATTA_REQUIRE(format == kWeightsFormat, DataError, path.string(), ": ", what, ", expected '", kWeightsFormat,
-                  "'; make it of this file: regatta convert ", path.filename().string(),
+                  "'; make it of this file: regatta convert edit ", path.filename().string(),
                   format == kCheckpointFormat ? " --weights-only" : " --model NAME",
                   " --preprocess DATASET.json -o OUT.safetensors");
 }

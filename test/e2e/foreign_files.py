@@ -71,7 +71,7 @@ def sheared(folder):
     save(folder / "labels.nii", smooth(shape, 1) > 300, kind=numpy.uint8)
     (folder / "d.json").write_text(json.dumps({"schema": 1, "subjects": [{"id": k, "image": f"{k}.nii"} for k in "ab"]}))
     run("pack", folder / "d.json", "-o", folder / "a.h5")
-    run("convert", "--new", "voxelmorph-2", "--preprocess-from", folder / "a.h5", "-o", folder / "m.safetensors")
+    run("convert", "new", "voxelmorph-2", "--preprocess-from", folder / "a.h5", "-o", folder / "m.safetensors")
     turn = numpy.array([[0.8, -0.6, 0], [0.6, 0.8, 0], [0, 0, 1.0]])
     for name, shear, qform, readable in (("kept", 4e-4, True, True), ("nearest", 4e-4, False, True), ("tilted", 0.2, True, True),
                                          ("alone", 0.2, False, False)):
@@ -134,7 +134,7 @@ def labels(folder):
     odd = sum(int((nibabel.load(path).get_fdata() % 1 != 0).sum()) for path in (folder / "scans").glob("*_*.nii.gz"))
     check(f"{odd} values of" in said, f"labels: pack says how many: {odd}")
     if HAS_ENGINE:
-        run("convert", "--new", "voxelmorph-2", "--preprocess-from", folder / "a.h5", "-o", folder / "m.safetensors")
+        run("convert", "new", "voxelmorph-2", "--preprocess-from", folder / "a.h5", "-o", folder / "m.safetensors")
         run("register", "--model", folder / "m.safetensors", "--fixed", folder / "scans/s1.nii.gz", "--moving",
             folder / "scans/s2.nii.gz", "--moving-labels", folder / "scans/s2_seg.nii.gz", "-o", folder / "out", "--device", "cpu")
         warped = nibabel.load(folder / "out" / "warped_labels.nii.gz").get_fdata()
@@ -177,7 +177,7 @@ def freesurfer(folder):
         dataset["preprocess"]["shape"] = [48, 32, 32]  # the network takes multiples of 16
         (folder / "padded.json").write_text(json.dumps(dataset))
         run("pack", folder / "padded.json", "-o", folder / "c.h5")
-        run("convert", "--new", "voxelmorph-2", "--preprocess-from", folder / "c.h5", "-o", folder / "m.safetensors")
+        run("convert", "new", "voxelmorph-2", "--preprocess-from", folder / "c.h5", "-o", folder / "m.safetensors")
         nibabel.save(nibabel.MGHImage(smooth(shape).astype(numpy.float32), turned), folder / "turned.mgz")
         run("register", "--model", folder / "m.safetensors", "--fixed", folder / "turned.mgz", "--moving", folder / "scans/s1.mgz",
             "--moving-labels", folder / "scans/s1_aseg.mgz", "-o", folder / "out", "--device", "cpu")

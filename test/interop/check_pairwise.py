@@ -4,8 +4,8 @@
 usage: check_pairwise.py BIN_DIR      Python with voxelmorph, torch, nibabel and numpy; skips by name without one
 
 For several forms of the class VxmPairwise: a state dict that the package saved, through tools/pth_to_safetensors.py and
-`regatta convert --model`, gives through `regatta register` the displacement and the warped scan that the package gives.
-Weights of `regatta convert --new`, through tools/safetensors_to_pth.py, load into the class with
+`regatta convert edit --model`, gives through `regatta register` the displacement and the warped scan that the package gives.
+Weights of `regatta convert new`, through tools/safetensors_to_pth.py, load into the class with
 load_state_dict(strict=True) and give `register`'s displacement there.
 """
 import json
@@ -119,7 +119,7 @@ def check_form(engine, pair, name, package, options):
     model = package_model(package)
     torch.save(model.state_dict(), pth)
     tool("pth_to_safetensors.py", pth, file["converted"])
-    run(engine, "convert", file["converted"], "--model", NAME, *network, "-o", file["theirs"])
+    run(engine, "convert", "edit", file["converted"], "--model", NAME, *network, "-o", file["theirs"])
     theirs, ours = pair.by_package(model), pair.by_register(engine, file["theirs"])
     length = float(numpy.abs(theirs[0]).mean())
     inside = read_inside(theirs[0])
@@ -127,7 +127,7 @@ def check_form(engine, pair, name, package, options):
     check(length > 0.2 and inside.mean() > 0.8 and found[0] < 1e-4 and found[1] < 1e-4,
           f"{name}: the package's weights, displacements of {length:.2f} voxels: differs by {found[0]:.1e} of the field's norm, the warped scan by {found[1]:.1e}")
 
-    run(engine, "convert", "--new", NAME, "--seed", 5, *network, "-o", file["fresh"])
+    run(engine, "convert", "new", NAME, "--seed", 5, *network, "-o", file["fresh"])
     pth.unlink()
     tool("safetensors_to_pth.py", file["fresh"], pth, "--buffers")
     fresh = VxmPairwise(3, 1, 1, **package)

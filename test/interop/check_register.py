@@ -137,7 +137,7 @@ def main():
         (folder / f"{name}.json").write_text(json.dumps(dataset))
         run(regatta, "pack", folder / f"{name}.json", "-o", folder / f"{name}.h5", "--force")
         weights[name] = folder / f"{name}.safetensors"
-        run(engine, "convert", "--new", "voxelmorph-custom", "--model-options", '{"encoder": [4, 4, 4, 4], "decoder": [4, 4, 4, 4, 4, 4, 4]}',
+        run(engine, "convert", "new", "voxelmorph-custom", "--model-options", '{"encoder": [4, 4, 4, 4], "decoder": [4, 4, 4, 4, 4, 4, 4]}',
             "--preprocess-from", folder / f"{name}.h5", "-o", weights[name], "--force")
 
     def pair(name, fixed, moving, *options, network="brain", placed=None):

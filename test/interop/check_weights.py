@@ -4,9 +4,9 @@
 usage: check_weights.py BIN_DIR [NETWORK...]      Python with torch; skips by name without it
 
 Against the lists of test/golden/state_dict_keys, which have every key, shape and type of the original programs' state
-dicts: fresh weights written by `regatta convert --new`, turned into a .pth by tools/safetensors_to_pth.py --buffers, have
+dicts: fresh weights written by `regatta convert new`, turned into a .pth by tools/safetensors_to_pth.py --buffers, have
 just these and load into such a module with load_state_dict(strict=True), with the values that stand in the file; that
-state dict, back through tools/pth_to_safetensors.py and `regatta convert --model`, gives the bytes of the beginning.
+state dict, back through tools/pth_to_safetensors.py and `regatta convert edit --model`, gives the bytes of the beginning.
 Networks of more than 20 million parameters are not written: their buffers are made from names and shapes alone, which
 test/unit/nn/state_dict_keys_test.cpp compares with the networks. Networks without a list go the same way against
 themselves. The real LKU-Net file is checked where it is ($REGATTA_TEST_DATA, else shared/data beside the checkout).
@@ -119,7 +119,7 @@ def check_network(engine, model, options, listed, name, parameters):
         folder = pathlib.Path(temporary)
         ours, pth, back, again = (folder / file for file in ("ours.safetensors", "w.pth", "back.safetensors", "again.safetensors"))
         network = ("--model-options", json.dumps(options))
-        run(engine, "convert", "--new", model, *network, "--seed", 5, "-o", ours)
+        run(engine, "convert", "new", model, *network, "--seed", 5, "-o", ours)
         safetensors_to_pth.main([str(part) for part in (ours, pth, "--wrap", "state_dict", "--buffers", "--size", SIZE)])
         tensors = torch.load(pth, weights_only=True)["state_dict"]
         raw, data = read_raw(ours)
@@ -135,7 +135,7 @@ def check_network(engine, model, options, listed, name, parameters):
         pth_to_safetensors.main([pth, back])
         form = safetensors_to_pth.AS_PUBLISHED.get(model)
         network = network if not form or form in options else ("--model-options", json.dumps({**options, form: False}))
-        run(engine, "convert", back, "--model", model, *network, "-o", again)
+        run(engine, "convert", "edit", back, "--model", model, *network, "-o", again)
         check(read_raw(again)[1] == data, f"{name}: back through .pth, {len(data)} bytes equal")
 
 
@@ -168,7 +168,7 @@ def check_networks(engine, wanted):
 def check_buffers(engine, folder):
     """The values of what safetensors_to_pth.py adds, and what it refuses."""
     ours, pth = folder / "ours.safetensors", folder / "w.pth"
-    run(engine, "convert", "--new", "voxelmorph", "-o", ours)
+    run(engine, "convert", "new", "voxelmorph", "-o", ours)
     tool("safetensors_to_pth.py", ours, pth, "--buffers", "--size", "16x32x48")
     tensors = torch.load(pth, weights_only=True)
     for key, shape in (("transformer.grid", (16, 32, 48)), ("integrate.transformer.grid", (8, 16, 24))):
@@ -176,7 +176,7 @@ def check_buffers(engine, folder):
         check(grid.shape == (1, 3, *shape) and grid.dtype == torch.float32 and grid[0, :, 3, 7, 11].tolist() == [3, 7, 11],
               f"voxelmorph: {key} holds each voxel's coordinates")
     window = (2, 3, 4)
-    run(engine, "convert", "--new", "transmorph-bspl", "--model-options", json.dumps(SWIN), "--force", "-o", ours)
+    run(engine, "convert", "new", "transmorph-bspl", "--model-options", json.dumps(SWIN), "--force", "-o", ours)
     shown = tool("safetensors_to_pth.py", ours, folder / "bspl.pth", "--buffers")
     check("buffers" in shown, "transmorph-bspl: buffers that no size is needed for")
     tensors = torch.load(folder / "bspl.pth", weights_only=True)
@@ -203,13 +203,13 @@ def former_names(tensors):
 def check_former_vfa(engine, folder):
     """Files with VFA's former names are read, said, and written under today's."""
     ours, old, new = folder / "ours.safetensors", folder / "old.safetensors", folder / "new.safetensors"
-    run(engine, "convert", "--new", "vfa", "-o", ours)
+    run(engine, "convert", "new", "vfa", "-o", ours)
     tensors, metadata = safetensors_io.read(ours)
     safetensors_io.write(old, former_names(tensors), {key: value for key, value in metadata.items() if not key.startswith("xxh3")})
     check(sum(".0.weight" in key for key in safetensors_io.read(old)[0]) > 8, "vfa: a file with former names")
     done = subprocess.run([sys.executable, ROOT / "tools/safetensors_to_pth.py", old, folder / "no"], capture_output=True, text=True)
     check(done.returncode == 1 and "names of an earlier version" in done.stderr, "vfa: former names do not go to PyTorch")
-    done = subprocess.run([engine, "convert", old, "-o", new], capture_output=True, text=True)
+    done = subprocess.run([engine, "convert", "edit", old, "-o", new], capture_output=True, text=True)
     check(done.returncode == 0 and "88 tensors have names of an earlier version" in done.stderr, "vfa: former names are read, and it is said")
     check(read_raw(new)[0] == read_raw(ours)[0], "vfa: and written under today's names, values equal")
 
@@ -226,7 +226,7 @@ def check_refusals(folder):
 
 def refused(engine, code, expected, *arguments):
     """Returns the lines of the message."""
-    done = subprocess.run([str(part) for part in (engine, "convert", *arguments)], capture_output=True, text=True)
+    done = subprocess.run([str(part) for part in (engine, "convert", "edit", *arguments)], capture_output=True, text=True)
     check(done.returncode == code and expected in done.stderr, f"refused: {expected}" if expected in done.stderr else f"{expected}: got {done.stderr}")
     return done.stderr.strip().splitlines()
 
@@ -244,9 +244,9 @@ def check_commands(engine, folder):
     recipe = {"model": {"name": "lkunet", "options": {}}}
     safetensors_io.write(checkpoint, {**kernels, "optim/step": torch.zeros(1), "train/loss_sums": torch.zeros(2, dtype=torch.float64)},
                          {"format": "regatta checkpoint 1", "recipe": json.dumps(recipe), "counters": "{}"})
-    check("parameters: 156 in 6 tensors (without 2 of training state" in run(engine, "convert", "--list", checkpoint), "listing of a checkpoint")
+    check("parameters: 156 in 6 tensors (without 2 of training state" in run(engine, "convert", "list", checkpoint), "listing of a checkpoint")
     refused(engine, 2, "--weights-only makes weights of it", checkpoint, "--half", "-o", out)
-    run(engine, "convert", checkpoint, "--weights-only", "--fold", "--half", "--rename", "ec3.=net1.ec3.", "-o", out)
+    run(engine, "convert", "edit", checkpoint, "--weights-only", "--fold", "--half", "--rename", "ec3.=net1.ec3.", "-o", out)
     raw, metadata = read_raw(out)[0], metadata_of(out)
     check({name: entry[:2] for name, entry in raw.items()} == {"net1.ec3.folded.weight": ("F16", [1, 1, 5, 5, 5]), "net1.ec3.folded.bias": ("F16", [1])},
           "training state left out, renamed, folded, halved")
@@ -257,35 +257,35 @@ def check_commands(engine, folder):
     before = out.read_bytes()
     refused(engine, 3, "already exists; use --force to replace it", out, "--float", "-o", out)
     check(out.read_bytes() == before and len(list(folder.iterdir())) == 2, "a file that is there stays as it is, nothing is left beside it")
-    run(engine, "convert", out, "--float", "--drop", "net1.ec3.folded.b", "--force", "-o", out)
+    run(engine, "convert", "edit", out, "--float", "--drop", "net1.ec3.folded.b", "--force", "-o", out)
     check([entry[:2] for entry in read_raw(out)[0].values()] == [("F32", [1, 1, 5, 5, 5])], "--force, --float, --drop")
     refused(engine, 2, "no tensor's name starts with 'nothing'", out, "--drop", "nothing", "-o", again)
     refused(engine, 2, "no large-kernel blocks", out, "--fold", "-o", again)
     refused(engine, 3, "'net1.ec3.folded.weight' is not a parameter of this network", out, "--model", "voxelmorph-1", "-o", again)
-    refused(engine, 2, "give an input file or --new MODEL", "-o", again)
+    refused(engine, 2, "input is required", "-o", again)
     check(not again.exists(), "nothing is written by what is refused")
 
 
 def check_foreign(engine, folder):
     """Another program's file: asked for what it does not tell, made ready for `register` from a data set file alone."""
     ours, theirs, pth, out = (folder / file for file in ("ours.safetensors", "theirs.safetensors", "theirs.pth", "out.safetensors"))
-    run(engine, "convert", "--new", "voxelmorph-diff", "-o", ours)
+    run(engine, "convert", "new", "voxelmorph-diff", "-o", ours)
     tensors, _ = safetensors_io.read(ours)
     safetensors_io.write(theirs, tensors, {})
     lines = refused(engine, 2, "--as-published for their authors' program", theirs, "--model", "voxelmorph-diff", "-o", out)
     check(len(lines) == 1 and '"reference": false' in lines[0] and not out.exists(), "asked which of two forms is meant")
     for flags, value in ((("--as-published",), True), (("--model-options", '{"reference": false}'), False)):
-        run(engine, "convert", theirs, "--model", "voxelmorph-diff", *flags, "--force", "-o", out)
+        run(engine, "convert", "edit", theirs, "--model", "voxelmorph-diff", *flags, "--force", "-o", out)
         model = json.loads(metadata_of(out)["recipe"])["model"]
         check(model["options"]["reference"] is value, f"the file says it: reference {value}")
         check(("computes as published" in metadata_of(out)["converted"]) is value, "its history too")
-    run(engine, "convert", theirs, "--model", "voxelmorph-diff", "--as-published", "--force", "-o", out)
-    run(engine, "convert", out, "--model", "voxelmorph-diff", "-o", folder / "kept.safetensors")
+    run(engine, "convert", "edit", theirs, "--model", "voxelmorph-diff", "--as-published", "--force", "-o", out)
+    run(engine, "convert", "edit", out, "--model", "voxelmorph-diff", "-o", folder / "kept.safetensors")
     check(json.loads(metadata_of(folder / "kept.safetensors")["recipe"])["model"]["options"]["reference"], "a file that says it is not asked again")
     refused(engine, 2, "--as-published beside", theirs, "--model", "voxelmorph-diff", "--as-published", "--model-options", '{"reference": false}', "-o", folder / "no")
 
     torch.save(tensors, pth)
-    lines = refused(engine, 3, "python3 tools/pth_to_safetensors.py theirs.pth", pth, "--list")
+    lines = refused(engine, 3, "python3 tools/pth_to_safetensors.py theirs.pth", pth, "-o", folder / "no")
     check(len(lines) == 1, "a .pth names the tool that reads it")
     safetensors_io.write(folder / "module.safetensors", {f"module.{key}": value for key, value in tensors.items()}, {})
     lines = refused(engine, 3, "--rename module.=", folder / "module.safetensors", "--model", "voxelmorph-diff", "--as-published", "-o", folder / "no")
@@ -295,7 +295,7 @@ def check_foreign(engine, folder):
     preprocess = {"orientation": "LIA", "spacing_mm": [1, 1, 1], "shape": [160, 192, 224], "intensity": {"kind": "none"}, "type": "float32"}
     prepared.write_text(json.dumps({"preprocess": preprocess}))
     ready = folder / "ready.safetensors"
-    run(engine, "convert", theirs, "--model", "voxelmorph-diff", "--as-published", "--preprocess", prepared, "-o", ready)
+    run(engine, "convert", "edit", theirs, "--model", "voxelmorph-diff", "--as-published", "--preprocess", prepared, "-o", ready)
     found = {key: json.loads(metadata_of(ready)[key]) for key in ("shape", "spacing", "preprocessing")}
     check(found["shape"] == [160, 192, 224] and found["spacing"] == [1, 1, 1] and found["preprocessing"]["orientation"] == "LIA",
           "preprocessing stated without an archive")
@@ -313,13 +313,13 @@ def check_real_file(engine, folder):
         return
     converted, ours, pth = folder / "l.safetensors", folder / "o.safetensors", folder / "l.pth"
     tool("pth_to_safetensors.py", path, converted)
-    run(engine, "convert", converted, "-o", ours)
-    listing = run(engine, "convert", "--list", ours)
+    run(engine, "convert", "edit", converted, "-o", ours)
+    listing = run(engine, "convert", "list", ours)
     check(f"{LKUNET[1]} tensors, {LKUNET[2]} values" in listing, f"{LKUNET[0]}: {LKUNET[1]} tensors, {LKUNET[2]} values")
     tool("safetensors_to_pth.py", ours, pth)
     original, round_trip = (torch.load(file, map_location="cpu", weights_only=True) for file in (path, pth))
     check(list(original) == list(round_trip) and all(original[key].equal(round_trip[key]) for key in original), f"{LKUNET[0]}: and back, equal")
-    run(engine, "convert", converted, "--fold", "-o", folder / "folded.safetensors")
+    run(engine, "convert", "edit", converted, "--fold", "-o", folder / "folded.safetensors")
     folded, parts = read_raw(folder / "folded.safetensors")[0], {key: value.double() for key, value in original.items()}
     block = {kind: [parts[f"ec3.layer_{part}Kernel.0.{kind}"] for part in ("regular", "large", "one")] for kind in ("weight", "bias")}
     three, five, one = block["weight"]

@@ -24,7 +24,7 @@ done
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 for network in ${networks//,/ }; do
-  "$bin/regatta-engine" bench --networks "$network" --inference --device cpu --size "$size" --threads "$threads" \
+  "$bin/regatta-engine" bench networks "$network" --inference --device cpu --size "$size" --threads "$threads" \
     --warmup 1 --steps 3 --save-weights "$work/$network.weights" --save-flow "$work/$network.flow" \
     -o "$work/$network.ours.json"
   "$python" tools/bench/torch_inference.py "$network" --size "$size" --threads "$threads" --warmup 1 --steps 3 \

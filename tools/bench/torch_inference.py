@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Forward passes without gradients of VxmDense_2 or TransMorph in PyTorch on the CPU: the other side of
 tools/bench/cpu_inference.sh. The networks are written from their description (docs/models.md names the papers), with the
-parameter names of the reference code, so that the weights that `regatta bench --save-weights` writes load strictly.
+parameter names of the reference code, so that the weights that `regatta bench networks --save-weights` writes load strictly.
 
   torch_inference.py NETWORK --size 160x192x224 --threads 2 [--weights FILE] [--flow FILE] [-o FILE]
 

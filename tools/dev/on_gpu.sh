@@ -76,8 +76,8 @@ part_sanitizer() {   # every kernel test but the large ones, each in a process o
 part_bench() {
   local model
   for model in voxelmorph-2 voxelmorph-1 voxelmorph-x2; do
-    regatta bench --model $model --backend both -o "$out/$model.json"
-    regatta bench --model $model --backend fast --sm 80 -o "$out/$model-sm80.json"
+    regatta bench step --model $model --backend both -o "$out/$model.json"
+    regatta bench step --model $model --backend fast --sm 80 -o "$out/$model-sm80.json"
   done
   bench_kernels > "$out/kernels.jsonl"
 }

@@ -35,7 +35,7 @@ class ForecastFor {
   const kernels::Capability* before_;
 };
 
-/// From here on GPUs are taken for ones of capability 8.0: `regatta bench --sm 80`. Not while a training runs.
+/// From here on GPUs are taken for ones of capability 8.0: `regatta bench step --sm 80`. Not while a training runs.
 void take_sm80_forms(bool on);
 
 /// Of [N, C, D, H, W].

@@ -40,7 +40,7 @@ struct PlanTime {
 /// Seconds until all trials have ended, `at_a_time` of them side by side, each begun when one before it has ended.
 double makespan_s(const std::vector<double>& trial_s, int at_a_time);
 
-/// Costs of a trial's network in a file of `regatta bench --networks`, which has default options: by the number of
+/// Costs of a trial's network in a file of `regatta bench networks`, which has default options: by the number of
 /// voxels for the trial's shape, times the batch. Nothing if the file does not have the network with as many
 /// parameters.
 std::optional<TrainingCost> cost_from_bench(const Json& bench, const TrialPlan& plan);

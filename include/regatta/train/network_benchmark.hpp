@@ -1,4 +1,4 @@
-// Times a network and measures its memory beside the forecast. Used by `regatta bench --networks`; no files but the
+// Times a network and measures its memory beside the forecast. Used by `regatta bench networks`; no files but the
 // weights and the field that are asked for.
 #pragma once
 

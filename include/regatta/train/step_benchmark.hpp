@@ -1,5 +1,5 @@
 // Times one training step and checks in the same run that the fast loss gives what the slow one gives. Used by
-// `regatta bench`; no files are written here.
+// `regatta bench step`; no files are written here.
 #pragma once
 
 #include <cstdint>

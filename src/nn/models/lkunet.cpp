@@ -40,7 +40,8 @@ struct LkunetOptions {
     v("cascade", s.cascade, "times that the one network runs, each time on the volume warped so far (3 for NLST)",
       between(1, 8));
     v("dc10", s.dc10, "keep the unused layer of the IXI files, so that they load strictly");
-    v("folded", s.folded, "parallel kernels as the one that they add up to (inference; see `regatta convert --fold`)");
+    v("folded", s.folded,
+      "parallel kernels as the one that they add up to (inference; see `regatta convert edit --fold`)");
   }
 };
 

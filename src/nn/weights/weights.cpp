@@ -134,13 +134,13 @@ std::string prefix_hint(const std::vector<std::string>& missing, const NamedPoin
     if (name.size() > wanted.size() && name.ends_with(wanted)) {
       const std::string prefix = name.substr(0, name.size() - wanted.size());
       if (fits(prefix, "")) {
-        return str("the names begin with '", one_line(prefix, 80), "': regatta convert --rename ", prefix, "=");
+        return str("the names begin with '", one_line(prefix, 80), "': regatta convert edit --rename ", prefix, "=");
       }
     }
     if (name.size() < wanted.size() && wanted.ends_with(name)) {
       const std::string prefix = wanted.substr(0, wanted.size() - name.size());
       if (fits("", prefix)) {
-        return str("the names lack '", prefix, "' in front: regatta convert --rename =", prefix);
+        return str("the names lack '", prefix, "' in front: regatta convert edit --rename =", prefix);
       }
     }
   }

@@ -71,7 +71,7 @@ TEST_CASE("the forecast says hours in all and how long that is with more GPUs") 
   CHECK_THAT(plan_time_text(time), Contains("less than 0.01 GPU-hours for all on NVIDIA H200"));
 }
 
-TEST_CASE("figures of `bench --networks` hold for the same network, by its voxels") {
+TEST_CASE("figures of `bench networks` hold for the same network, by its voxels") {
   std::vector<TrialPlan> plans = small_plans();
   const Json row = {{"model", "voxelmorph-2"},
                     {"parameters", 1000},

@@ -1,4 +1,4 @@
-// What `regatta bench --networks` measures, at a size that takes no time.
+// What `regatta bench networks` measures, at a size that takes no time.
 #include "regatta/train/network_benchmark.hpp"
 
 #include <cmath>

@@ -1,4 +1,4 @@
-// What `regatta bench --recipe` measures, at a size that takes no time.
+// What `regatta bench step --recipe` measures, at a size that takes no time.
 #include "regatta/train/step_benchmark.hpp"
 
 #include <nlohmann/json.hpp>

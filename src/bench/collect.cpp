@@ -1,4 +1,4 @@
-#include "app/bench_collect.hpp"
+#include "regatta/bench/collect.hpp"
 
 #include <algorithm>
 #include <iostream>
@@ -8,7 +8,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "app/own_folder.hpp"
+#include "bench/own_folder.hpp"
 #include "regatta/base/clock.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/base/files.hpp"
@@ -21,7 +21,7 @@
 #include "regatta/sweep/journal.hpp"
 #include "regatta/sweep/sweep.hpp"
 
-namespace regatta::app {
+namespace regatta::bench {
 namespace {
 
 namespace fs = std::filesystem;
@@ -161,7 +161,7 @@ double middle_of(std::vector<double> values) {
 
 }  // namespace
 
-Json bench_collect(std::int64_t trials, int repeats) {
+Json measure_collect(std::int64_t trials, int repeats) {
   const OwnFolder folder;
   const SweepFiles files{folder.path() / "sweep"};
   make_sweep(files, trials);
@@ -200,4 +200,4 @@ Json bench_collect(std::int64_t trials, int repeats) {
   return report;
 }
 
-}  // namespace regatta::app
+}  // namespace regatta::bench

@@ -1,19 +1,17 @@
-#include "app/bench_networks.hpp"
+#include "regatta/bench/networks.hpp"
 
-#include <algorithm>
 #include <iostream>
 
 #include <nlohmann/json.hpp>
 
-#include "regatta/base/clock.hpp"
+#include "bench/report.hpp"
 #include "regatta/base/error.hpp"
-#include "regatta/base/version.hpp"
 #include "regatta/nn/device.hpp"
 #include "regatta/nn/forms.hpp"
 #include "regatta/nn/model.hpp"
 #include "regatta/train/step_benchmark.hpp"
 
-namespace regatta::app {
+namespace regatta::bench {
 namespace {
 
 std::vector<std::string> names_from(const std::string& text) {
@@ -41,16 +39,16 @@ Json memory_to_json(std::int64_t measured, std::int64_t forecast) {
 Json network_times_to_json(const NetworkTimes& times) {
   Json row;
   row["parameters"] = times.parameters;
-  row["inference_ms"] = bench_spread(times.inference_ms);
+  row["inference_ms"] = spread_of(times.inference_ms);
   row["inference_captured"] = times.inference_captured;
-  row["uncaptured_inference_ms"] = bench_spread(times.uncaptured_inference_ms);
+  row["uncaptured_inference_ms"] = spread_of(times.uncaptured_inference_ms);
   row["inference_memory"] = memory_to_json(times.measured.inference, times.forecast.inference);
   row["host_bytes_before"] = times.host_bytes_before;
   row["host_bytes_peak"] = times.host_bytes_peak;
   row["largest_displacement"] = times.flow_max;
   if (!times.step_ms.empty()) {
-    row["forward_ms"] = bench_spread(times.forward_ms);
-    row["step_ms"] = bench_spread(times.step_ms);
+    row["forward_ms"] = spread_of(times.forward_ms);
+    row["step_ms"] = spread_of(times.step_ms);
     row["training_memory"] = memory_to_json(times.measured.training, times.forecast.training);
     row["loss"] = times.loss;
     row["gradient_norm"] = times.gradient_norm;
@@ -99,37 +97,16 @@ Json row_of(const NetworkBenchmarkOptions& options) {
 
 }  // namespace
 
-Json bench_head(const std::string& benchmark, const Shape3& shape, const RunOptions& run) {
-  Json report;
-  report["schema"] = 1;
-  report["benchmark"] = benchmark;
-  report["build"] = build_id();
-  report["torch"] = torch_version_text();
-  report["device"] = device_name(choose_device(run.device));
-  report["host_threads"] = run.threads;
-  report["when"] = system_clock().utc_text();
-  report["size"] = join(shape, "x");
-  report["tf32"] = run.tf32;
-  report["channels_last"] = run.channels_last;
-  return report;
-}
-
-Json bench_spread(const std::vector<double>& values) {
-  return {{"median", median(values)},
-          {"min", *std::min_element(values.begin(), values.end())},
-          {"max", *std::max_element(values.begin(), values.end())}};
-}
-
-Json bench_networks(const std::string& names, const std::vector<std::string>& backends,
-                    const NetworkBenchmarkOptions& options) {
+Json measure_networks(const std::string& names, const std::vector<std::string>& backends,
+                      const NetworkBenchmarkOptions& options) {
   const std::vector<std::string> chosen = names_from(names);
   const bool has_files = !options.weights.empty() || !options.save_weights.empty() || !options.save_flow.empty();
   REGATTA_REQUIRE(chosen.size() == 1 || !has_files, ConfigError,
                   "--weights, --save-weights and --save-flow: one network only, got ", chosen.size());
   for (const std::string& name : chosen) {
-    make_model(name, Json::object(), {.without_data = true});  // a wrong name is told before anything is measured
+    make_model(name, Json::object(), {.without_data = true});  // a wrong name is reported before anything is measured
   }
-  Json report = bench_head("networks", options.shape, options.run);
+  Json report = head_of_report("networks", options.shape, options.run);
   report["warmup"] = options.warmup;
   report["steps"] = options.steps;
   report["rows"] = Json::array();
@@ -146,4 +123,4 @@ Json bench_networks(const std::string& names, const std::vector<std::string>& ba
   return report;
 }
 
-}  // namespace regatta::app
+}  // namespace regatta::bench

@@ -5,11 +5,11 @@
 
 #include "regatta/config/json.hpp"
 
-namespace regatta::app {
+namespace regatta::bench {
 
 /// Makes a sweep of N finished trials in a folder of its own (journals alone, no trial folders), reads its
 /// report with the files in the page cache and out of it, and checks that every trial is ranked and the right one won.
 /// Prints a line a measurement. @throws BugError if the report is wrong
-Json bench_collect(std::int64_t trials, int repeats);
+Json measure_collect(std::int64_t trials, int repeats);
 
-}  // namespace regatta::app
+}  // namespace regatta::bench

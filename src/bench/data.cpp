@@ -1,4 +1,4 @@
-#include "app/bench_data.hpp"
+#include "regatta/bench/data.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -12,7 +12,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "app/own_folder.hpp"
+#include "bench/own_folder.hpp"
 #include "regatta/base/clock.hpp"
 #include "regatta/base/error.hpp"
 #include "regatta/base/files.hpp"
@@ -25,7 +25,7 @@
 #include "regatta/volume/resample.hpp"
 #include "regatta/volume/volume_file.hpp"
 
-namespace regatta::app {
+namespace regatta::bench {
 namespace {
 
 namespace fs = std::filesystem;
@@ -212,7 +212,7 @@ void load_whole(const fs::path& path) {
 
 }  // namespace
 
-Json bench_data(const DataBenchmark& options) {
+Json measure_data(const DataBenchmark& options) {
   const OwnFolder own;
   const fs::path& folder = own.path();
   make_scans(options, folder);
@@ -260,4 +260,4 @@ Json bench_data(const DataBenchmark& options) {
   return report;
 }
 
-}  // namespace regatta::app
+}  // namespace regatta::bench

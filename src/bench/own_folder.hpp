@@ -6,7 +6,7 @@
 #include "regatta/base/files.hpp"
 #include "regatta/base/text.hpp"
 
-namespace regatta::app {
+namespace regatta::bench {
 
 /// A folder that is removed at the end.
 class OwnFolder {
@@ -27,4 +27,4 @@ class OwnFolder {
   std::filesystem::path path_;
 };
 
-}  // namespace regatta::app
+}  // namespace regatta::bench

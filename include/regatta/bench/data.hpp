@@ -6,7 +6,7 @@
 
 #include "regatta/config/json.hpp"
 
-namespace regatta::app {
+namespace regatta::bench {
 
 struct DataBenchmark {
   std::string scan;  ///< a brain scan that all are made from; empty: a made-up one
@@ -19,6 +19,6 @@ struct DataBenchmark {
 
 /// Makes the scans in a folder of its own, packs them with and without resampling, loads a large archive; checks that
 /// the packed voxels are right. Prints a line a measurement. @throws BugError if they are not
-Json bench_data(const DataBenchmark& options);
+Json measure_data(const DataBenchmark& options);
 
-}  // namespace regatta::app
+}  // namespace regatta::bench
