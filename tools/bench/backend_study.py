@@ -12,10 +12,11 @@ Runs `regatta train` (from PATH) many times, on all GPUs. Three studies, each on
 - curves (--curve), for each of --curve-models and of --curve-seeds: 300 steps more of a fast training of
   --curve-start steps, with its optimiser's state, by the fast backend and by three references of different rounding
   (TF32, float32, cuDNN's other choice of algorithms). Means over 20 steps; the deviation of fast from the mean of the
-  references against the largest of their own. Pictures are OUT-MODEL-SEED.svg.
+  references against the largest of their own, for each start and over all starts of a model. Pictures are
+  OUT-MODEL-SEED.svg.
 Each run that ended is a line of OUT.jsonl as well. --keep takes what is there of a former report's seeds, if the
 recipe is the same: only the others are run. --keep-curves does so with the curves in the lines of a study that was cut
-off; trainings before the curves run again, and give the same bytes.
+off; trainings before the curves run again, and must give the same losses, or nothing of that start is kept.
 """
 import argparse
 import concurrent.futures
@@ -133,7 +134,7 @@ def kept_curves(options):
     if not options.keep_curves:
         return {}
     records = map(json.loads, options.keep_curves.read_text().splitlines())
-    return {record["run"]: record["losses"] for record in records if not record["run"].endswith("-grown")}
+    return {record["run"]: [tuple(point) for point in record["losses"]] for record in records}
 
 
 def start_curve(options, runs, model, seed):
@@ -149,6 +150,9 @@ def start_curve(options, runs, model, seed):
 
     def follow():
         place = grown.result()[0] if grown else None
+        if grown and losses_of(place) != kept.get(f"{name}-grown", losses_of(place)):
+            print(f"{name}: another start than the kept one, which is left out", flush=True)
+            kept.clear()
         longer = {**schedule, "/train/steps": options.curve_start + CURVE_STEPS}
 
         def curve(run, backend, variables):
@@ -174,6 +178,19 @@ def curve_report(curves):
     return {"steps": steps, "mean_over_steps": WINDOW,
             "total": {name: [value for _, value in curve] for name, curve in curves.items()},
             "largest_deviation_of_a_reference": own, "largest_deviation_of_fast": fast, "ratio": fast / own}
+
+
+def over_seeds(curves):
+    """The largest deviations of each model over all its starts. One start alone is a noisy yardstick: how far references
+    lie apart after 300 steps differs by a factor of five between starts."""
+    result = {}
+    for model in dict.fromkeys(curve["model"] for curve in curves):
+        of_model = [curve for curve in curves if curve["model"] == model]
+        own, fast = (max(curve[key] for curve in of_model)
+                     for key in ("largest_deviation_of_a_reference", "largest_deviation_of_fast"))
+        result[model] = {"seeds": [curve["seed"] for curve in of_model], "largest_deviation_of_a_reference": own,
+                         "largest_deviation_of_fast": fast, "ratio": fast / own}
+    return result
 
 
 def picture(report):
@@ -293,6 +310,7 @@ def main():
         for (model, seed), started in curves.items():
             curve = curve_report({name: losses() for name, losses in started.items()})
             report.setdefault("curves", []).append({"model": model, "seed": seed, **curve})
+            report["curves_over_seeds"] = over_seeds(report["curves"])
             options.output.with_name(f"{options.output.stem}-{model}-{seed}.svg").write_text(picture(curve))
             write()
             print(f"curve of {model}, seed {seed}: ratio {curve['ratio']:.2f}", flush=True)
