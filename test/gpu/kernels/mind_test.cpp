@@ -61,7 +61,8 @@ Result on_device(const Images& images) {
   return {loss.values()[0], to_warped.values()};
 }
 
-void check_images(const Images& images) {
+/// @param limit  of the gradient's relative error
+void check_images(const Images& images, double limit = 1e-3) {
   INFO(images.size.n << "x" << images.size.d << "x" << images.size.h << "x" << images.size.w << ", radius "
                      << images.radius << ", dilation " << images.dilation);
   std::vector<double> expected;
@@ -69,7 +70,7 @@ void check_images(const Images& images) {
   const Result result = on_device(images);
   CHECK(result.loss == Approx(loss).epsilon(1e-5));
   const double error = relative_error(result.gradient, expected);
-  CHECK(error < 1e-3);
+  CHECK(error < limit);
   std::cout << "mind, " << images.size.d << "x" << images.size.h << "x" << images.size.w << ": loss off by "
             << std::abs(result.loss - loss) / loss << ", gradient by " << error << '\n';
   const Result again = on_device(images);
@@ -115,7 +116,9 @@ TEST_CASE("self-similarity of full-size images agrees with float64") {
   if (!has_gpu()) {
     REGATTA_SKIP("no GPU");
   }
-  check_images(head_images(kFullSize));
+  // Which channel is the smallest changes with rounding: float64's own gradient of this pair moves by 0.8 % if half of
+  // the intensities move by one unit in the last place of float32.
+  check_images(head_images(kFullSize), 2e-2);
 }
 
 }  // namespace regatta::kernels
