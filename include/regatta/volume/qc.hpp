@@ -48,11 +48,15 @@ class SubjectSheet {
 };
 
 /// One registration: rows are the three planes; columns are fixed, moving, warped, |fixed - moving|, |fixed - warped|
-/// (one scale of brightness for both) and the deformed grid x + u(x), a line every few voxels.
+/// (one scale of brightness for both) and the deformed grid x + u(x), a line every few voxels. Letters mark left and
+/// right (L, R), back and front (P, A); where the field folds, that is where the determinant of its Jacobian (central
+/// differences) is not positive, the warped image and the grid are red.
 /// @param fixed, moving, warped  [D, H, W] on the packed grid, 0..1
 /// @param field  [3, D, H, W], voxels
+/// @param title  over the picture, cut to its width; empty: none
 void registration_qc(const std::filesystem::path& path, std::span<const float> fixed, std::span<const float> moving,
                      std::span<const float> warped, std::span<const float> field, const Shape3& shape,
-                     const Spacing3& spacing = {1.0, 1.0, 1.0}, const std::string& orientation = "RAS");
+                     const Spacing3& spacing = {1.0, 1.0, 1.0}, const std::string& orientation = "RAS",
+                     const std::string& title = "");
 
 }  // namespace regatta

@@ -2,8 +2,11 @@
 // must.
 #include "regatta/volume/qc.hpp"
 
+#include <algorithm>
 #include <set>
 #include <vector>
+
+#include <png.h>
 
 #include "files.hpp"
 #include "regatta/base/text.hpp"
@@ -27,6 +30,16 @@ int png_size(const std::string& png, std::size_t offset) {
 
 int color_type(const std::string& png) {
   return png[25];
+}
+
+std::vector<Rgb> read_png(const std::filesystem::path& path) {
+  png_image image{};
+  image.version = PNG_IMAGE_VERSION;
+  REQUIRE(png_image_begin_read_from_file(&image, path.c_str()) != 0);
+  image.format = PNG_FORMAT_RGB;
+  std::vector<Rgb> pixels(static_cast<std::size_t>(image.width) * image.height);
+  REQUIRE(png_image_finish_read(&image, nullptr, pixels.data(), 0, nullptr) != 0);
+  return pixels;
 }
 
 std::function<float(std::size_t)> voxel_of(const std::vector<float>& image) {
@@ -140,6 +153,27 @@ TEST_CASE("both sheets are written as PNG") {
     CHECK(png_size(png, 20) > 150);
     CHECK(png.substr(png.size() - 8, 4) == "IEND");
   }
+}
+
+TEST_CASE("the picture of a registration shows folds in red, and none where there are none") {
+  const test::TemporaryFolder folder;
+  const Shape3 shape = {24, 20, 16};
+  const auto voxels = static_cast<std::size_t>(voxel_count(shape));
+  const std::vector<float> image(voxels, 0.5F);
+  std::vector<float> field(3 * voxels, 0.0F);
+  registration_qc(folder / "smooth.png", image, image, image, field, shape, {1, 1, 1}, "RAS", "best");
+  for (std::size_t i = 0; i < voxels; ++i) {
+    const std::size_t w = i % 16;
+    field[2 * voxels + i] = w > 8 ? -4.0F : 0.0F;  // what lies behind voxel 8 comes before it
+  }
+  registration_qc(folder / "folded.png", image, image, image, field, shape, {1, 1, 1}, "RAS", "worst");
+  const auto red_pixels = [&](const char* name) {
+    const std::vector<Rgb> pixels = read_png(folder / name);
+    return std::count_if(pixels.begin(), pixels.end(),
+                         [](const Rgb& p) { return p[0] > 180 && p[1] < 90 && p[2] < 90; });
+  };
+  CHECK(red_pixels("smooth.png") == 0);
+  CHECK(red_pixels("folded.png") > 500);
 }
 
 TEST_CASE("a sheet cuts large volumes where the labels are, however few") {
