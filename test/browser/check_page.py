@@ -12,6 +12,7 @@ import tempfile
 
 from browser import Browser, find_program
 
+DATA = '<script type="application/json" id="report">'
 ROWS = "Array.from(document.querySelectorAll('#leaderboard tbody tr')).filter(row => !row.hidden)"
 
 
@@ -120,6 +121,40 @@ def check_small(browser, pages):
         clean(browser, step.__name__)
 
 
+def with_more(page, out):
+    """The page's data with two objectives, a constraint and importance, as a search may have them."""
+    text = page.read_text()
+    begin = text.index(DATA) + len(DATA)
+    end = text.index("</script>", begin)
+    data = json.loads(text[begin:end])
+    data["objectives"] = [{"metric": "dice", "direction": "maximise"}, {"metric": "folding", "direction": "minimise"}]
+    data["constraints"] = [{"metric": "folding", "at_most": 0.00053, "at_least": None}]
+    data["importance"] = {"axes": [{"pointer": axis["pointer"], "importance": 0.5} for axis in data["axes"]], "warning": "few"}
+    for place, point in enumerate(data["ranking"]):
+        point["front"] = 1 if place < 2 else 2
+        point["status"] = "violates" if place > 5 else "ok"
+    out.write_text(text[:begin] + json.dumps(data).replace("<", "\\u003c") + text[end:])
+
+
+def check_more(browser, pages):
+    with_more(pages / "small.html", pages / "more.html")
+    browser.open(pages / "more.html", width=420)
+    browser.settle()
+    titles = browser.value("figures.map(figure => figure.parts.title)")
+    for begin in ("How much each axis", "Objectives against each other"):
+        check(any(title.startswith(begin) for title in titles), f"no chart '{begin}' in {titles}")
+    front = "figures.find(figure => figure.parts.title.startsWith('Objectives')).chart.getOption().series[0].data"
+    before = browser.value(front)
+    check(len(before) == 2, f"the front has {len(before)} points")
+    drawn = browser.value("figures.find(figure => figure.parts.title.startsWith('Objectives')).box.textContent")
+    check("limit" in drawn, "the constraint's limit is not drawn")
+    browser.value("(() => { for (const box of document.querySelectorAll('#search select')) { box.value = box.value === 'dice' ? 'folding'"
+                  " : 'dice'; box.dispatchEvent(new Event('change')); } })()")
+    check(sorted(map(tuple, before)) == sorted((y, x) for x, y in browser.value(front)), "the objectives do not change places")
+    check_tables_behind(browser)
+    clean(browser, "objectives and importance")
+
+
 def main():
     program = find_program()
     if program is None:
@@ -133,6 +168,7 @@ def main():
             return
         with Browser(program) as browser:
             check_small(browser, pages)
+            check_more(browser, pages)
             browser.open(pages / "hostile.html")
             browser.settle()
             clean(browser, "hostile names")

@@ -1,17 +1,18 @@
-// How the search went: history, parallel coordinates, importance, one slice for each axis, the Pareto front.
+// How the search went: history, importance, parallel coordinates, one slice for each axis; pareto.js has the front.
 const scored = report.trials.filter(trial => number(trial.objective) !== null);
 const lost = report.trials.filter(hasFailed);
 const pointHint = trial => hint(trial.name, setting(trial),
   number(trial.objective) === null ? trial.status : `${titleOf(metric)} ${text(trial.objective)}`);
 
-// A mark for a trial: dimmed where something else is selected.
-function mark(trial, value) {
+// A mark for a trial: dimmed where something else is selected. A ring instead of a disc for what is out.
+function mark(trial, value, isRing = false) {
   const selected = isSelected(trial);
   const place = placeOf(trial);
   return {
     value, name: trial.name,
     symbolSize: place > 0 ? 11 : 8,
-    itemStyle: { color: colourOf(trial), opacity: selected ? (place > 0 ? 0.95 : 0.7) : 0.12, borderColor: css('--paper'), borderWidth: 1 },
+    itemStyle: { color: isRing ? css('--paper') : colourOf(trial), opacity: selected ? (place > 0 ? 0.95 : 0.7) : 0.12,
+      borderColor: isRing ? colourOf(trial) : css('--paper'), borderWidth: isRing ? 2 : 1 },
   };
 }
 const marksTooltip = () => ({ ...baseOption().tooltip, trigger: 'item', formatter: item => (trialByName.has(item.name) ? pointHint(trialByName.get(item.name)) : '') });
@@ -22,7 +23,7 @@ function historyFigure() {
   const several = report.ranking.some(point => point.trials.length > 1);
   const best = several ? 'mean of the point that stood first' : 'best so far';
   return new Figure({
-    title: several ? `Each trial's ${metric}, and the ${best}` : `${metric} of each trial, and the best so far`, follows: true, wide: report.importance === undefined,
+    title: several ? `Each trial's ${metric}, and the ${best}` : `${metric} of each trial, and the best so far`, follows: true, wide: !report.importance || report.importance.axes.length === 0,
     option: () => ({
       xAxis: xAxis('finished trials', { min: 0, max: rows.length + 1, minInterval: 1 }),
       yAxis: yAxis(titleOf(metric)),
@@ -61,7 +62,7 @@ function sliceFigure(axis) {
       const span = log ? { min: Math.min(...values) / 1.2, max: Math.max(...values) * 1.2 } : {};
       const ends = log ? { showMinLabel: false, showMaxLabel: false } : {};
       return {
-        xAxis: xAxis(axis.label, { type, data: names, scale: true, ...span,
+        xAxis: xAxis(axis.label, { type, data: names, scale: true, jitter: type === 'category' ? 40 : 0, ...span,
           axisLabel: { ...axisStyle().axisLabel, ...ends, formatter: value => (type === 'category' ? value : text(value, 3)) } }),
         yAxis: yAxis(titleOf(metric)),
         tooltip: marksTooltip(),
@@ -136,24 +137,24 @@ function parallelFigure() {
 }
 const ramp = () => ['--ramp0', '--ramp1', '--ramp2', '--ramp3'].map(css);
 
-// Filled in by the report where it has them: [{ label, value }], largest first.
+// The share of each axis, where the report could find it.
 function importanceFigure() {
   const found = report.importance;
-  const list = found && (found.axes || found);
-  if (!Array.isArray(list) || list.length === 0) return null;
-  const rows = list.map(row => ({ label: row.label || row.pointer, value: number(row.importance ?? row.value) })).filter(row => row.value !== null)
-    .sort((a, b) => a.value - b.value);
+  if (!found || found.axes.length === 0) return null;
+  const labels = new Map(report.axes.map(axis => [axis.pointer, axis.label]));
+  const rows = found.axes.map(row => ({ label: labels.get(row.pointer) || row.pointer, value: number(row.importance) })).reverse();
   return new Figure({
-    title: `How much each axis matters for ${metric}`, height: 80 + 28 * rows.length,
+    title: `How much each axis decides whether ${metric} is among the best`,
     option: () => ({
+      grid: { ...baseOption().grid, right: 56 },
       xAxis: xAxis('share', { min: 0 }), yAxis: { type: 'category', data: rows.map(row => row.label), ...axisStyle(), splitLine: { show: false } },
       tooltip: { ...baseOption().tooltip, formatter: item => hint(rows[item.dataIndex].label, text(item.value)) },
-      series: [{ type: 'bar', data: rows.map(row => row.value), itemStyle: { color: css('--k1') }, barMaxWidth: 22,
+      series: [{ type: 'bar', data: rows.map(row => row.value), itemStyle: { color: css('--k1') }, barMaxWidth: 26,
         label: { show: true, position: 'right', color: css('--ink'), formatter: item => text(item.value, 2) } }],
     }),
-    note: () => found.warning || found.note || '',
+    note: () => found.warning || '',
     table: () => ({ head: ['axis', 'share'], rows: rows.slice().reverse().map(row => [row.label, row.value]) }),
   });
 }
 
-const searchFigures = () => [historyFigure(), importanceFigure(), parallelFigure(), ...report.axes.map(sliceFigure)];
+const searchFigures = () => [historyFigure(), importanceFigure(), paretoFigure(), parallelFigure(), ...report.axes.map(sliceFigure)];
