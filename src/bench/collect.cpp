@@ -41,7 +41,7 @@ class PlainDescriber final : public Describer {
       answer.resolved = write_options(recipe);
       answer.identity = identity_of(recipe);
       answer.hash = hash_json(answer.identity);
-      answer.steps = kReports * kStepsPerReport;
+      answer.steps = std::int64_t{kReports} * kStepsPerReport;
       answer.metrics = {{"dice", "maximise"}};
       answers.push_back(answer);
     }
@@ -69,7 +69,7 @@ void write_trial(JournalWriter& writer, std::int64_t trial) {
   }
   TrialResult result;
   result.recipe_hash = str("recipe", trial);
-  result.steps = kReports * kStepsPerReport;
+  result.steps = std::int64_t{kReports} * kStepsPerReport;
   result.best_metric = "dice";
   result.best_step = result.steps;
   result.best = {{"dice", dice}, {"ncc", 0.5}};

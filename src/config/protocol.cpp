@@ -51,7 +51,7 @@ LineChannel::~LineChannel() {
   }
 }
 
-bool LineChannel::send(const std::string& type, Json fields, bool may_drop) {
+bool LineChannel::send(const std::string& type, const Json& fields, bool may_drop) {
   if (closed_ || (may_drop && outgoing_.size() > kMostWaiting)) {
     return false;
   }

@@ -333,7 +333,7 @@ std::int64_t steps_in_total(const SweepDefinition& definition, const Json& recip
 }
 
 Json recipe_of(const JournalView& view, const TrialPoint& trial, std::vector<std::string>& notes) {
-  const Json planned = trial_recipe(base_recipe(view.definition), trial.point, trial.replicate);
+  Json planned = trial_recipe(base_recipe(view.definition), trial.point, trial.replicate);
   const fs::path path = view.files.trial(trial.number).recipe();
   std::error_code error;
   if (fs::exists(path, error)) {

@@ -28,6 +28,7 @@ std::unique_ptr<Scheduler> make_scheduler(const std::string& name) {
     return row->make();
   }
   std::vector<std::string> names;
+  names.reserve(rows.size());
   for (const SchedulerRow& each : rows) {
     names.emplace_back(each.name);
   }

@@ -69,17 +69,18 @@ void Standings::place(std::int64_t total, const std::vector<Extension>& extensio
 
 std::int32_t Standings::point_at(const TrialPoint& trial) {
   const auto fresh = static_cast<std::int32_t>(points_.size());
-  std::int32_t point = fresh;
-  if (born_) {
-    regatta::Point values = trial.point;
-    values.erase(kFoldAxis);
-    point = keys_.try_emplace(point_key(values), fresh).first->second;
-  } else {
+  const auto known_or_fresh = [&] {
+    if (born_) {
+      regatta::Point values = trial.point;
+      values.erase(kFoldAxis);
+      return keys_.try_emplace(point_key(values), fresh).first->second;
+    }
     by_index_.resize(std::max(by_index_.size(), at(trial.index) + 1), -1);
     std::int32_t& known = by_index_[at(trial.index)];
     known = known < 0 ? fresh : known;
-    point = known;
-  }
+    return known;
+  };
+  const std::int32_t point = known_or_fresh();
   if (point == fresh) {
     points_.emplace_back();
   }

@@ -38,7 +38,7 @@ class LineChannel {
 
   /// Queues a message with "type" set; sends what the socket takes now. Dropped, with false, if over 4 MiB are waiting
   /// and the message may be dropped.
-  bool send(const std::string& type, Json fields, bool may_drop = false);
+  bool send(const std::string& type, const Json& fields, bool may_drop = false);
 
   /// Sends what waits, for at most this long. @return true if nothing is left
   bool flush(double timeout_s);

@@ -62,7 +62,7 @@ class SweepStorage {
 /// A sweep's directory: shards are files opened for appending and fsynced, claims are made by link.
 class DirectoryStorage final : public SweepStorage {
  public:
-  explicit DirectoryStorage(SweepFiles files) : DirectoryStorage(files.journal(), files) {}
+  explicit DirectoryStorage(const SweepFiles& files) : DirectoryStorage(files.journal(), files) {}
 
   /// The journal alone, in any directory.
   static DirectoryStorage journal_only(std::filesystem::path journal) { return {std::move(journal), SweepFiles{}}; }
