@@ -35,7 +35,8 @@ Orders Trainer::Impl::agree() {
     }
     orders.leave = observer.should_leave();
     orders.save = saves->due(counters.step);
-    orders.look = clock.progress_due();
+    orders.look =
+        clock.progress_due() || (!comm.is_alone() && steps_run == 0);  // from the first step on patience is short
   } else {
     observer.should_leave();  // notices that nobody listens any more
   }
