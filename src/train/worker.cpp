@@ -2,6 +2,7 @@
 #include "regatta/train/worker.hpp"
 #include "regatta/config/json.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -87,12 +88,16 @@ class ProtocolObserver final : public TrainObserver {
   }
 
   bool should_leave() override {
-    for (const Json& message : channel_.receive()) {
+    hear(channel_.receive());
+    REGATTA_REQUIRE(!channel_.closed(), CommError, "the supervisor is gone");
+    return leave_;
+  }
+
+  void hear(const std::vector<Json>& messages) {
+    for (const Json& message : messages) {
       leave_ = leave_ || message.at("type") == "leave";
       pause_ = pause_ || message.at("type") == "pause";
     }
-    REGATTA_REQUIRE(!channel_.closed(), CommError, "the supervisor is gone");
-    return leave_;
   }
 
  private:
@@ -121,12 +126,18 @@ class ProtocolObserver final : public TrainObserver {
   bool leave_ = false;
 };
 
-StartOrder wait_for_start(LineChannel& channel) {
+struct Started {
+  StartOrder order;
+  std::vector<Json> later;  ///< messages that came with the order
+};
+
+Started wait_for_start(LineChannel& channel) {
   while (true) {
-    for (const Json& message : channel.receive()) {
-      if (message.at("type") == "start") {
-        return start_order_from(message);
-      }
+    const std::vector<Json> messages = channel.receive();
+    const auto start = std::find_if(messages.begin(), messages.end(),
+                                    [](const Json& message) { return message.at("type") == "start"; });
+    if (start != messages.end()) {
+      return {start_order_from(*start), {start + 1, messages.end()}};
     }
     REGATTA_REQUIRE(!channel.closed(), CommError, "the supervisor is gone");
     pollfd wait{channel.fd(), POLLIN, 0};
@@ -239,8 +250,10 @@ ExitCode run_worker(int fd) {
   hello["build"] = build_id();
   hello["device"] = with_torch_errors([] { return device_name(choose_device("auto")); });
   channel.send("hello", std::move(hello));
-  const StartOrder order = wait_for_start(channel);
+  const Started started = wait_for_start(channel);
+  const StartOrder& order = started.order;
   ProtocolObserver observer(channel, order);
+  observer.hear(started.later);
   try {
     const TrainOutcome outcome = with_torch_errors([&] { return train_trial(order, observer); });
     log_info("step ", outcome.step, ": ", status_name(outcome.status), outcome.message.empty() ? "" : ", ",

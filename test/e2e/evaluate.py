@@ -190,7 +190,7 @@ def main(folder):
     check(ranking["short"]["parts"]["tre"]["beaten_by"] == 1, "the middle one is beaten once")
     check(out.index("exact") < out.index("short") < out.index("none"), "best first")
 
-    refused(2, "either PAIRS or --rank REPORT... is wanted")
+    refused(2, "one of PAIRS, --model W --archive A --split S, and --rank REPORT... is wanted")
     refused(2, "at least 2 wanted", "--rank", paths[0])
     refused(2, "--score goes with --rank", folder / "none.json", "--score", "dice")
     refused(3, "not an evaluation", "--rank", paths[0], folder / "none.json")

@@ -192,7 +192,7 @@ TEST_CASE("a weights file that names its network alone is enough to register wit
   CHECK(model.weights_xxh3 == read_safetensors(trained.folder / "w").xxh3);
   file.metadata.erase("preprocessing");
   write_safetensors(trained.folder / "w", file.tensors, file.metadata);
-  CHECK_THROWS_WITH(load_trained_model(trained.folder / "w"), Catch::Contains("convert --preprocess-from"));
+  CHECK_THROWS_WITH(load_trained_model(trained.folder / "w"), Catch::Contains("convert edit --preprocess-from"));
 }
 
 }  // namespace
