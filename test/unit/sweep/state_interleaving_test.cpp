@@ -142,7 +142,7 @@ void check_trials(const SweepState& state, const test::ReferenceState& reference
                                                      expected.by_status));
 }
 
-/// Every question, asked of both.
+/// Both must give the same answer to every query.
 void check_like_reference(const SweepState& state, const test::ReferenceState& reference) {
   check_trials(state, reference);
   std::int64_t active_steps = 0;
